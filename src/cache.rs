@@ -1,0 +1,21 @@
+//! The cache of tokens: where it is, what an entry is, and who signs when many miss together.
+
+pub mod entry;
+pub mod flight;
+pub mod key;
+pub mod store;
+
+pub use entry::Entry;
+pub use key::Key;
+pub use store::Store;
+
+/// Where tokens are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Kind {
+    /// Private files
+    File,
+    /// The system's keyring (not in this version)
+    Keyring,
+    /// Nowhere
+    Off,
+}

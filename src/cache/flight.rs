@@ -1,0 +1,128 @@
+//! Single flight: of the processes that miss together, one asks for credentials and signs; the others
+//! wait, and get its token or its failure.
+
+use std::fs::{File, TryLockError};
+use std::io::{self, Read as _, Seek as _, Write as _};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+
+use super::{Entry, Key, Store};
+use crate::error::{Error, Exit};
+use crate::host::{Host, Moment};
+use crate::private_file;
+
+/// The first pause between two looks; it doubles up to the last.
+const FIRST_PAUSE: Duration = Duration::from_millis(4);
+const LAST_PAUSE: Duration = Duration::from_millis(64);
+/// After this long a person who waits is told for what.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// More than a failure's line has, in bytes.
+const MAX_NOTE: u64 = 16 << 10;
+
+/// How a process that missed goes on.
+pub enum Boarding {
+    /// It makes the entry, and others wait for it.
+    Lead(Leader),
+    /// Another made the entry meanwhile.
+    Landed(Box<Entry>),
+    /// Another tried meanwhile and was refused.
+    Failed(Error),
+    /// It can't wait for others, or has waited long enough: it makes the entry for itself.
+    Alone,
+}
+
+/// Holds the lock on an entry in the making, until dropped.
+pub struct Leader {
+    lock: File,
+}
+
+/// The leader's failure, written into the lock file for those that wait.
+#[derive(Serialize, Deserialize)]
+struct Note {
+    /// The time since boot, in milliseconds.
+    failed_at_boot: u64,
+    exit: u8,
+    message: String,
+}
+
+/// Joins those that make the entry under `key`. `look` returns it when it is there and will do.
+pub fn board(
+    store: &Store,
+    key: &Key,
+    host: &Host,
+    give_up: Instant,
+    progress: impl Fn(&str),
+    look: impl Fn() -> Option<Entry>,
+) -> Boarding {
+    let path = store.lock_path(key);
+    let waiting_since = Instant::now();
+    let (mut pause, mut is_told) = (FIRST_PAUSE, false);
+    loop {
+        let Ok(mut lock) = private_file::open_lock(&path) else { return Boarding::Alone };
+        let is_ours = match lock.try_lock() {
+            Ok(()) => true,
+            Err(TryLockError::WouldBlock) => false,
+            // A file system without locks.
+            Err(TryLockError::Error(_)) => return Boarding::Alone,
+        };
+        // The entry is looked at after the lock: who held it may just have stored it.
+        if let Some(entry) = look() {
+            return Boarding::Landed(Box::new(entry));
+        }
+        if let Some(failure) = failure_since(&mut lock, host.started(), host.now()) {
+            return Boarding::Failed(failure);
+        }
+        if is_ours && is_still(&lock, &path) {
+            return Boarding::Lead(Leader { lock });
+        }
+        drop(lock);
+        if Instant::now() >= give_up {
+            return Boarding::Alone;
+        }
+        if !is_told && waiting_since.elapsed() >= PATIENCE {
+            progress("waiting for another rds-token, which asks for the same credentials");
+            is_told = true;
+        }
+        // Jitter keeps the many that wait from looking all at once.
+        std::thread::sleep(pause.mul_f64(0.5 + fastrand::f64()));
+        pause = (pause * 2).min(LAST_PAUSE);
+    }
+}
+
+impl Leader {
+    /// Leaves the failure to those that wait. Where that can't be written they find out for themselves.
+    pub fn fail(mut self, error: &Error, now: Moment) {
+        let note = Note { failed_at_boot: millis(now), exit: error.exit() as u8, message: error.message().to_owned() };
+        let _ = overwrite(&mut self.lock, &serde_json::to_vec(&note).unwrap_or_default());
+    }
+}
+
+/// A failure that happened after `started`: one that we waited for, and not an old one.
+fn failure_since(lock: &mut File, started: Moment, now: Moment) -> Option<Error> {
+    let mut bytes = Vec::new();
+    lock.take(MAX_NOTE).read_to_end(&mut bytes).ok()?;
+    let note: Note = serde_json::from_slice(&bytes).ok()?;
+    let is_ours = (millis(started)..=millis(now)).contains(&note.failed_at_boot);
+    is_ours.then(|| Error::new(Exit::from_code(note.exit), note.message))
+}
+
+/// Whether the locked file still has its name: a sweep may have unlinked it before we held it.
+fn is_still(lock: &File, path: &Path) -> bool {
+    match (lock.metadata(), std::fs::symlink_metadata(path)) {
+        (Ok(ours), Ok(named)) => (ours.dev(), ours.ino()) == (named.dev(), named.ino()),
+        _ => false,
+    }
+}
+
+fn overwrite(file: &mut File, bytes: &[u8]) -> io::Result<()> {
+    file.set_len(0)?;
+    file.rewind()?;
+    file.write_all(bytes)
+}
+
+fn millis(moment: Moment) -> u64 {
+    u64::try_from(moment.boot.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,35 @@
+//! What an entry is found by.
+
+use crate::credentials::Identity;
+use crate::fingerprint::Fingerprint;
+use crate::host::Host;
+use crate::target::Target;
+
+/// Grows when what an entry means changes.
+const FORMAT: u32 = 1;
+
+/// A digest of everything that a token depends on: change any of it and there is no entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Key(String);
+
+impl Key {
+    /// The key of a token for `target` signed as `identity`, by this user since this boot.
+    pub fn of(host: &Host, target: &Target, identity: &Identity) -> Self {
+        let fingerprint = Fingerprint::default()
+            .field(FORMAT.to_be_bytes())
+            .field(host.uid().to_be_bytes())
+            // An entry is dated by the time since boot too, which means nothing to another boot.
+            .field(host.boot_id())
+            .field(&target.host)
+            .field(target.port.to_be_bytes())
+            .field(&target.user)
+            .field(&target.region)
+            .field(identity.fingerprint());
+        Self(fingerprint.hex())
+    }
+
+    /// The key as it names a file.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}

@@ -1,0 +1,197 @@
+//! Entries in private files, one a key.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use super::{Entry, Key};
+use crate::host::{Host, Moment};
+use crate::private_file;
+use crate::target::Target;
+use crate::token::LIFETIME;
+
+/// More than an entry with the largest session token has, in bytes.
+const MAX_ENTRY: u64 = 64 << 10;
+
+/// How often old files are looked for.
+const SWEEP_EVERY: Duration = Duration::from_secs(30 * 60);
+/// How old a lock file gets.
+const LOCK_AGE: Duration = Duration::from_secs(24 * 60 * 60);
+/// The file whose age tells when old files were last looked for.
+const SWEPT: &str = "swept";
+
+const TOKEN: &str = "token";
+const LOCK: &str = "lock";
+
+/// A private directory of entries.
+#[derive(Clone, Debug)]
+pub struct Store {
+    directory: PathBuf,
+}
+
+impl Store {
+    /// The directory that the environment calls for, not looked at yet: `RDS_TOKEN_CACHE_DIR`; the
+    /// user's runtime directory where that is private; the user's cache directory. Never one that others
+    /// share.
+    ///
+    /// # Errors
+    /// When none of them is usable, in words.
+    pub fn locate(host: &Host) -> Result<Self, String> {
+        let named = host.path_var("RDS_TOKEN_CACHE_DIR");
+        if let Some(path) = named.as_ref().filter(|path| !path.is_absolute()) {
+            return Err(format!("RDS_TOKEN_CACHE_DIR is '{}', which is not absolute", path.display()));
+        }
+        let private = |path: &PathBuf| private_file::check_directory(path).is_ok();
+        let standard = || host.runtime_dir().filter(private).or_else(|| host.user_cache_dir());
+        match named.or_else(|| standard().map(|path| path.join("rds-token"))) {
+            Some(directory) if directory.is_absolute() => Ok(Self { directory }),
+            _ => Err("there is no home or runtime directory to keep it in".to_owned()),
+        }
+    }
+
+    /// The store in this directory.
+    pub fn at(directory: PathBuf) -> Self {
+        Self { directory }
+    }
+
+    /// The directory.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    fn path(&self, key: &Key, extension: &str) -> PathBuf {
+        self.directory.join(key.as_str()).with_extension(extension)
+    }
+
+    /// The file that is locked while an entry is made.
+    pub(super) fn lock_path(&self, key: &Key) -> PathBuf {
+        self.path(key, LOCK)
+    }
+
+    /// The entry under `key`. Damage, a file that can't be trusted, or a token for something else is no
+    /// entry.
+    pub fn load(&self, key: &Key, target: &Target) -> Option<Entry> {
+        private_file::check_directory(&self.directory).ok()?;
+        let bytes = private_file::read(&self.path(key, TOKEN), MAX_ENTRY).ok()?;
+        Entry::decode(&bytes, key.as_str()).filter(|entry| entry.is_for(target))
+    }
+
+    /// Makes the directory, where it is not there.
+    ///
+    /// # Errors
+    /// When it can't be made or trusted.
+    pub fn prepare(&self) -> io::Result<()> {
+        private_file::ensure_directory(&self.directory)
+    }
+
+    /// Keeps `entry` under `key`, in place of what was there.
+    ///
+    /// # Errors
+    /// When it can't be written.
+    pub fn store(&self, key: &Key, entry: &Entry) -> io::Result<()> {
+        let path = self.path(key, TOKEN);
+        match private_file::write(&path, &entry.encode(key)) {
+            // Something planted there that rename can't replace.
+            Err(_) if path.is_dir() && !path.is_symlink() => {
+                fs::remove_dir(&path)?;
+                private_file::write(&path, &entry.encode(key))
+            }
+            written => written,
+        }
+    }
+
+    /// All whole entries, the live ones and the others.
+    ///
+    /// # Errors
+    /// When the directory can't be read or trusted.
+    pub fn entries(&self) -> io::Result<Vec<(PathBuf, Entry)>> {
+        let read = |path: PathBuf| {
+            let key = path.file_stem()?.to_str()?.to_owned();
+            let bytes = private_file::read(&path, MAX_ENTRY).ok()?;
+            Some((path, Entry::decode(&bytes, &key)?))
+        };
+        Ok(self.files_with(TOKEN)?.into_iter().filter_map(read).collect())
+    }
+
+    /// Removes every token and what is left of unfinished writes. Returns the number of tokens.
+    ///
+    /// # Errors
+    /// When the directory can't be read or trusted, or a file can't be removed.
+    pub fn clear(&self) -> io::Result<usize> {
+        let tokens = self.files_with(TOKEN)?;
+        for path in tokens.iter().chain(&self.unfinished()?) {
+            remove(path)?;
+        }
+        for path in self.files_with(LOCK)? {
+            remove_lock(&path);
+        }
+        Ok(tokens.len())
+    }
+
+    /// Removes one file of the store.
+    ///
+    /// # Errors
+    /// When it can't be removed.
+    pub fn remove(&self, path: &Path) -> io::Result<()> {
+        remove(path)
+    }
+
+    /// Now and then, removes what is too old to be of use. Nothing depends on it: what can't be removed
+    /// stays. A token's file is as old as its token, or older.
+    pub fn sweep(&self, now: Moment) {
+        let stamp = self.directory.join(SWEPT);
+        if !is_older(&stamp, SWEEP_EVERY, now).unwrap_or(true) || private_file::write(&stamp, b"").is_err() {
+            return;
+        }
+        let old = |path: &PathBuf, age| is_older(path, age, now).unwrap_or(false);
+        let tokens =
+            self.files_with(TOKEN).unwrap_or_default().into_iter().chain(self.unfinished().unwrap_or_default());
+        for path in tokens.filter(|path| old(path, LIFETIME)) {
+            let _ = remove(&path);
+        }
+        for path in self.files_with(LOCK).unwrap_or_default() {
+            if old(&path, LOCK_AGE) {
+                remove_lock(&path);
+            }
+        }
+    }
+
+    fn files_with(&self, extension: &str) -> io::Result<Vec<PathBuf>> {
+        let mut files = private_file::files(&self.directory)?;
+        files.retain(|path| path.extension() == Some(OsStr::new(extension)));
+        Ok(files)
+    }
+
+    fn unfinished(&self) -> io::Result<Vec<PathBuf>> {
+        let mut files = private_file::files(&self.directory)?;
+        let is_unfinished = |name: &OsStr| name.as_encoded_bytes().starts_with(private_file::TEMPORARY.as_bytes());
+        files.retain(|path| path.file_name().is_some_and(is_unfinished));
+        Ok(files)
+    }
+}
+
+fn is_older(path: &Path, age: Duration, now: Moment) -> Option<bool> {
+    let modified = fs::symlink_metadata(path).ok()?.modified().ok()?;
+    // A date in the future says that the clock was set back: the file's age is not known.
+    Some(SystemTime::from(now.wall).duration_since(modified).ok()? > age)
+}
+
+/// Another process may remove it first.
+fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Unlinks a lock file while holding its lock, so that nobody else does. Who waits for it sees, once it
+/// holds the lock, that the file has no name any more, and makes a new one.
+fn remove_lock(path: &Path) {
+    if let Ok(lock) = private_file::open_lock(path)
+        && lock.try_lock().is_ok()
+    {
+        let _ = fs::remove_file(path);
+    }
+}

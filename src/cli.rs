@@ -1,0 +1,219 @@
+//! The command line, as clap has it. No logic here.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::cache::Kind;
+
+const EXAMPLES: &str = "\
+Examples:
+  mysql --enable-cleartext-plugin --password=\"$(rds-token app@db.abc123.eu-west-1.rds.amazonaws.com:3306)\" \\
+        --host=db.abc123.eu-west-1.rds.amazonaws.com --user=app
+  psql \"$(rds-token --output url postgres://app@db.abc123.eu-west-1.rds.amazonaws.com/ExampleDB)\"
+  rds-token --hostname db.abc123.eu-west-1.rds.amazonaws.com --port 5432 --username app --profile prod
+  rds-token -v mysql://app@db.abc123.eu-west-1.rds.amazonaws.com    say where the token came from
+  rds-token cache list                                              what is cached, never a token
+
+Exit codes:
+  0 done   1 other failure   2 usage, configuration or target
+  3 no usable AWS credentials   4 network, or out of time";
+
+/// Print an AWS RDS or Aurora IAM token, which logs into the database in place of a password. It comes
+/// from a cache as long as it lives.
+#[derive(Debug, Parser)]
+#[command(
+    name = "rds-token",
+    version,
+    after_help = EXAMPLES,
+    args_conflicts_with_subcommands = true,
+    subcommand_precedence_over_arg = true,
+    disable_help_subcommand = true
+)]
+pub struct Cli {
+    /// What to do; without one, a token is printed.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// The token to print where no command is named.
+    #[command(flatten)]
+    pub token: TokenArgs,
+}
+
+/// The command line without a command, apart: clap builds every argument of every command before it
+/// reads the first, and a cache hit shouldn't wait for those of others.
+#[derive(Debug, Parser)]
+#[command(name = "rds-token", disable_help_flag = true)]
+pub struct Bare {
+    /// The token to print.
+    #[command(flatten)]
+    pub token: TokenArgs,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Print a token: the default, spelled out
+    Token(TokenArgs),
+    /// Show or clear the cache
+    Cache {
+        /// What to do with it.
+        #[command(subcommand)]
+        command: CacheCommand,
+    },
+}
+
+/// What `cache` can do.
+#[derive(Debug, Subcommand)]
+pub enum CacheCommand {
+    /// Print the cache's directory
+    Path(CommonArgs),
+    /// List the cached tokens: host, user, region and expiry
+    List(CommonArgs),
+    /// Remove the cached tokens, all or one TARGET's
+    Clear {
+        /// Whose tokens to remove.
+        #[command(flatten)]
+        target: TargetArgs,
+        /// What every command takes.
+        #[command(flatten)]
+        common: CommonArgs,
+    },
+}
+
+/// What the default command takes.
+#[derive(Debug, Args)]
+pub struct TokenArgs {
+    /// Which database, as whom.
+    #[command(flatten)]
+    pub target: TargetArgs,
+    /// As which AWS identity.
+    #[command(flatten)]
+    pub identity: IdentityArgs,
+    /// How the cache is used.
+    #[command(flatten)]
+    pub cache: CacheArgs,
+    /// How the token is printed
+    #[arg(long, value_enum, default_value = "text", value_name = "FORM", help_heading = "Output")]
+    pub output: Output,
+    /// Print no newline after the token
+    #[arg(short = 'n', long, help_heading = "Output")]
+    pub no_newline: bool,
+    /// CA file that an emitted URL names [env: RDS_TOKEN_CA]
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub ca: Option<PathBuf>,
+    /// What every command takes.
+    #[command(flatten)]
+    pub common: CommonArgs,
+}
+
+/// Which database, as whom.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Target")]
+pub struct TargetArgs {
+    /// [USER@]HOST[:PORT][/DATABASE], or a URL such as mysql://USER@HOST/DATABASE
+    #[arg(value_name = "TARGET")]
+    pub target: Option<String>,
+    /// The RDS endpoint that the token is signed for [env: RDS_TOKEN_HOST]
+    #[arg(long, visible_alias = "hostname")]
+    pub host: Option<String>,
+    /// Its port; else the engine's default [env: RDS_TOKEN_PORT]
+    #[arg(short = 'P', long)]
+    pub port: Option<String>,
+    /// The database user [env: RDS_TOKEN_USER]
+    #[arg(short, long, visible_alias = "username")]
+    pub user: Option<String>,
+    /// The database, for clients: no part of a token [env: RDS_TOKEN_DATABASE]
+    #[arg(short = 'D', long)]
+    pub database: Option<String>,
+    /// mysql, mariadb or postgres; else told by the URL or the port [env: RDS_TOKEN_ENGINE]
+    #[arg(long)]
+    pub engine: Option<String>,
+    /// Its AWS region; else told by the host name, AWS_REGION, AWS_DEFAULT_REGION or the profile
+    #[arg(long)]
+    pub region: Option<String>,
+}
+
+impl TargetArgs {
+    /// Whether nothing was given.
+    pub fn is_empty(&self) -> bool {
+        let Self { target, host, port, user, database, engine, region } = self;
+        [target, host, port, user, database, engine, region].iter().all(|part| part.is_none())
+    }
+}
+
+/// As which AWS identity.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "AWS credentials")]
+pub struct IdentityArgs {
+    /// The AWS profile; it beats access keys in the environment [env: AWS_PROFILE, which does not]
+    #[arg(long, value_name = "NAME")]
+    pub profile: Option<String>,
+    /// Assume this role on top
+    #[arg(long, value_name = "ARN")]
+    pub role_arn: Option<String>,
+    /// Give up after this long, all waiting counted
+    #[arg(long, value_name = "DURATION", default_value = "25s", value_parser = duration)]
+    pub timeout: Duration,
+}
+
+/// How the cache is used.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Cache")]
+pub struct CacheArgs {
+    /// Where tokens are kept [default: file] [env: RDS_TOKEN_CACHE]
+    #[arg(long, value_enum, value_name = "KIND")]
+    pub cache: Option<Kind>,
+    /// Keep no token and use no kept one: --cache off
+    #[arg(long, conflicts_with_all = ["cache", "refresh"])]
+    pub no_cache: bool,
+    /// Sign anew, and keep that token
+    #[arg(long)]
+    pub refresh: bool,
+    /// The least time that a printed token has to live, 30s to 14m
+    #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = min_ttl)]
+    pub min_ttl: Duration,
+}
+
+/// What every command takes.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct CommonArgs {
+    /// Print no warnings
+    #[arg(short, long)]
+    pub quiet: bool,
+    /// Say where the credentials and the token came from, never a secret
+    #[arg(short, long, conflicts_with = "quiet")]
+    pub verbose: bool,
+}
+
+/// The forms of output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// The token
+    Text,
+    /// One line of JSON, every value a string
+    Json,
+    /// A connection URL with the token in it
+    Url,
+}
+
+/// Seconds, or a number with a unit: `25`, `25s`, `1m 30s`.
+fn duration(text: &str) -> Result<Duration, String> {
+    let duration = match text.parse::<u32>() {
+        Ok(seconds) => Duration::from_secs(seconds.into()),
+        Err(_) => humantime::parse_duration(text).map_err(|error| error.to_string())?,
+    };
+    let day = Duration::from_secs(86_400);
+    if duration.is_zero() || duration > day {
+        return Err("it must be more than nothing and at most a day".to_owned());
+    }
+    Ok(duration)
+}
+
+fn min_ttl(text: &str) -> Result<Duration, String> {
+    let duration = duration(text)?;
+    if !(30..=14 * 60).contains(&duration.as_secs()) {
+        return Err("it must be from 30s to 14m: a token lives for 15 minutes".to_owned());
+    }
+    Ok(duration)
+}

@@ -1,0 +1,164 @@
+//! The way to a token that all commands share: from the cache, else signed anew and kept.
+
+use std::time::Instant;
+
+use crate::cache::flight::{Boarding, board};
+use crate::cache::{Entry, Key, Kind, Store};
+use crate::cli::{CacheArgs, IdentityArgs};
+use crate::command::rfc3339;
+use crate::credentials::{self, Credentials, Identity, Profiles};
+use crate::error::Error;
+use crate::host::Host;
+use crate::report::Report;
+use crate::target::Target;
+use crate::token::sign;
+
+/// A token, and what its user may want to know of it.
+pub(super) struct Obtained {
+    pub(super) entry: Entry,
+    /// Whether another process signed it, or this one's predecessor.
+    pub(super) is_cached: bool,
+}
+
+/// What making an entry takes.
+struct Request<'a> {
+    host: &'a Host,
+    target: &'a Target,
+    identity: &'a Identity,
+    cache: &'a CacheArgs,
+    deadline: Instant,
+    report: Report,
+}
+
+/// The way that all commands share: from the cache, else signed anew and kept.
+pub(super) fn obtain_token(
+    host: &Host,
+    target: &Target,
+    identity_args: &IdentityArgs,
+    cache: &CacheArgs,
+    report: Report,
+) -> Result<Obtained, Error> {
+    let role_arn = identity_args.role_arn.as_deref();
+    let identity = &Identity::find(host, || Profiles::load(host), identity_args.profile.as_deref(), role_arn)?;
+    report.note(&format!("credentials: {}", identity.describe()));
+    let deadline = host.deadline(identity_args.timeout);
+    let request = Request { host, target, identity, cache, deadline, report };
+    let store = match cache_kind(host, cache)? {
+        Kind::Off => None,
+        Kind::File => Store::locate(host).map_err(|why| report.warn(&format!("no cache: {why}"))).ok(),
+        Kind::Keyring => {
+            return Err(Error::usage("cache 'keyring' is not in this version; use file or off"));
+        }
+    };
+    let obtained = match store {
+        Some(store) => request.through(&store, &Key::of(host, target, identity)),
+        None => request.make().map(|entry| Obtained { entry, is_cached: false }),
+    }?;
+    request.tell(&obtained);
+    Ok(obtained)
+}
+
+fn cache_kind(host: &Host, args: &CacheArgs) -> Result<Kind, Error> {
+    use clap::ValueEnum as _;
+    if args.no_cache {
+        return Ok(Kind::Off);
+    }
+    match (args.cache, host.var("RDS_TOKEN_CACHE")) {
+        (Some(kind), _) => Ok(kind),
+        (None, Some(name)) => Kind::from_str(&name, false)
+            .map_err(|_| Error::usage(format!("RDS_TOKEN_CACHE is '{name}'; it can be file, keyring or off"))),
+        (None, None) => Ok(Kind::File),
+    }
+}
+
+impl Request<'_> {
+    /// From the cache; on a miss by one process for all that miss together.
+    fn through(&self, store: &Store, key: &Key) -> Result<Obtained, Error> {
+        let fresh = |entry: &Entry| entry.is_fresh(self.host.now(), self.cache.min_ttl) && !self.cache.refresh;
+        if let Some(entry) = store.load(key, self.target).filter(fresh) {
+            return Ok(Obtained { entry, is_cached: true });
+        }
+        if let Err(error) = store.prepare() {
+            self.report.warn(&format!("no cache: {error}"));
+            return self.make().map(|entry| Obtained { entry, is_cached: false });
+        }
+        // One signed while we waited is as new as ours would be, even where its credentials end soon.
+        let will_do = |entry: &Entry| {
+            fresh(entry) || (entry.is_signed_since(self.host.started()) && entry.remaining(self.host.now()).is_some())
+        };
+        let look = || store.load(key, self.target).filter(will_do);
+        let progress = |message: &str| self.report.progress(message);
+        let leader = match board(store, key, self.host, self.give_up(), progress, look) {
+            Boarding::Landed(entry) => return Ok(Obtained { entry: *entry, is_cached: true }),
+            Boarding::Failed(error) => return Err(error),
+            Boarding::Lead(leader) => Some(leader),
+            Boarding::Alone => None,
+        };
+        let made = self.make();
+        match (&made, leader) {
+            (Ok(entry), _leader) => {
+                if let Err(error) = store.store(key, entry) {
+                    self.report.warn(&format!("the token could not be kept: {error}"));
+                }
+                store.sweep(self.host.now());
+            }
+            (Err(error), Some(leader)) => leader.fail(error, self.host.now()),
+            (Err(_), None) => {}
+        }
+        made.map(|entry| Obtained { entry, is_cached: false })
+    }
+
+    /// When to stop waiting for another process: in time to do without it.
+    fn give_up(&self) -> Instant {
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        // Not all at the same moment: the first to go on alone makes the entry for the others.
+        Instant::now() + left.mul_f64(0.4 + 0.2 * fastrand::f64())
+    }
+
+    /// Gets credentials and signs. Credentials that end too soon are asked for once more.
+    fn make(&self) -> Result<Entry, Error> {
+        let ask = || {
+            let progress = |message: &str| self.report.progress(message);
+            credentials::obtain(self.identity, &self.target.region, self.host, self.deadline, progress)
+        };
+        let end_too_soon = |credentials: &Credentials| {
+            credentials.expires_at.is_some_and(|end| end - self.host.now().wall < self.cache.min_ttl)
+        };
+        let mut credentials = ask()?;
+        if end_too_soon(&credentials) && self.identity.is_renewable() {
+            credentials = ask()?;
+        }
+        // Taken before signing: a token is never younger than its date.
+        let now = self.host.now();
+        if let Some(end) = credentials.expires_at.filter(|end| *end <= now.wall) {
+            return Err(Error::credentials(format!(
+                "AWS credentials: those of {} ended at {}; renew them",
+                self.identity.describe(),
+                rfc3339(end)
+            )));
+        }
+        let token =
+            sign(self.target, &credentials, now.wall).map_err(|why| Error::other(format!("could not sign: {why}")))?;
+        Entry::new(token, now, credentials.expires_at)
+            .ok_or_else(|| Error::other("could not read back the signed token; please report this"))
+    }
+
+    /// Says where the token came from, and warns of one that ends early.
+    fn tell(&self, obtained: &Obtained) {
+        let entry = &obtained.entry;
+        let left = entry.remaining(self.host.now()).unwrap_or_default();
+        let from = if obtained.is_cached { "the cache (hit)" } else { "a new signature (cache miss)" };
+        self.report.note(&format!(
+            "token: from {from}, expires {}, in {}s",
+            rfc3339(entry.expires_at()),
+            left.as_secs()
+        ));
+        if left < self.cache.min_ttl {
+            self.report.warn(&format!(
+                "the token ends in {}s, at {}, because the AWS credentials do",
+                left.as_secs(),
+                rfc3339(entry.expires_at())
+            ));
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! What can go wrong, as the user sees it: one line and an exit code.
+
+use std::fmt;
+
+/// The documented exit codes; a caller's script branches on them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// Anything that has no code of its own.
+    Other = 1,
+    /// Usage, configuration or target.
+    Usage = 2,
+    /// No usable AWS credentials.
+    Credentials = 3,
+    /// The network, or out of time.
+    Network = 4,
+}
+
+impl Exit {
+    /// The exit of a recorded code; what is not known is [`Exit::Other`].
+    pub fn from_code(code: u8) -> Self {
+        match code {
+            2 => Self::Usage,
+            3 => Self::Credentials,
+            4 => Self::Network,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// A failure that ends the program. Its `Display` is one line of the form
+/// `what failed: why; what to do`, safe to print on a terminal.
+#[derive(Clone, Debug)]
+pub struct Error {
+    exit: Exit,
+    message: String,
+}
+
+impl Error {
+    /// A failure with the exit code `exit`.
+    pub fn new(exit: Exit, message: impl Into<String>) -> Self {
+        Self { exit, message: message.into() }
+    }
+
+    /// A wrong argument, target or configuration (exit 2).
+    pub fn usage(message: impl Into<String>) -> Self {
+        Self::new(Exit::Usage, message)
+    }
+
+    /// No usable AWS credentials (exit 3).
+    pub fn credentials(message: impl Into<String>) -> Self {
+        Self::new(Exit::Credentials, message)
+    }
+
+    /// The network, or out of time (exit 4).
+    pub fn network(message: impl Into<String>) -> Self {
+        Self::new(Exit::Network, message)
+    }
+
+    /// Anything else (exit 1).
+    pub fn other(message: impl Into<String>) -> Self {
+        Self::new(Exit::Other, message)
+    }
+
+    /// The exit code to end with.
+    pub fn exit(&self) -> Exit {
+        self.exit
+    }
+
+    /// The message as it was given, not escaped.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&one_line(&self.message))
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// `text` with every character escaped that could end the line, drive a terminal or reorder what is
+/// read on it: messages quote hosts, profile names, server answers and the stderr of other programs.
+pub fn one_line(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.trim_end().chars() {
+        if c.is_control() || is_invisible(c) {
+            out.extend(c.escape_default());
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
+/// Bidirectional controls, zero-width characters, line and paragraph separators, tag characters.
+fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_one_harmless_line() {
+        let hostile = "a\x1b[31mb\nc\r\u{9b}d\u{202e}e\u{200b}f é日";
+        assert_eq!(one_line(hostile), "a\\u{1b}[31mb\\nc\\r\\u{9b}d\\u{202e}e\\u{200b}f é日");
+    }
+}

@@ -1,0 +1,133 @@
+//! The process that the program runs in: environment, clock, directories, user.
+//!
+//! This is the one place that asks the operating system for them, once; everything else takes a
+//! [`Host`], so that a test can hand it any environment and any time.
+
+#![expect(clippy::disallowed_methods, reason = "the seam that clippy.toml points to")]
+
+use std::collections::HashMap;
+use std::ffi::{OsStr, OsString};
+use std::io::IsTerminal as _;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use time::OffsetDateTime;
+
+/// A moment on two clocks: the wall clock, which dates a signature and may be set, and the time since
+/// boot, which counts sleep and can't be set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moment {
+    /// The wall clock, UTC.
+    pub wall: OffsetDateTime,
+    /// The time since boot, suspend counted (`CLOCK_BOOTTIME`).
+    pub boot: Duration,
+}
+
+/// What the program knows of its process.
+#[derive(Clone, Debug)]
+pub struct Host {
+    vars: HashMap<OsString, OsString>,
+    started: Moment,
+    started_instant: Instant,
+}
+
+impl Host {
+    /// Reads the process: call it once, first thing.
+    pub fn from_process() -> Self {
+        Self::with_vars(std::env::vars_os().collect())
+    }
+
+    /// A host with these environment variables and no others.
+    pub fn with_vars(vars: HashMap<OsString, OsString>) -> Self {
+        Self { vars, started: moment(), started_instant: Instant::now() }
+    }
+
+    /// An environment variable; one that is blank counts as absent, as in the AWS SDKs. What is not
+    /// UTF-8 comes with replacement characters, which every validation refuses.
+    pub fn var(&self, name: &str) -> Option<String> {
+        let value = self.var_os(name)?.to_string_lossy();
+        (!value.trim().is_empty()).then(|| value.into_owned())
+    }
+
+    /// An environment variable that holds a path.
+    pub fn path_var(&self, name: &str) -> Option<PathBuf> {
+        self.var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
+    }
+
+    fn var_os(&self, name: &str) -> Option<&OsStr> {
+        self.vars.get(OsStr::new(name)).map(OsString::as_os_str)
+    }
+
+    /// The time now, on both clocks.
+    pub fn now(&self) -> Moment {
+        moment()
+    }
+
+    /// When the process began.
+    pub fn started(&self) -> Moment {
+        self.started
+    }
+
+    /// The moment at which `timeout`, counted from the process's begin, is over.
+    pub fn deadline(&self, timeout: Duration) -> Instant {
+        self.started_instant + timeout
+    }
+
+    /// The user's home directory: `HOME`, else what the user database says.
+    pub fn home(&self) -> Option<PathBuf> {
+        self.path_var("HOME").or_else(dirs::home_dir)
+    }
+
+    /// The user's runtime directory (`XDG_RUNTIME_DIR`), unchecked.
+    pub fn runtime_dir(&self) -> Option<PathBuf> {
+        self.path_var("XDG_RUNTIME_DIR").filter(|path| path.is_absolute())
+    }
+
+    /// The directory for the user's caches, as the platform has it.
+    pub fn user_cache_dir(&self) -> Option<PathBuf> {
+        dirs::cache_dir()
+    }
+
+    /// The numeric id of the user.
+    pub fn uid(&self) -> u32 {
+        rustix::process::getuid().as_raw()
+    }
+
+    /// What tells this boot of this machine from others; empty where the system doesn't say.
+    pub fn boot_id(&self) -> String {
+        std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default()
+    }
+
+    /// Whether a person reads stderr.
+    pub fn stderr_is_terminal(&self) -> bool {
+        std::io::stderr().is_terminal()
+    }
+
+    /// Whether the process is in the foreground of a terminal: somebody may answer a prompt, and
+    /// Ctrl-C reaches the whole process group.
+    pub fn is_foreground(&self) -> bool {
+        let Ok(terminal) = std::fs::File::open("/dev/tty") else { return false };
+        rustix::termios::tcgetpgrp(&terminal).ok() == Some(rustix::process::getpgrp())
+    }
+
+    /// Forbids core dumps of this process and its being traced by other programs of the user: it is
+    /// about to hold secrets. What it later executes is not affected.
+    pub fn forbid_dumps(&self) {
+        #[cfg(target_os = "linux")]
+        let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
+    }
+}
+
+fn moment() -> Moment {
+    Moment { wall: OffsetDateTime::now_utc(), boot: since_boot() }
+}
+
+fn since_boot() -> Duration {
+    // CLOCK_MONOTONIC counts sleep on Apple's systems and doesn't on Linux.
+    #[cfg(target_os = "linux")]
+    let clock = rustix::time::ClockId::Boottime;
+    #[cfg(not(target_os = "linux"))]
+    let clock = rustix::time::ClockId::Monotonic;
+    let now = rustix::time::clock_gettime(clock);
+    Duration::new(now.tv_sec.unsigned_abs(), u32::try_from(now.tv_nsec).unwrap_or(0))
+}

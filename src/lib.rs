@@ -1,0 +1,18 @@
+//! The parts of `rds-token`, as a library for its own tests and benches.
+//!
+//! No API is promised: the program and its command line are the interface.
+
+pub mod cache;
+pub mod cli;
+pub mod command;
+pub mod credentials;
+pub mod endpoint;
+pub mod error;
+pub mod fingerprint;
+pub mod host;
+pub mod private_file;
+pub mod report;
+pub mod secret;
+pub mod sink;
+pub mod target;
+pub mod token;

@@ -1,0 +1,124 @@
+//! Files that only their owner may read or change: the one place that creates, reads and replaces them.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, ErrorKind, Read as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::OFlags;
+
+/// Permission bits of group and others.
+const NOT_OWNER: u32 = 0o077;
+
+/// The beginning of the name of a file that is being written.
+pub const TEMPORARY: &str = ".tmp";
+
+fn refused(path: &Path, why: &str) -> io::Error {
+    io::Error::new(ErrorKind::PermissionDenied, format!("{} {why}", path.display()))
+}
+
+/// Makes sure that `path` is a directory that only we can use; makes it, 0700, when it is not there.
+///
+/// # Errors
+/// When it can't be made, is a link, belongs to somebody else, or is open to others.
+pub fn ensure_directory(path: &Path) -> io::Result<()> {
+    match check_directory(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            DirBuilder::new().mode(0o700).recursive(true).create(path)?;
+            // Whatever the umask took away; a link that came in between is caught below.
+            if fs::symlink_metadata(path)?.is_dir() {
+                fs::set_permissions(path, fs::Permissions::from_mode(0o700))?;
+            }
+            check_directory(path)
+        }
+        checked => checked,
+    }
+}
+
+/// Checks that `path` is a directory that only we can use.
+///
+/// # Errors
+/// `NotFound` when it is not there; otherwise why it can't be trusted.
+pub fn check_directory(path: &Path) -> io::Result<()> {
+    let metadata = fs::symlink_metadata(path)?;
+    if !metadata.is_dir() {
+        return Err(refused(path, "is not a directory (links are not followed)"));
+    }
+    check_owner(path, &metadata)
+}
+
+fn check_owner(path: &Path, metadata: &fs::Metadata) -> io::Result<()> {
+    if metadata.uid() != rustix::process::getuid().as_raw() {
+        return Err(refused(path, "belongs to another user"));
+    }
+    if metadata.mode() & NOT_OWNER != 0 {
+        return Err(refused(path, &format!("is open to others (mode {:o})", metadata.mode() & 0o7777)));
+    }
+    Ok(())
+}
+
+/// Reads a private file of at most `max` bytes. Never follows a link, never waits for a FIFO.
+///
+/// # Errors
+/// When it can't be read or trusted.
+pub fn read(path: &Path, max: u64) -> io::Result<Vec<u8>> {
+    let file = open(path, OpenOptions::new().read(true))?;
+    let size = file.metadata()?.len();
+    if size > max {
+        return Err(refused(path, &format!("is longer than {max} bytes")));
+    }
+    let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0) + 1);
+    file.take(max).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Opens a private file to lock and to write notes into, and creates it, 0600, when it is not there.
+///
+/// # Errors
+/// When it can't be opened or trusted.
+pub fn open_lock(path: &Path) -> io::Result<File> {
+    let file = open(path, OpenOptions::new().read(true).write(true).create(true).mode(0o600))?;
+    // Whatever the umask took away when it was made.
+    file.set_permissions(fs::Permissions::from_mode(0o600))?;
+    Ok(file)
+}
+
+fn open(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
+    let file = options.custom_flags(flags.bits().cast_signed()).open(path)?;
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
+        return Err(refused(path, "is not a regular file"));
+    }
+    if metadata.nlink() > 1 {
+        return Err(refused(path, "has more than one name (a hard link)"));
+    }
+    check_owner(path, &metadata)?;
+    Ok(file)
+}
+
+/// Replaces the file at `path`, or makes it: readers see the old bytes or the new, nothing between.
+///
+/// # Errors
+/// When it can't be written; then nothing of it stays behind.
+pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let directory = path.parent().unwrap_or(Path::new("/"));
+    // Made with O_EXCL and 0600, removed when dropped.
+    let mut file = tempfile::Builder::new().prefix(TEMPORARY).tempfile_in(directory)?;
+    file.as_file().set_permissions(fs::Permissions::from_mode(0o600))?;
+    file.write_all(bytes)?;
+    file.persist(path).map_err(|error| error.error)?;
+    Ok(())
+}
+
+/// The files in a private directory; empty when it is not there.
+///
+/// # Errors
+/// When it can't be read or trusted.
+pub fn files(directory: &Path) -> io::Result<Vec<PathBuf>> {
+    match check_directory(directory) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        checked => checked?,
+    }
+    fs::read_dir(directory)?.map(|entry| Ok(entry?.path())).collect()
+}

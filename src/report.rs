@@ -1,0 +1,59 @@
+//! What goes to stderr and stdout: nothing else in the program writes there.
+
+use std::io::{self, Write as _};
+
+use crate::error::{Error, one_line};
+
+/// How much is said on stderr.
+#[derive(Clone, Copy, Debug)]
+pub struct Report {
+    /// No warnings (`-q`).
+    pub quiet: bool,
+    /// Where things came from (`-v`).
+    pub verbose: bool,
+    /// Whether a person reads stderr.
+    pub is_terminal: bool,
+}
+
+impl Report {
+    /// Something the user should know, though the result is there.
+    pub fn warn(&self, message: &str) {
+        if !self.quiet {
+            line(&format!("warning: {message}"));
+        }
+    }
+
+    /// Where something came from.
+    pub fn note(&self, message: &str) {
+        if self.verbose {
+            line(message);
+        }
+    }
+
+    /// What is being waited for: news for a person, noise in a log.
+    pub fn progress(&self, message: &str) {
+        if self.verbose || (self.is_terminal && !self.quiet) {
+            line(message);
+        }
+    }
+}
+
+/// The failure that ends the program.
+pub fn error(error: &Error) {
+    line(error.message());
+}
+
+/// One line on stderr. A stderr that can't be written to is no reason to fail.
+fn line(message: &str) {
+    let _ = io::stderr().write_all(format!("rds-token: {}\n", one_line(message)).as_bytes());
+}
+
+/// The result, in one write, once nothing can fail any more.
+///
+/// # Errors
+/// When stdout doesn't take it (exit 1).
+pub fn result(text: &str) -> Result<(), Error> {
+    let mut stdout = io::stdout().lock();
+    let written = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+    written.map_err(|error| Error::other(format!("could not write to stdout: {error}")))
+}

@@ -1,0 +1,37 @@
+//! One line of JSON, every value a string: what Terraform's `external` data source takes.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::target::Target;
+use crate::token::Token;
+
+#[derive(Serialize)]
+struct Answer<'a> {
+    version: &'a str,
+    token: &'a str,
+    host: &'a str,
+    port: String,
+    user: &'a str,
+    region: &'a str,
+    expires_at: &'a str,
+    ttl: String,
+    source: &'a str,
+}
+
+/// The line, without a newline. `expires_at` is RFC 3339; `ttl` goes out in whole seconds.
+pub fn render(target: &Target, token: &Token, expires_at: &str, ttl: Duration, is_cached: bool) -> String {
+    let answer = Answer {
+        version: "1",
+        token: token.expose(),
+        host: &target.host,
+        port: target.port.to_string(),
+        user: &target.user,
+        region: &target.region,
+        expires_at,
+        ttl: ttl.as_secs().to_string(),
+        source: if is_cached { "cache" } else { "signed" },
+    };
+    serde_json::to_string(&answer).unwrap_or_default()
+}

@@ -1,0 +1,53 @@
+//! A connection URL with the token as its password.
+//!
+//! The TLS parameters make the client verify the server's name and CA: `sslmode` and `sslrootcert` as
+//! libpq documents them (PostgreSQL manual, section 34.1.2), `ssl-mode` and `ssl-ca` as MySQL does for
+//! its URI-like connection strings, `sslMode` and `serverSslCert` as MariaDB's connectors do.
+
+use std::path::Path;
+
+use crate::error::Error;
+use crate::target::{Engine, Target};
+use crate::token::{Token, encode};
+
+/// A URL that lacks only the token.
+#[derive(Debug)]
+pub struct Url {
+    head: String,
+    tail: String,
+}
+
+impl Url {
+    /// The URL for `target`; `ca` is the CA file that its client shall trust.
+    ///
+    /// # Errors
+    /// When nothing tells the engine, or the CA file's path is not UTF-8 (exit 2).
+    pub fn new(target: &Target, ca: Option<&Path>) -> Result<Self, Error> {
+        let Some(engine) = target.engine else {
+            return Err(Error::usage(format!(
+                "output: port {} does not tell the engine of the URL; give --engine mysql, mariadb or postgres",
+                target.port
+            )));
+        };
+        let (scheme, mode, ca_name) = match engine {
+            Engine::Mysql => ("mysql", "ssl-mode=VERIFY_IDENTITY", "ssl-ca"),
+            Engine::Mariadb => ("mariadb", "sslMode=verify-full", "serverSslCert"),
+            Engine::Postgres => ("postgresql", "sslmode=verify-full", "sslrootcert"),
+        };
+        let database = target.database.as_deref().map(|name| encode(name).to_string()).unwrap_or_default();
+        let ca = match ca.map(Path::to_str) {
+            None => String::new(),
+            Some(Some(path)) => format!("&{ca_name}={}", encode(path)),
+            Some(None) => return Err(Error::usage("ca: the path of the CA file is not UTF-8; give it another name")),
+        };
+        Ok(Self {
+            head: format!("{scheme}://{}:", encode(&target.user)),
+            tail: format!("@{}:{}/{database}?{mode}{ca}", target.host, target.port),
+        })
+    }
+
+    /// The whole URL.
+    pub fn render(&self, token: &Token) -> String {
+        format!("{}{}{}", self.head, encode(token.expose()), self.tail)
+    }
+}

@@ -1,0 +1,433 @@
+//! Which database, as whom: a validated [`Target`].
+
+use std::fmt;
+
+use percent_encoding::percent_decode_str;
+
+use crate::endpoint;
+use crate::error::Error;
+
+/// Longest host name that DNS has (RFC 1035, section 2.3.4), in bytes.
+const MAX_HOST: usize = 253;
+/// Longest label of a host name, in bytes.
+const MAX_LABEL: usize = 63;
+/// Longest name of a PostgreSQL role or database, in bytes (`NAMEDATALEN` − 1).
+const MAX_POSTGRES_NAME: usize = 63;
+/// Longest user name that MySQL (32) or MariaDB (80) takes, in characters: port 3306 may be either.
+const MAX_MYSQL_USER: usize = 80;
+/// Longest name of a MySQL or MariaDB database, in characters.
+const MAX_MYSQL_DATABASE: usize = 64;
+
+/// The family of the server, which decides ports, URLs and limits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Engine {
+    /// MySQL, Aurora MySQL
+    Mysql,
+    /// MariaDB
+    Mariadb,
+    /// PostgreSQL, Aurora PostgreSQL
+    Postgres,
+}
+
+impl Engine {
+    const ALL: [Self; 3] = [Self::Mysql, Self::Mariadb, Self::Postgres];
+
+    /// Its name on the command line and in URLs that this program writes.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Mysql => "mysql",
+            Self::Mariadb => "mariadb",
+            Self::Postgres => "postgres",
+        }
+    }
+
+    /// The port that its servers listen on by default.
+    pub fn default_port(self) -> u16 {
+        match self {
+            Self::Mysql | Self::Mariadb => 3306,
+            Self::Postgres => 5432,
+        }
+    }
+
+    fn from_port(port: u16) -> Option<Self> {
+        match port {
+            3306 => Some(Self::Mysql),
+            5432 => Some(Self::Postgres),
+            _ => None,
+        }
+    }
+
+    fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|engine| engine.name() == name)
+    }
+
+    fn from_scheme(scheme: &str) -> Option<Self> {
+        if scheme == "postgresql" { Some(Self::Postgres) } else { Self::from_name(scheme) }
+    }
+}
+
+/// The parts of a target as they were given, none checked yet.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Parts {
+    /// Host name of the RDS endpoint.
+    pub host: Option<String>,
+    /// Its port.
+    pub port: Option<String>,
+    /// The database user.
+    pub user: Option<String>,
+    /// The database to use.
+    pub database: Option<String>,
+    /// The engine's name.
+    pub engine: Option<String>,
+}
+
+impl Parts {
+    /// Takes a positional TARGET apart: `[USER@]HOST[:PORT][/DATABASE]` or a URL.
+    ///
+    /// # Errors
+    /// Names the part that can't be (exit 2).
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        match text.split_once("://") {
+            Some((scheme, rest)) => Self::parse_url(scheme, rest),
+            None => Self::parse_host_form(text),
+        }
+    }
+
+    /// A user name may hold any of `/:@`, a host none of them: so the last `@` ends the user.
+    fn parse_host_form(text: &str) -> Result<Self, Error> {
+        let (user, rest) = match text.rsplit_once('@') {
+            Some((user, rest)) => (Some(user), rest),
+            None => (None, text),
+        };
+        let (authority, database) = split_optional(rest, '/');
+        let (host, port) = split_optional(authority, ':');
+        if user.is_none() && !host.contains('.') && text == host {
+            return Err(Error::usage(format!(
+                "target '{text}': no such name is configured, and it is no host name, which has dots; \
+                 give [USER@]HOST[:PORT][/DATABASE] or a URL"
+            )));
+        }
+        Ok(Self {
+            host: Some(host.to_owned()),
+            port: port.map(str::to_owned),
+            user: user.map(str::to_owned),
+            database: database.map(str::to_owned),
+            engine: None,
+        })
+    }
+
+    /// RFC 3986: the authority ends at the first `/`, `?` or `#`; user and database are percent-encoded.
+    fn parse_url(scheme: &str, rest: &str) -> Result<Self, Error> {
+        let Some(engine) = Engine::from_scheme(scheme) else {
+            return Err(Error::usage(format!(
+                "target: scheme '{scheme}' is not known; use mysql://, mariadb://, postgres:// or postgresql://"
+            )));
+        };
+        if rest.contains(['?', '#']) {
+            return Err(Error::usage(
+                "target: a URL with '?' or '#' is not taken; leave its parameters out (and write these \
+                 characters as %3F and %23 in a user or database)",
+            ));
+        }
+        let (authority, database) = split_optional(rest, '/');
+        let (user, address) = match authority.rsplit_once('@') {
+            Some((user, address)) => (Some(user), address),
+            None => (None, authority),
+        };
+        if user.is_some_and(|user| user.contains(':')) {
+            return Err(Error::usage(
+                "target: the URL has a password (or a ':' in its user, which is written %3A); leave it out, \
+                 the token takes its place",
+            ));
+        }
+        let (host, port) = split_optional(address, ':');
+        Ok(Self {
+            host: Some(host.to_owned()),
+            port: port.map(str::to_owned),
+            user: user.map(|user| decode("user", user)).transpose()?,
+            database: database.filter(|d| !d.is_empty()).map(|d| decode("database", d)).transpose()?,
+            engine: Some(engine.name().to_owned()),
+        })
+    }
+
+    /// These parts, and where one is absent that of `other`.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        Self {
+            host: self.host.or(other.host),
+            port: self.port.or(other.port),
+            user: self.user.or(other.user),
+            database: self.database.or(other.database),
+            engine: self.engine.or(other.engine),
+        }
+    }
+
+    /// Checks every part and fills in what the others tell. The region comes from the host name; for a
+    /// host name that tells none, `other_region` is asked.
+    ///
+    /// # Errors
+    /// Names the part that is missing or can't be (exit 2).
+    pub fn validate(
+        self,
+        region: Option<&str>,
+        other_region: impl FnOnce() -> Result<Option<String>, Error>,
+    ) -> Result<Target, Error> {
+        let host = check_host(&required(self.host, "host", "give TARGET or --host")?)?;
+        let user = required(self.user, "user", "give USER@HOST or --user")?;
+        let engine = self.engine.as_deref().map(check_engine).transpose()?;
+        let port = match (&self.port, engine) {
+            (Some(port), _) => check_port(port)?,
+            (None, Some(engine)) => engine.default_port(),
+            (None, None) => {
+                return Err(Error::usage(
+                    "target: there is no port; give HOST:PORT or --port, or --engine (or a URL such as \
+                     postgres://…) for the engine's default",
+                ));
+            }
+        };
+        let engine = engine.or_else(|| Engine::from_port(port));
+        check_name("user", &user, engine, MAX_MYSQL_USER)?;
+        if let Some(database) = &self.database {
+            check_name("database", database, engine, MAX_MYSQL_DATABASE)?;
+        }
+        let region = check_region(&host, region, other_region)?;
+        Ok(Target { host, port, user, database: self.database, engine, region })
+    }
+}
+
+/// A database that a token can be signed for. Every field has been checked: nothing in it can end a
+/// line, and the host is in lower case.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// Host name of the RDS endpoint.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// The database user, as the server knows it.
+    pub user: String,
+    /// The database to use; no part of a token.
+    pub database: Option<String>,
+    /// The engine, where anything tells it.
+    pub engine: Option<Engine>,
+    /// The AWS region that the token is signed for.
+    pub region: String,
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}@{}:{}", self.user, self.host, self.port)
+    }
+}
+
+fn split_optional(text: &str, at: char) -> (&str, Option<&str>) {
+    match text.split_once(at) {
+        Some((head, tail)) => (head, Some(tail)),
+        None => (text, None),
+    }
+}
+
+fn decode(part: &str, text: &str) -> Result<String, Error> {
+    let broken = text
+        .as_bytes()
+        .split(|&b| b == b'%')
+        .skip(1)
+        .any(|rest| !matches!(rest, [high, low, ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit()));
+    match percent_decode_str(text).decode_utf8() {
+        Ok(decoded) if !broken => Ok(decoded.into_owned()),
+        _ => {
+            Err(Error::usage(format!("target: {part} '{text}' is not percent-encoded UTF-8; write a literal % as %25")))
+        }
+    }
+}
+
+fn required(part: Option<String>, name: &str, remedy: &str) -> Result<String, Error> {
+    part.ok_or_else(|| Error::usage(format!("target: there is no {name}; {remedy}")))
+}
+
+fn refuse(part: &str, text: &str, why: &str) -> Error {
+    // A value may be of any length; the line that names it shouldn't be.
+    let mut shown: String = text.chars().take(80).collect();
+    if shown.len() < text.len() {
+        shown.push('…');
+    }
+    Error::usage(format!("target: {part} '{shown}' {why}"))
+}
+
+/// The host in lower case. RDS endpoints are plain DNS names: what else could be in a host would only
+/// change where a client dials, or what is signed.
+fn check_host(host: &str) -> Result<String, Error> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    if host.is_empty() {
+        return Err(refuse("host", host, "is empty; give the RDS endpoint"));
+    }
+    if host.contains("://") {
+        return Err(refuse("host", host, "has a scheme; give the bare host name, or the URL as TARGET"));
+    }
+    if let Some(c) = host.chars().find(|c| !allowed(*c)) {
+        let why = format!("has the character {c:?}; a host name has letters, digits, '-' and '.'");
+        return Err(refuse("host", host, &why));
+    }
+    if host.len() > MAX_HOST {
+        return Err(refuse("host", host, &format!("is longer than {MAX_HOST} characters")));
+    }
+    if host.split('.').any(str::is_empty) {
+        return Err(refuse("host", host, "has an empty label: two dots in a row, or one at an end"));
+    }
+    if host.split('.').any(|label| label.len() > MAX_LABEL) {
+        return Err(refuse("host", host, &format!("has a label longer than {MAX_LABEL} characters")));
+    }
+    Ok(host.to_ascii_lowercase())
+}
+
+fn check_port(port: &str) -> Result<u16, Error> {
+    let is_plain = port.bytes().all(|b| b.is_ascii_digit()) && !port.starts_with('0');
+    port.parse().ok().filter(|_| is_plain).ok_or_else(|| refuse("port", port, "is not a number from 1 to 65535"))
+}
+
+fn check_engine(name: &str) -> Result<Engine, Error> {
+    Engine::from_name(name).ok_or_else(|| refuse("engine", name, "is not mysql, mariadb or postgres"))
+}
+
+fn check_name(part: &str, name: &str, engine: Option<Engine>, max_mysql: usize) -> Result<(), Error> {
+    if name.is_empty() {
+        return Err(refuse(part, name, "is empty"));
+    }
+    if let Some(c) = name.chars().find(|c| c.is_control() || *c == char::REPLACEMENT_CHARACTER) {
+        return Err(refuse(part, name, &format!("has the character {c:?}, which no {part} can have")));
+    }
+    let (length, max) = match engine {
+        Some(Engine::Postgres) => (name.len(), MAX_POSTGRES_NAME),
+        _ => (name.chars().count(), max_mysql),
+    };
+    if length > max {
+        return Err(refuse(part, name, &format!("is longer than the {max} that the server takes")));
+    }
+    Ok(())
+}
+
+fn check_region(
+    host: &str,
+    explicit: Option<&str>,
+    other: impl FnOnce() -> Result<Option<String>, Error>,
+) -> Result<String, Error> {
+    let told = endpoint::region(host);
+    let region = match (told, explicit) {
+        (Some(told), Some(explicit)) if told != explicit => {
+            return Err(Error::usage(format!(
+                "target: --region {explicit} contradicts the host, which is in {told}; leave --region out, \
+                 no server would take that token"
+            )));
+        }
+        (Some(told), _) => return Ok(told.to_owned()),
+        (None, Some(explicit)) => explicit.to_owned(),
+        (None, None) => other()?.ok_or_else(|| {
+            Error::usage(format!(
+                "target: host '{host}' tells no region, and none is configured; give --region or set AWS_REGION \
+                 (for a CNAME or a tunnel, --host must name the RDS endpoint itself)"
+            ))
+        })?,
+    };
+    let is_plain = region.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+    if region.is_empty() || region.len() > MAX_LABEL || !is_plain {
+        return Err(refuse("region", &region, "is not a region's name such as eu-west-1"));
+    }
+    Ok(region)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOST: &str = "db.abc123.eu-west-1.rds.amazonaws.com";
+
+    fn validate(text: &str) -> Result<Target, Error> {
+        Parts::parse(text)?.validate(None, || Ok(None))
+    }
+
+    fn message(text: &str) -> String {
+        let error = validate(text).expect_err(text);
+        assert_eq!(error.exit(), crate::error::Exit::Usage);
+        error.to_string()
+    }
+
+    #[test]
+    fn the_forms_of_a_target() {
+        for (text, user, port, database, engine) in [
+            (format!("u@{HOST}:3306"), "u", 3306, None, Some(Engine::Mysql)),
+            (format!("u@{}:3306", HOST.to_uppercase()), "u", 3306, None, Some(Engine::Mysql)),
+            (format!("jane.doe@corp@{HOST}:5432/Ex"), "jane.doe@corp", 5432, Some("Ex"), Some(Engine::Postgres)),
+            (format!("a/b:c@{HOST}:3307"), "a/b:c", 3307, None, None),
+            (format!("mysql://u@{HOST}/Ex"), "u", 3306, Some("Ex"), Some(Engine::Mysql)),
+            (format!("mariadb://u@{HOST}"), "u", 3306, None, Some(Engine::Mariadb)),
+            (format!("postgres://u%40x@{HOST}/a%2Fb"), "u@x", 5432, Some("a/b"), Some(Engine::Postgres)),
+            (format!("postgresql://u@{HOST}:6543/"), "u", 6543, None, Some(Engine::Postgres)),
+        ] {
+            let target = validate(&text).expect(&text);
+            assert_eq!((target.host.as_str(), target.region.as_str()), (HOST, "eu-west-1"), "{text}");
+            assert_eq!((target.user.as_str(), target.port), (user, port), "{text}");
+            assert_eq!((target.database.as_deref(), target.engine), (database, engine), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_is_refused_by_the_name_of_its_part() {
+        for (text, part) in [
+            (format!("u@{HOST}"), "there is no port"),
+            (format!("{HOST}:3306"), "there is no user"),
+            ("prod".to_owned(), "target 'prod'"),
+            ("u@:3306".to_owned(), "host '' is empty"),
+            (format!("u@{HOST}:"), "port ''"),
+            (format!("u@{HOST}:0"), "port '0'"),
+            (format!("u@{HOST}:03306"), "port '03306'"),
+            (format!("u@{HOST}:+3306"), "port '+3306'"),
+            (format!("u@{HOST}:65536"), "port '65536'"),
+            (format!("u@{HOST}:3306:1"), "port '3306:1'"),
+            (format!("u@{HOST}.:3306"), "empty label"),
+            ("u@db..rds.amazonaws.com:3306".to_owned(), "empty label"),
+            (format!("u@{}.com:3306", "a".repeat(64)), "label longer than 63"),
+            (format!("u@{}com:3306", "a.".repeat(130)), "longer than 253"),
+            ("u@a\nb.com:3306".to_owned(), "host 'a\\nb.com'"),
+            ("u@dbé.com:3306".to_owned(), "host 'dbé.com'"),
+            ("u@[::1]:3306".to_owned(), "host '['"),
+            (format!("a\nb@{HOST}:3306"), "user 'a\\nb'"),
+            (format!("@{HOST}:3306"), "user '' is empty"),
+            (format!("{}@{HOST}:3306", "u".repeat(81)), "longer than the 80"),
+            (format!("{}@{HOST}:5432", "é".repeat(32)), "longer than the 63"),
+            (format!("u@{HOST}:3306/"), "database '' is empty"),
+            (format!("u@{HOST}:3306/a\tb"), "database 'a\\tb'"),
+            (format!("jdbc:mysql://u@{HOST}"), "scheme 'jdbc:mysql'"),
+            (format!("mysql://u:secret@{HOST}"), "has a password"),
+            (format!("mysql://u@{HOST}/d?ssl=1"), "'?'"),
+            (format!("mysql://u%4@{HOST}"), "user 'u%4'"),
+            (format!("mysql://u%ff@{HOST}"), "user 'u%ff'"),
+            ("u@db.example.com:3306".to_owned(), "tells no region"),
+        ] {
+            let message = message(&text);
+            assert!(message.contains(part), "{text}: {message}");
+            assert!(!message.contains('\n') && !message.contains("secret"), "{text}: {message}");
+        }
+    }
+
+    #[test]
+    fn a_scheme_inside_a_host_is_refused() {
+        let parts = Parts { host: Some("https://db.example.com".into()), ..Parts::parse("u@x.y:1").unwrap() };
+        let error = parts.validate(Some("eu-west-1"), || Ok(None)).unwrap_err();
+        assert!(error.to_string().contains("has a scheme"), "{error}");
+    }
+
+    #[test]
+    fn the_region_is_never_guessed() {
+        let at = |host: &str, explicit: Option<&str>, other: Option<&str>| {
+            Parts::parse(&format!("u@{host}:3306"))?.validate(explicit, || Ok(other.map(str::to_owned)))
+        };
+        assert_eq!(at(HOST, None, Some("us-east-1")).unwrap().region, "eu-west-1");
+        assert_eq!(at(HOST, Some("eu-west-1"), None).unwrap().region, "eu-west-1");
+        assert!(at(HOST, Some("us-east-1"), None).unwrap_err().to_string().contains("contradicts"));
+        assert_eq!(at("db.example.com", Some("us-east-1"), None).unwrap().region, "us-east-1");
+        assert_eq!(at("db.example.com", None, Some("us-east-1")).unwrap().region, "us-east-1");
+        assert!(at("db.example.com", None, None).unwrap_err().to_string().contains("tells no region"));
+        for bad in ["", "EU-WEST-1", "eu west", "eu-west-1\n", "eu/west"] {
+            assert!(at("db.example.com", Some(bad), None).is_err(), "{bad:?}");
+        }
+    }
+}
