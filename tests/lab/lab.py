@@ -1,0 +1,579 @@
+#!/usr/bin/env python3
+"""A throwaway MariaDB and PostgreSQL that take RDS IAM tokens, on loopback.
+
+    lab.py run mariadb|postgres|all [--dir DIR]
+        Starts them, prints one line of JSON that says where everything is, and stays
+        until its stdin ends (or SIGTERM, SIGINT); then stops them and removes DIR.
+    lab.py check [mariadb|postgres|all]
+        Prints the Debian packages that are missing, if any (tests/lab/install).
+
+The machine stays as it was: data, keys, sockets, PAM and name files all live in DIR,
+servers listen on 127.0.0.1 only, and none of its own services is used. The servers
+pass for an RDS endpoint: their certificate carries its name, and clients run under
+nss_wrapper find it on loopback. Started by root, they run as `nobody`.
+"""
+
+import argparse
+import asyncio
+import ctypes
+import glob
+import json
+import os
+import pwd
+import random
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+import threading
+from base64 import b64encode
+from pathlib import Path
+
+sys.dont_write_bytecode = True  # leaves no __pycache__ beside the sources
+from verifier import Endpoint, Key, serve  # noqa: E402
+
+HERE = Path(__file__).resolve().parent
+
+REGION = "eu-west-1"
+DOMAIN = f"abc123.{REGION}.rds.amazonaws.com"
+HOST = f"db.{DOMAIN}"
+OTHER_HOST = f"other.{DOMAIN}"  # under the certificate too, but no token's endpoint
+OUTSIDE_HOST = f"db.zzz999.{REGION}.rds.amazonaws.com"  # not in the certificate
+
+DATABASE = "ExampleDB"
+# The first is the plain one; the others need encoding and quoting everywhere.
+USERS = ["dbiamuser", "jane.doe@corp", "a+b c&d=e#f%41/g*h~i"]
+
+
+def fake_session_token(length):
+    """Base64 as STS writes it, with "+", "/" and "="; the same at each run."""
+    noise = random.Random(length).randbytes(length)
+    return b64encode(noise).decode()[: length - 1] + "="
+
+
+KEYS = {
+    "static": Key("AKIDLABSTATIC", "lab/static+secret"),
+    "session": Key("ASIDLABSESSION", "lab/session+secret", fake_session_token(64)),
+    "long": Key("ASIDLABLONG", "lab/long+secret", fake_session_token(1600)),
+    "huge": Key("ASIDLABHUGE", "lab/huge+secret", fake_session_token(8000)),
+}
+
+ROOT = os.geteuid() == 0
+ADMIN = pwd.getpwuid(os.geteuid()).pw_name  # superuser of both servers, by unix socket only
+NOBODY = pwd.getpwnam("nobody")
+
+# --- what must be installed ---------------------------------------------------------
+
+SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+def program(name):
+    """Where a program is; Debian keeps PostgreSQL's own out of PATH, a folder a version."""
+    versions = glob.glob(f"/usr/lib/postgresql/*/bin/{name}")
+    newest = max(versions, key=lambda path: int(path.split("/")[4]), default=None)
+    return newest or shutil.which(name, path=SYSTEM_PATH)
+
+
+def nss_wrapper():
+    places = ["/usr/lib/*/libnss_wrapper.so", "/usr/lib*/libnss_wrapper.so"]
+    return next((path for place in places for path in glob.glob(place)), None)
+
+
+# The -core package is the server without a service, a system user or a data directory.
+PACKAGES = {
+    "both": [
+        ("gcc", lambda: program("cc")),
+        ("libc6-dev", lambda: os.path.exists("/usr/include/stdlib.h")),
+        ("openssl", lambda: program("openssl")),
+        ("libnss-wrapper", nss_wrapper),
+    ],
+    "mariadb": [
+        ("mariadb-server-core", lambda: program("mariadbd")),
+        ("mariadb-client", lambda: program("mariadb") and program("mariadb-dump")),
+    ],
+    "postgres": [
+        ("postgresql", lambda: program("initdb")),
+        ("postgresql-client", lambda: program("psql")),
+    ],
+}
+
+
+def missing_packages(engines):
+    wanted = PACKAGES["both"] + [need for engine in engines for need in PACKAGES[engine]]
+    return [package for package, present in wanted if not present()]
+
+
+# --- processes ----------------------------------------------------------------------
+
+
+class LabError(Exception):
+    """What went wrong, for the user."""
+
+
+class Stopped(Exception):
+    """Told to stop while starting."""
+
+
+PRCTL = ctypes.CDLL(None).prctl
+PR_SET_PDEATHSIG = 1
+SUPERVISOR = os.getpid()
+STOPPING = threading.Event()  # once set, nothing more is started
+
+
+def die_with_supervisor(last_signal):
+    """For the child, before exec: nothing outlives a `kill -9` of this program."""
+
+    def prepare():
+        PRCTL(PR_SET_PDEATHSIG, int(last_signal))
+        if os.getppid() != SUPERVISOR:  # it died before the line above
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    return prepare if last_signal else None
+
+
+async def spawn(*command, log, last, stdin=asyncio.subprocess.DEVNULL, env=None):
+    """Starts a program, as `nobody` when we are root, its output in `log`.
+
+    `last` is the signal that it gets should we be killed. This must run in the main
+    thread: PR_SET_PDEATHSIG goes by the thread that forked."""
+    if STOPPING.is_set():
+        raise Stopped
+    nobody = {"user": NOBODY.pw_uid, "group": NOBODY.pw_gid, "extra_groups": []}
+    with open(log, "ab") as output:
+        return await asyncio.create_subprocess_exec(
+            *map(str, command),
+            stdin=stdin,
+            stdout=output,
+            stderr=output,
+            cwd=log.parent,
+            env={"PATH": SYSTEM_PATH, "LC_ALL": "C", "TZ": "UTC", **(env or {})},
+            start_new_session=True,  # a ^C in the terminal is for us alone
+            preexec_fn=die_with_supervisor(last),
+            **(nobody if ROOT else {}),
+        )
+
+
+async def run(*command, log, text=None):
+    """Runs a program to its end, with `text` as its stdin.
+
+    It is never cut short, not even by our own end: it ends by itself within a second,
+    and an interrupted initdb leaves shared memory behind, outside of DIR."""
+    stdin = asyncio.subprocess.DEVNULL if text is None else asyncio.subprocess.PIPE
+    process = await spawn(*command, log=log, last=None, stdin=stdin)
+    await process.communicate(text and text.encode())
+    if process.returncode != 0:
+        raise LabError(f"{Path(command[0]).name} failed:\n{tail(log)}")
+
+
+def tail(log, lines=25):
+    return "\n".join(log.read_text(errors="replace").splitlines()[-lines:])
+
+
+def give(path):
+    """Makes over to the servers' user what root has made for them."""
+    if ROOT:
+        os.chown(path, NOBODY.pw_uid, NOBODY.pw_gid)
+    return path
+
+
+def folder(path):
+    path.mkdir(0o700)
+    return give(path)
+
+
+def write(path, text):
+    path.write_text(text)
+    return give(path)
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+# --- TLS ----------------------------------------------------------------------------
+
+
+async def make_authority(tls, name):
+    """NAME.pem and NAME-key.pem: a CA that nobody else knows."""
+    await openssl_certificate(tls, name, "-addext", "basicConstraints=critical,CA:TRUE")
+
+
+async def make_server_certificate(tls):
+    await openssl_certificate(
+        tls,
+        "server",
+        *("-CA", tls / "ca.pem", "-CAkey", tls / "ca-key.pem"),
+        *("-addext", "basicConstraints=critical,CA:FALSE"),
+        *("-addext", f"subjectAltName=DNS:*.{DOMAIN}"),
+    )
+
+
+async def openssl_certificate(tls, name, *options):
+    # A configuration of our own, so that the system's openssl.cnf adds nothing.
+    config = write(tls / f"{name}.cnf", "[req]\ndistinguished_name = name\n[name]\n")
+    await run(
+        *("openssl", "req", "-x509", "-config", config, "-days", "2", "-nodes"),
+        *("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"),
+        *("-subj", f"/CN=rds-token lab {name}"),
+        *("-keyout", tls / f"{name}-key.pem", "-out", tls / f"{name}.pem"),
+        *options,
+        log=tls / "openssl.log",
+    )
+
+
+async def make_certificates(tls):
+    folder(tls)
+    await make_authority(tls, "ca")
+    await make_authority(tls, "other_ca")
+    await make_server_certificate(tls)
+
+
+# --- servers ------------------------------------------------------------------------
+
+
+class Server:
+    """What both engines share: a folder, a port, a log, a verifier, a life."""
+
+    def __init__(self, directory, verdicts):
+        self.folder = folder(directory / self.engine)
+        self.log = self.folder / "server.log"
+        self.data = self.folder / "data"
+        self.verifier = self.folder / "verifier.sock"
+        self.module = self.folder / f"{self.source}.so"
+        self.port = free_port()
+        self.tls = directory / "tls"
+        self.verdicts = verdicts
+        self.process = None
+
+    async def start(self, certificates):
+        await self.listen_to_questions()
+        await self.build()
+        await self.create_data()
+        await asyncio.wait([certificates])
+        self.process = await self.launch()
+        while self.ready_line not in self.log.read_bytes() and not STOPPING.is_set():
+            if self.process.returncode is not None:
+                raise LabError(f"{self.engine} did not start:\n{tail(self.log)}")
+            await asyncio.sleep(0.02)
+
+    async def listen_to_questions(self):
+        endpoint = Endpoint(HOST, self.port, REGION)
+        keys = {key.access_key_id: key for key in KEYS.values()}
+        await serve(self.verifier, self.engine, endpoint, keys, self.verdicts)
+        give(self.verifier)
+
+    async def build(self):
+        # The source goes by stdin: `nobody` may not be able to read this folder.
+        header = (HERE / "ask_verifier.h").read_text()
+        source = (HERE / f"{self.source}.c").read_text()
+        text = source.replace('#include "ask_verifier.h"', header)
+        flags = ["-Wall", "-Wextra", "-Werror", "-O1", "-shared", "-fPIC"]
+        log = self.folder / "build.log"
+        await run("cc", *flags, "-xc", "-", "-o", self.module, log=log, text=text)
+
+    async def stop(self):
+        if self.process is None or self.process.returncode is not None:
+            return
+        self.process.send_signal(self.stop_signal)
+        await asyncio.wait([asyncio.ensure_future(self.process.wait())], timeout=10)
+        if self.process.returncode is None:
+            self.process.kill()
+            await self.process.wait()
+
+
+class MariaDB(Server):
+    engine = "mariadb"
+    source = "aws_authentication_plugin"
+    ready_line = b"ready for connections"
+    stop_signal = signal.SIGTERM
+
+    @property
+    def options(self):
+        return [
+            "--no-defaults",
+            f"--datadir={self.data}",
+            f"--tmpdir={self.folder}",
+            f"--plugin-dir={self.folder}",
+            "--innodb=OFF",  # Aria is enough for one row, and InnoDB is most of the start-up
+            "--default-storage-engine=Aria",
+            "--aria-pagecache-buffer-size=8M",
+            "--key-buffer-size=1M",
+        ]
+
+    async def create_data(self):
+        """The system tables without their data: no root and no anonymous user."""
+        tables = glob.glob("/usr/share/m*/m*_system_tables.sql")
+        if not tables:
+            raise LabError("no mariadb_system_tables.sql: is mariadb-server-core whole?")
+        sql = "CREATE DATABASE mysql;\nUSE mysql;\n" + Path(tables[0]).read_text()
+        folder(self.data)
+        await run(program("mariadbd"), *self.options, "--bootstrap", log=self.log, text=sql)
+
+    def first_statements(self):
+        yield f"CREATE USER {sql_text(ADMIN)}@'localhost' IDENTIFIED VIA unix_socket"
+        yield f"GRANT ALL ON *.* TO {sql_text(ADMIN)}@'localhost' WITH GRANT OPTION"
+        yield f"CREATE DATABASE {DATABASE}"
+        yield f"CREATE TABLE {DATABASE}.greeting (text VARCHAR(80))"
+        yield f"INSERT INTO {DATABASE}.greeting VALUES ('hello from mariadb')"
+        for user in map(sql_text, USERS):
+            yield (
+                f"CREATE USER {user}@'%' IDENTIFIED WITH AWSAuthenticationPlugin AS 'RDS' "
+                "REQUIRE SSL"
+            )
+            yield f"GRANT ALL ON {DATABASE}.* TO {user}@'%'"
+
+    async def launch(self):
+        statements = "".join(f"{statement};\n" for statement in self.first_statements())
+        first = write(self.folder / "first.sql", statements)
+        return await spawn(
+            program("mariadbd"),
+            *self.options,
+            f"--plugin-load-add={self.module.name}",
+            f"--init-file={first}",
+            *("--bind-address=127.0.0.1", f"--port={self.port}", f"--socket={self.socket}"),
+            f"--pid-file={self.folder / 'server.pid'}",
+            f"--ssl-cert={self.tls / 'server.pem'}",
+            f"--ssl-key={self.tls / 'server-key.pem'}",
+            "--skip-name-resolve",
+            "--max-connections=300",
+            log=self.log,
+            last=signal.SIGKILL,
+            env={"RDS_LAB_VERIFIER": str(self.verifier)},
+        )
+
+    @property
+    def socket(self):
+        return self.folder / "server.sock"
+
+    def description(self):
+        return {"port": self.port, "socket": str(self.socket), "log": str(self.log)}
+
+
+class PostgreSQL(Server):
+    engine = "postgres"
+    source = "pam_rds_iam"
+    ready_line = b"ready to accept connections"
+    stop_signal = signal.SIGINT  # "fast": SIGTERM would wait for the clients to leave
+
+    async def create_data(self):
+        options = ["--no-sync", "--no-instructions", "--encoding=UTF8", "--locale=C"]
+        options += ["--auth=peer", f"--username={ADMIN}", "--wal-segsize=1"]
+        await run(program("initdb"), *options, "-D", self.data, log=self.log)
+        self.configure()
+        # Single-user mode: everybody is there before the port is. What template1 holds,
+        # the database made after it holds as well.
+        statements = "".join(f"{statement};\n" for statement in self.first_statements())
+        single = ["--single", "-D", self.data, "-c", "exit_on_error=on", "template1"]
+        await run(program("postgres"), *single, log=self.log, text=statements)
+
+    def configure(self):
+        settings = {
+            "listen_addresses": "127.0.0.1",
+            "port": self.port,
+            "unix_socket_directories": self.folder,
+            "ssl": "on",
+            "ssl_cert_file": self.tls / "server.pem",
+            "ssl_key_file": self.tls / "server-key.pem",
+            "max_connections": 300,
+            "shared_buffers": "16MB",
+            "dynamic_shared_memory_type": "mmap",  # in the data folder, not in /dev/shm
+            "fsync": "off",
+            "full_page_writes": "off",
+            "synchronous_commit": "off",
+            "autovacuum": "off",
+        }
+        lines = (f"{name} = {sql_text(str(value))}\n" for name, value in settings.items())
+        write(self.data / "postgresql.conf", "".join(lines))
+        write(
+            self.data / "pg_hba.conf",
+            "local     all all      peer\n"
+            "hostssl   all +rds_iam all pam pamservice=rds\n"
+            "hostnossl all +rds_iam all reject\n",
+        )
+
+    def first_statements(self):
+        yield "CREATE ROLE rds_iam"
+        yield "CREATE TABLE greeting (text text)"
+        yield "INSERT INTO greeting VALUES ('hello from postgres')"
+        for user in map(sql_name, USERS):
+            yield f"CREATE USER {user}"
+            yield f"GRANT rds_iam TO {user}"
+            yield f"GRANT ALL ON greeting TO {user}"
+        yield f"CREATE DATABASE {sql_name(DATABASE)}"
+
+    async def launch(self):
+        pam = folder(self.folder / "pam.d")
+        write(
+            pam / "rds",
+            f"auth    required {self.module} {self.verifier}\naccount required {self.module}\n",
+        )
+        return await spawn(
+            *(program("postgres"), "-D", self.data),
+            log=self.log,
+            last=signal.SIGQUIT,  # the postmaster takes its children along
+            env={"LD_PRELOAD": str(self.module), "RDS_LAB_PAM_DIRECTORY": str(pam)},
+        )
+
+    def description(self):
+        return {"port": self.port, "socket": str(self.folder), "log": str(self.log)}
+
+
+ENGINES = {"mariadb": MariaDB, "postgres": PostgreSQL}
+
+
+def sql_text(text):
+    return "'" + text.replace("'", "''") + "'"
+
+
+def sql_name(name):
+    return '"' + name.replace('"', '""') + '"'
+
+
+# --- the lab ------------------------------------------------------------------------
+
+
+def write_hosts(path):
+    path.write_text(f"127.0.0.1 {HOST} {OTHER_HOST} {OUTSIDE_HOST} localhost\n")
+    os.chmod(path, 0o644)
+
+
+def publish_authorities(directory, tls):
+    """The two CA certificates, out of the private folder that holds their keys."""
+    for name in ("ca.pem", "other_ca.pem"):
+        shutil.copy(tls / name, directory / name)
+        os.chmod(directory / name, 0o644)
+
+
+def description(directory, servers):
+    return {
+        "dir": str(directory),
+        "ca": str(directory / "ca.pem"),
+        "other_ca": str(directory / "other_ca.pem"),
+        "host": HOST,
+        "other_host": OTHER_HOST,
+        "outside_host": OUTSIDE_HOST,
+        "region": REGION,
+        "hosts_file": str(directory / "hosts"),
+        "nss_wrapper": nss_wrapper(),
+        **{server.engine: server.description() for server in servers},
+        "admin": ADMIN,
+        "user": USERS[0],
+        "users": USERS,
+        "database": DATABASE,
+        "keys": [{"name": name, **vars(key)} for name, key in KEYS.items()],
+        "verdicts": str(directory / "verdicts.jsonl"),
+    }
+
+
+async def start_all(directory, servers, tls):
+    """Starts all at once; when one fails, the others go no further either."""
+    certificates = asyncio.ensure_future(make_certificates(tls))
+    starts = [asyncio.ensure_future(server.start(certificates)) for server in servers]
+    tasks = [certificates, *starts]
+    _, rest = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+    if rest:
+        STOPPING.set()
+        await asyncio.wait(rest)
+    failures = [task.exception() for task in tasks if task.exception()]
+    if failures:  # a reason rather than a consequence
+        raise min(failures, key=lambda failure: isinstance(failure, Stopped))
+    if STOPPING.is_set():
+        raise Stopped
+    write_hosts(directory / "hosts")
+    publish_authorities(directory, tls)
+    print(json.dumps(description(directory, servers)), flush=True)
+
+
+async def until_told_to_stop():
+    """Returns at the end of stdin, SIGTERM or SIGINT."""
+    loop = asyncio.get_running_loop()
+    told = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, told.set)
+
+    def wait_for_end_of_stdin():
+        while os.read(0, 4096):
+            pass
+        loop.call_soon_threadsafe(told.set)
+
+    # A thread, because the loop can't watch a stdin that is a file or /dev/null.
+    threading.Thread(target=wait_for_end_of_stdin, daemon=True).start()
+    await told.wait()
+
+
+async def until_one_dies(servers):
+    running = [asyncio.ensure_future(server.process.wait()) for server in servers]
+    await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+    if not STOPPING.is_set():
+        dead = next(server for server in servers if server.process.returncode is not None)
+        raise LabError(f"{dead.engine} ended on its own:\n{tail(dead.log)}")
+
+
+async def live(directory, servers):
+    await start_all(directory, servers, directory / "tls")
+    await until_one_dies(servers)
+
+
+async def supervise(directory, engines):
+    os.chmod(directory, 0o755)  # for `nobody` to pass; what is secret is in 0700 folders
+    with open(directory / "verdicts.jsonl", "a") as verdicts:
+        servers = [ENGINES[engine](directory, verdicts) for engine in engines]
+        life = asyncio.ensure_future(live(directory, servers))
+        told = asyncio.ensure_future(until_told_to_stop())
+        await asyncio.wait([life, told], return_when=asyncio.FIRST_COMPLETED)
+        STOPPING.set()
+        while not life.done():  # what is being started may still become a process
+            await asyncio.gather(*(server.stop() for server in servers))
+            await asyncio.wait([life], timeout=0.1)
+        await asyncio.gather(*(server.stop() for server in servers))
+        life.result()  # raises what went wrong
+
+
+def command_run(engines, directory):
+    os.umask(0o077)
+    missing = missing_packages(engines)
+    if missing:
+        raise LabError(f"missing Debian packages: {' '.join(missing)} (tests/lab/install)")
+    if directory:
+        os.mkdir(directory)  # must be new: it is removed at the end
+    else:
+        directory = tempfile.mkdtemp(prefix="rds-lab-")
+    try:
+        asyncio.run(supervise(Path(directory).resolve(), engines))
+    finally:
+        shutil.rmtree(directory)
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    engines = [*ENGINES, "all"]
+    start = commands.add_parser("run")
+    start.add_argument("engines", nargs=1, choices=engines)
+    start.add_argument("--dir", help="a folder to create, use and remove")
+    check = commands.add_parser("check")
+    check.add_argument("engines", nargs="*", choices=engines, default="all")
+    return parser.parse_args()
+
+
+def main():
+    arguments = parse_arguments()
+    engines = list(ENGINES) if "all" in arguments.engines else arguments.engines
+    if arguments.command == "check":
+        print(" ".join(missing_packages(engines)))
+        return
+    try:
+        command_run(engines, arguments.dir)
+    except Stopped:
+        pass
+    except (LabError, OSError) as error:
+        sys.exit(f"lab: {error}")
+
+
+if __name__ == "__main__":
+    main()
