@@ -1,0 +1,179 @@
+//! The command line: what it takes, what it prints, what it refuses.
+
+use crate::harness::{HOST, KEYS, Sandbox, TARGET, parameter};
+
+#[test]
+fn every_form_of_a_target_gives_the_same_token() {
+    let sandbox = Sandbox::new();
+    let token = sandbox.rds_token([TARGET]).succeeds();
+    assert!(token.starts_with(&format!("{HOST}:3306/?Action=connect&DBUser=dbiamuser&X-Amz-Algorithm=")), "{token}");
+    let upper = TARGET.replace(HOST, &HOST.to_uppercase());
+    let url = format!("mysql://dbiamuser@{HOST}/ExampleDB");
+    for args in [
+        vec!["token", TARGET],
+        vec![&upper],
+        vec![&url],
+        vec![&format!("mariadb://%64biamuser@{HOST}")],
+        vec!["--hostname", HOST, "--port", "3306", "--username", "dbiamuser", "--region", "eu-west-1"],
+        vec!["--host", HOST, "-P3306", "-u", "dbiamuser"],
+        vec!["--engine", "mysql", "--user=dbiamuser", HOST],
+        vec![&format!("other@{HOST}:1"), "-u", "dbiamuser", "-P", "3306", "-D", "x"],
+    ] {
+        assert_eq!(sandbox.rds_token(&args).succeeds(), token, "{args:?}");
+    }
+    let environment = sandbox.rds_token::<&str>([]).env("RDS_TOKEN_HOST", HOST).env("RDS_TOKEN_ENGINE", "mariadb");
+    assert_eq!(environment.env("RDS_TOKEN_USER", "dbiamuser").succeeds(), token);
+    let overridden = sandbox.rds_token([TARGET]).env("RDS_TOKEN_USER", "x").env("RDS_TOKEN_PORT", "1");
+    assert_eq!(overridden.env("RDS_TOKEN_HOST", "x.y").succeeds(), token);
+}
+
+#[test]
+fn the_region_comes_from_where_the_contract_says() {
+    let sandbox = Sandbox::new();
+    let config = "[default]\nregion = ap-south-1\n[profile p]\nregion = sa-east-1\n\
+                  aws_access_key_id = AKIDP\naws_secret_access_key = s\n";
+    sandbox.write(".aws/config", config);
+    let region = |token: String| parameter(&token, "X-Amz-Credential").unwrap().split("%2F").nth(2).unwrap().to_owned();
+    let cname = "u@db.example.com:3306";
+    let get = |args: &[&str]| sandbox.rds_token(args);
+    assert_eq!(region(get(&[TARGET]).env("AWS_REGION", "us-east-1").succeeds()), "eu-west-1");
+    assert_eq!(region(get(&[cname]).env("AWS_REGION", "us-east-1").succeeds()), "us-east-1");
+    assert_eq!(region(get(&[cname]).env("AWS_DEFAULT_REGION", "us-east-2").succeeds()), "us-east-2");
+    assert_eq!(region(get(&[cname]).succeeds()), "ap-south-1");
+    assert_eq!(region(get(&[cname]).env("AWS_PROFILE", "p").succeeds()), "sa-east-1");
+    assert_eq!(region(get(&[cname, "--profile", "p"]).succeeds()), "sa-east-1");
+    assert_eq!(region(get(&[cname, "--region", "eu-north-1"]).env("AWS_REGION", "us-east-1").succeeds()), "eu-north-1");
+    std::fs::remove_file(sandbox.path("home/.aws/config")).unwrap();
+    assert!(get(&[cname]).fails(2).contains("tells no region"));
+    assert!(get(&[TARGET, "--region", "us-east-1"]).fails(2).contains("contradicts the host"));
+}
+
+#[test]
+fn what_is_wrong_is_named_in_one_line() {
+    let sandbox = Sandbox::new();
+    let cases: &[(&[&str], &str)] = &[
+        (&[], "there is no host"),
+        (&["prod"], "target 'prod'"),
+        (&["u@h.x"], "there is no port"),
+        (&["u@h\x1b[31m.x:1"], "\\u{1b}[31m"),
+        (&["u@a..b:1", "--region", "eu-west-1"], "empty label"),
+        (&["--host", "https://h.x", "-u", "u", "-P", "1"], "has a scheme"),
+        (&["u\n@h.x:3306"], "user 'u\\n'"),
+        (&["u@h.x:99999"], "port '99999'"),
+        (&["u@h.x:3306", "--region", "eu\nwest"], "region"),
+        (&[TARGET, "--engine", "oracle"], "engine 'oracle'"),
+        (&[TARGET, "--min-ttl", "15m"], "from 30s to 14m"),
+        (&[TARGET, "--min-ttl", "29"], "from 30s to 14m"),
+        (&[TARGET, "--timeout", "0s"], "--timeout"),
+        (&[TARGET, "--cache", "keyring"], "'keyring' is not in this version"),
+        (&[TARGET, "--cache", "redis"], "redis"),
+        (&[TARGET, "--no-cache", "--refresh"], "cannot be used with"),
+        (&[TARGET, "--output", "yaml"], "yaml"),
+        (&[TARGET, "--nonsense"], "--nonsense"),
+        (&[TARGET, "another"], "another"),
+        (&["u@h.x:3307", "--region", "eu-west-1", "--output", "url"], "--engine"),
+        (&["cache"], "cache --help"),
+        (&["cache", "burn"], "burn"),
+    ];
+    for (args, part) in cases {
+        let line = sandbox.rds_token(*args).fails(2);
+        assert!(line.contains(part), "{args:?}: {line}");
+    }
+    assert!(sandbox.rds_token([TARGET]).env("RDS_TOKEN_CACHE", "x").fails(2).contains("RDS_TOKEN_CACHE is 'x'"));
+    let keyring = sandbox.rds_token([TARGET]).env("RDS_TOKEN_CACHE", "keyring");
+    assert!(keyring.fails(2).contains("not in this version"));
+    assert_eq!(sandbox.cached("token").len(), 0, "nothing was signed");
+}
+
+#[test]
+fn what_is_not_utf8_is_refused() {
+    use std::os::unix::ffi::OsStringExt as _;
+    let sandbox = Sandbox::new();
+    let bad = std::ffi::OsString::from_vec(b"u\xff".to_vec());
+    sandbox.rds_token([&"--user".into(), &bad, &TARGET.into()]).fails(2);
+    let line = sandbox.rds_token([&format!("{HOST}:3306")]).env("RDS_TOKEN_USER", bad).fails(2);
+    assert!(line.contains("user 'u"), "{line}");
+}
+
+#[test]
+fn the_forms_of_output() {
+    let sandbox = Sandbox::new();
+    let token = sandbox.rds_token([TARGET]).succeeds();
+    let bare = token.trim_end();
+    assert_eq!(format!("{bare}\n"), token);
+    assert_eq!(sandbox.rds_token([TARGET, "-n"]).succeeds(), bare);
+
+    let json = sandbox.rds_token([TARGET, "--output", "json"]).succeeds();
+    assert_eq!(json.matches('\n').count(), 1);
+    let fields: serde_json::Map<String, serde_json::Value> = serde_json::from_str(&json).unwrap();
+    assert!(fields.values().all(serde_json::Value::is_string), "{json}");
+    let names: Vec<&str> = ["version", "token", "host", "port", "user", "region", "expires_at", "ttl", "source"].into();
+    assert!(names.iter().all(|name| fields.contains_key(*name)) && fields.len() == names.len(), "{json}");
+    assert_eq!((&fields["token"], &fields["source"], &fields["version"]), (&bare.into(), &"cache".into(), &"1".into()));
+    let ttl: i64 = fields["ttl"].as_str().unwrap().parse().unwrap();
+    assert!((890..=900).contains(&ttl), "{ttl}");
+    let signed = sandbox.rds_token([TARGET, "--output", "json", "--refresh"]).succeeds();
+    assert!(signed.contains("\"source\":\"signed\""), "{signed}");
+}
+
+#[test]
+fn urls_carry_the_token_and_verified_tls() {
+    let sandbox = Sandbox::new();
+    let encoded = |token: &str| rds_token::token::encode(token.trim_end()).to_string();
+    for (scheme, mode, ca) in [
+        ("mysql", "ssl-mode=VERIFY_IDENTITY", "ssl-ca"),
+        ("mariadb", "sslMode=verify-full", "serverSslCert"),
+        ("postgresql", "sslmode=verify-full", "sslrootcert"),
+    ] {
+        let target = format!("{scheme}://j%40x@{HOST}/a%20b");
+        let token = encoded(&sandbox.rds_token([&target]).succeeds());
+        let port = if scheme == "postgresql" { 5432 } else { 3306 };
+        let url = sandbox.rds_token([&target, "--output=url", "--ca", "/x y.pem"]).succeeds();
+        assert_eq!(url, format!("{scheme}://j%40x:{token}@{HOST}:{port}/a%20b?{mode}&{ca}=%2Fx%20y.pem\n"));
+        let url = sandbox.rds_token([&target, "--output=url"]).succeeds();
+        assert_eq!(url, format!("{scheme}://j%40x:{token}@{HOST}:{port}/a%20b?{mode}\n"));
+    }
+}
+
+#[test]
+fn verbose_tells_where_it_came_from_and_no_secret() {
+    let sandbox = Sandbox::new();
+    let (token, stderr) = sandbox.rds_token([TARGET, "-v"]).warns();
+    assert!(stderr.contains("credentials: the environment") && stderr.contains("(cache miss)"), "{stderr}");
+    let (_, hit) = sandbox.rds_token([TARGET, "-v"]).warns();
+    assert!(hit.contains("the cache (hit), expires 20"), "{hit}");
+    let signature = parameter(token.trim_end(), "X-Amz-Signature").unwrap();
+    for said in [stderr, hit] {
+        assert!(!said.contains(signature) && !said.contains(KEYS[1].1), "{said}");
+    }
+}
+
+#[test]
+fn help_and_version_go_to_stdout() {
+    let sandbox = Sandbox::new();
+    for args in [vec!["--help"], vec!["-h"], vec!["token", "--help"], vec!["cache", "clear", "--help"]] {
+        assert!(sandbox.without_keys(&args).succeeds().contains("Usage: rds-token"), "{args:?}");
+    }
+    let help = sandbox.without_keys(["--help"]).succeeds();
+    for part in ["Examples:", "Exit codes:", "[default: 25s]", "RDS_TOKEN_USER", "cache"] {
+        assert!(help.contains(part), "{part}: {help}");
+    }
+    let version = sandbox.without_keys(["--version"]).succeeds();
+    assert_eq!(version, format!("rds-token {}\n", env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn nothing_is_read_from_the_current_directory() {
+    let sandbox = Sandbox::new();
+    for name in ["config", "credentials", ".aws/config", "rds-token/config.toml", "config.toml"] {
+        let path = sandbox.path(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(
+            path,
+            "[default]\naws_access_key_id = AKIDEVIL\naws_secret_access_key = s\nregion = eu-west-1\n",
+        )
+        .unwrap();
+    }
+    assert!(sandbox.without_keys([TARGET]).fails(3).contains("there are none"));
+    sandbox.without_keys([TARGET]).env("HOME", "").env("XDG_CACHE_HOME", sandbox.path("c")).fails(3);
+}

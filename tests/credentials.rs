@@ -1,0 +1,366 @@
+//! Where credentials come from, which beats which, and what is said when there are none.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use crate::harness::{KEYS, Sandbox, Server, TARGET, parameter};
+
+const ROLE: &str = "arn:aws:iam::123456789012:role/lab";
+
+/// The access key id in a token.
+fn key_id(token: &str) -> &str {
+    parameter(token, "X-Amz-Credential").unwrap().split("%2F").next().unwrap()
+}
+
+fn rfc3339(seconds_from_now: i64) -> String {
+    let time = time::OffsetDateTime::now_utc() + time::Duration::seconds(seconds_from_now);
+    time.format(&time::format_description::well_known::Rfc3339).unwrap()
+}
+
+/// A sandbox with profiles of static keys `default` and `other`.
+fn with_profiles() -> Sandbox {
+    let sandbox = Sandbox::new();
+    sandbox.write(
+        ".aws/credentials",
+        "[default]\naws_access_key_id = AKIDDEFAULT\naws_secret_access_key = s\n\
+         [other]\naws_access_key_id = AKIDOTHER\naws_secret_access_key = s\naws_session_token = t/+\n",
+    );
+    sandbox
+}
+
+#[test]
+fn an_explicit_profile_beats_environment_keys_and_aws_profile_does_not() {
+    let sandbox = with_profiles();
+    let id = |token: String| key_id(&token).to_owned();
+    assert_eq!(id(sandbox.without_keys([TARGET]).succeeds()), "AKIDDEFAULT");
+    assert_eq!(id(sandbox.without_keys([TARGET]).env("AWS_PROFILE", "other").succeeds()), "AKIDOTHER");
+    assert_eq!(id(sandbox.rds_token([TARGET]).succeeds()), "AKIDEXAMPLE");
+    assert_eq!(id(sandbox.rds_token([TARGET]).env("AWS_PROFILE", "other").succeeds()), "AKIDEXAMPLE");
+    let token = sandbox.rds_token([TARGET, "--profile", "other"]).succeeds();
+    assert_eq!((key_id(&token), parameter(&token, "X-Amz-Security-Token")), ("AKIDOTHER", Some("t%2F%2B")));
+}
+
+#[test]
+fn a_change_of_identity_is_a_miss() {
+    let sandbox = with_profiles();
+    let token = sandbox.without_keys([TARGET]).succeeds();
+    sandbox.write(".aws/credentials", "[default]\naws_access_key_id = AKIDNEW\naws_secret_access_key = s\n");
+    assert_ne!(sandbox.without_keys([TARGET]).succeeds(), token);
+    let token = sandbox.rds_token([TARGET]).succeeds();
+    for (name, value) in [("AWS_SECRET_ACCESS_KEY", "x"), ("AWS_SESSION_TOKEN", "x"), ("AWS_ACCESS_KEY_ID", "x")] {
+        assert_ne!(sandbox.rds_token([TARGET]).env(name, value).succeeds(), token, "{name}");
+    }
+}
+
+#[test]
+fn what_is_missing_is_said_with_its_remedy() {
+    let sandbox = with_profiles();
+    sandbox.write(
+        ".aws/config",
+        "[profile empty]\nregion = eu-west-1\n[profile loop]\nrole_arn = r\nsource_profile = pool\n\
+         [profile pool]\nrole_arn = r\nsource_profile = loop\n[profile norole]\nweb_identity_token_file = /x\n\
+         [profile half]\naws_access_key_id = AKID\n[profile lost]\nrole_arn = r\nsource_profile = gone\n\
+         [profile both]\nrole_arn = r\nsource_profile = default\ncredential_source = Environment\n\
+         [profile nowhere]\nrole_arn = r\n[profile odd]\nrole_arn = r\ncredential_source = Moon\n\
+         [profile mfa]\nrole_arn = r\nsource_profile = default\nmfa_serial = m\n\
+         [profile login]\nlogin_session = arn:x\n[profile sso]\nsso_account_id = 1\nsso_role_name = r\n",
+    );
+    for (profile, part) in [
+        ("absent", "profile 'absent' is not in"),
+        ("ab\x1b[2Jsent", "\\u{1b}[2J"),
+        ("empty", "profile 'empty' has none"),
+        ("loop", "source_profile"),
+        ("norole", "no role_arn"),
+        ("half", "only one of"),
+        ("lost", "profile 'gone', which profile 'lost' names"),
+        ("both", "both source_profile and credential_source"),
+        ("nowhere", "no source_profile or credential_source"),
+        ("odd", "credential_source 'Moon'"),
+        ("mfa", "aws configure export-credentials --profile mfa"),
+        ("login", "aws configure export-credentials --profile login"),
+        ("sso", "no sso_region; `aws configure sso`"),
+    ] {
+        let line = sandbox.without_keys([TARGET, "--profile", profile]).fails(3);
+        assert!(line.contains(part), "{profile}: {line}");
+    }
+    let line = sandbox.rds_token([TARGET]).without("AWS_SECRET_ACCESS_KEY").fails(3);
+    assert!(line.contains("no AWS_SECRET_ACCESS_KEY"), "{line}");
+    let line = sandbox.rds_token([TARGET]).env("AWS_CREDENTIAL_EXPIRATION", "soon").fails(3);
+    assert!(line.contains("AWS_CREDENTIAL_EXPIRATION is 'soon'"), "{line}");
+    sandbox.write(".aws/config", "[profile\n");
+    assert!(sandbox.without_keys([TARGET]).fails(2).contains("could not parse"));
+    let empty = Sandbox::new();
+    assert!(empty.without_keys([TARGET]).fails(3).contains("aws sso login"));
+}
+
+#[test]
+fn a_token_dies_with_its_credentials() {
+    let sandbox = Sandbox::new();
+    let ending = |seconds| sandbox.rds_token([TARGET]).env("AWS_CREDENTIAL_EXPIRATION", rfc3339(seconds));
+    let (_, stderr) = ending(120).warns();
+    assert!(
+        stderr.contains("warning: the token ends in 1") && stderr.contains("because the AWS credentials do"),
+        "{stderr}"
+    );
+    assert_eq!(stderr.matches('\n').count(), 1);
+    let quiet = sandbox.rds_token([TARGET, "-q"]).env("AWS_CREDENTIAL_EXPIRATION", rfc3339(121));
+    quiet.succeeds();
+    assert!(ending(-1).fails(3).contains("ended at"));
+    ending(1_000).succeeds();
+    let json =
+        sandbox.rds_token([TARGET, "--output", "json"]).env("AWS_CREDENTIAL_EXPIRATION", rfc3339(600)).succeeds();
+    let fields: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let ttl: u64 = fields["ttl"].as_str().unwrap().parse().unwrap();
+    assert!((590..=600).contains(&ttl), "{ttl}");
+}
+
+#[test]
+fn roles_are_assumed_from_profile_to_profile() {
+    let sandbox = with_profiles();
+    let sts = Server::start(|head, body| {
+        let expected = [
+            ("AKIDOTHER", "Action=AssumeRole&", "RoleArn=first", "ExternalId=e%2F1", "DurationSeconds=1800"),
+            ("ASIAFIRST", "Action=AssumeRole&", "RoleArn=second", "RoleSessionName=jane", ""),
+            ("ASIASECOND", "Action=AssumeRole&", "RoleArn=third", "RoleSessionName=rds-token", ""),
+        ];
+        for (index, (key, action, role, third, fourth)) in expected.iter().enumerate() {
+            if head.contains(&format!("Credential={key}/")) {
+                for part in [action, role, third, fourth] {
+                    assert!(body.contains(part), "{part}: {body}");
+                }
+                let id = ["ASIAFIRST", "ASIASECOND", "ASIATHIRD"][index];
+                return (200, answer(id, &rfc3339(3600)));
+            }
+        }
+        (403, String::new())
+    });
+    sandbox.write(
+        ".aws/config",
+        "[profile a]\nrole_arn = first\nsource_profile = other\nexternal_id = e/1\nduration_seconds = 1800\n\
+         [profile b]\nrole_arn = second\nsource_profile = a\nrole_session_name = jane\n",
+    );
+    let run = sandbox.without_keys([TARGET, "--profile", "b", "--role-arn", "third"]);
+    let token = run.env("AWS_ENDPOINT_URL_STS", &sts.url).succeeds();
+    assert_eq!((key_id(&token), sts.requests()), ("ASIATHIRD", 3));
+    let run = sandbox.without_keys([TARGET, "--profile", "b", "--role-arn", "third"]);
+    assert_eq!(run.env("AWS_ENDPOINT_URL_STS", &sts.url).succeeds(), token);
+    assert_eq!(sts.requests(), 3, "the second came from the cache");
+}
+
+fn answer(id: &str, end: &str) -> String {
+    format!(
+        "<AssumeRoleResponse><AssumeRoleResult><Credentials><AccessKeyId>{id}</AccessKeyId>\
+         <SecretAccessKey>s</SecretAccessKey><SessionToken>t</SessionToken><Expiration>{end}</Expiration>\
+         </Credentials></AssumeRoleResult></AssumeRoleResponse>"
+    )
+}
+
+#[test]
+fn credentials_that_end_soon_are_asked_for_once_more() {
+    let sandbox = Sandbox::new();
+    let sts = Server::sts(Duration::ZERO, 100);
+    let (_, stderr) = sandbox.rds_token([TARGET, "--role-arn", ROLE]).env("AWS_ENDPOINT_URL_STS", &sts.url).warns();
+    assert!(stderr.contains("the token ends in"), "{stderr}");
+    assert_eq!(sts.requests(), 2);
+}
+
+#[test]
+fn a_refusal_is_told_in_the_words_of_sts() {
+    let sandbox = Sandbox::new();
+    let sts = Server::refusing_sts(Duration::ZERO);
+    let line = sandbox.rds_token([TARGET, "--role-arn", ROLE]).env("AWS_ENDPOINT_URL_STS", &sts.url).fails(3);
+    for part in ["the environment", ROLE, "AccessDenied: User: jane is not authorized"] {
+        assert!(line.contains(part), "{line}");
+    }
+}
+
+#[test]
+fn a_hostile_answer_leaks_nothing_and_stays_one_line() {
+    let sandbox = Sandbox::new();
+    let secret = KEYS[1].1;
+    let sts = Server::start(move |_, _| {
+        let message = format!("canonical: session/canary {secret}\u{1b}[31m\n\u{202e}");
+        let message = message.replace('\u{1b}', "&#27;");
+        (403, format!("<ErrorResponse><Error><Code>X</Code><Message>{message}</Message></Error></ErrorResponse>"))
+    });
+    let run = sandbox.rds_token([TARGET, "--role-arn", ROLE]).env("AWS_ENDPOINT_URL_STS", &sts.url);
+    let line = run.env("AWS_SESSION_TOKEN", "session/canary").env("RUST_LOG", "trace").fails(3);
+    assert!(!line.contains("canary") && !line.contains(secret) && !line.contains('\u{202e}'), "{line}");
+}
+
+#[test]
+fn an_endpoint_in_clear_text_is_taken_on_this_machine_only() {
+    let sandbox = Sandbox::new();
+    let run = sandbox.rds_token([TARGET, "--role-arn", ROLE]).env("AWS_ENDPOINT_URL", "http://sts.example.com");
+    let line = run.fails(3);
+    assert!(line.contains("plain http://"), "{line}");
+    let refused = sandbox.rds_token([TARGET, "--role-arn", ROLE]).env("AWS_ENDPOINT_URL", "http://127.0.0.1:1");
+    assert!(refused.fails(4).contains("check the network"));
+}
+
+#[test]
+fn web_identity_from_the_environment_and_from_a_profile() {
+    let sandbox = Sandbox::new();
+    let sts = Server::start(|_, body| {
+        assert!(body.contains("Action=AssumeRoleWithWebIdentity") && body.contains("WebIdentityToken=jwt.x"), "{body}");
+        let text = answer("ASIAWEB", &rfc3339(3600)).replace("AssumeRole", "AssumeRoleWithWebIdentity");
+        (200, text)
+    });
+    let file = sandbox.write("jwt", "jwt.x\n");
+    let run = sandbox.without_keys([TARGET]).env("AWS_WEB_IDENTITY_TOKEN_FILE", &file).env("AWS_ROLE_ARN", ROLE);
+    assert_eq!(key_id(&run.env("AWS_ENDPOINT_URL_STS", &sts.url).succeeds()), "ASIAWEB");
+    let file = file.display();
+    sandbox.write(".aws/config", &format!("[profile w]\nrole_arn = {ROLE}\nweb_identity_token_file = {file}\n"));
+    let run = sandbox.without_keys([TARGET, "--profile", "w"]).env("AWS_ENDPOINT_URL_STS", &sts.url);
+    assert_eq!(key_id(&run.succeeds()), "ASIAWEB");
+}
+
+#[test]
+fn the_container_endpoint_and_the_metadata_service() {
+    let sandbox = Sandbox::new();
+    let keys = |id: &str| {
+        let end = rfc3339(3600);
+        format!(
+            "{{\"Code\":\"Success\",\"Type\":\"AWS-HMAC\",\"AccessKeyId\":\"{id}\",\"SecretAccessKey\":\"s\",\
+             \"Token\":\"t\",\"Expiration\":\"{end}\",\"LastUpdated\":\"{end}\"}}"
+        )
+    };
+    let (container, instance) = (keys("ASIACONTAINER"), keys("ASIAINSTANCE"));
+    let server = Server::start(move |head, _| match head.split(' ').nth(1).unwrap() {
+        "/pod" if head.to_lowercase().contains("authorization: secret-of-the-pod") => (200, container.clone()),
+        "/latest/api/token" => (200, "imds-token".to_owned()),
+        "/latest/meta-data/iam/security-credentials/" => (200, "role".to_owned()),
+        "/latest/meta-data/iam/security-credentials/role" => (200, instance.clone()),
+        _ => (404, String::new()),
+    });
+    let run = sandbox.without_keys([TARGET]).env("AWS_CONTAINER_CREDENTIALS_FULL_URI", format!("{}/pod", server.url));
+    let token = run.env("AWS_CONTAINER_AUTHORIZATION_TOKEN", "secret-of-the-pod").succeeds();
+    assert_eq!(key_id(&token), "ASIACONTAINER");
+    let run = sandbox.without_keys([TARGET]).without("AWS_EC2_METADATA_DISABLED");
+    let token = run.env("AWS_EC2_METADATA_SERVICE_ENDPOINT", &server.url).succeeds();
+    assert_eq!(key_id(&token), "ASIAINSTANCE");
+}
+
+#[test]
+fn sso_by_the_token_of_the_aws_cli() {
+    let sandbox = Sandbox::new();
+    let portal = Server::start(|head, _| {
+        if !head.to_lowercase().contains("x-amz-sso_bearer_token: access") {
+            return (401, "{\"message\":\"Session token not found or invalid\"}".to_owned());
+        }
+        let end = (time::OffsetDateTime::now_utc().unix_timestamp() + 3600) * 1000;
+        let keys = format!(
+            "\"accessKeyId\":\"ASIASSO\",\"secretAccessKey\":\"s\",\"sessionToken\":\"t\",\"expiration\":{end}"
+        );
+        (200, format!("{{\"roleCredentials\":{{{keys}}}}}"))
+    });
+    sandbox.write(
+        ".aws/config",
+        "[profile new]\nsso_session = dev\nsso_account_id = 1\nsso_role_name = r\n\
+         [sso-session dev]\nsso_region = eu-west-1\nsso_start_url = https://x/start\n\
+         [profile old]\nsso_region = eu-west-1\nsso_start_url = https://x/start\nsso_account_id = 1\nsso_role_name = r\n",
+    );
+    let get =
+        |profile: &str| sandbox.without_keys([TARGET, "--profile", profile]).env("AWS_ENDPOINT_URL_SSO", &portal.url);
+    for profile in ["new", "old"] {
+        let line = get(profile).fails(3);
+        assert!(line.contains(&format!("run `aws sso login --profile {profile}`")), "{line}");
+    }
+    // The AWS CLI names these files by the SHA-1 of the session's name, or of the start URL.
+    for file in ["34c6fceca75e456f25e7e99531e2425c6c1de443", "f9bd89c67fef27fcb5df8d2e4b64eabe5bae45a4"] {
+        let end = rfc3339(3600);
+        let token = format!(
+            "{{\"startUrl\":\"https://x/start\",\"region\":\"eu-west-1\",\"accessToken\":\"access\",\"expiresAt\":\"{end}\"}}"
+        );
+        sandbox.write(&format!(".aws/sso/cache/{file}.json"), &token);
+    }
+    for profile in ["new", "old"] {
+        assert_eq!(key_id(&get(profile).succeeds()), "ASIASSO", "{profile}");
+    }
+}
+
+/// A program that prints credentials, at `name` in the sandbox.
+fn helper(sandbox: &Sandbox, body: &str) -> String {
+    let path = sandbox.write("helper", &format!("#!/bin/sh\n{body}\n"));
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    sandbox.write(".aws/config", &format!("[default]\ncredential_process = {} --flag 'a b'\n", path.display()));
+    path.display().to_string()
+}
+
+#[test]
+fn a_credential_process_is_run_and_its_faults_are_told() {
+    let sandbox = Sandbox::new();
+    let printed = "{\"Version\":1,\"AccessKeyId\":\"AKIDHELPER\",\"SecretAccessKey\":\"s\",\"Extra\":[]}";
+    helper(&sandbox, &format!("[ \"$2\" = 'a b' ] && echo called >>~/calls && echo '{printed}'"));
+    let token = sandbox.without_keys([TARGET]).succeeds();
+    assert_eq!(key_id(&token), "AKIDHELPER");
+    assert_eq!(sandbox.without_keys([TARGET]).succeeds(), token);
+    assert_eq!(std::fs::read_to_string(sandbox.path("home/calls")).unwrap(), "called\n");
+    for (body, part) in [
+        ("echo 'vault is \x1b[31mlocked' >&2; exit 7", "vault is \\u{1b}[31mlocked"),
+        ("exit 7", "exit status: 7"),
+        ("echo nonsense", "is not the JSON"),
+        ("echo '{\"Version\":1,\"AccessKeyId\":\"A\",\"SecretAccessKey\":777}'", "is not the JSON"),
+        ("echo '{\"Version\":2,\"AccessKeyId\":\"A\",\"SecretAccessKey\":\"s\"}'", "Version 2"),
+        ("echo '{\"Version\":1,\"AccessKeyId\":\"\",\"SecretAccessKey\":\"s\"}'", "empty AccessKeyId"),
+        ("cat /dev/zero", "has no end"),
+    ] {
+        helper(&sandbox, body);
+        let line = sandbox.without_keys([TARGET, "--no-cache"]).fails(3);
+        assert!(line.contains(part) && line.contains("credential_process") && !line.contains("777"), "{line}");
+    }
+}
+
+#[test]
+fn what_hangs_is_bounded_and_leaves_no_process() {
+    let sandbox = Sandbox::new();
+    let mark = format!("31{:05}", fastrand::u32(..100_000));
+    helper(&sandbox, &format!("sleep {mark} & sleep {mark}; true"));
+    let begin = Instant::now();
+    let line = sandbox.without_keys([TARGET, "--timeout", "700ms"]).fails(4);
+    assert!(line.contains("credential_process") && line.contains("--timeout"), "{line}");
+    assert!(begin.elapsed() < Duration::from_secs(10), "{:?}", begin.elapsed());
+    assert!(!is_running(&mark));
+
+    // Ended by a signal, it takes the program with it.
+    let mut child = sandbox.without_keys([TARGET]).command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    while !is_running(&mark) {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let pid = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    assert!(!child.wait().unwrap().success());
+    assert!(!is_running(&mark));
+}
+
+#[test]
+fn a_service_that_hangs_is_bounded() {
+    let sandbox = Sandbox::new();
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", silent.local_addr().unwrap());
+    let args = [TARGET, "--timeout", "700ms", "--refresh"];
+    for (run, name) in [
+        (sandbox.rds_token(args.iter().chain(&["--role-arn", ROLE])).env("AWS_ENDPOINT_URL_STS", &url), "STS"),
+        (sandbox.without_keys(args).env("AWS_CONTAINER_CREDENTIALS_FULL_URI", &url), "container"),
+        (
+            sandbox
+                .without_keys(args)
+                .without("AWS_EC2_METADATA_DISABLED")
+                .env("AWS_EC2_METADATA_SERVICE_ENDPOINT", &url),
+            "metadata",
+        ),
+    ] {
+        let begin = Instant::now();
+        let line = run.fails(4);
+        assert!(line.contains("did not answer in time"), "{name}: {line}");
+        assert!(begin.elapsed() < Duration::from_secs(10), "{name}: {:?}", begin.elapsed());
+    }
+}
+
+fn is_running(mark: &str) -> bool {
+    std::fs::read_dir("/proc").unwrap().flatten().any(|entry| {
+        let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
+        line.starts_with(b"sleep\0") && line.windows(mark.len()).any(|part| part == mark.as_bytes())
+    })
+}

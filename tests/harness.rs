@@ -1,0 +1,263 @@
+//! What every test shares: a home of its own, a cleared environment, and a loopback server that plays
+//! AWS's part.
+
+use std::ffi::{OsStr, OsString};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+/// The program under test.
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_rds-token");
+
+/// An endpoint whose name tells its region.
+pub(crate) const HOST: &str = "db.abc123.eu-west-1.rds.amazonaws.com";
+/// A whole target at it.
+pub(crate) const TARGET: &str = "dbiamuser@db.abc123.eu-west-1.rds.amazonaws.com:3306";
+
+/// Keys that sign; no AWS account has them.
+pub(crate) const KEYS: [(&str, &str); 2] =
+    [("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE"), ("AWS_SECRET_ACCESS_KEY", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY")];
+
+/// A home directory that nothing else uses, removed when dropped.
+pub(crate) struct Sandbox {
+    directory: tempfile::TempDir,
+}
+
+impl Sandbox {
+    pub(crate) fn new() -> Self {
+        let sandbox = Self { directory: tempfile::tempdir().unwrap() };
+        std::fs::create_dir(sandbox.path("home")).unwrap();
+        sandbox
+    }
+
+    pub(crate) fn path(&self, relative: impl AsRef<Path>) -> PathBuf {
+        self.directory.path().join(relative)
+    }
+
+    /// Where the program keeps its tokens in this sandbox.
+    pub(crate) fn cache(&self) -> PathBuf {
+        self.path("home/.cache/rds-token")
+    }
+
+    /// The files in the cache whose name ends with `extension`.
+    pub(crate) fn cached(&self, extension: &str) -> Vec<PathBuf> {
+        let files = std::fs::read_dir(self.cache()).into_iter().flatten().map(|entry| entry.unwrap().path());
+        files.filter(|path| path.extension() == Some(OsStr::new(extension))).collect()
+    }
+
+    /// The one token in the cache.
+    pub(crate) fn cached_token(&self) -> PathBuf {
+        let tokens = self.cached("token");
+        assert_eq!(tokens.len(), 1, "{tokens:?}");
+        tokens[0].clone()
+    }
+
+    /// Writes a file under the home directory.
+    pub(crate) fn write(&self, relative: &str, text: &str) -> PathBuf {
+        let path = self.path("home").join(relative);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, text).unwrap();
+        path
+    }
+
+    /// `program` in this sandbox: no environment but a home, a path and no metadata service.
+    pub(crate) fn command(&self, program: impl AsRef<OsStr>) -> Command {
+        let mut command = Command::new(program);
+        command
+            .env_clear()
+            .env("HOME", self.path("home"))
+            .env("PATH", std::env::var_os("PATH").unwrap())
+            .env("AWS_EC2_METADATA_DISABLED", "true")
+            .current_dir(self.directory.path())
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// The program, with keys in its environment.
+    pub(crate) fn rds_token<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Run {
+        let mut run = self.without_keys(args);
+        run.command.envs(KEYS);
+        run
+    }
+
+    /// The program, without AWS credentials.
+    pub(crate) fn without_keys<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Run {
+        let mut command = self.command(PROGRAM);
+        command.args(args);
+        Run { command }
+    }
+}
+
+/// A run of the program in the making.
+pub(crate) struct Run {
+    pub(crate) command: Command,
+}
+
+impl Run {
+    pub(crate) fn env(mut self, name: &str, value: impl Into<OsString>) -> Self {
+        self.command.env(name, value.into());
+        self
+    }
+
+    pub(crate) fn without(mut self, name: &str) -> Self {
+        self.command.env_remove(name);
+        self
+    }
+
+    pub(crate) fn output(mut self) -> Output {
+        self.command.output().unwrap()
+    }
+
+    /// Runs it: it succeeds and says nothing on stderr. Returns stdout.
+    #[track_caller]
+    pub(crate) fn succeeds(self) -> String {
+        let (stdout, stderr) = self.warns();
+        assert_eq!(stderr, "");
+        stdout
+    }
+
+    /// Runs it: it succeeds. Returns stdout and stderr.
+    #[track_caller]
+    pub(crate) fn warns(self) -> (String, String) {
+        let output = self.output();
+        let (stdout, stderr) = texts(&output);
+        assert!(output.status.success(), "{}: {stderr}", output.status);
+        (stdout, stderr)
+    }
+
+    /// Runs it: it fails with `code`, an empty stdout and one line on stderr, which is returned.
+    #[track_caller]
+    pub(crate) fn fails(self, code: i32) -> String {
+        let output = self.output();
+        let (stdout, stderr) = texts(&output);
+        assert_eq!((output.status.code(), stdout.as_str()), (Some(code), ""), "{stderr}");
+        let line = stderr.strip_prefix("rds-token: ").and_then(|text| text.strip_suffix('\n'));
+        let line = line.unwrap_or_else(|| panic!("not a line of rds-token: {stderr:?}"));
+        assert!(!line.contains(char::is_control), "{stderr:?}");
+        line.to_owned()
+    }
+}
+
+pub(crate) fn texts(output: &Output) -> (String, String) {
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    (text(&output.stdout), text(&output.stderr))
+}
+
+/// A test that this machine can't run is skipped out loud; where `CI` is set it fails.
+pub(crate) fn skip(test: &str, why: &str) {
+    assert!(std::env::var_os("CI").is_none(), "{test} can't run: {why}");
+    let _ = writeln!(std::io::stderr(), "SKIPPED {test}: {why}");
+}
+
+/// Whether `program` is on the path.
+pub(crate) fn has(program: &str) -> bool {
+    let found = Command::new("sh").args(["-c", &format!("command -v {program}")]).stdout(Stdio::null()).status();
+    found.unwrap().success()
+}
+
+pub(crate) fn is_root() -> bool {
+    rustix::process::getuid().is_root()
+}
+
+/// An answer of [`Server`]: status and body.
+pub(crate) type Answer = (u16, String);
+
+/// A loopback HTTP server that counts its requests.
+pub(crate) struct Server {
+    pub(crate) url: String,
+    requests: Arc<AtomicUsize>,
+}
+
+impl Server {
+    /// Starts one; `answer` gets the head of a request (request line and header) and its body.
+    pub(crate) fn start(answer: impl Fn(&str, &str) -> Answer + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let requests = Arc::new(AtomicUsize::new(0));
+        let (count, answer) = (Arc::clone(&requests), Arc::new(answer));
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let (count, answer) = (Arc::clone(&count), Arc::clone(&answer));
+                std::thread::spawn(move || {
+                    let Some((head, body)) = read_request(&stream) else { return };
+                    count.fetch_add(1, Ordering::SeqCst);
+                    let (status, text) = answer(&head, &body);
+                    let length = text.len();
+                    let _ = write!(
+                        &stream,
+                        "HTTP/1.1 {status} X\r\nContent-Type: text/xml\r\n\
+                         X-Aws-Ec2-Metadata-Token-Ttl-Seconds: 21600\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{text}"
+                    );
+                });
+            }
+        });
+        Self { url, requests }
+    }
+
+    /// One that plays STS: it takes `delay` for an answer, and its credentials live for `lifetime` seconds.
+    pub(crate) fn sts(delay: Duration, lifetime: i64) -> Self {
+        Self::start(move |_, body| {
+            std::thread::sleep(delay);
+            (200, sts_answer(body, lifetime))
+        })
+    }
+
+    /// One that plays an STS which refuses.
+    pub(crate) fn refusing_sts(delay: Duration) -> Self {
+        Self::start(move |_, _| {
+            std::thread::sleep(delay);
+            let error = "<Error><Type>Sender</Type><Code>AccessDenied</Code>\
+                         <Message>User: jane is not authorized to perform: sts:AssumeRole</Message></Error>";
+            (403, format!("<ErrorResponse>{error}<RequestId>1</RequestId></ErrorResponse>"))
+        })
+    }
+
+    pub(crate) fn requests(&self) -> usize {
+        self.requests.load(Ordering::SeqCst)
+    }
+}
+
+/// The answer to `AssumeRole` or `AssumeRoleWithWebIdentity`, with other keys each time.
+fn sts_answer(request: &str, lifetime: i64) -> String {
+    let action = if request.contains("WebIdentity") { "AssumeRoleWithWebIdentity" } else { "AssumeRole" };
+    let end = time::OffsetDateTime::now_utc() + time::Duration::seconds(lifetime);
+    let end = end.format(&time::format_description::well_known::Rfc3339).unwrap();
+    let number = fastrand::u64(..);
+    format!(
+        "<{action}Response xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><{action}Result><Credentials>\
+         <AccessKeyId>ASIA{number:016X}</AccessKeyId><SecretAccessKey>secret{number}</SecretAccessKey>\
+         <SessionToken>session/{number}+=</SessionToken><Expiration>{end}</Expiration></Credentials>\
+         </{action}Result></{action}Response>"
+    )
+}
+
+fn read_request(stream: &TcpStream) -> Option<(String, String)> {
+    let mut reader = BufReader::new(stream);
+    let mut head = String::new();
+    let mut length = 0;
+    loop {
+        let mut line = String::new();
+        if reader.read_line(&mut line).ok()? == 0 {
+            return None;
+        }
+        if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+            length = value.trim().parse().ok()?;
+        }
+        if line.trim().is_empty() {
+            break;
+        }
+        head.push_str(&line);
+    }
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).ok()?;
+    Some((head, String::from_utf8(body).ok()?))
+}
+
+/// The value of one query parameter of a token, as it stands there.
+pub(crate) fn parameter<'a>(token: &'a str, name: &str) -> Option<&'a str> {
+    token.split(['?', '&']).find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))
+}

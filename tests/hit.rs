@@ -1,0 +1,85 @@
+//! What a cache hit costs, counted and not timed: the calls that the program makes of the kernel.
+
+use crate::harness::{PROGRAM, Sandbox, TARGET, has, skip};
+
+/// The kernel calls of one run, a line each; None where they can't be seen.
+fn kernel_calls(sandbox: &Sandbox, test: &str, args: &[&str], keys: bool) -> Option<Vec<String>> {
+    if !has("strace") {
+        skip(test, "strace is not installed");
+        return None;
+    }
+    let log = sandbox.path("strace");
+    let mut command = sandbox.command("strace");
+    command.args(["-f", "-qq", "-o"]).arg(&log).arg(PROGRAM).args(args);
+    if keys {
+        command.envs(crate::harness::KEYS);
+    }
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Some(std::fs::read_to_string(log).unwrap().lines().map(str::to_owned).collect())
+}
+
+fn named<'a>(calls: &'a [String], names: &[&str]) -> Vec<&'a str> {
+    let is_named = |call: &&String| names.iter().any(|name| call.contains(&format!(" {name}(")));
+    calls.iter().filter(is_named).map(String::as_str).collect()
+}
+
+/// What a run that asks nobody never does: threads, sockets, an event loop, certificates.
+#[track_caller]
+fn assert_is_alone(calls: &[String]) {
+    let forbidden =
+        ["clone", "clone3", "fork", "vfork", "socket", "connect", "epoll_create1", "eventfd2", "io_uring_setup"];
+    assert_eq!(named(calls, &forbidden), Vec::<&str>::new());
+    let opened = named(calls, &["open", "openat"]);
+    let certificates = ["/etc/ssl", "/etc/pki", "/usr/share/ca-certificates", "resolv.conf", "nsswitch"];
+    assert!(!opened.iter().any(|call| certificates.iter().any(|part| call.contains(part))), "{opened:?}");
+}
+
+#[test]
+fn a_hit_reads_its_entry_and_little_else() {
+    let sandbox = Sandbox::new();
+    sandbox.rds_token([TARGET]).succeeds();
+    let test = "a_hit_reads_its_entry_and_little_else";
+    let Some(calls) = kernel_calls(&sandbox, test, &[TARGET], true) else { return };
+    assert_is_alone(&calls);
+    assert_eq!(named(&calls, &["flock", "rename", "unlink", "mkdir", "fsync", "getdents64"]), Vec::<&str>::new());
+    let written = named(&calls, &["write"]);
+    assert!(written.len() == 1 && written[0].contains("write(1, "), "{written:?}");
+    // The loader and the language's start-up aside: this boot's id, and the entry.
+    let ours = ["/proc/self/maps", ".so", "\"/sys/", "/dev/null"];
+    let opened = named(&calls, &["open", "openat"]);
+    let opened: Vec<&&str> = opened.iter().filter(|call| !ours.iter().any(|part| call.contains(part))).collect();
+    assert!(opened.len() == 2 && opened[0].contains("boot_id") && opened[1].contains(".token"), "{opened:?}");
+}
+
+#[test]
+fn a_hit_with_a_profile_reads_the_profile_files() {
+    let sandbox = Sandbox::new();
+    sandbox.write(".aws/credentials", "[default]\naws_access_key_id = AKIDP\naws_secret_access_key = s\n");
+    sandbox.without_keys([TARGET]).succeeds();
+    let Some(calls) = kernel_calls(&sandbox, "a_hit_with_a_profile_reads_the_profile_files", &[TARGET], false) else {
+        return;
+    };
+    assert_is_alone(&calls);
+}
+
+#[test]
+fn a_miss_with_keys_at_hand_asks_nobody() {
+    let sandbox = Sandbox::new();
+    let Some(calls) = kernel_calls(&sandbox, "a_miss_with_keys_at_hand_asks_nobody", &[TARGET], true) else { return };
+    assert_is_alone(&calls);
+}
+
+#[test]
+fn ten_thousand_entries_cost_a_hit_nothing() {
+    let sandbox = Sandbox::new();
+    sandbox.rds_token([TARGET]).succeeds();
+    let test = "ten_thousand_entries_cost_a_hit_nothing";
+    let Some(few) = kernel_calls(&sandbox, test, &[TARGET], true) else { return };
+    let entry = sandbox.cached_token();
+    for number in 0..10_000 {
+        std::fs::copy(&entry, entry.with_file_name(format!("{number:064x}.token"))).unwrap();
+    }
+    let many = kernel_calls(&sandbox, test, &[TARGET], true).unwrap();
+    assert_eq!(few.len(), many.len());
+}

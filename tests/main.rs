@@ -1,0 +1,13 @@
+//! The program as its users run it: real processes, files, servers and clients.
+
+#![expect(clippy::disallowed_methods, reason = "tests read their own process")]
+
+mod cache;
+mod command_line;
+mod credentials;
+mod faults;
+mod harness;
+mod hit;
+mod login;
+mod signing;
+mod single_flight;

@@ -1,0 +1,154 @@
+//! Tokens, byte for byte those of botocore.
+
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+
+use rds_token::credentials::Credentials;
+use rds_token::target::Parts;
+use rds_token::token::{Claims, sign};
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use crate::harness::{HOST, Sandbox, skip};
+
+/// A reference token and what it was signed from: the form of `data/tokens.json`, and of the questions
+/// that `botocore_tokens.py` answers.
+#[derive(Serialize, Deserialize)]
+struct Vector {
+    host: String,
+    port: u16,
+    user: String,
+    region: String,
+    access_key_id: String,
+    secret_access_key: String,
+    session_token: Option<String>,
+    signed_at: String,
+    #[serde(default)]
+    token: String,
+}
+
+impl Vector {
+    fn sign(&self) -> String {
+        let parts = Parts {
+            host: Some(self.host.clone()),
+            port: Some(self.port.to_string()),
+            user: Some(self.user.clone()),
+            ..Parts::default()
+        };
+        let target = parts.validate(Some(&self.region), || Ok(None)).unwrap();
+        let keys = Credentials::new(
+            self.access_key_id.clone(),
+            self.secret_access_key.clone(),
+            self.session_token.clone(),
+            None,
+        );
+        let now = OffsetDateTime::parse(&self.signed_at, &Rfc3339).unwrap();
+        let token = sign(&target, &keys, now).unwrap().expose().clone();
+        let claims = Claims::parse(&token).expect(&token);
+        assert!(claims.is_for(&target) && claims.signed_at == now, "{claims:?}");
+        token
+    }
+}
+
+#[test]
+fn reference_tokens() {
+    let vectors: Vec<Vector> = serde_json::from_str(include_str!("data/tokens.json")).unwrap();
+    assert!(vectors.len() >= 8);
+    for vector in vectors {
+        assert_eq!(vector.sign(), vector.token, "{}", vector.user);
+    }
+}
+
+#[test]
+fn random_tokens_are_those_of_botocore() {
+    let seed = fastrand::u64(..);
+    fastrand::seed(seed);
+    let vectors: Vec<Vector> = (0..500).map(|_| random_vector()).collect();
+    let Some(tokens) = botocore(&vectors) else { return };
+    assert_eq!(tokens.len(), vectors.len());
+    for (vector, token) in vectors.iter().zip(tokens) {
+        assert_eq!(vector.sign(), token, "seed {seed}, user {:?}", vector.user);
+    }
+}
+
+fn random_vector() -> Vector {
+    let region = fastrand::choice(["eu-west-1", "us-gov-west-1", "cn-north-1", "ap-southeast-2"]).unwrap();
+    let label =
+        || (0..fastrand::usize(1..30)).map(|_| fastrand::alphanumeric().to_ascii_lowercase()).collect::<String>();
+    let host = match region {
+        "cn-north-1" => format!("{}.{}.rds.{region}.amazonaws.com.cn", label(), label()),
+        _ => format!("{}.cluster-{}.{region}.rds.amazonaws.com", label(), label()),
+    };
+    let port = fastrand::choice([3306, 5432, 443, 80, 1, 65535, fastrand::u16(1..)]).unwrap();
+    let any = |_| loop {
+        // Half of them where the separators are.
+        let c = if fastrand::bool() { fastrand::char(' '..='~') } else { fastrand::char(..) };
+        if !c.is_control() && c != char::REPLACEMENT_CHARACTER {
+            break c;
+        }
+    };
+    let user = loop {
+        let user: String = (0..fastrand::usize(1..20)).map(any).collect();
+        if user.len() <= 63 {
+            break user;
+        }
+    };
+    let base64 = |length| {
+        let c = |_| *fastrand::choice(b"ABCabc019+/=").unwrap() as char;
+        (0..length).map(c).collect::<String>()
+    };
+    let date = OffsetDateTime::from_unix_timestamp(fastrand::i64(1_500_000_000..2_500_000_000)).unwrap();
+    Vector {
+        host,
+        port,
+        user,
+        region: region.to_owned(),
+        access_key_id: format!("AKID{}", label().to_uppercase()),
+        secret_access_key: base64(40),
+        session_token: fastrand::bool().then(|| base64(fastrand::usize(1..4000))),
+        signed_at: date.format(&Rfc3339).unwrap(),
+        token: String::new(),
+    }
+}
+
+/// What Debian's botocore makes of them.
+fn botocore(vectors: &[Vector]) -> Option<Vec<String>> {
+    let python = || Command::new("/usr/bin/python3");
+    if !python().args(["-c", "import botocore"]).stderr(Stdio::null()).status().is_ok_and(|status| status.success()) {
+        skip("random_tokens_are_those_of_botocore", "python3-botocore is not installed");
+        return None;
+    }
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/lab/botocore_tokens.py");
+    let mut child = python().arg(script).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(&serde_json::to_vec(vectors).unwrap()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success());
+    Some(serde_json::from_slice(&output.stdout).unwrap())
+}
+
+#[test]
+fn session_tokens_of_every_size() {
+    let sandbox = Sandbox::new();
+    for size in [300, 1_000, 1_600, 4_000, 8_000] {
+        let session = "+/=a".repeat(size / 4);
+        let get = || {
+            sandbox
+                .rds_token(["-u", "u", "--hostname", HOST, "-P", "3306"])
+                .env("AWS_SESSION_TOKEN", &session)
+                .succeeds()
+        };
+        let token = get();
+        assert!(token.contains(&format!("&X-Amz-Security-Token={}&", "%2B%2F%3Da".repeat(size / 4))), "{size}");
+        assert_eq!(get(), token, "from the cache");
+    }
+}
+
+#[test]
+fn a_blank_session_token_is_none() {
+    let sandbox = Sandbox::new();
+    for blank in ["", " "] {
+        let token = sandbox.rds_token([crate::harness::TARGET]).env("AWS_SESSION_TOKEN", blank).succeeds();
+        assert!(!token.contains("Security-Token"), "{token}");
+    }
+}
