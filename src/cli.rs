@@ -9,12 +9,14 @@ use crate::cache::Kind;
 
 const EXAMPLES: &str = "\
 Examples:
-  mysql --enable-cleartext-plugin --password=\"$(rds-token app@db.abc123.eu-west-1.rds.amazonaws.com:3306)\" \\
-        --host=db.abc123.eu-west-1.rds.amazonaws.com --user=app
-  psql \"$(rds-token --output url postgres://app@db.abc123.eu-west-1.rds.amazonaws.com/ExampleDB)\"
-  rds-token --hostname db.abc123.eu-west-1.rds.amazonaws.com --port 5432 --username app --profile prod
-  rds-token -v mysql://app@db.abc123.eu-west-1.rds.amazonaws.com    say where the token came from
-  rds-token cache list                                              what is cached, never a token
+  mariadb --host=HOST --user=app --ssl-ca=ca.pem --ssl-verify-server-cert \\
+          --password=\"$(rds-token app@HOST:3306)\"
+  psql \"$(rds-token --output url --ca ca.pem postgres://app@HOST/ExampleDB)\"
+  rds-token --hostname HOST --port 5432 --username app --profile prod
+  rds-token mysql://app@HOST -v      say where the token came from
+  rds-token cache list               what is kept, never a token
+
+HOST is an RDS endpoint, such as db.abc123.eu-west-1.rds.amazonaws.com.
 
 Exit codes:
   0 done   1 other failure   2 usage, configuration or target
@@ -28,8 +30,7 @@ Exit codes:
     version,
     after_help = EXAMPLES,
     args_conflicts_with_subcommands = true,
-    subcommand_precedence_over_arg = true,
-    disable_help_subcommand = true
+    subcommand_precedence_over_arg = true
 )]
 pub struct Cli {
     /// What to do; without one, a token is printed.
@@ -81,8 +82,8 @@ pub enum CacheCommand {
     },
 }
 
-/// What the default command takes.
-#[derive(Debug, Args)]
+/// What the default command takes. Its `Default` is what clap makes of a line without arguments.
+#[derive(Debug, Default, Args)]
 pub struct TokenArgs {
     /// Which database, as whom.
     #[command(flatten)]
@@ -152,13 +153,13 @@ pub struct IdentityArgs {
     /// Assume this role on top
     #[arg(long, value_name = "ARN")]
     pub role_arn: Option<String>,
-    /// Give up after this long, all waiting counted
-    #[arg(long, value_name = "DURATION", default_value = "25s", value_parser = duration)]
-    pub timeout: Duration,
+    /// Give up after this long, all waiting counted [default: 25s]
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub timeout: Option<Duration>,
 }
 
 /// How the cache is used.
-#[derive(Clone, Debug, Args)]
+#[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Cache")]
 pub struct CacheArgs {
     /// Where tokens are kept [default: file] [env: RDS_TOKEN_CACHE]
@@ -170,13 +171,13 @@ pub struct CacheArgs {
     /// Sign anew, and keep that token
     #[arg(long)]
     pub refresh: bool,
-    /// The least time that a printed token has to live, 30s to 14m
-    #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = min_ttl)]
-    pub min_ttl: Duration,
+    /// The least time that a printed token has to live, 30s to 14m [default: 5m]
+    #[arg(long, value_name = "DURATION", value_parser = min_ttl)]
+    pub min_ttl: Option<Duration>,
 }
 
 /// What every command takes.
-#[derive(Clone, Copy, Debug, Args)]
+#[derive(Clone, Copy, Debug, Default, Args)]
 pub struct CommonArgs {
     /// Print no warnings
     #[arg(short, long)]
@@ -187,9 +188,10 @@ pub struct CommonArgs {
 }
 
 /// The forms of output.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Output {
     /// The token
+    #[default]
     Text,
     /// One line of JSON, every value a string
     Json,

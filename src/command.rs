@@ -10,7 +10,7 @@ use clap::error::ErrorKind;
 use clap::{Parser as _, Subcommand as _};
 use time::OffsetDateTime;
 
-use crate::cli::{Bare, Cli, Command, CommonArgs, IdentityArgs, TargetArgs};
+use crate::cli::{Bare, Cli, Command, CommonArgs, IdentityArgs, TargetArgs, TokenArgs};
 use crate::credentials::Profiles;
 use crate::error::Error;
 use crate::host::Host;
@@ -25,10 +25,8 @@ use obtain::obtain_token;
 /// Whatever ends the program.
 pub fn run(host: &Host, args: impl IntoIterator<Item = OsString>) -> Result<(), Error> {
     let args: Vec<OsString> = args.into_iter().collect();
-    if names_no_command(&args)
-        && let Ok(Bare { token }) = Bare::try_parse_from(&args)
-    {
-        return token::run(host, &token);
+    if let Some(args) = without_command(&args) {
+        return token::run(host, &args);
     }
     match Cli::try_parse_from(args) {
         Ok(Cli { command: None, token }) => token::run(host, &token),
@@ -41,10 +39,19 @@ pub fn run(host: &Host, args: impl IntoIterator<Item = OsString>) -> Result<(), 
     }
 }
 
-/// Whether the first argument is no command. (Commands come first; what doesn't parse without one is
-/// parsed, and complained of, with all of them.)
-fn names_no_command(args: &[OsString]) -> bool {
-    args.get(1).and_then(|first| first.to_str()).is_some_and(|first| !Command::has_subcommand(first))
+/// The arguments of a line without a command, read in a shorter way than with all of the commands, which
+/// a cache hit would wait for. None for any other line, and for one that is wrong: the long way says how.
+fn without_command(args: &[OsString]) -> Option<TokenArgs> {
+    let first = args.get(1).map(|first| first.to_str());
+    match first {
+        Some(Some(name)) if name == "help" || Command::has_subcommand(name) => None,
+        // Most lines are no more than `rds-token TARGET`.
+        Some(Some(target)) if args.len() == 2 && !target.starts_with('-') => {
+            let target = TargetArgs { target: Some(target.to_owned()), ..TargetArgs::default() };
+            Some(TokenArgs { target, ..TokenArgs::default() })
+        }
+        _ => Bare::try_parse_from(args).ok().map(|bare| bare.token),
+    }
 }
 
 /// clap's message as one line: what is wrong, and its tip.

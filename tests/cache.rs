@@ -1,6 +1,5 @@
 //! The cache: what is served, what is a miss, what is never trusted.
 
-use std::collections::HashMap;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 use std::process::Command;
@@ -161,7 +160,7 @@ struct Shelf {
 impl Shelf {
     fn new() -> Self {
         let sandbox = Sandbox::new();
-        let mut vars = HashMap::from([("HOME".into(), sandbox.path("home").into_os_string())]);
+        let mut vars = vec![("HOME".into(), sandbox.path("home").into_os_string())];
         vars.extend(crate::harness::KEYS.map(|(name, value)| (name.into(), value.into())));
         let host = Host::with_vars(vars);
         let target = Parts::parse(TARGET).unwrap().validate(None, || Ok(None)).unwrap();

@@ -103,7 +103,9 @@ impl Leader {
 /// A failure that happened after `started`: one that we waited for, and not an old one.
 fn failure_since(lock: &mut File, started: Moment, now: Moment) -> Option<Error> {
     let mut bytes = Vec::new();
-    lock.take(MAX_NOTE).read_to_end(&mut bytes).ok()?;
+    if lock.take(MAX_NOTE).read_to_end(&mut bytes).ok()? == 0 {
+        return None;
+    }
     let note: Note = serde_json::from_slice(&bytes).ok()?;
     let is_ours = (millis(started)..=millis(now)).contains(&note.failed_at_boot);
     is_ours.then(|| Error::new(Exit::from_code(note.exit), note.message))

@@ -92,14 +92,13 @@ impl Store {
     /// When it can't be written.
     pub fn store(&self, key: &Key, entry: &Entry) -> io::Result<()> {
         let path = self.path(key, TOKEN);
-        match private_file::write(&path, &entry.encode(key)) {
-            // Something planted there that rename can't replace.
-            Err(_) if path.is_dir() && !path.is_symlink() => {
-                fs::remove_dir(&path)?;
-                private_file::write(&path, &entry.encode(key))
-            }
-            written => written,
+        // What was there is of no use any more. A file system that finds itself replacing one file by
+        // another writes the new one to disk at once (ext4's auto_da_alloc), which takes longer than
+        // all the rest.
+        if fs::remove_file(&path).is_err_and(|_| path.is_dir()) {
+            fs::remove_dir(&path)?;
         }
+        private_file::write(&path, &entry.encode(key))
     }
 
     /// All whole entries, the live ones and the others.

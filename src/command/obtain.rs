@@ -1,6 +1,6 @@
 //! The way to a token that all commands share: from the cache, else signed anew and kept.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::cache::flight::{Boarding, board};
 use crate::cache::{Entry, Key, Kind, Store};
@@ -12,6 +12,11 @@ use crate::host::Host;
 use crate::report::Report;
 use crate::target::Target;
 use crate::token::sign;
+
+/// How long everything may take (`--timeout`).
+const TIMEOUT: Duration = Duration::from_secs(25);
+/// The least time that a token handed out has to live (`--min-ttl`).
+const MIN_TTL: Duration = Duration::from_secs(5 * 60);
 
 /// A token, and what its user may want to know of it.
 pub(super) struct Obtained {
@@ -25,7 +30,8 @@ struct Request<'a> {
     host: &'a Host,
     target: &'a Target,
     identity: &'a Identity,
-    cache: &'a CacheArgs,
+    refresh: bool,
+    min_ttl: Duration,
     deadline: Instant,
     report: Report,
 }
@@ -41,8 +47,15 @@ pub(super) fn obtain_token(
     let role_arn = identity_args.role_arn.as_deref();
     let identity = &Identity::find(host, || Profiles::load(host), identity_args.profile.as_deref(), role_arn)?;
     report.note(&format!("credentials: {}", identity.describe()));
-    let deadline = host.deadline(identity_args.timeout);
-    let request = Request { host, target, identity, cache, deadline, report };
+    let request = Request {
+        host,
+        target,
+        identity,
+        refresh: cache.refresh,
+        min_ttl: cache.min_ttl.unwrap_or(MIN_TTL),
+        deadline: host.deadline(identity_args.timeout.unwrap_or(TIMEOUT)),
+        report,
+    };
     let store = match cache_kind(host, cache)? {
         Kind::Off => None,
         Kind::File => Store::locate(host).map_err(|why| report.warn(&format!("no cache: {why}"))).ok(),
@@ -74,7 +87,7 @@ fn cache_kind(host: &Host, args: &CacheArgs) -> Result<Kind, Error> {
 impl Request<'_> {
     /// From the cache; on a miss by one process for all that miss together.
     fn through(&self, store: &Store, key: &Key) -> Result<Obtained, Error> {
-        let fresh = |entry: &Entry| entry.is_fresh(self.host.now(), self.cache.min_ttl) && !self.cache.refresh;
+        let fresh = |entry: &Entry| entry.is_fresh(self.host.now(), self.min_ttl) && !self.refresh;
         if let Some(entry) = store.load(key, self.target).filter(fresh) {
             return Ok(Obtained { entry, is_cached: true });
         }
@@ -122,7 +135,7 @@ impl Request<'_> {
             credentials::obtain(self.identity, &self.target.region, self.host, self.deadline, progress)
         };
         let end_too_soon = |credentials: &Credentials| {
-            credentials.expires_at.is_some_and(|end| end - self.host.now().wall < self.cache.min_ttl)
+            credentials.expires_at.is_some_and(|end| end - self.host.now().wall < self.min_ttl)
         };
         let mut credentials = ask()?;
         if end_too_soon(&credentials) && self.identity.is_renewable() {
@@ -153,7 +166,7 @@ impl Request<'_> {
             rfc3339(entry.expires_at()),
             left.as_secs()
         ));
-        if left < self.cache.min_ttl {
+        if left < self.min_ttl {
             self.report.warn(&format!(
                 "the token ends in {}s, at {}, because the AWS credentials do",
                 left.as_secs(),
