@@ -1,0 +1,49 @@
+# `make demo` and `make test` set up all they need; Rust has to be there (https://rustup.rs).
+
+TRIPLE  := $(shell rustc -vV | sed -n 's/^host: //p')
+PREFIX  ?= /usr/local
+PROGRAM := target/$(TRIPLE)/release/rds-token
+
+# Linked statically and at a fixed address, the program starts in the time of /bin/true: nothing is
+# loaded or relocated. By --target these flags stay off build scripts and macros. Elsewhere than on
+# Linux with glibc, the build is an ordinary one, as that of `cargo build --release` always is.
+# src/hit.ld puts what a cache hit runs side by side. SHA-256 is done without asking the processor what
+# it can: in a virtual machine the question takes longer than hashing the little that we hash.
+ifneq ($(findstring linux-gnu,$(TRIPLE)),)
+STATIC := RUSTFLAGS='$(RUSTFLAGS) -C target-feature=+crt-static -C relocation-model=static \
+	-C link-arg=-Wl,-T,$(CURDIR)/src/hit.ld --cfg sha2_256_backend="soft"'
+endif
+
+.PHONY: build install demo test bench lint clean
+
+build:
+	@tests/install build
+	$(STATIC) cargo build --release --locked --target $(TRIPLE)
+
+install: build
+	install -D -m 755 $(PROGRAM) $(DESTDIR)$(PREFIX)/bin/rds-token
+
+# A MariaDB that takes IAM tokens, and a login through rds-token.
+demo: build
+	@tests/lab/install mariadb
+	@tests/lab/demo $(PROGRAM)
+
+test:
+	@tests/install build test
+	@tests/lab/install all
+	cargo test --locked
+
+# Whole processes, in ratios to /bin/true; prints the table that README.md shows.
+bench: build
+	@tests/install bench
+	@tests/bench $(PROGRAM)
+
+lint:
+	@tests/install build lint
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items
+	shellcheck .ci/run tests/install tests/lab/install tests/lab/demo
+
+clean:
+	cargo clean
