@@ -56,12 +56,19 @@ pub struct Bare {
 pub enum Command {
     /// Print a token: the default, spelled out
     Token(TokenArgs),
+    /// List the configured targets
+    Targets,
     /// Show or clear the cache
     Cache {
         /// What to do with it.
         #[command(subcommand)]
         command: CacheCommand,
     },
+}
+
+/// Whether a first argument is a command, and no TARGET.
+pub fn is_command(name: &str) -> bool {
+    name == "help" || Command::has_subcommand(name)
 }
 
 /// What `cache` can do.
@@ -85,6 +92,20 @@ pub enum CacheCommand {
 /// What the default command takes. Its `Default` is what clap makes of a line without arguments.
 #[derive(Debug, Default, Args)]
 pub struct TokenArgs {
+    /// What the token is for.
+    #[command(flatten)]
+    pub request: RequestArgs,
+    /// How the token is printed
+    #[arg(long, value_enum, default_value = "text", value_name = "FORM", help_heading = "Output")]
+    pub output: Output,
+    /// Print no newline after the token
+    #[arg(short = 'n', long, help_heading = "Output")]
+    pub no_newline: bool,
+}
+
+/// What every command takes that needs a token.
+#[derive(Debug, Default, Args)]
+pub struct RequestArgs {
     /// Which database, as whom.
     #[command(flatten)]
     pub target: TargetArgs,
@@ -94,15 +115,6 @@ pub struct TokenArgs {
     /// How the cache is used.
     #[command(flatten)]
     pub cache: CacheArgs,
-    /// How the token is printed
-    #[arg(long, value_enum, default_value = "text", value_name = "FORM", help_heading = "Output")]
-    pub output: Output,
-    /// Print no newline after the token
-    #[arg(short = 'n', long, help_heading = "Output")]
-    pub no_newline: bool,
-    /// CA file that an emitted URL names [env: RDS_TOKEN_CA]
-    #[arg(long, value_name = "FILE", help_heading = "Output")]
-    pub ca: Option<PathBuf>,
     /// What every command takes.
     #[command(flatten)]
     pub common: CommonArgs,
@@ -112,7 +124,7 @@ pub struct TokenArgs {
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Target")]
 pub struct TargetArgs {
-    /// [USER@]HOST[:PORT][/DATABASE], or a URL such as mysql://USER@HOST/DATABASE
+    /// [USER@]HOST[:PORT][/DATABASE], a URL such as mysql://USER@HOST/DATABASE, or a configured name
     #[arg(value_name = "TARGET")]
     pub target: Option<String>,
     /// The RDS endpoint that the token is signed for [env: RDS_TOKEN_HOST]
@@ -133,12 +145,18 @@ pub struct TargetArgs {
     /// Its AWS region; else told by the host name, AWS_REGION, AWS_DEFAULT_REGION or the profile
     #[arg(long)]
     pub region: Option<String>,
+    /// Where clients dial, such as a tunnel; the token stays signed for --host
+    #[arg(long, value_name = "HOST:PORT")]
+    pub via: Option<String>,
+    /// CA file for clients [env: RDS_TOKEN_CA]
+    #[arg(long, value_name = "FILE")]
+    pub ca: Option<PathBuf>,
 }
 
 impl TargetArgs {
     /// Whether nothing was given.
     pub fn is_empty(&self) -> bool {
-        let Self { target, host, port, user, database, engine, region } = self;
+        let Self { target, host, port, user, database, engine, region, via: _, ca: _ } = self;
         [target, host, port, user, database, engine, region].iter().all(|part| part.is_none())
     }
 }
@@ -200,7 +218,7 @@ pub enum Output {
 }
 
 /// Seconds, or a number with a unit: `25`, `25s`, `1m 30s`.
-fn duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let duration = match text.parse::<u32>() {
         Ok(seconds) => Duration::from_secs(seconds.into()),
         Err(_) => humantime::parse_duration(text).map_err(|error| error.to_string())?,
@@ -212,7 +230,7 @@ fn duration(text: &str) -> Result<Duration, String> {
     Ok(duration)
 }
 
-fn min_ttl(text: &str) -> Result<Duration, String> {
+pub(crate) fn min_ttl(text: &str) -> Result<Duration, String> {
     let duration = duration(text)?;
     if !(30..=14 * 60).contains(&duration.as_secs()) {
         return Err("it must be from 30s to 14m: a token lives for 15 minutes".to_owned());

@@ -2,22 +2,20 @@
 
 mod cache;
 mod obtain;
+mod settings;
 mod token;
 
 use std::ffi::OsString;
 
+use clap::Parser as _;
 use clap::error::ErrorKind;
-use clap::{Parser as _, Subcommand as _};
 use time::OffsetDateTime;
 
-use crate::cli::{Bare, Cli, Command, CommonArgs, IdentityArgs, TargetArgs, TokenArgs};
-use crate::credentials::Profiles;
+use crate::cli::{Bare, Cli, Command, CommonArgs, RequestArgs, TargetArgs, TokenArgs, is_command};
+use crate::config::Config;
 use crate::error::Error;
 use crate::host::Host;
 use crate::report::{self, Report};
-use crate::target::{Parts, Target};
-
-use obtain::obtain_token;
 
 /// Runs the command that `args` name.
 ///
@@ -31,6 +29,7 @@ pub fn run(host: &Host, args: impl IntoIterator<Item = OsString>) -> Result<(), 
     match Cli::try_parse_from(args) {
         Ok(Cli { command: None, token }) => token::run(host, &token),
         Ok(Cli { command: Some(Command::Token(args)), .. }) => token::run(host, &args),
+        Ok(Cli { command: Some(Command::Targets), .. }) => targets(host),
         Ok(Cli { command: Some(Command::Cache { command }), .. }) => cache::run(host, &command),
         Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
             report::result(&error.to_string())
@@ -44,11 +43,12 @@ pub fn run(host: &Host, args: impl IntoIterator<Item = OsString>) -> Result<(), 
 fn without_command(args: &[OsString]) -> Option<TokenArgs> {
     let first = args.get(1).map(|first| first.to_str());
     match first {
-        Some(Some(name)) if name == "help" || Command::has_subcommand(name) => None,
+        Some(Some(name)) if is_command(name) => None,
         // Most lines are no more than `rds-token TARGET`.
         Some(Some(target)) if args.len() == 2 && !target.starts_with('-') => {
             let target = TargetArgs { target: Some(target.to_owned()), ..TargetArgs::default() };
-            Some(TokenArgs { target, ..TokenArgs::default() })
+            let request = RequestArgs { target, ..RequestArgs::default() };
+            Some(TokenArgs { request, ..TokenArgs::default() })
         }
         _ => Bare::try_parse_from(args).ok().map(|bare| bare.token),
     }
@@ -70,35 +70,10 @@ fn report(host: &Host, common: CommonArgs) -> Report {
     Report { quiet: common.quiet, verbose: common.verbose, is_terminal: host.stderr_is_terminal() }
 }
 
-/// The parts of a target: a flag beats the same part of TARGET, which beats the environment.
-fn parts(host: &Host, args: &TargetArgs) -> Result<Parts, Error> {
-    let flags = Parts {
-        host: args.host.clone(),
-        port: args.port.clone(),
-        user: args.user.clone(),
-        database: args.database.clone(),
-        engine: args.engine.clone(),
-    };
-    let positional = args.target.as_deref().map(Parts::parse).transpose()?.unwrap_or_default();
-    let environment = Parts {
-        host: host.var("RDS_TOKEN_HOST"),
-        port: host.var("RDS_TOKEN_PORT"),
-        user: host.var("RDS_TOKEN_USER"),
-        database: host.var("RDS_TOKEN_DATABASE"),
-        engine: host.var("RDS_TOKEN_ENGINE"),
-    };
-    Ok(flags.or(positional).or(environment))
-}
-
-/// The target, its region told by the host name or else by the AWS configuration.
-fn target(host: &Host, args: &TargetArgs, identity: &IdentityArgs) -> Result<Target, Error> {
-    parts(host, args)?.validate(args.region.as_deref(), || {
-        if let Some(region) = host.var("AWS_REGION").or_else(|| host.var("AWS_DEFAULT_REGION")) {
-            return Ok(Some(region));
-        }
-        let profile = identity.profile.clone().unwrap_or_else(|| Profiles::selected(host).0);
-        Ok(Profiles::load(host)?.region(&profile).map(str::to_owned))
-    })
+/// `rds-token targets`: the configured names, one a line.
+fn targets(host: &Host) -> Result<(), Error> {
+    let config = Config::load(host, is_command)?;
+    report::result(&config.targets.keys().map(|name| format!("{name}\n")).collect::<String>())
 }
 
 /// A time to the second, in UTC (RFC 3339).

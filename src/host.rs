@@ -88,6 +88,25 @@ impl Host {
         dirs::cache_dir()
     }
 
+    /// The configuration file: the one that `RDS_TOKEN_CONFIG` names, else the user's.
+    pub fn config_file(&self) -> Option<PathBuf> {
+        let users = || Some(dirs::config_dir()?.join("rds-token/config.toml"));
+        self.path_var("RDS_TOKEN_CONFIG").or_else(users)
+    }
+
+    /// Whether the environment names the configuration file, which then has to be there.
+    pub fn names_config_file(&self) -> bool {
+        self.path_var("RDS_TOKEN_CONFIG").is_some()
+    }
+
+    /// A path as people write it in files: `~/` is the home directory.
+    pub fn expand_home(&self, path: &str) -> PathBuf {
+        match (path.strip_prefix("~/"), self.home()) {
+            (Some(rest), Some(home)) => home.join(rest),
+            _ => PathBuf::from(path),
+        }
+    }
+
     /// The numeric id of the user.
     pub fn uid(&self) -> u32 {
         rustix::process::getuid().as_raw()

@@ -1,6 +1,7 @@
 //! Which database, as whom: a validated [`Target`].
 
 use std::fmt;
+use std::net::{IpAddr, Ipv6Addr};
 
 use percent_encoding::percent_decode_str;
 
@@ -82,6 +83,12 @@ pub struct Parts {
 }
 
 impl Parts {
+    /// Whether `text` can only be the name of a configured target: it has nothing that a host form or a
+    /// URL has.
+    pub fn is_name(text: &str) -> bool {
+        !text.contains(['.', ':', '@', '/'])
+    }
+
     /// Takes a positional TARGET apart: `[USER@]HOST[:PORT][/DATABASE]` or a URL.
     ///
     /// # Errors
@@ -101,12 +108,6 @@ impl Parts {
         };
         let (authority, database) = split_optional(rest, '/');
         let (host, port) = split_optional(authority, ':');
-        if user.is_none() && !host.contains('.') && text == host {
-            return Err(Error::usage(format!(
-                "target '{text}': no such name is configured, and it is no host name, which has dots; \
-                 give [USER@]HOST[:PORT][/DATABASE] or a URL"
-            )));
-        }
         Ok(Self {
             host: Some(host.to_owned()),
             port: port.map(str::to_owned),
@@ -211,6 +212,37 @@ pub struct Target {
     pub engine: Option<Engine>,
     /// The AWS region that the token is signed for.
     pub region: String,
+}
+
+/// Where a client dials in place of the endpoint: a tunnel, a CNAME, localhost.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Via {
+    /// A host name, or an address without brackets.
+    pub host: String,
+    /// The port.
+    pub port: u16,
+}
+
+impl Via {
+    /// Reads `HOST:PORT`; an IPv6 address stands in brackets.
+    ///
+    /// # Errors
+    /// Names what can't be (exit 2).
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        let fail = || Error::usage(format!("via: '{text}' is not HOST:PORT, such as localhost:3307"));
+        let (host, port) = text.rsplit_once(':').ok_or_else(fail)?;
+        let port = check_port(port).map_err(|_| fail())?;
+        let host = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
+            Some(address) => address.parse::<Ipv6Addr>().map_err(|_| fail())?.to_string(),
+            None => check_host(host).map_err(|_| fail())?,
+        };
+        Ok(Self { host, port })
+    }
+
+    /// Its address, where it is one and no name.
+    pub fn address(&self) -> Option<IpAddr> {
+        self.host.parse().ok()
+    }
 }
 
 impl fmt::Display for Target {
@@ -374,7 +406,6 @@ mod tests {
         for (text, part) in [
             (format!("u@{HOST}"), "there is no port"),
             (format!("{HOST}:3306"), "there is no user"),
-            ("prod".to_owned(), "target 'prod'"),
             ("u@:3306".to_owned(), "host '' is empty"),
             (format!("u@{HOST}:"), "port ''"),
             (format!("u@{HOST}:0"), "port '0'"),

@@ -53,7 +53,7 @@ fn what_is_wrong_is_named_in_one_line() {
     let sandbox = Sandbox::new();
     let cases: &[(&[&str], &str)] = &[
         (&[], "there is no host"),
-        (&["prod"], "target 'prod'"),
+        (&["prod"], "no target is named 'prod' in /"),
         (&["u@h.x"], "there is no port"),
         (&["u@h\x1b[31m.x:1"], "\\u{1b}[31m"),
         (&["u@a..b:1", "--region", "eu-west-1"], "empty label"),
@@ -79,7 +79,13 @@ fn what_is_wrong_is_named_in_one_line() {
         let line = sandbox.rds_token(*args).fails(2);
         assert!(line.contains(part), "{args:?}: {line}");
     }
-    assert!(sandbox.rds_token([TARGET]).env("RDS_TOKEN_CACHE", "x").fails(2).contains("RDS_TOKEN_CACHE is 'x'"));
+    assert!(
+        sandbox
+            .rds_token([TARGET])
+            .env("RDS_TOKEN_CACHE", "x")
+            .fails(2)
+            .contains("cache: 'x' is not file, keyring or off")
+    );
     let keyring = sandbox.rds_token([TARGET]).env("RDS_TOKEN_CACHE", "keyring");
     assert!(keyring.fails(2).contains("not in this version"));
     assert_eq!(sandbox.cached("token").len(), 0, "nothing was signed");
@@ -128,8 +134,10 @@ fn urls_carry_the_token_and_verified_tls() {
         let target = format!("{scheme}://j%40x@{HOST}/a%20b");
         let token = encoded(&sandbox.rds_token([&target]).succeeds());
         let port = if scheme == "postgresql" { 5432 } else { 3306 };
-        let url = sandbox.rds_token([&target, "--output=url", "--ca", "/x y.pem"]).succeeds();
-        assert_eq!(url, format!("{scheme}://j%40x:{token}@{HOST}:{port}/a%20b?{mode}&{ca}=%2Fx%20y.pem\n"));
+        let file = sandbox.write("x y.pem", "");
+        let url = sandbox.rds_token([&target, "--output=url", "--ca", file.to_str().unwrap()]).succeeds();
+        let file = encoded(file.to_str().unwrap());
+        assert_eq!(url, format!("{scheme}://j%40x:{token}@{HOST}:{port}/a%20b?{mode}&{ca}={file}\n"));
         let url = sandbox.rds_token([&target, "--output=url"]).succeeds();
         assert_eq!(url, format!("{scheme}://j%40x:{token}@{HOST}:{port}/a%20b?{mode}\n"));
     }
@@ -176,4 +184,61 @@ fn nothing_is_read_from_the_current_directory() {
     }
     assert!(sandbox.without_keys([TARGET]).fails(3).contains("there are none"));
     sandbox.without_keys([TARGET]).env("HOME", "").env("XDG_CACHE_HOME", sandbox.path("c")).fails(3);
+}
+
+#[test]
+fn a_url_dials_via_an_address_where_its_client_still_verifies_the_endpoint() {
+    let sandbox = Sandbox::new();
+    let get =
+        |engine: &str, via: &str| sandbox.rds_token([&format!("{engine}://u@{HOST}"), "--output=url", "--via", via]);
+    let token = sandbox.rds_token([&format!("postgres://u@{HOST}")]).succeeds();
+    let token = rds_token::token::encode(token.trim_end());
+    let expected =
+        |address: &str| format!("postgresql://u:{token}@{HOST}:5433/?sslmode=verify-full&hostaddr={address}\n");
+    assert_eq!(get("postgres", "127.0.0.1:5433").succeeds(), expected("127.0.0.1"));
+    assert_eq!(get("postgres", "[::1]:5433").succeeds(), expected("%3A%3A1"));
+    assert!(get("postgres", "localhost:5433").fails(2).contains("--via ADDRESS:PORT"));
+    assert!(get("mysql", "127.0.0.1:5433").fails(2).contains("verifies the name that it dials"));
+    for via in ["localhost", "localhost:", ":1", "a b:1", "[::1:1", "h:0", "http://h:1"] {
+        assert!(get("postgres", via).fails(2).contains("is not HOST:PORT"), "{via}");
+    }
+}
+
+#[test]
+fn configured_targets() {
+    let sandbox = Sandbox::new();
+    let ca = sandbox.write("ca.pem", "");
+    let config = format!(
+        "[defaults]\nmin_ttl = '14m'\nuser = 'nobody'\n\n[target.prod]\nhost = '{HOST}'\nport = 5432\nuser = 'app'\n\
+         database = 'Ex'\nca = '~/ca.pem'\n\n[target.cname]\nhost = 'db.example.com'\nport = 3306\nregion = 'us-east-2'\n"
+    );
+    let file = sandbox.write(".config/rds-token/config.toml", &config);
+    let token = sandbox.rds_token([&format!("app@{HOST}:5432")]).succeeds();
+    assert_eq!(sandbox.rds_token(["prod"]).succeeds(), token);
+    assert_eq!(
+        sandbox.rds_token(["token", "prod", "--refresh"]).env("RDS_TOKEN_USER", "x").succeeds().len(),
+        token.len()
+    );
+    assert!(sandbox.rds_token(["prod", "-u", "eve"]).succeeds().contains("DBUser=eve&"));
+    let url = sandbox.rds_token(["prod", "--output", "url"]).succeeds();
+    let ca = rds_token::token::encode(ca.to_str().unwrap()).to_string();
+    assert!(url.contains("/Ex?sslmode=verify-full") && url.contains(&ca), "{url}");
+    let cname = sandbox.rds_token(["cname"]).env("AWS_REGION", "us-east-1").succeeds();
+    assert!(cname.contains("DBUser=nobody&") && cname.contains("%2Fus-east-2%2F"), "{cname}");
+    assert!(sandbox.rds_token(["pord"]).fails(2).contains("did you mean 'prod'?"));
+    assert_eq!(sandbox.without_keys(["targets"]).succeeds(), "cname\nprod\n");
+
+    sandbox.write(".config/rds-token/config.toml", "[target.prod]\nhots = 'x'\n");
+    let line = sandbox.rds_token([TARGET]).fails(2);
+    assert!(line.contains(&format!("{}:2: unknown key 'hots'", file.display())) && line.contains("'host'?"), "{line}");
+    sandbox.rds_token([TARGET]).env("RDS_TOKEN_CONFIG", sandbox.write("c.toml", "")).succeeds();
+    assert!(sandbox.rds_token([TARGET]).env("RDS_TOKEN_CONFIG", "c.toml").fails(2).contains("not absolute"));
+    assert!(sandbox.rds_token([TARGET]).env("RDS_TOKEN_CONFIG", "/none").fails(2).contains("/none"));
+    for (text, part) in
+        [("min_ttl = '1h'", "from 30s to 14m"), ("cache = 'x'", "'x' is not file"), ("ca = 'x'", "absolute")]
+    {
+        sandbox.write("c.toml", &format!("[defaults]\n{text}\n"));
+        let line = sandbox.rds_token([TARGET]).env("RDS_TOKEN_CONFIG", sandbox.path("home/c.toml")).fails(2);
+        assert!(line.contains(part), "{text}: {line}");
+    }
 }

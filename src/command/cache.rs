@@ -2,7 +2,8 @@
 
 use crate::cache::{Entry, Store};
 use crate::cli::CacheCommand;
-use crate::command::{parts, report, rfc3339};
+use crate::command::settings::Given;
+use crate::command::{report, rfc3339};
 use crate::error::Error;
 use crate::host::Host;
 use crate::report as output;
@@ -17,7 +18,7 @@ pub(super) fn run(host: &Host, command: &CacheCommand) -> Result<(), Error> {
             let removed = if target.is_empty() {
                 store.clear().map_err(|error| failed("clear", &error))?
             } else {
-                clear_some(&store, &parts(host, target)?, target.region.as_deref())?
+                clear_some(&store, &Given::collect(host, target)?.parts, target.region.as_deref())?
             };
             report(host, *common).note(&format!("removed {removed} tokens"));
             Ok(())

@@ -1,22 +1,15 @@
 //! The way to a token that all commands share: from the cache, else signed anew and kept.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::cache::flight::{Boarding, board};
 use crate::cache::{Entry, Key, Kind, Store};
-use crate::cli::{CacheArgs, IdentityArgs};
 use crate::command::rfc3339;
+use crate::command::settings::Settings;
 use crate::credentials::{self, Credentials, Identity, Profiles};
 use crate::error::Error;
 use crate::host::Host;
-use crate::report::Report;
-use crate::target::Target;
 use crate::token::sign;
-
-/// How long everything may take (`--timeout`).
-const TIMEOUT: Duration = Duration::from_secs(25);
-/// The least time that a token handed out has to live (`--min-ttl`).
-const MIN_TTL: Duration = Duration::from_secs(5 * 60);
 
 /// A token, and what its user may want to know of it.
 pub(super) struct Obtained {
@@ -28,41 +21,24 @@ pub(super) struct Obtained {
 /// What making an entry takes.
 struct Request<'a> {
     host: &'a Host,
-    target: &'a Target,
+    settings: &'a Settings,
     identity: &'a Identity,
-    refresh: bool,
-    min_ttl: Duration,
     deadline: Instant,
-    report: Report,
 }
 
 /// The way that all commands share: from the cache, else signed anew and kept.
-pub(super) fn obtain_token(
-    host: &Host,
-    target: &Target,
-    identity_args: &IdentityArgs,
-    cache: &CacheArgs,
-    report: Report,
-) -> Result<Obtained, Error> {
-    let role_arn = identity_args.role_arn.as_deref();
-    let identity = &Identity::find(host, || Profiles::load(host), identity_args.profile.as_deref(), role_arn)?;
+pub(super) fn obtain_token(host: &Host, settings: &Settings) -> Result<Obtained, Error> {
+    let Settings { profile, role_arn, report, target, .. } = settings;
+    let identity = &Identity::find(host, || Profiles::load(host), profile.as_deref(), role_arn.as_deref())?;
     report.note(&format!("credentials: {}", identity.describe()));
-    let request = Request {
-        host,
-        target,
-        identity,
-        refresh: cache.refresh,
-        min_ttl: cache.min_ttl.unwrap_or(MIN_TTL),
-        deadline: host.deadline(identity_args.timeout.unwrap_or(TIMEOUT)),
-        report,
-    };
-    let store = match cache_kind(host, cache)? {
+    let store = match settings.cache {
         Kind::Off => None,
         Kind::File => Store::locate(host).map_err(|why| report.warn(&format!("no cache: {why}"))).ok(),
         Kind::Keyring => {
             return Err(Error::usage("cache 'keyring' is not in this version; use file or off"));
         }
     };
+    let request = Request { host, settings, identity, deadline: host.deadline(settings.timeout) };
     let obtained = match store {
         Some(store) => request.through(&store, &Key::of(host, target, identity)),
         None => request.make().map(|entry| Obtained { entry, is_cached: false }),
@@ -71,36 +47,23 @@ pub(super) fn obtain_token(
     Ok(obtained)
 }
 
-fn cache_kind(host: &Host, args: &CacheArgs) -> Result<Kind, Error> {
-    use clap::ValueEnum as _;
-    if args.no_cache {
-        return Ok(Kind::Off);
-    }
-    match (args.cache, host.var("RDS_TOKEN_CACHE")) {
-        (Some(kind), _) => Ok(kind),
-        (None, Some(name)) => Kind::from_str(&name, false)
-            .map_err(|_| Error::usage(format!("RDS_TOKEN_CACHE is '{name}'; it can be file, keyring or off"))),
-        (None, None) => Ok(Kind::File),
-    }
-}
-
 impl Request<'_> {
     /// From the cache; on a miss by one process for all that miss together.
     fn through(&self, store: &Store, key: &Key) -> Result<Obtained, Error> {
-        let fresh = |entry: &Entry| entry.is_fresh(self.host.now(), self.min_ttl) && !self.refresh;
-        if let Some(entry) = store.load(key, self.target).filter(fresh) {
+        let fresh = |entry: &Entry| entry.is_fresh(self.host.now(), self.settings.min_ttl) && !self.settings.refresh;
+        if let Some(entry) = store.load(key, &self.settings.target).filter(fresh) {
             return Ok(Obtained { entry, is_cached: true });
         }
         if let Err(error) = store.prepare() {
-            self.report.warn(&format!("no cache: {error}"));
+            self.settings.report.warn(&format!("no cache: {error}"));
             return self.make().map(|entry| Obtained { entry, is_cached: false });
         }
         // One signed while we waited is as new as ours would be, even where its credentials end soon.
         let will_do = |entry: &Entry| {
             fresh(entry) || (entry.is_signed_since(self.host.started()) && entry.remaining(self.host.now()).is_some())
         };
-        let look = || store.load(key, self.target).filter(will_do);
-        let progress = |message: &str| self.report.progress(message);
+        let look = || store.load(key, &self.settings.target).filter(will_do);
+        let progress = |message: &str| self.settings.report.progress(message);
         let leader = match board(store, key, self.host, self.give_up(), progress, look) {
             Boarding::Landed(entry) => return Ok(Obtained { entry: *entry, is_cached: true }),
             Boarding::Failed(error) => return Err(error),
@@ -111,7 +74,7 @@ impl Request<'_> {
         match (&made, leader) {
             (Ok(entry), _leader) => {
                 if let Err(error) = store.store(key, entry) {
-                    self.report.warn(&format!("the token could not be kept: {error}"));
+                    self.settings.report.warn(&format!("the token could not be kept: {error}"));
                 }
                 store.sweep(self.host.now());
             }
@@ -131,11 +94,11 @@ impl Request<'_> {
     /// Gets credentials and signs. Credentials that end too soon are asked for once more.
     fn make(&self) -> Result<Entry, Error> {
         let ask = || {
-            let progress = |message: &str| self.report.progress(message);
-            credentials::obtain(self.identity, &self.target.region, self.host, self.deadline, progress)
+            let progress = |message: &str| self.settings.report.progress(message);
+            credentials::obtain(self.identity, &self.settings.target.region, self.host, self.deadline, progress)
         };
         let end_too_soon = |credentials: &Credentials| {
-            credentials.expires_at.is_some_and(|end| end - self.host.now().wall < self.min_ttl)
+            credentials.expires_at.is_some_and(|end| end - self.host.now().wall < self.settings.min_ttl)
         };
         let mut credentials = ask()?;
         if end_too_soon(&credentials) && self.identity.is_renewable() {
@@ -150,8 +113,8 @@ impl Request<'_> {
                 rfc3339(end)
             )));
         }
-        let token =
-            sign(self.target, &credentials, now.wall).map_err(|why| Error::other(format!("could not sign: {why}")))?;
+        let token = sign(&self.settings.target, &credentials, now.wall)
+            .map_err(|why| Error::other(format!("could not sign: {why}")))?;
         Entry::new(token, now, credentials.expires_at)
             .ok_or_else(|| Error::other("could not read back the signed token; please report this"))
     }
@@ -161,13 +124,13 @@ impl Request<'_> {
         let entry = &obtained.entry;
         let left = entry.remaining(self.host.now()).unwrap_or_default();
         let from = if obtained.is_cached { "the cache (hit)" } else { "a new signature (cache miss)" };
-        self.report.note(&format!(
+        self.settings.report.note(&format!(
             "token: from {from}, expires {}, in {}s",
             rfc3339(entry.expires_at()),
             left.as_secs()
         ));
-        if left < self.min_ttl {
-            self.report.warn(&format!(
+        if left < self.settings.min_ttl {
+            self.settings.report.warn(&format!(
                 "the token ends in {}s, at {}, because the AWS credentials do",
                 left.as_secs(),
                 rfc3339(entry.expires_at())

@@ -7,7 +7,7 @@
 use std::path::Path;
 
 use crate::error::Error;
-use crate::target::{Engine, Target};
+use crate::target::{Engine, Target, Via};
 use crate::token::{Token, encode};
 
 /// A URL that lacks only the token.
@@ -18,11 +18,12 @@ pub struct Url {
 }
 
 impl Url {
-    /// The URL for `target`; `ca` is the CA file that its client shall trust.
+    /// The URL for `target`; `via` is where its client dials, `ca` the CA file that it shall trust.
     ///
     /// # Errors
-    /// When nothing tells the engine, or the CA file's path is not UTF-8 (exit 2).
-    pub fn new(target: &Target, ca: Option<&Path>) -> Result<Self, Error> {
+    /// When nothing tells the engine, the CA file's path is not UTF-8, or the client can't dial one place
+    /// and verify the name of another (exit 2).
+    pub fn new(target: &Target, via: Option<&Via>, ca: Option<&Path>) -> Result<Self, Error> {
         let Some(engine) = target.engine else {
             return Err(Error::usage(format!(
                 "output: port {} does not tell the engine of the URL; give --engine mysql, mariadb or postgres",
@@ -40,9 +41,25 @@ impl Url {
             Some(Some(path)) => format!("&{ca_name}={}", encode(path)),
             Some(None) => return Err(Error::usage("ca: the path of the CA file is not UTF-8; give it another name")),
         };
+        // libpq verifies the name of `host` wherever it dials; the others verify where they dial.
+        let hostaddr = match (via, engine) {
+            (None, _) => String::new(),
+            (Some(via), Engine::Postgres) => match via.address() {
+                Some(address) => format!("&hostaddr={}", encode(&address.to_string())),
+                None => {
+                    let why = "a URL can dial an address only; give --via ADDRESS:PORT, such as 127.0.0.1:5433";
+                    return Err(Error::usage(format!("via: '{}' is a name, and {why}", via.host)));
+                }
+            },
+            (Some(_), _) => {
+                let why = "verifies the name that it dials, which is not the endpoint's; use `rds-token cnf`";
+                return Err(Error::usage(format!("via: a client that takes a {scheme}:// URL {why}")));
+            }
+        };
+        let port = via.map_or(target.port, |via| via.port);
         Ok(Self {
             head: format!("{scheme}://{}:", encode(&target.user)),
-            tail: format!("@{}:{}/{database}?{mode}{ca}", target.host, target.port),
+            tail: format!("@{}:{port}/{database}?{mode}{ca}{hostaddr}", target.host),
         })
     }
 

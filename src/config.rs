@@ -1,0 +1,214 @@
+//! The configuration file: named targets, and defaults.
+
+use std::collections::BTreeMap;
+use std::io::ErrorKind;
+use std::ops::Range;
+use std::path::Path;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use crate::error::Error;
+use crate::host::Host;
+
+/// The keys of a `[target.NAME]` table: the long flags.
+const TARGET_KEYS: [&str; 13] = [
+    "host", "port", "user", "database", "engine", "region", "profile", "role_arn", "via", "ca", "min_ttl", "cache",
+    "timeout",
+];
+/// The keys of `[defaults]`: what can hold for every target.
+const DEFAULTS_KEYS: [&str; 9] =
+    ["user", "database", "region", "profile", "role_arn", "ca", "min_ttl", "cache", "timeout"];
+
+/// The values of one table, as text; what they may be is checked where flags are.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Table(BTreeMap<String, String>);
+
+impl Table {
+    /// The value of a key.
+    pub fn get(&self, key: &str) -> Option<String> {
+        self.0.get(key).cloned()
+    }
+}
+
+/// The whole file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Config {
+    /// `[defaults]`.
+    pub defaults: Table,
+    /// `[target.NAME]`, by name.
+    pub targets: BTreeMap<String, Table>,
+}
+
+/// Where the reader is, for messages.
+struct Place<'a> {
+    path: &'a Path,
+    text: &'a str,
+}
+
+impl Place<'_> {
+    fn fail(&self, span: &Range<usize>, why: &str) -> Error {
+        let before = self.text.get(..span.start).unwrap_or_default();
+        let line = before.matches('\n').count() + 1;
+        Error::usage(format!("configuration: {}:{line}: {why}", self.path.display()))
+    }
+}
+
+impl Config {
+    /// Reads the user's file: `RDS_TOKEN_CONFIG`, else `rds-token/config.toml` in the user's configuration
+    /// directory. The latter may be absent.
+    ///
+    /// # Errors
+    /// As [`Config::parse`], and when the file can't be read (exit 2).
+    pub fn load(host: &Host, is_command: impl Fn(&str) -> bool) -> Result<Self, Error> {
+        let Some(path) = host.config_file() else { return Ok(Self::default()) };
+        let fail = |why: &dyn std::fmt::Display| {
+            Error::usage(format!("configuration: {}: {why}; mend the file or its permissions", path.display()))
+        };
+        if !path.is_absolute() {
+            return Err(Error::usage(format!(
+                "configuration: RDS_TOKEN_CONFIG is '{}', which is not absolute; write the whole path",
+                path.display()
+            )));
+        }
+        match std::fs::read_to_string(&path) {
+            Ok(text) => Self::parse(&path, &text, is_command),
+            Err(error) if error.kind() == ErrorKind::NotFound && !host.names_config_file() => Ok(Self::default()),
+            Err(error) => Err(fail(&error)),
+        }
+    }
+
+    /// Reads the text of the file at `path`. `commands` can't be names of targets.
+    ///
+    /// # Errors
+    /// Names the file, the line and what would be right (exit 2).
+    pub fn parse(path: &Path, text: &str, is_command: impl Fn(&str) -> bool) -> Result<Self, Error> {
+        let place = Place { path, text };
+        let document = DeTable::parse(text).map_err(|error| {
+            place.fail(&error.span().unwrap_or(0..0), &format!("{}; mend the line", error.message()))
+        })?;
+        let mut config = Self::default();
+        for (key, value) in document.get_ref() {
+            match key.get_ref().as_ref() {
+                "defaults" => config.defaults = place.table(value, "[defaults]", &DEFAULTS_KEYS)?,
+                "target" => {
+                    for (name, value) in place.as_table(value, "target")? {
+                        place.check_name(name, &is_command)?;
+                        let name = name.get_ref().to_string();
+                        let table = place.table(value, &format!("[target.{name}]"), &TARGET_KEYS)?;
+                        config.targets.insert(name, table);
+                    }
+                }
+                other => {
+                    let valid = ["defaults", "target"];
+                    return Err(place.fail(&key.span(), &unknown("table", other, "the file", valid)));
+                }
+            }
+        }
+        Ok(config)
+    }
+
+    /// The name of a target that is most like `name`.
+    pub fn nearest(&self, name: &str) -> Option<&str> {
+        nearest(name, self.targets.keys().map(String::as_str))
+    }
+}
+
+impl Place<'_> {
+    fn as_table<'t, 'i>(&self, value: &'t Spanned<DeValue<'i>>, what: &str) -> Result<&'t DeTable<'i>, Error> {
+        match value.get_ref() {
+            DeValue::Table(table) => Ok(table),
+            _ => Err(self.fail(&value.span(), &format!("{what} is no table; write [target.NAME] above its keys"))),
+        }
+    }
+
+    fn table(&self, value: &Spanned<DeValue<'_>>, what: &str, valid: &[&str]) -> Result<Table, Error> {
+        let mut table = Table::default();
+        for (key, value) in self.as_table(value, what)? {
+            let name = key.get_ref().as_ref();
+            if !valid.contains(&name) {
+                return Err(self.fail(&key.span(), &unknown("key", name, what, valid.iter().copied())));
+            }
+            let text = match value.get_ref() {
+                DeValue::String(text) => text.to_string(),
+                DeValue::Integer(number) => number.to_string(),
+                _ => return Err(self.fail(&value.span(), &format!("{name} is neither a string nor a whole number"))),
+            };
+            table.0.insert(name.to_owned(), text);
+        }
+        Ok(table)
+    }
+
+    /// A name has to be told from a host, a URL, a flag and a command.
+    fn check_name(&self, name: &Spanned<impl AsRef<str>>, is_command: impl Fn(&str) -> bool) -> Result<(), Error> {
+        let text = name.get_ref().as_ref();
+        if is_command(text) {
+            return Err(self.fail(&name.span(), &format!("'{text}' is a command, so no target can have that name")));
+        }
+        let is_plain = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_');
+        if text.is_empty() || text.starts_with('-') || !text.chars().all(is_plain) {
+            let why = format!("a target can't be named '{text}'; use letters, digits, '-' and '_'");
+            return Err(self.fail(&name.span(), &why));
+        }
+        Ok(())
+    }
+}
+
+fn unknown<'a>(kind: &str, name: &str, place: &str, valid: impl IntoIterator<Item = &'a str> + Clone) -> String {
+    match nearest(name, valid.clone()) {
+        Some(near) => format!("unknown {kind} '{name}' in {place}; did you mean '{near}'?"),
+        None => {
+            let valid: Vec<&str> = valid.into_iter().collect();
+            format!("unknown {kind} '{name}' in {place}; it can be {}", valid.join(", "))
+        }
+    }
+}
+
+fn nearest<'a>(name: &str, valid: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let likeness = |other: &&'a str| strsim::jaro_winkler(name, other);
+    let best = valid.into_iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b)))?;
+    (likeness(&best) > 0.7).then_some(best)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Config, Error> {
+        Config::parse(Path::new("/c.toml"), text, |name| name == "cache")
+    }
+
+    #[test]
+    fn targets_and_defaults() {
+        let config = parse(
+            "# mine\n[defaults]\nmin_ttl = \"2m\"\n[target.prod]\nhost = \"h.x\"\nport = 3306\n[target.b-2]\nuser = 'u'\n",
+        )
+        .unwrap();
+        assert_eq!(config.defaults.get("min_ttl").as_deref(), Some("2m"));
+        let prod = &config.targets["prod"];
+        assert_eq!((prod.get("host").as_deref(), prod.get("port").as_deref()), (Some("h.x"), Some("3306")));
+        assert_eq!((prod.get("user"), config.targets.len()), (None, 2));
+        assert_eq!(config.nearest("pord"), Some("prod"));
+        assert_eq!(parse("").unwrap(), Config::default());
+    }
+
+    #[test]
+    fn errors_name_the_line_and_the_nearest_key() {
+        for (text, message) in [
+            ("[target.prod]\n\nhots = 'x'", "/c.toml:3: unknown key 'hots' in [target.prod]; did you mean 'host'?"),
+            ("[target.prod]\nrole-arn = 'x'", "did you mean 'role_arn'?"),
+            ("[targets.prod]\nhost = 'x'", "/c.toml:1: unknown table 'targets' in the file; did you mean 'target'?"),
+            ("[defaults]\nhost = 'x'", "/c.toml:2: unknown key 'host' in [defaults]; it can be user, "),
+            ("[target.cache]\nhost = 'x'", "/c.toml:1: 'cache' is a command"),
+            ("[target.'a.b']\nhost = 'x'", "can't be named 'a.b'"),
+            ("[target.a]\nhost = ['x']", "/c.toml:2: host is neither a string nor"),
+            ("target = 1", "target is no table"),
+            ("[target.a]\nhost = 'x'\nhost = 'y'", "/c.toml:3: "),
+            ("[target.a\n", "/c.toml:1: "),
+            ("a\n=", "/c.toml:1: "),
+        ] {
+            let error = parse(text).expect_err(text);
+            assert!(error.to_string().contains(message), "{text}: {error}");
+        }
+    }
+}
