@@ -1,11 +1,13 @@
 //! The command line, as clap has it. No logic here.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::cache::Kind;
+use crate::sink::environment::Shell;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -56,6 +58,17 @@ pub struct Bare {
 pub enum Command {
     /// Print a token: the default, spelled out
     Token(TokenArgs),
+    /// Write a private option file for MySQL's and MariaDB's clients, and print its path
+    Cnf(CnfArgs),
+    /// Write a private passfile for PostgreSQL's clients, and print its path
+    Pgpass(RequestArgs),
+    /// Print export lines for the shell
+    Env(EnvArgs),
+    /// Run the engine's own client, or a command, logged in
+    #[command(visible_alias = "exec")]
+    Connect(ConnectArgs),
+    /// Print the path of the RDS CA bundle
+    Ca,
     /// List the configured targets
     Targets,
     /// Show or clear the cache
@@ -101,6 +114,64 @@ pub struct TokenArgs {
     /// Print no newline after the token
     #[arg(short = 'n', long, help_heading = "Output")]
     pub no_newline: bool,
+}
+
+/// What `cnf` takes.
+#[derive(Debug, Args)]
+pub struct CnfArgs {
+    /// What the token is for.
+    #[command(flatten)]
+    pub request: RequestArgs,
+    /// For whom the file is; auto asks the client on PATH
+    #[arg(long, value_enum, default_value = "auto", value_name = "FLAVOR", help_heading = "Output")]
+    pub flavor: FlavorArg,
+    /// Print the file itself instead, for <(…)
+    #[arg(long, help_heading = "Output")]
+    pub stdout: bool,
+}
+
+/// For whom an option file is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum FlavorArg {
+    /// What the mysql or mariadb on PATH is
+    Auto,
+    /// Oracle's clients
+    Mysql,
+    /// MariaDB's clients
+    Mariadb,
+    /// Drivers, and programs that read it by the C API
+    Library,
+}
+
+/// What `env` takes.
+#[derive(Debug, Args)]
+pub struct EnvArgs {
+    /// What the token is for.
+    #[command(flatten)]
+    pub request: RequestArgs,
+    /// Whose syntax; else that of $SHELL
+    #[arg(long, value_enum, value_name = "SHELL", help_heading = "Output")]
+    pub shell: Option<Shell>,
+    /// Print the lines that take it all back
+    #[arg(long, help_heading = "Output")]
+    pub unset: bool,
+    /// Give the path of a private file in place of the token
+    #[arg(long, help_heading = "Output")]
+    pub no_secret: bool,
+}
+
+/// What `connect` takes.
+#[derive(Debug, Args)]
+pub struct ConnectArgs {
+    /// What the token is for.
+    #[command(flatten)]
+    pub request: RequestArgs,
+    /// The client to run; else the engine's own [env: RDS_TOKEN_CLIENT]
+    #[arg(long, value_name = "PROGRAM")]
+    pub client: Option<OsString>,
+    /// A command to run instead, with its arguments
+    #[arg(last = true, value_name = "COMMAND")]
+    pub command: Vec<OsString>,
 }
 
 /// What every command takes that needs a token.

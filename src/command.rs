@@ -1,7 +1,12 @@
 //! The commands, one file each, and what they share.
 
 mod cache;
+mod cnf;
+mod connect;
+mod env;
+mod files;
 mod obtain;
+mod pgpass;
 mod settings;
 mod token;
 
@@ -11,6 +16,7 @@ use clap::Parser as _;
 use clap::error::ErrorKind;
 use time::OffsetDateTime;
 
+use crate::ca;
 use crate::cli::{Bare, Cli, Command, CommonArgs, RequestArgs, TargetArgs, TokenArgs, is_command};
 use crate::config::Config;
 use crate::error::Error;
@@ -27,14 +33,24 @@ pub fn run(host: &Host, args: impl IntoIterator<Item = OsString>) -> Result<(), 
         return token::run(host, &args);
     }
     match Cli::try_parse_from(args) {
-        Ok(Cli { command: None, token }) => token::run(host, &token),
-        Ok(Cli { command: Some(Command::Token(args)), .. }) => token::run(host, &args),
-        Ok(Cli { command: Some(Command::Targets), .. }) => targets(host),
-        Ok(Cli { command: Some(Command::Cache { command }), .. }) => cache::run(host, &command),
+        Ok(Cli { command, token }) => dispatch(host, &command.unwrap_or(Command::Token(token))),
         Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
             report::result(&error.to_string())
         }
         Err(error) => Err(usage(&error)),
+    }
+}
+
+fn dispatch(host: &Host, command: &Command) -> Result<(), Error> {
+    match command {
+        Command::Token(args) => token::run(host, args),
+        Command::Cnf(args) => cnf::run(host, args),
+        Command::Pgpass(args) => pgpass::run(host, args),
+        Command::Env(args) => env::run(host, args),
+        Command::Connect(args) => connect::run(host, args),
+        Command::Ca => report::result(&format!("{}\n", ca::path(&files::directory(host)?)?.display())),
+        Command::Targets => targets(host),
+        Command::Cache { command } => cache::run(host, command),
     }
 }
 

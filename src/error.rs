@@ -13,6 +13,10 @@ pub enum Exit {
     Credentials = 3,
     /// The network, or out of time.
     Network = 4,
+    /// `connect`: the command is there but can't be run.
+    NotExecutable = 126,
+    /// `connect`: the command is not there.
+    NotFound = 127,
 }
 
 impl Exit {

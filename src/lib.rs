@@ -2,8 +2,10 @@
 //!
 //! No API is promised: the program and its command line are the interface.
 
+pub mod ca;
 pub mod cache;
 pub mod cli;
+pub mod client;
 pub mod command;
 pub mod config;
 pub mod credentials;

@@ -111,6 +111,22 @@ pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
+/// A file without a name, readable by its owner alone, that programs which this process becomes can read
+/// at the path returned. It goes when the last of them ends.
+///
+/// # Errors
+/// When it can't be made.
+#[cfg(target_os = "linux")]
+pub fn in_memory(name: &str, bytes: &[u8]) -> io::Result<(File, PathBuf)> {
+    use std::os::fd::AsRawFd as _;
+    // Without CLOEXEC: it is for the program that comes after.
+    let mut file = File::from(rustix::fs::memfd_create(name, rustix::fs::MemfdFlags::empty())?);
+    file.set_permissions(fs::Permissions::from_mode(0o600))?;
+    file.write_all(bytes)?;
+    let path = PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()));
+    Ok((file, path))
+}
+
 /// The files in a private directory; empty when it is not there.
 ///
 /// # Errors

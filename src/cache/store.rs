@@ -24,6 +24,8 @@ const SWEPT: &str = "swept";
 
 const TOKEN: &str = "token";
 const LOCK: &str = "lock";
+/// The files that clients read.
+const CLIENT_FILES: [&str; 2] = ["cnf", "pgpass"];
 
 /// A private directory of entries.
 #[derive(Clone, Debug)]
@@ -101,6 +103,34 @@ impl Store {
         private_file::write(&path, &entry.encode(key))
     }
 
+    /// Keeps a file that clients read, under a name of its own. One that has the same text stays untouched.
+    ///
+    /// # Errors
+    /// When it can't be written.
+    pub fn keep(&self, name: &str, text: &str) -> io::Result<PathBuf> {
+        self.prepare()?;
+        let path = self.directory.join(name);
+        let is_kept = private_file::read(&path, text.len() as u64).is_ok_and(|kept| kept == text.as_bytes());
+        if !is_kept {
+            private_file::write(&path, text.as_bytes())?;
+        }
+        Ok(path)
+    }
+
+    /// The files with a token that clients read, each with its text.
+    ///
+    /// # Errors
+    /// When the directory can't be read or trusted.
+    pub fn client_files(&self) -> io::Result<Vec<(PathBuf, String)>> {
+        let read =
+            |path: PathBuf| Some((path.clone(), String::from_utf8(private_file::read(&path, MAX_ENTRY).ok()?).ok()?));
+        let mut files = Vec::new();
+        for extension in CLIENT_FILES {
+            files.extend(self.files_with(extension)?.into_iter().filter_map(read));
+        }
+        Ok(files)
+    }
+
     /// All whole entries, the live ones and the others.
     ///
     /// # Errors
@@ -114,13 +144,14 @@ impl Store {
         Ok(self.files_with(TOKEN)?.into_iter().filter_map(read).collect())
     }
 
-    /// Removes every token and what is left of unfinished writes. Returns the number of tokens.
+    /// Removes every token, the files that clients read, and what is left of unfinished writes. Returns the
+    /// number of tokens.
     ///
     /// # Errors
     /// When the directory can't be read or trusted, or a file can't be removed.
     pub fn clear(&self) -> io::Result<usize> {
         let tokens = self.files_with(TOKEN)?;
-        for path in tokens.iter().chain(&self.unfinished()?) {
+        for path in tokens.iter().chain(&self.perishable()?) {
             remove(path)?;
         }
         for path in self.files_with(LOCK)? {
@@ -145,9 +176,8 @@ impl Store {
             return;
         }
         let old = |path: &PathBuf, age| is_older(path, age, now).unwrap_or(false);
-        let tokens =
-            self.files_with(TOKEN).unwrap_or_default().into_iter().chain(self.unfinished().unwrap_or_default());
-        for path in tokens.filter(|path| old(path, LIFETIME)) {
+        let tokens = self.files_with(TOKEN).unwrap_or_default().into_iter();
+        for path in tokens.chain(self.perishable().unwrap_or_default()).filter(|path| old(path, LIFETIME)) {
             let _ = remove(&path);
         }
         for path in self.files_with(LOCK).unwrap_or_default() {
@@ -163,10 +193,13 @@ impl Store {
         Ok(files)
     }
 
-    fn unfinished(&self) -> io::Result<Vec<PathBuf>> {
+    /// What is of no use without a live token: clients' files, and writes that were not finished.
+    fn perishable(&self) -> io::Result<Vec<PathBuf>> {
         let mut files = private_file::files(&self.directory)?;
         let is_unfinished = |name: &OsStr| name.as_encoded_bytes().starts_with(private_file::TEMPORARY.as_bytes());
-        files.retain(|path| path.file_name().is_some_and(is_unfinished));
+        let is_client_file = |extension: &OsStr| CLIENT_FILES.iter().any(|known| extension == *known);
+        files
+            .retain(|path| path.file_name().is_some_and(is_unfinished) || path.extension().is_some_and(is_client_file));
         Ok(files)
     }
 }

@@ -7,6 +7,7 @@ use crate::command::{report, rfc3339};
 use crate::error::Error;
 use crate::host::Host;
 use crate::report as output;
+use crate::sink::read_heading;
 use crate::target::Parts;
 
 pub(super) fn run(host: &Host, command: &CacheCommand) -> Result<(), Error> {
@@ -45,20 +46,28 @@ fn list(host: &Host, store: &Store) -> Result<(), Error> {
     output::result(&live.iter().map(line).collect::<String>())
 }
 
-/// Removes the tokens that have every part that is given.
+/// Removes the tokens that have every part that is given, and the clients' files with such a token.
 fn clear_some(store: &Store, parts: &Parts, region: Option<&str>) -> Result<usize, Error> {
-    let is_meant = |entry: &Entry| {
-        let claims = &entry.claims;
-        parts.host.as_ref().is_none_or(|host| host.eq_ignore_ascii_case(&claims.host))
-            && parts.port.as_ref().is_none_or(|port| *port == claims.port.to_string())
-            && parts.user.as_ref().is_none_or(|user| *user == claims.user)
-            && region.is_none_or(|region| region == claims.region)
+    let is_meant = |user: &str, host: &str, port: &str, its_region: &str| {
+        parts.host.as_ref().is_none_or(|wanted| wanted.eq_ignore_ascii_case(host))
+            && parts.port.as_ref().is_none_or(|wanted| wanted == port)
+            && parts.user.as_ref().is_none_or(|wanted| wanted == user)
+            && region.is_none_or(|wanted| wanted == its_region)
     };
-    let entries = store.entries().map_err(|error| failed("clear", &error))?;
-    let mut removed = 0;
-    for (path, _) in entries.iter().filter(|(_, entry)| is_meant(entry)) {
-        store.remove(path).map_err(|error| failed("clear", &error))?;
-        removed += 1;
-    }
-    Ok(removed)
+    let clear = || -> std::io::Result<usize> {
+        let mut removed = 0;
+        for (path, Entry { claims, .. }) in store.entries()? {
+            if is_meant(&claims.user, &claims.host, &claims.port.to_string(), &claims.region) {
+                store.remove(&path)?;
+                removed += 1;
+            }
+        }
+        for (path, text) in store.client_files()? {
+            if read_heading(&text).is_some_and(|(user, host, port, region)| is_meant(user, host, port, region)) {
+                store.remove(&path)?;
+            }
+        }
+        Ok(removed)
+    };
+    clear().map_err(|error| failed("clear", &error))
 }

@@ -1,0 +1,22 @@
+//! `rds-token pgpass [TARGET]`: a private passfile for libpq.
+
+use crate::cli::RequestArgs;
+use crate::command::files;
+use crate::command::obtain::obtain_token;
+use crate::command::settings::Settings;
+use crate::error::Error;
+use crate::host::Host;
+use crate::report;
+use crate::sink::passfile;
+use crate::target::Engine;
+
+pub(super) fn run(host: &Host, args: &RequestArgs) -> Result<(), Error> {
+    let settings = Settings::resolve(host, args)?;
+    if matches!(settings.target.engine, Some(Engine::Mysql | Engine::Mariadb)) {
+        return Err(Error::usage("pgpass: only PostgreSQL's clients read a passfile; use `rds-token cnf`"));
+    }
+    let token = obtain_token(host, &settings)?.entry.token;
+    let text = passfile::render(&settings.target, settings.via.as_ref(), &token);
+    let path = files::keep(host, &files::name(&settings, "pgpass"), &text)?;
+    report::result(&format!("{}\n", path.display()))
+}

@@ -1,0 +1,188 @@
+//! Export lines for shells, and for the files that other programs read variables from.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use crate::error::Error;
+use crate::target::{Engine, Target, Via};
+
+/// Whose syntax the lines have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Shell {
+    /// POSIX sh
+    Sh,
+    /// bash
+    Bash,
+    /// zsh
+    Zsh,
+    /// fish
+    Fish,
+    /// PowerShell
+    Powershell,
+    /// Nushell
+    Nushell,
+    /// cmd.exe, in a batch file
+    Cmd,
+    /// NAME=value lines: docker --env-file, systemd, dotenv
+    Dotenv,
+    /// GitHub Actions: into the file that GITHUB_ENV names
+    Github,
+}
+
+/// A variable that a client reads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Variable {
+    /// Its name.
+    pub name: &'static str,
+    /// Its value.
+    pub value: String,
+    /// Whether the value is a secret.
+    pub is_secret: bool,
+}
+
+/// How a client gets the token.
+pub enum Password<'a> {
+    /// As it is.
+    Token(&'a str),
+    /// In a file: a passfile, or an option file.
+    File(&'a str),
+}
+
+/// Every name that [`variables`] may give, so that all can be taken back.
+pub const NAMES: [&str; 15] = [
+    "PGHOST",
+    "PGHOSTADDR",
+    "PGPORT",
+    "PGUSER",
+    "PGDATABASE",
+    "PGPASSWORD",
+    "PGPASSFILE",
+    "PGSSLMODE",
+    "PGSSLROOTCERT",
+    "MYSQL_HOST",
+    "MYSQL_TCP_PORT",
+    "MYSQL_PWD",
+    "LIBMYSQL_ENABLE_CLEARTEXT_PLUGIN",
+    "RDS_TOKEN_CNF",
+    "RDS_TOKEN_EXPIRES_AT",
+];
+
+/// The variables that log a client of `engine` in. (PostgreSQL manual, "Environment Variables"; MySQL
+/// manual, "Environment Variables", which has none for the user or for TLS.)
+pub fn variables(
+    target: &Target,
+    engine: Engine,
+    via: Option<&Via>,
+    ca: &str,
+    password: &Password<'_>,
+    expires_at: &str,
+) -> Vec<Variable> {
+    let mut variables = Vec::new();
+    let mut add = |name, value: &str| {
+        let is_secret = matches!((name, password), ("PGPASSWORD" | "MYSQL_PWD", Password::Token(_)));
+        variables.push(Variable { name, value: value.to_owned(), is_secret });
+    };
+    let port = via.map_or(target.port, |via| via.port).to_string();
+    if engine == Engine::Postgres {
+        // TLS is verified by PGHOST, wherever PGHOSTADDR leads.
+        add("PGHOST", &target.host);
+        if let Some(via) = via {
+            add("PGHOSTADDR", &via.host);
+        }
+        add("PGPORT", &port);
+        add("PGUSER", &target.user);
+        if let Some(database) = &target.database {
+            add("PGDATABASE", database);
+        }
+        match password {
+            Password::Token(token) => add("PGPASSWORD", token),
+            Password::File(path) => add("PGPASSFILE", path),
+        }
+        add("PGSSLMODE", "verify-full");
+        add("PGSSLROOTCERT", ca);
+    } else {
+        add("MYSQL_HOST", via.map_or(&target.host, |via| &via.host));
+        add("MYSQL_TCP_PORT", &port);
+        match password {
+            Password::Token(token) => add("MYSQL_PWD", token),
+            Password::File(path) => add("RDS_TOKEN_CNF", path),
+        }
+        add("LIBMYSQL_ENABLE_CLEARTEXT_PLUGIN", "1");
+    }
+    add("RDS_TOKEN_EXPIRES_AT", expires_at);
+    variables
+}
+
+impl Shell {
+    /// The shell that a path such as that in `SHELL` names.
+    pub fn from_path(path: &Path) -> Option<Self> {
+        match path.file_stem()?.to_str()? {
+            "sh" | "dash" | "ash" | "ksh" | "mksh" => Some(Self::Sh),
+            "bash" => Some(Self::Bash),
+            "zsh" => Some(Self::Zsh),
+            "fish" => Some(Self::Fish),
+            "pwsh" | "powershell" => Some(Self::Powershell),
+            "nu" => Some(Self::Nushell),
+            _ => None,
+        }
+    }
+
+    /// The line that sets one variable.
+    ///
+    /// # Errors
+    /// When the value can't be written so that it arrives as it is (exit 2).
+    pub fn set(self, variable: &Variable) -> Result<String, Error> {
+        let Variable { name, value, .. } = variable;
+        let refuse = |what: &str| {
+            let format = format!("{self:?}").to_lowercase();
+            Err(Error::usage(format!("env: the value of {name} has {what}, which --shell {format} can't carry")))
+        };
+        if let Some(c) = value.chars().find(|c| c.is_control()) {
+            return refuse(&format!("the character {c:?}"));
+        }
+        Ok(match self {
+            Self::Sh | Self::Bash | Self::Zsh => format!("export {name}='{}';\n", value.replace('\'', "'\\''")),
+            Self::Fish => format!("set -gx {name} '{}';\n", value.replace('\\', "\\\\").replace('\'', "\\'")),
+            // PowerShell takes typographic quotes for quotes, too.
+            Self::Powershell => {
+                let is_quote = |c: &char| matches!(c, '\'' | '\u{2018}'..='\u{201b}');
+                let doubled = |c: char| std::iter::repeat_n(c, if is_quote(&c) { 2 } else { 1 });
+                format!("$env:{name} = '{}';\n", value.chars().flat_map(doubled).collect::<String>())
+            }
+            Self::Nushell => format!("$env.{name} = \"{}\";\n", value.replace('\\', "\\\\").replace('"', "\\\"")),
+            Self::Cmd if value.contains('"') => return refuse("a double quote"),
+            Self::Cmd => format!("set \"{name}={}\"\n", value.replace('%', "%%")),
+            // Its readers differ in quotes and escapes; of these characters they make the same.
+            Self::Dotenv => match value.chars().find(|c| !is_plain(*c)) {
+                Some(c) => return refuse(&format!("the character {c:?}")),
+                None => format!("{name}={value}\n"),
+            },
+            Self::Github => format!("{name}={value}\n"),
+        })
+    }
+
+    /// The lines that take everything back that `env` may have set, whatever the engine.
+    ///
+    /// # Errors
+    /// Where nothing can be taken back (exit 2).
+    pub fn unset(self) -> Result<String, Error> {
+        let mut lines = String::new();
+        for name in NAMES {
+            let _ = match self {
+                Self::Sh | Self::Bash | Self::Zsh => writeln!(lines, "unset {name};"),
+                Self::Fish => writeln!(lines, "set -e {name};"),
+                Self::Powershell => writeln!(lines, "$env:{name} = $null;"),
+                Self::Nushell => writeln!(lines, "hide-env --ignore-errors {name};"),
+                Self::Cmd => writeln!(lines, "set \"{name}=\""),
+                Self::Dotenv | Self::Github => {
+                    return Err(Error::usage("env: --unset is for shells; take the lines out of the file instead"));
+                }
+            };
+        }
+        Ok(lines)
+    }
+}
+
+fn is_plain(c: char) -> bool {
+    c.is_alphanumeric() || "-_.~/:=?&%@+,".contains(c)
+}

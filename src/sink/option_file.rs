@@ -1,0 +1,119 @@
+//! An option file for the programs and libraries of MySQL and MariaDB.
+//!
+//! Source of the grammar: "Using Option Files" in the MySQL manual, and `mysys/my_default.c`, where quoted
+//! values have their escapes undone and lines are read into a buffer of fixed size.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use crate::error::Error;
+use crate::sink::heading;
+use crate::target::{Target, Via};
+use crate::token::Token;
+
+/// For whom an option file is: each of them chokes on what another one needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flavor {
+    /// Oracle's clients.
+    Mysql,
+    /// MariaDB's clients.
+    Mariadb,
+    /// Readers through the C API, and drivers.
+    Library,
+}
+
+impl Flavor {
+    /// Its name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Mysql => "mysql",
+            Self::Mariadb => "mariadb",
+            Self::Library => "library",
+        }
+    }
+
+    /// The longest line that its readers take whole, in bytes. Past it MariaDB's read the rest as another
+    /// option, and so did Oracle's before 8.0.33.
+    fn max_line(self) -> usize {
+        match self {
+            Self::Mysql => 8_990,
+            Self::Mariadb | Self::Library => 4_094,
+        }
+    }
+}
+
+/// An option file that lacks only the token.
+pub struct OptionFile<'a> {
+    /// The database.
+    pub target: &'a Target,
+    /// Where to dial.
+    pub via: Option<&'a Via>,
+    /// The CA file to trust.
+    pub ca: &'a Path,
+    /// The user's own option file: its settings hold, but for those that follow.
+    pub include: Option<&'a Path>,
+    /// For whom it is.
+    pub flavor: Flavor,
+}
+
+impl OptionFile<'_> {
+    /// The text of the file.
+    ///
+    /// # Errors
+    /// When a value can't stand in such a file, or makes a line too long for its readers (exit 2).
+    pub fn render(&self, token: &Token) -> Result<String, Error> {
+        let mut text = heading(self.target);
+        if let Some(path) = self.include {
+            // The rest of the line is the path, without quotes.
+            let _ = writeln!(text, "!include {}", plain(path)?);
+        }
+        let (host, port) = match self.via {
+            Some(via) => (via.host.as_str(), via.port),
+            None => (self.target.host.as_str(), self.target.port),
+        };
+        text.push_str("[client]\n");
+        self.line(&mut text, "host", host)?;
+        // A host called localhost would otherwise mean a socket.
+        let _ = writeln!(text, "port={port}\nprotocol=tcp");
+        self.line(&mut text, "user", &self.target.user)?;
+        self.line(&mut text, "password", token.expose())?;
+        self.line(&mut text, "ssl-ca", plain(self.ca)?)?;
+        text.push_str(match (self.flavor, self.via) {
+            (Flavor::Mysql, None) => "ssl-mode=VERIFY_IDENTITY\nloose-enable-cleartext-plugin\n",
+            // The name that is dialled is not the endpoint's.
+            (Flavor::Mysql, Some(_)) => "ssl-mode=VERIFY_CA\nloose-enable-cleartext-plugin\n",
+            (Flavor::Mariadb, None) => "ssl-verify-server-cert\n",
+            (Flavor::Mariadb, Some(_)) => "skip-ssl-verify-server-cert\n",
+            (Flavor::Library, None) => "ssl-verify-server-cert\nenable-cleartext-plugin\n",
+            (Flavor::Library, Some(_)) => "enable-cleartext-plugin\n",
+        });
+        if let Some(database) = &self.target.database {
+            // In [client], mysqladmin and mysqldump would not know what to do with it.
+            text.push_str(if self.flavor == Flavor::Library { "" } else { "[mysql]\n" });
+            self.line(&mut text, "database", database)?;
+        }
+        Ok(text)
+    }
+
+    /// One option. Quoted, a value may hold anything but an end of line, which no checked value has.
+    fn line(&self, text: &mut String, name: &str, value: &str) -> Result<(), Error> {
+        let line = format!("{name}=\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\""));
+        let (max, flavor) = (self.flavor.max_line(), self.flavor.name());
+        if line.len() > max {
+            return Err(Error::usage(format!(
+                "option file: the line of {name} would be {} bytes long, and readers of flavor {flavor} take {max}; \
+                 use a role with a shorter session token, or MYSQL_PWD (rds-token env)",
+                line.len()
+            )));
+        }
+        text.push_str(&line);
+        text.push('\n');
+        Ok(())
+    }
+}
+
+fn plain(path: &Path) -> Result<&str, Error> {
+    path.to_str().filter(|path| !path.contains(char::is_control)).ok_or_else(|| {
+        Error::usage(format!("option file: the path {} can't stand in it; give it another name", path.display()))
+    })
+}
