@@ -95,7 +95,7 @@ pub enum CacheCommand {
     Clear {
         /// Whose tokens to remove.
         #[command(flatten)]
-        target: TargetArgs,
+        target: Box<TargetArgs>,
         /// What every command takes.
         #[command(flatten)]
         common: CommonArgs,
