@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""A throwaway MariaDB and PostgreSQL that take RDS IAM tokens, on loopback.
+"""A throwaway MariaDB, MySQL and PostgreSQL that take RDS IAM tokens, on loopback.
 
-    lab.py run mariadb|postgres|all [--dir DIR]
+    lab.py run mariadb|mysql|postgres|all [--dir DIR]
         Starts them, prints one line of JSON that says where everything is, and stays
         until its stdin ends (or SIGTERM, SIGINT); then stops them and removes DIR.
-    lab.py check [mariadb|postgres|all]
-        Prints the Debian packages that are missing, if any (tests/lab/install).
+    lab.py check [mariadb|mysql|postgres|all]...
+        Prints the Debian packages that are missing, if any (tests/lab/install); what
+        Debian has in sid alone ends in "/sid" (mysql_from_sid.py).
 
 The machine stays as it was: data, keys, sockets, PAM and name files all live in DIR,
 servers listen on 127.0.0.1 only, and none of its own services is used. The servers
@@ -31,6 +32,7 @@ from base64 import b64encode
 from pathlib import Path
 
 sys.dont_write_bytecode = True  # leaves no __pycache__ beside the sources
+import mysql_from_sid  # noqa: E402
 from verifier import Endpoint, Key, serve  # noqa: E402
 
 HERE = Path(__file__).resolve().parent
@@ -60,7 +62,7 @@ KEYS = {
 }
 
 ROOT = os.geteuid() == 0
-ADMIN = pwd.getpwuid(os.geteuid()).pw_name  # superuser of both servers, by unix socket only
+ADMIN = pwd.getpwuid(os.geteuid()).pw_name  # superuser of all servers, by unix socket only
 NOBODY = pwd.getpwnam("nobody")
 
 # --- what must be installed ---------------------------------------------------------
@@ -82,7 +84,7 @@ def nss_wrapper():
 
 # The -core package is the server without a service, a system user or a data directory.
 PACKAGES = {
-    "both": [
+    "any": [
         ("gcc", lambda: program("cc")),
         ("libc6-dev", lambda: os.path.exists("/usr/include/stdlib.h")),
         ("openssl", lambda: program("openssl")),
@@ -92,6 +94,10 @@ PACKAGES = {
         ("mariadb-server-core", lambda: program("mariadbd")),
         ("mariadb-client", lambda: program("mariadb") and program("mariadb-dump")),
     ],
+    "mysql": [
+        ("debian-archive-keyring", mysql_from_sid.can_be_had),
+        ("mysql-server-core/sid", mysql_from_sid.present),
+    ],
     "postgres": [
         ("postgresql", lambda: program("initdb")),
         ("postgresql-client", lambda: program("psql")),
@@ -100,7 +106,7 @@ PACKAGES = {
 
 
 def missing_packages(engines):
-    wanted = PACKAGES["both"] + [need for engine in engines for need in PACKAGES[engine]]
+    wanted = PACKAGES["any"] + [need for engine in engines for need in PACKAGES[engine]]
     return [package for package, present in wanted if not present()]
 
 
@@ -235,7 +241,9 @@ async def make_certificates(tls):
 
 
 class Server:
-    """What both engines share: a folder, a port, a log, a verifier, a life."""
+    """What all engines share: a folder, a port, a log, a verifier, a life."""
+
+    compiler_options = ["-Wall", "-Wextra", "-Werror", "-O1", "-shared", "-fPIC"]
 
     def __init__(self, directory, verdicts):
         self.folder = folder(directory / self.engine)
@@ -270,9 +278,8 @@ class Server:
         header = (HERE / "ask_verifier.h").read_text()
         source = (HERE / f"{self.source}.c").read_text()
         text = source.replace('#include "ask_verifier.h"', header)
-        flags = ["-Wall", "-Wextra", "-Werror", "-O1", "-shared", "-fPIC"]
         log = self.folder / "build.log"
-        await run("cc", *flags, "-xc", "-", "-o", self.module, log=log, text=text)
+        await run("cc", *self.compiler_options, "-xc", "-", "-o", self.module, log=log, text=text)
 
     async def stop(self):
         if self.process is None or self.process.returncode is not None:
@@ -289,18 +296,29 @@ class MariaDB(Server):
     source = "aws_authentication_plugin"
     ready_line = b"ready for connections"
     stop_signal = signal.SIGTERM
+    admin_plugin = "unix_socket"
+
+    @property
+    def server(self):
+        return program("mariadbd")
 
     @property
     def options(self):
         return [
             "--no-defaults",
-            f"--datadir={self.data}",
-            f"--tmpdir={self.folder}",
-            f"--plugin-dir={self.folder}",
+            *self.places,
             "--innodb=OFF",  # Aria is enough for one row, and InnoDB is most of the start-up
             "--default-storage-engine=Aria",
             "--aria-pagecache-buffer-size=8M",
             "--key-buffer-size=1M",
+        ]
+
+    @property
+    def places(self):
+        return [
+            f"--datadir={self.data}",
+            f"--tmpdir={self.folder}",
+            f"--plugin-dir={self.folder}",
         ]
 
     async def create_data(self):
@@ -310,14 +328,14 @@ class MariaDB(Server):
             raise LabError("no mariadb_system_tables.sql: is mariadb-server-core whole?")
         sql = "CREATE DATABASE mysql;\nUSE mysql;\n" + Path(tables[0]).read_text()
         folder(self.data)
-        await run(program("mariadbd"), *self.options, "--bootstrap", log=self.log, text=sql)
+        await run(self.server, *self.options, "--bootstrap", log=self.log, text=sql)
 
     def first_statements(self):
-        yield f"CREATE USER {sql_text(ADMIN)}@'localhost' IDENTIFIED VIA unix_socket"
+        yield f"CREATE USER {sql_text(ADMIN)}@'localhost' IDENTIFIED WITH {self.admin_plugin}"
         yield f"GRANT ALL ON *.* TO {sql_text(ADMIN)}@'localhost' WITH GRANT OPTION"
         yield f"CREATE DATABASE {DATABASE}"
         yield f"CREATE TABLE {DATABASE}.greeting (text VARCHAR(80))"
-        yield f"INSERT INTO {DATABASE}.greeting VALUES ('hello from mariadb')"
+        yield f"INSERT INTO {DATABASE}.greeting VALUES ('hello from {self.engine}')"
         for user in map(sql_text, USERS):
             yield (
                 f"CREATE USER {user}@'%' IDENTIFIED WITH AWSAuthenticationPlugin AS 'RDS' "
@@ -329,7 +347,7 @@ class MariaDB(Server):
         statements = "".join(f"{statement};\n" for statement in self.first_statements())
         first = write(self.folder / "first.sql", statements)
         return await spawn(
-            program("mariadbd"),
+            self.server,
             *self.options,
             f"--plugin-load-add={self.module.name}",
             f"--init-file={first}",
@@ -350,6 +368,59 @@ class MariaDB(Server):
 
     def description(self):
         return {"port": self.port, "socket": str(self.socket), "log": str(self.log)}
+
+
+class MySQL(MariaDB):
+    """MariaDB's elder sister: what it is told is the same, but for the odd word."""
+
+    engine = "mysql"
+    compiler_options = [*MariaDB.compiler_options, "-DFOR_MYSQL"]
+    stop_signal = signal.SIGKILL  # nothing is kept, and an orderly end takes a second
+    server = mysql_from_sid.BIN / "mysqld"
+    admin_plugin = "auth_socket"
+
+    @property
+    def options(self):
+        return [
+            *mysql_from_sid.options(),
+            *self.places,
+            "--plugin-load-add=auth_socket.so",
+            "--mysqlx=OFF",
+            "--performance-schema=OFF",
+            "--auto-generate-certs=OFF",
+            "--caching-sha2-password-auto-generate-rsa-keys=OFF",
+            "--gtid-mode=OFF",  # as on RDS: mysqldump would want more privileges
+            "--sync-binlog=0",  # there is a binlog, for mysqlbinlog
+            "--innodb-redo-log-capacity=8M",
+            "--innodb-flush-method=nosync",
+            "--innodb-flush-log-at-trx-commit=0",
+            "--innodb-doublewrite=OFF",
+            "--innodb-use-native-aio=OFF",
+            "--innodb-buffer-pool-size=16M",
+            "--innodb-buffer-pool-load-at-startup=OFF",
+        ]
+
+    async def create_data(self):
+        # ADMIN logs in by the first; mysqld looks for the second unasked, and complains.
+        for name in ("auth_socket.so", "component_reference_cache.so"):
+            shutil.copy(mysql_from_sid.PLUGINS / name, self.folder)
+        await asyncio.to_thread(shutil.copytree, mysql_from_sid.DATA, self.data)
+        for path in (self.data, *self.data.rglob("*")):
+            give(path)
+
+    def first_statements(self):
+        yield "DROP USER root@localhost"
+        yield from super().first_statements()
+        for user in map(sql_text, USERS):  # what mysqldump and mysqlbinlog ask for
+            yield f"GRANT PROCESS, REPLICATION SLAVE ON *.* TO {user}@'%'"
+            yield f"GRANT SELECT ON performance_schema.* TO {user}@'%'"
+
+    def description(self):
+        return {
+            **super().description(),
+            "bin": str(mysql_from_sid.BIN),  # Oracle's clients
+            "nss_wrapper": nss_wrapper(),  # loads into sid's libc too
+        }
 
 
 class PostgreSQL(Server):
@@ -421,7 +492,7 @@ class PostgreSQL(Server):
         return {"port": self.port, "socket": str(self.folder), "log": str(self.log)}
 
 
-ENGINES = {"mariadb": MariaDB, "postgres": PostgreSQL}
+ENGINES = {"mariadb": MariaDB, "mysql": MySQL, "postgres": PostgreSQL}
 
 
 def sql_text(text):
