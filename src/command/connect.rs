@@ -29,6 +29,8 @@ pub(super) fn run(host: &Host, args: &ConnectArgs) -> Result<(), Error> {
             let mut option = OsString::from("--defaults-file=");
             option.push(path);
             command.arg(option);
+            // mysqlbinlog takes the cleartext plugin from nowhere else.
+            command.env("LIBMYSQL_ENABLE_CLEARTEXT_PLUGIN", "1");
             // Left open on purpose: the client reads it after the exec.
             std::mem::forget(file);
         }

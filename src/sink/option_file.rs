@@ -33,10 +33,10 @@ impl Flavor {
     }
 
     /// The longest line that its readers take whole, in bytes. Past it MariaDB's read the rest as another
-    /// option, and so did Oracle's before 8.0.33.
+    /// option; Oracle's have had no limit since 8.0.33.
     fn max_line(self) -> usize {
         match self {
-            Self::Mysql => 8_990,
+            Self::Mysql => usize::MAX,
             Self::Mariadb | Self::Library => 4_094,
         }
     }
