@@ -2,6 +2,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "tests read their own process")]
 
+mod ca;
 mod cache;
 mod command_line;
 mod credentials;
