@@ -43,7 +43,7 @@ lint:
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items
-	shellcheck .ci/run tests/install tests/lab/install tests/lab/demo
+	shellcheck .ci/run src/ca/update tests/install tests/lab/install tests/lab/demo
 
 clean:
 	cargo clean
