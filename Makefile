@@ -1,6 +1,9 @@
 # `make demo` and `make test` set up all they need; Rust has to be there (https://rustup.rs).
 
 TRIPLE  := $(shell rustc -vV | sed -n 's/^host: //p')
+ifeq ($(TRIPLE),)
+$(error there is no rustc on PATH (under sudo there seldom is one); see https://rustup.rs)
+endif
 PREFIX  ?= /usr/local
 PROGRAM := target/$(TRIPLE)/release/rds-token
 
@@ -20,12 +23,15 @@ build:
 	@tests/install build
 	$(STATIC) cargo build --release --locked --target $(TRIPLE)
 
+# Not under sudo, which has no Rust: only the last step asks for it, where the place needs it.
 install: build
-	install -D -m 755 $(PROGRAM) $(DESTDIR)$(PREFIX)/bin/rds-token
+	install -D -m 755 $(PROGRAM) $(DESTDIR)$(PREFIX)/bin/rds-token 2>/dev/null || \
+		sudo install -D -m 755 $(PROGRAM) $(DESTDIR)$(PREFIX)/bin/rds-token
 
 # A MariaDB that takes IAM tokens, and a login through rds-token.
-demo: build
+demo:
 	@tests/lab/install mariadb
+	@$(MAKE) --no-print-directory build
 	@tests/lab/demo $(PROGRAM)
 
 test:

@@ -15,6 +15,7 @@ pub enum Kind {
     /// Private files
     File,
     /// The system's keyring (not in this version)
+    #[value(hide = true)]
     Keyring,
     /// Nowhere
     Off,

@@ -11,6 +11,7 @@ use crate::sink::environment::Shell;
 
 const EXAMPLES: &str = "\
 Examples:
+  rds-token connect app@HOST:3306
   mariadb --host=HOST --user=app --ssl-ca=ca.pem --ssl-verify-server-cert \\
           --password=\"$(rds-token app@HOST:3306)\"
   psql \"$(rds-token --output url --ca ca.pem postgres://app@HOST/ExampleDB)\"
@@ -195,8 +196,12 @@ pub struct RequestArgs {
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Target")]
 pub struct TargetArgs {
-    /// [USER@]HOST[:PORT][/DATABASE], a URL such as mysql://USER@HOST/DATABASE, or a configured name
-    #[arg(value_name = "TARGET")]
+    // No doc comment: rustdoc would take the brackets for links.
+    #[arg(
+        value_name = "TARGET",
+        help = "[USER@]HOST[:PORT][/DATABASE], a URL such as mysql://USER@HOST/DATABASE, or a configured name"
+    )]
+    #[expect(missing_docs, reason = "see above")]
     pub target: Option<String>,
     /// The RDS endpoint that the token is signed for [env: RDS_TOKEN_HOST]
     #[arg(long, visible_alias = "hostname")]
@@ -227,8 +232,8 @@ pub struct TargetArgs {
 impl TargetArgs {
     /// Whether nothing was given.
     pub fn is_empty(&self) -> bool {
-        let Self { target, host, port, user, database, engine, region, via: _, ca: _ } = self;
-        [target, host, port, user, database, engine, region].iter().all(|part| part.is_none())
+        let Self { target, host, port, user, database, engine, region, via, ca: _ } = self;
+        [target, host, port, user, database, engine, region, via].iter().all(|part| part.is_none())
     }
 }
 
@@ -236,7 +241,7 @@ impl TargetArgs {
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "AWS credentials")]
 pub struct IdentityArgs {
-    /// The AWS profile; it beats access keys in the environment [env: AWS_PROFILE, which does not]
+    /// The AWS profile. Unlike AWS_PROFILE, it beats access keys in the environment
     #[arg(long, value_name = "NAME")]
     pub profile: Option<String>,
     /// Assume this role on top
@@ -251,7 +256,8 @@ pub struct IdentityArgs {
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Cache")]
 pub struct CacheArgs {
-    /// Where tokens are kept [default: file] [env: RDS_TOKEN_CACHE]
+    /// Where tokens are kept: files, in RDS_TOKEN_CACHE_DIR or a private directory of yours, or nowhere
+    /// [default: file] [env: RDS_TOKEN_CACHE]
     #[arg(long, value_enum, value_name = "KIND")]
     pub cache: Option<Kind>,
     /// Keep no token and use no kept one: --cache off
@@ -292,7 +298,7 @@ pub enum Output {
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let duration = match text.parse::<u32>() {
         Ok(seconds) => Duration::from_secs(seconds.into()),
-        Err(_) => humantime::parse_duration(text).map_err(|error| error.to_string())?,
+        Err(_) => humantime::parse_duration(text).map_err(|_| "write it as 90s, 2m or 1m30s".to_owned())?,
     };
     let day = Duration::from_secs(86_400);
     if duration.is_zero() || duration > day {

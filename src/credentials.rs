@@ -4,10 +4,13 @@
 //! credentials a request would use; [`obtain`] then gets them. Keys that are at hand never start an
 //! async runtime or build an HTTP client.
 
+mod http;
 mod identity;
+mod metadata;
 mod network;
 mod process;
 mod profile;
+mod services;
 
 use std::time::Instant;
 
@@ -17,6 +20,7 @@ use time::format_description::well_known::Rfc3339;
 use crate::error::Error;
 use crate::host::Host;
 use crate::secret::Secret;
+use crate::token::encode;
 
 pub use identity::Identity;
 pub use profile::Profiles;
@@ -34,23 +38,50 @@ pub struct Credentials {
     pub expires_at: Option<OffsetDateTime>,
 }
 
+/// More than any session token has, in bytes.
+const MAX_SESSION_TOKEN: usize = 16 << 10;
+
 impl Credentials {
     /// Keys as a source gives them. A blank session token is none: RDS Proxy breaks on an empty one.
-    pub fn new(id: String, secret: String, token: Option<String>, expires_at: Option<OffsetDateTime>) -> Self {
-        Self {
-            access_key_id: id,
-            secret_access_key: Secret::new(secret),
-            session_token: token.filter(|token| !token.trim().is_empty()).map(Secret::new),
-            expires_at,
+    ///
+    /// # Errors
+    /// In words, when they can't sign: one is empty, too long, or has characters that none has.
+    pub fn new(
+        id: String,
+        secret: String,
+        token: Option<String>,
+        expires_at: Option<OffsetDateTime>,
+    ) -> Result<Self, String> {
+        let token = token.filter(|token| !token.trim().is_empty());
+        for (name, value) in
+            [("access key id", Some(&id)), ("secret access key", Some(&secret)), ("session token", token.as_ref())]
+        {
+            let Some(value) = value else { continue };
+            if value.is_empty() {
+                return Err(format!("the {name} is empty"));
+            }
+            // What is no part of any key would be signed all the same, or end a line of a request.
+            if !value.bytes().all(|byte| byte.is_ascii_graphic()) {
+                return Err(format!("the {name} has a blank or another character that none can have"));
+            }
+            if value.len() > MAX_SESSION_TOKEN {
+                return Err(format!("the {name} is longer than {MAX_SESSION_TOKEN} bytes"));
+            }
         }
+        if id.contains('/') {
+            return Err("the access key id has a '/'".to_owned());
+        }
+        let (secret_access_key, session_token) = (Secret::new(secret), token.map(Secret::new));
+        Ok(Self { access_key_id: id, secret_access_key, session_token, expires_at })
     }
 
-    /// `text` with these secrets taken out, should some server or program have quoted them.
+    /// `text` with these secrets taken out, as they are and as they stand in a URL, should some server or
+    /// program have quoted them.
     fn scrub(&self, text: &str) -> String {
         let secrets = self.session_token.iter().chain([&self.secret_access_key]);
-        secrets.fold(text.to_owned(), |text, secret| match secret.expose().as_str() {
-            "" => text,
-            secret => text.replace(secret, "…"),
+        // A secret of a few characters is a test's, and part of many words.
+        secrets.filter(|secret| secret.expose().len() > 7).fold(text.to_owned(), |text, secret| {
+            text.replace(secret.expose(), "…").replace(&encode(secret.expose()).to_string(), "…")
         })
     }
 }

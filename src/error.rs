@@ -17,6 +17,14 @@ pub enum Exit {
     NotExecutable = 126,
     /// `connect`: the command is not there.
     NotFound = 127,
+    /// Ended by SIGHUP, as a shell says it.
+    Hangup = 129,
+    /// Ended by SIGINT.
+    Interrupt = 130,
+    /// Ended by SIGQUIT.
+    Quit = 131,
+    /// Ended by SIGTERM.
+    Terminate = 143,
 }
 
 impl Exit {
@@ -37,12 +45,25 @@ impl Exit {
 pub struct Error {
     exit: Exit,
     message: String,
+    is_personal: bool,
 }
 
 impl Error {
     /// A failure with the exit code `exit`.
     pub fn new(exit: Exit, message: impl Into<String>) -> Self {
-        Self { exit, message: message.into() }
+        Self { exit, message: message.into(), is_personal: false }
+    }
+
+    /// Marks a failure that another process in the same place would not have: this one's time was out, or
+    /// it was told to end.
+    #[must_use]
+    pub fn personal(self) -> Self {
+        Self { is_personal: true, ..self }
+    }
+
+    /// Whether it says nothing to another process in the same place.
+    pub fn is_personal(&self) -> bool {
+        self.is_personal
     }
 
     /// A wrong argument, target or configuration (exit 2).

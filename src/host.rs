@@ -75,7 +75,7 @@ impl Host {
 
     /// The user's home directory: `HOME`, else what the user database says.
     pub fn home(&self) -> Option<PathBuf> {
-        self.path_var("HOME").or_else(dirs::home_dir)
+        self.path_var("HOME").or_else(dirs::home_dir).filter(|path| path.is_absolute())
     }
 
     /// The user's runtime directory (`XDG_RUNTIME_DIR`), unchecked.

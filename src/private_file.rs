@@ -24,14 +24,26 @@ fn refused(path: &Path, why: &str) -> io::Error {
 pub fn ensure_directory(path: &Path) -> io::Result<()> {
     match check_directory(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => {
-            DirBuilder::new().mode(0o700).recursive(true).create(path)?;
-            // Whatever the umask took away; a link that came in between is caught below.
-            if fs::symlink_metadata(path)?.is_dir() {
-                fs::set_permissions(path, fs::Permissions::from_mode(0o700))?;
-            }
+            make_directory(path)?;
             check_directory(path)
         }
         checked => checked,
+    }
+}
+
+/// Makes a directory, 0700 whatever the umask, and its parents where they are missing.
+fn make_directory(path: &Path) -> io::Result<()> {
+    if let Some(parent) = path.parent()
+        && !parent.is_dir()
+    {
+        make_directory(parent)?;
+    }
+    match DirBuilder::new().mode(0o700).create(path) {
+        // A link that came in between is caught by the check.
+        Ok(()) if fs::symlink_metadata(path)?.is_dir() => fs::set_permissions(path, fs::Permissions::from_mode(0o700)),
+        // Another process was first.
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+        made => made,
     }
 }
 
@@ -97,6 +109,22 @@ fn open(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
     Ok(file)
 }
 
+/// Opens a lock file that is there, as [`open_lock`] does.
+///
+/// # Errors
+/// When it can't be opened or trusted.
+pub fn reopen_lock(path: &Path) -> io::Result<File> {
+    open(path, OpenOptions::new().read(true).write(true))
+}
+
+/// Whether `file` still has the name `path`: it may have been unlinked, and another made in its place.
+pub fn is_at(file: &File, path: &Path) -> bool {
+    match (file.metadata(), fs::symlink_metadata(path)) {
+        (Ok(ours), Ok(named)) => (ours.dev(), ours.ino()) == (named.dev(), named.ino()),
+        _ => false,
+    }
+}
+
 /// Replaces the file at `path`, or makes it: readers see the old bytes or the new, nothing between.
 ///
 /// # Errors
@@ -107,8 +135,28 @@ pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = tempfile::Builder::new().prefix(TEMPORARY).tempfile_in(directory)?;
     file.as_file().set_permissions(fs::Permissions::from_mode(0o600))?;
     file.write_all(bytes)?;
+    if exchange(file.path(), path) {
+        // It is what was there before that now goes with the temporary name.
+        if file.path().is_dir() {
+            fs::remove_dir(file.path())?;
+        }
+        return Ok(());
+    }
     file.persist(path).map_err(|error| error.error)?;
     Ok(())
+}
+
+/// Swaps two files that are there. A file that is replaced by renaming another over it makes ext4 write that
+/// other to disk at once (`auto_da_alloc`), which takes longer than all the rest; one that is swapped doesn't.
+#[cfg(target_os = "linux")]
+fn exchange(new: &Path, old: &Path) -> bool {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    renameat_with(CWD, new, CWD, old, RenameFlags::EXCHANGE).is_ok()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn exchange(_: &Path, _: &Path) -> bool {
+    false
 }
 
 /// A file without a name, readable by its owner alone, that programs which this process becomes can read

@@ -43,9 +43,13 @@ pub fn error(error: &Error) {
     line(error.message());
 }
 
+/// The longest line, in characters: arguments and answers are quoted, and may be of any length.
+const MAX_LINE: usize = 2_000;
+
 /// One line on stderr. A stderr that can't be written to is no reason to fail.
 fn line(message: &str) {
-    let _ = io::stderr().write_all(format!("rds-token: {}\n", one_line(message)).as_bytes());
+    let message: String = message.chars().take(MAX_LINE).collect();
+    let _ = io::stderr().write_all(format!("rds-token: {}\n", one_line(&message)).as_bytes());
 }
 
 /// The result, in one write, once nothing can fail any more.

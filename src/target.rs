@@ -144,7 +144,8 @@ impl Parts {
         let (host, port) = split_optional(address, ':');
         Ok(Self {
             host: Some(host.to_owned()),
-            port: port.map(str::to_owned),
+            // A scheme tells the port, so nothing further off may.
+            port: Some(port.map_or_else(|| engine.default_port().to_string(), str::to_owned)),
             user: user.map(|user| decode("user", user)).transpose()?,
             database: database.filter(|d| !d.is_empty()).map(|d| decode("database", d)).transpose()?,
             engine: Some(engine.name().to_owned()),

@@ -164,7 +164,8 @@ impl Shelf {
         vars.extend(crate::harness::KEYS.map(|(name, value)| (name.into(), value.into())));
         let host = Host::with_vars(vars);
         let target = Parts::parse(TARGET).unwrap().validate(None, || Ok(None)).unwrap();
-        let identity = Identity::find(&host, || Profiles::load(&host), None, None).unwrap();
+        let identity =
+            Identity::find(&host, || Profiles::load(&host, host.deadline(Duration::from_secs(5))), None, None).unwrap();
         let store = Store::at(sandbox.path("cache"));
         store.prepare().unwrap();
         let key = Key::of(&host, &target, &identity);
@@ -173,7 +174,7 @@ impl Shelf {
 
     /// An entry signed at `signed`, with credentials that end `ending` seconds later.
     fn entry(&self, signed: Moment, ending: Option<i64>) -> Entry {
-        let keys = Credentials::new("AKID".into(), "s".into(), None, None);
+        let keys = Credentials::new("AKID".into(), "s".into(), None, None).unwrap();
         let token = sign(&self.target, &keys, signed.wall).unwrap();
         Entry::new(token, signed, ending.map(|seconds| signed.wall + time::Duration::seconds(seconds))).unwrap()
     }
@@ -303,7 +304,10 @@ fn list_and_clear() {
     assert!(fields[2].ends_with('Z') && fields[3].ends_with('s') && !text.contains("X-Amz"), "{line}");
     sandbox.without_keys(["cache", "clear", &format!("bob@{HOST}")]).succeeds();
     assert_eq!((list().lines().count(), list().contains("bob@")), (2, false));
-    sandbox.without_keys(["cache", "clear", "--user", "nobody"]).succeeds();
+    for args in [["--user", "nobody"], ["--engine", "mysql"], ["--host", "x.y"], ["--region", "us-east-1"]] {
+        let (_, stderr) = sandbox.without_keys([&["cache", "clear"], &args[..]].concat()).warns();
+        assert!(stderr.contains("no token that is kept"), "{args:?}: {stderr}");
+    }
     assert_eq!(list().lines().count(), 2);
     let (_, said) = sandbox.without_keys(["cache", "clear", "-v"]).warns();
     assert!(said.contains("removed 2 tokens"), "{said}");

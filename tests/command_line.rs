@@ -74,6 +74,10 @@ fn what_is_wrong_is_named_in_one_line() {
         (&["u@h.x:3307", "--region", "eu-west-1", "--output", "url"], "--engine"),
         (&["cache"], "cache --help"),
         (&["cache", "burn"], "burn"),
+        (&[TARGET, "--role-arn", "x"], "is no ARN of a role"),
+        (&["cache", "clear", "-P", "03306"], "port '03306'"),
+        (&["cache", "clear", "--region", "EU"], "region 'EU'"),
+        (&["cache", "clear", "--engine", "x"], "engine 'x'"),
     ];
     for (args, part) in cases {
         let line = sandbox.rds_token(*args).fails(2);

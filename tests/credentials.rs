@@ -8,6 +8,8 @@ use crate::harness::{KEYS, Sandbox, Server, TARGET, parameter};
 
 const ROLE: &str = "arn:aws:iam::123456789012:role/lab";
 
+const THIRD: &str = "arn:aws:iam::123456789012:role/third";
+
 /// The access key id in a token.
 fn key_id(token: &str) -> &str {
     parameter(token, "X-Amz-Credential").unwrap().split("%2F").next().unwrap()
@@ -122,7 +124,7 @@ fn roles_are_assumed_from_profile_to_profile() {
         let expected = [
             ("AKIDOTHER", "Action=AssumeRole&", "RoleArn=first", "ExternalId=e%2F1", "DurationSeconds=1800"),
             ("ASIAFIRST", "Action=AssumeRole&", "RoleArn=second", "RoleSessionName=jane", ""),
-            ("ASIASECOND", "Action=AssumeRole&", "RoleArn=third", "RoleSessionName=rds-token", ""),
+            ("ASIASECOND", "Action=AssumeRole&", "role%2Fthird&", "RoleSessionName=rds-token", ""),
         ];
         for (index, (key, action, role, third, fourth)) in expected.iter().enumerate() {
             if head.contains(&format!("Credential={key}/")) {
@@ -140,10 +142,10 @@ fn roles_are_assumed_from_profile_to_profile() {
         "[profile a]\nrole_arn = first\nsource_profile = other\nexternal_id = e/1\nduration_seconds = 1800\n\
          [profile b]\nrole_arn = second\nsource_profile = a\nrole_session_name = jane\n",
     );
-    let run = sandbox.without_keys([TARGET, "--profile", "b", "--role-arn", "third"]);
+    let run = sandbox.without_keys([TARGET, "--profile", "b", "--role-arn", THIRD]);
     let token = run.env("AWS_ENDPOINT_URL_STS", &sts.url).succeeds();
     assert_eq!((key_id(&token), sts.requests()), ("ASIATHIRD", 3));
-    let run = sandbox.without_keys([TARGET, "--profile", "b", "--role-arn", "third"]);
+    let run = sandbox.without_keys([TARGET, "--profile", "b", "--role-arn", THIRD]);
     assert_eq!(run.env("AWS_ENDPOINT_URL_STS", &sts.url).succeeds(), token);
     assert_eq!(sts.requests(), 3, "the second came from the cache");
 }
@@ -303,7 +305,7 @@ fn a_credential_process_is_run_and_its_faults_are_told() {
         ("echo nonsense", "is not the JSON"),
         ("echo '{\"Version\":1,\"AccessKeyId\":\"A\",\"SecretAccessKey\":777}'", "is not the JSON"),
         ("echo '{\"Version\":2,\"AccessKeyId\":\"A\",\"SecretAccessKey\":\"s\"}'", "Version 2"),
-        ("echo '{\"Version\":1,\"AccessKeyId\":\"\",\"SecretAccessKey\":\"s\"}'", "empty AccessKeyId"),
+        ("echo '{\"Version\":1,\"AccessKeyId\":\"\",\"SecretAccessKey\":\"s\"}'", "access key id is empty"),
         ("cat /dev/zero", "has no end"),
     ] {
         helper(&sandbox, body);

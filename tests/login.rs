@@ -226,6 +226,7 @@ fn what_is_wrong_is_refused() {
     let (fixed, session) = (lab.key("static"), lab.key("session"));
     let keys = |key: &Key| {
         Credentials::new(key.access_key_id.clone(), key.secret_access_key.clone(), key.session_token.clone(), None)
+            .unwrap()
     };
     let now = OffsetDateTime::now_utc();
     let text = |target: &Target, key: &Key, at| sign(target, &keys(key), at).unwrap().expose().clone();

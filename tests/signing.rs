@@ -42,7 +42,8 @@ impl Vector {
             self.secret_access_key.clone(),
             self.session_token.clone(),
             None,
-        );
+        )
+        .unwrap();
         let now = OffsetDateTime::parse(&self.signed_at, &Rfc3339).unwrap();
         let token = sign(&target, &keys, now).unwrap().expose().clone();
         let claims = Claims::parse(&token).expect(&token);

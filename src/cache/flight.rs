@@ -3,8 +3,6 @@
 
 use std::fs::{File, TryLockError};
 use std::io::{self, Read as _, Seek as _, Write as _};
-use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
@@ -19,7 +17,8 @@ const FIRST_PAUSE: Duration = Duration::from_millis(4);
 const LAST_PAUSE: Duration = Duration::from_millis(64);
 /// After this long a person who waits is told for what.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// More than a failure's line has, in bytes.
+/// More than a failure's line has, in characters, and as it is stored, in bytes.
+const MAX_MESSAGE: usize = 2_000;
 const MAX_NOTE: u64 = 16 << 10;
 
 /// How a process that missed goes on.
@@ -75,7 +74,7 @@ pub fn board(
         if let Some(failure) = failure_since(&mut lock, host.started(), host.now()) {
             return Boarding::Failed(failure);
         }
-        if is_ours && is_still(&lock, &path) {
+        if is_ours && private_file::is_at(&lock, &path) {
             return Boarding::Lead(Leader { lock });
         }
         drop(lock);
@@ -93,9 +92,17 @@ pub fn board(
 }
 
 impl Leader {
-    /// Leaves the failure to those that wait. Where that can't be written they find out for themselves.
+    /// Leaves the failure to those that wait, unless it says nothing to them. Where it can't be written
+    /// they find out for themselves.
     pub fn fail(mut self, error: &Error, now: Moment) {
-        let note = Note { failed_at_boot: millis(now), exit: error.exit() as u8, message: error.message().to_owned() };
+        if error.is_personal() {
+            return;
+        }
+        let note = Note {
+            failed_at_boot: millis(now),
+            exit: error.exit() as u8,
+            message: error.message().chars().take(MAX_MESSAGE).collect(),
+        };
         let _ = overwrite(&mut self.lock, &serde_json::to_vec(&note).unwrap_or_default());
     }
 }
@@ -109,14 +116,6 @@ fn failure_since(lock: &mut File, started: Moment, now: Moment) -> Option<Error>
     let note: Note = serde_json::from_slice(&bytes).ok()?;
     let is_ours = (millis(started)..=millis(now)).contains(&note.failed_at_boot);
     is_ours.then(|| Error::new(Exit::from_code(note.exit), note.message))
-}
-
-/// Whether the locked file still has its name: a sweep may have unlinked it before we held it.
-fn is_still(lock: &File, path: &Path) -> bool {
-    match (lock.metadata(), std::fs::symlink_metadata(path)) {
-        (Ok(ours), Ok(named)) => (ours.dev(), ours.ino()) == (named.dev(), named.ino()),
-        _ => false,
-    }
 }
 
 fn overwrite(file: &mut File, bytes: &[u8]) -> io::Result<()> {

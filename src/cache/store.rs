@@ -48,7 +48,8 @@ impl Store {
         let private = |path: &PathBuf| private_file::check_directory(path).is_ok();
         let standard = || host.runtime_dir().filter(private).or_else(|| host.user_cache_dir());
         match named.or_else(|| standard().map(|path| path.join("rds-token"))) {
-            Some(directory) if directory.is_absolute() => Ok(Self { directory }),
+            // By its components, without a final `/` or `/.`, by which a link would be followed.
+            Some(directory) if directory.is_absolute() => Ok(Self { directory: directory.components().collect() }),
             _ => Err("there is no home or runtime directory to keep it in".to_owned()),
         }
     }
@@ -93,14 +94,7 @@ impl Store {
     /// # Errors
     /// When it can't be written.
     pub fn store(&self, key: &Key, entry: &Entry) -> io::Result<()> {
-        let path = self.path(key, TOKEN);
-        // What was there is of no use any more. A file system that finds itself replacing one file by
-        // another writes the new one to disk at once (ext4's auto_da_alloc), which takes longer than
-        // all the rest.
-        if fs::remove_file(&path).is_err_and(|_| path.is_dir()) {
-            fs::remove_dir(&path)?;
-        }
-        private_file::write(&path, &entry.encode(key))
+        private_file::write(&self.path(key, TOKEN), &entry.encode(key))
     }
 
     /// Keeps a file that clients read, under a name of its own. One that has the same text stays untouched.
@@ -221,8 +215,9 @@ fn remove(path: &Path) -> io::Result<()> {
 /// Unlinks a lock file while holding its lock, so that nobody else does. Who waits for it sees, once it
 /// holds the lock, that the file has no name any more, and makes a new one.
 fn remove_lock(path: &Path) {
-    if let Ok(lock) = private_file::open_lock(path)
+    if let Ok(lock) = private_file::reopen_lock(path)
         && lock.try_lock().is_ok()
+        && private_file::is_at(&lock, path)
     {
         let _ = fs::remove_file(path);
     }

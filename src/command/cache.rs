@@ -2,13 +2,12 @@
 
 use crate::cache::{Entry, Store};
 use crate::cli::CacheCommand;
-use crate::command::settings::Given;
+use crate::command::settings::{Filter, Given};
 use crate::command::{report, rfc3339};
-use crate::error::Error;
+use crate::error::{Error, one_line};
 use crate::host::Host;
 use crate::report as output;
 use crate::sink::read_heading;
-use crate::target::Parts;
 
 pub(super) fn run(host: &Host, command: &CacheCommand) -> Result<(), Error> {
     let store = Store::locate(host).map_err(|why| Error::other(format!("there is no cache: {why}")))?;
@@ -16,12 +15,17 @@ pub(super) fn run(host: &Host, command: &CacheCommand) -> Result<(), Error> {
         CacheCommand::Path(_) => output::result(&format!("{}\n", store.directory().display())),
         CacheCommand::List(_) => list(host, &store),
         CacheCommand::Clear { target, common } => {
-            let removed = if target.is_empty() {
-                store.clear().map_err(|error| failed("clear", &error))?
-            } else {
-                clear_some(&store, &Given::collect(host, target)?.parts, target.region.as_deref())?
-            };
-            report(host, *common).note(&format!("removed {removed} tokens"));
+            let report = report(host, *common);
+            if target.is_empty() {
+                let removed = store.clear().map_err(|error| failed("clear", &error))?;
+                report.note(&format!("removed {removed} tokens"));
+                return Ok(());
+            }
+            let filter = Given::collect(host, target)?.filter(target.region.as_deref())?;
+            match clear_some(&store, &filter)? {
+                0 => report.warn("no token that is kept is meant by that; see `rds-token cache list`"),
+                removed => report.note(&format!("removed {removed} tokens")),
+            }
             Ok(())
         }
     }
@@ -41,18 +45,17 @@ fn list(host: &Host, store: &Store) -> Result<(), Error> {
     let line = |(entry, left): &(Entry, u64)| {
         let claims = &entry.claims;
         let expires = rfc3339(entry.expires_at());
-        format!("{}@{}:{}\t{}\t{expires}\t{left}s\n", claims.user, claims.host, claims.port, claims.region)
+        let user = one_line(&claims.user);
+        format!("{user}@{}:{}\t{}\t{expires}\t{left}s\n", claims.host, claims.port, claims.region)
     };
     output::result(&live.iter().map(line).collect::<String>())
 }
 
 /// Removes the tokens that have every part that is given, and the clients' files with such a token.
-fn clear_some(store: &Store, parts: &Parts, region: Option<&str>) -> Result<usize, Error> {
-    let is_meant = |user: &str, host: &str, port: &str, its_region: &str| {
-        parts.host.as_ref().is_none_or(|wanted| wanted.eq_ignore_ascii_case(host))
-            && parts.port.as_ref().is_none_or(|wanted| wanted == port)
-            && parts.user.as_ref().is_none_or(|wanted| wanted == user)
-            && region.is_none_or(|wanted| wanted == its_region)
+fn clear_some(store: &Store, filter: &Filter) -> Result<usize, Error> {
+    let is_meant = |user: &str, host: &str, port: &str, region: &str| {
+        let is = |wanted: &Option<String>, found: &str| wanted.as_ref().is_none_or(|wanted| wanted == found);
+        is(&filter.user, user) && is(&filter.host, host) && is(&filter.port, port) && is(&filter.region, region)
     };
     let clear = || -> std::io::Result<usize> {
         let mut removed = 0;

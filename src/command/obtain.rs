@@ -29,7 +29,9 @@ struct Request<'a> {
 /// The way that all commands share: from the cache, else signed anew and kept.
 pub(super) fn obtain_token(host: &Host, settings: &Settings) -> Result<Obtained, Error> {
     let Settings { profile, role_arn, report, target, .. } = settings;
-    let identity = &Identity::find(host, || Profiles::load(host), profile.as_deref(), role_arn.as_deref())?;
+    let deadline = host.deadline(settings.timeout);
+    let load = || Profiles::load(host, deadline);
+    let identity = &Identity::find(host, load, profile.as_deref(), role_arn.as_deref())?;
     report.note(&format!("credentials: {}", identity.describe()));
     let store = match settings.cache {
         Kind::Off => None,
@@ -38,7 +40,7 @@ pub(super) fn obtain_token(host: &Host, settings: &Settings) -> Result<Obtained,
             return Err(Error::usage("cache 'keyring' is not in this version; use file or off"));
         }
     };
-    let request = Request { host, settings, identity, deadline: host.deadline(settings.timeout) };
+    let request = Request { host, settings, identity, deadline };
     let obtained = match store {
         Some(store) => request.through(&store, &Key::of(host, target, identity)),
         None => request.make().map(|entry| Obtained { entry, is_cached: false }),
@@ -71,6 +73,10 @@ impl Request<'_> {
             Boarding::Alone => None,
         };
         let made = self.make();
+        if let (Err(_), None, Some(entry)) = (&made, &leader, look()) {
+            // Who was waited for came through after all.
+            return Ok(Obtained { entry, is_cached: true });
+        }
         match (&made, leader) {
             (Ok(entry), _leader) => {
                 if let Err(error) = store.store(key, entry) {
@@ -87,8 +93,9 @@ impl Request<'_> {
     /// When to stop waiting for another process: in time to do without it.
     fn give_up(&self) -> Instant {
         let left = self.deadline.saturating_duration_since(Instant::now());
-        // Not all at the same moment: the first to go on alone makes the entry for the others.
-        Instant::now() + left.mul_f64(0.4 + 0.2 * fastrand::f64())
+        // Late, since who goes on alone asks once more; and not all at the same moment, since the first of
+        // them makes the entry for the others.
+        Instant::now() + left.mul_f64(0.7 + 0.15 * fastrand::f64())
     }
 
     /// Gets credentials and signs. Credentials that end too soon are asked for once more.
@@ -123,7 +130,12 @@ impl Request<'_> {
     fn tell(&self, obtained: &Obtained) {
         let entry = &obtained.entry;
         let left = entry.remaining(self.host.now()).unwrap_or_default();
-        let from = if obtained.is_cached { "the cache (hit)" } else { "a new signature (cache miss)" };
+        let from = match (obtained.is_cached, self.settings.cache, self.settings.refresh) {
+            (true, _, _) => "the cache (hit)",
+            (false, Kind::Off, _) => "a new signature (no cache)",
+            (false, _, true) => "a new signature (refresh)",
+            (false, _, false) => "a new signature (cache miss)",
+        };
         self.settings.report.note(&format!(
             "token: from {from}, expires {}, in {}s",
             rfc3339(entry.expires_at()),

@@ -41,6 +41,8 @@ pub(super) struct Settings {
 /// The parts of a target that flags, TARGET, environment and configuration give, unchecked.
 pub(super) struct Given {
     pub(super) parts: Parts,
+    /// Those of them that the command line gives, itself or by a name.
+    explicit: Parts,
     /// The table that TARGET names.
     named: Table,
     defaults: Table,
@@ -70,8 +72,44 @@ impl Given {
             database: host.var("RDS_TOKEN_DATABASE"),
             engine: host.var("RDS_TOKEN_ENGINE"),
         };
-        let parts = flags.or(positional).or(parts_of(&named)).or(environment).or(parts_of(&config.defaults));
-        Ok(Self { parts, named, defaults: config.defaults })
+        let explicit = flags.or(positional).or(parts_of(&named));
+        let parts = explicit.clone().or(environment).or(parts_of(&config.defaults));
+        Ok(Self { parts, explicit, named, defaults: config.defaults })
+    }
+}
+
+/// Which of the kept tokens are meant: those that have every part that is given.
+pub(super) struct Filter {
+    pub(super) host: Option<String>,
+    pub(super) port: Option<String>,
+    pub(super) user: Option<String>,
+    pub(super) region: Option<String>,
+}
+
+impl Given {
+    /// What TARGET and flags ask for, checked as for a token. What only the environment gives asks for
+    /// nothing.
+    ///
+    /// # Errors
+    /// Names the part that can't be (exit 2).
+    pub(super) fn filter(self, region: Option<&str>) -> Result<Filter, Error> {
+        let explicit = self.explicit;
+        // A whole target, made of harmless parts where none is given, has everything checked.
+        let whole = Parts {
+            host: explicit.host.clone().or_else(|| Some("host".to_owned())),
+            port: explicit.port.clone(),
+            user: explicit.user.clone().or_else(|| Some("user".to_owned())),
+            database: explicit.database.clone(),
+            engine: explicit.engine.clone().or_else(|| explicit.port.is_none().then(|| "mysql".to_owned())),
+        };
+        let target = whole.validate(region, || Ok(Some("any".to_owned())))?;
+        let has_port = explicit.port.is_some() || explicit.engine.is_some();
+        Ok(Filter {
+            host: explicit.host.map(|_| target.host),
+            port: has_port.then(|| target.port.to_string()),
+            user: explicit.user,
+            region: region.map(str::to_owned),
+        })
     }
 }
 
@@ -103,15 +141,24 @@ impl Settings {
     /// # Errors
     /// Names what is missing or wrong (exit 2).
     pub(super) fn resolve(host: &Host, args: &RequestArgs) -> Result<Self, Error> {
-        let Given { parts, named, defaults } = Given::collect(host, &args.target)?;
+        let Given { parts, explicit: _, named, defaults } = Given::collect(host, &args.target)?;
         let profile = args.identity.profile.clone().or_else(|| named.get("profile"));
         let profile = profile.or_else(|| defaults.get("profile").filter(|_| !environment_decides(host)));
+        let of_table = |key: &str, read: fn(&str) -> Result<Duration, String>| {
+            let given = named.get(key).or_else(|| defaults.get(key));
+            given
+                .map(|text| read(&text).map_err(|why| Error::usage(format!("configuration: {key} '{text}': {why}"))))
+                .transpose()
+        };
+        let min_ttl = args.cache.min_ttl.map_or_else(|| of_table("min_ttl", min_ttl), |given| Ok(Some(given)))?;
+        let timeout = args.identity.timeout.map_or_else(|| of_table("timeout", duration), |given| Ok(Some(given)))?;
+        let timeout = timeout.unwrap_or(TIMEOUT);
         let target = parts.validate(args.target.region.as_deref(), || {
             let configured = named.get("region").or_else(|| host.var("AWS_REGION"));
             let configured = configured.or_else(|| host.var("AWS_DEFAULT_REGION")).or_else(|| defaults.get("region"));
             match configured {
                 Some(region) => Ok(Some(region)),
-                None => profile_region(host, profile.as_deref()),
+                None => profile_region(host, profile.as_deref(), timeout),
             }
         })?;
         // A value that a flag, the environment or the configuration may give.
@@ -133,24 +180,16 @@ impl Settings {
                 Kind::from_str(&name, false).map_err(|_| Error::usage(format!("cache: '{name}' {why}")))
             })?,
         };
-        let of_table = |key: &str, read: fn(&str) -> Result<Duration, String>| {
-            let given = named.get(key).or_else(|| defaults.get(key));
-            given
-                .map(|text| read(&text).map_err(|why| Error::usage(format!("configuration: {key} '{text}': {why}"))))
-                .transpose()
-        };
-        let min_ttl = args.cache.min_ttl.map_or_else(|| of_table("min_ttl", min_ttl), |given| Ok(Some(given)))?;
-        let timeout = args.identity.timeout.map_or_else(|| of_table("timeout", duration), |given| Ok(Some(given)))?;
         Ok(Self {
             target,
             via,
             ca,
             profile,
-            role_arn: text(args.identity.role_arn.clone(), "role_arn", ""),
+            role_arn: text(args.identity.role_arn.clone(), "role_arn", "").map(check_role_arn).transpose()?,
             cache,
             refresh: args.cache.refresh,
             min_ttl: min_ttl.unwrap_or(MIN_TTL),
-            timeout: timeout.unwrap_or(TIMEOUT),
+            timeout,
             report: super::report(host, args.common),
         })
     }
@@ -161,9 +200,16 @@ fn environment_decides(host: &Host) -> bool {
     host.var("AWS_ACCESS_KEY_ID").is_some() || Profiles::selected(host).1
 }
 
-fn profile_region(host: &Host, profile: Option<&str>) -> Result<Option<String>, Error> {
+fn profile_region(host: &Host, profile: Option<&str>, timeout: Duration) -> Result<Option<String>, Error> {
     let profile = profile.map_or_else(|| Profiles::selected(host).0, str::to_owned);
-    Ok(Profiles::load(host)?.region(&profile).map(str::to_owned))
+    Ok(Profiles::load(host, host.deadline(timeout))?.region(&profile).map(str::to_owned))
+}
+
+fn check_role_arn(arn: String) -> Result<String, Error> {
+    if arn.starts_with("arn:") && arn.contains(":role/") && arn.bytes().all(|b| b.is_ascii_graphic()) {
+        return Ok(arn);
+    }
+    Err(Error::usage(format!("role: '{arn}' is no ARN of a role, such as arn:aws:iam::123456789012:role/NAME")))
 }
 
 /// A CA file that isn't there would only be noticed by the client.

@@ -1,13 +1,14 @@
 //! Whose credentials a request would use, decided without network.
 
 use crate::credentials::profile::Profiles;
+use crate::credentials::services::Services;
 use crate::credentials::{Credentials, parse_time};
 use crate::error::Error;
 use crate::fingerprint::Fingerprint;
 use crate::host::Host;
 
 /// The keys of a profile that decide whose credentials it gives, or where they are asked for.
-const PROFILE_KEYS: [&str; 24] = [
+const PROFILE_KEYS: [&str; 20] = [
     "aws_access_key_id",
     "aws_secret_access_key",
     "aws_session_token",
@@ -28,17 +29,10 @@ const PROFILE_KEYS: [&str; 24] = [
     "sso_region",
     "sso_start_url",
     "login_session",
-    "region",
-    "endpoint_url",
-    "services",
-    "sts_regional_endpoints",
 ];
 
-/// The keys of an `[sso-session NAME]` section.
-const SSO_SESSION_KEYS: [&str; 3] = ["sso_region", "sso_start_url", "sso_registration_scopes"];
-
 /// The variables that lead to credentials outside of profiles.
-const VARIABLES: [&str; 10] = [
+const VARIABLES: [&str; 18] = [
     "AWS_WEB_IDENTITY_TOKEN_FILE",
     "AWS_ROLE_ARN",
     "AWS_ROLE_SESSION_NAME",
@@ -47,8 +41,17 @@ const VARIABLES: [&str; 10] = [
     "AWS_CONTAINER_AUTHORIZATION_TOKEN",
     "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
     "AWS_EC2_METADATA_SERVICE_ENDPOINT",
+    "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE",
     "AWS_ENDPOINT_URL",
-    "AWS_ENDPOINT_URL_STS",
+    "AWS_ENDPOINT_URL_SSO",
+    "AWS_ENDPOINT_URL_SSO_OIDC",
+    // Who fails because of these fails alone.
+    "HTTPS_PROXY",
+    "https_proxy",
+    "ALL_PROXY",
+    "all_proxy",
+    "NO_PROXY",
+    "no_proxy",
 ];
 
 /// Where the first credentials come from.
@@ -88,8 +91,8 @@ pub struct Identity {
     pub(super) roles: Vec<Role>,
     /// The profile that it comes from.
     pub(super) profile: Option<String>,
-    /// The region for AWS's own services, where one is configured.
-    pub(super) region: Option<String>,
+    /// How AWS's own services are reached.
+    pub(super) services: Services,
     /// The source in words.
     description: String,
     fingerprint: String,
@@ -115,9 +118,10 @@ impl Identity {
         role_arn: Option<&str>,
     ) -> Result<Self, Error> {
         let variables = VARIABLES.into_iter().fold(Fingerprint::default(), |f, name| f.optional(host.var(name)));
-        let mut identity = match (profile, environment_keys(host)?) {
-            (None, Some(keys)) => from_environment(keys, variables),
-            (profile, _) => from_profile_or_platform(host, &profiles()?, profile, variables)?,
+        let keys = if profile.is_none() { environment_keys(host)? } else { None };
+        let (mut identity, fingerprint) = match keys {
+            Some(keys) => from_environment(host, keys, variables)?,
+            None => from_profile_or_platform(host, &profiles()?, profile, variables)?,
         };
         if let Some(arn) = role_arn {
             identity.roles.push(Role {
@@ -126,9 +130,9 @@ impl Identity {
                 external_id: None,
                 duration: None,
             });
-            identity.fingerprint = Fingerprint::default().field(&identity.fingerprint).field(arn).hex();
         }
-        identity.region = host.var("AWS_REGION").or_else(|| host.var("AWS_DEFAULT_REGION")).or(identity.region);
+        let fingerprint = fingerprint_source(identity.services.fingerprint(fingerprint), &identity.source);
+        identity.fingerprint = identity.roles.iter().fold(fingerprint, fingerprint_role).hex();
         Ok(identity)
     }
 
@@ -157,18 +161,12 @@ impl Identity {
 }
 
 fn environment_keys(host: &Host) -> Result<Option<Credentials>, Error> {
-    let (id, secret) = match (host.var("AWS_ACCESS_KEY_ID"), host.var("AWS_SECRET_ACCESS_KEY")) {
-        (Some(id), Some(secret)) => (id, secret),
-        (None, None) => return Ok(None),
-        (id, _) => {
-            let (set, unset) = match id {
-                Some(_) => ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"),
-                None => ("AWS_SECRET_ACCESS_KEY", "AWS_ACCESS_KEY_ID"),
-            };
-            return Err(Error::credentials(format!(
-                "AWS credentials: the environment has {set} but no {unset}; set both or neither"
-            )));
-        }
+    // As with the AWS CLI, a secret without an id is none at all.
+    let Some(id) = host.var("AWS_ACCESS_KEY_ID") else { return Ok(None) };
+    let Some(secret) = host.var("AWS_SECRET_ACCESS_KEY") else {
+        return Err(Error::credentials(
+            "AWS credentials: the environment has AWS_ACCESS_KEY_ID but no AWS_SECRET_ACCESS_KEY; set both or neither",
+        ));
     };
     let expires_at = host.var("AWS_CREDENTIAL_EXPIRATION").map(|text| {
         parse_time(&text).ok_or_else(|| {
@@ -178,7 +176,31 @@ fn environment_keys(host: &Host) -> Result<Option<Credentials>, Error> {
             ))
         })
     });
-    Ok(Some(Credentials::new(id, secret, host.var("AWS_SESSION_TOKEN"), expires_at.transpose()?)))
+    Credentials::new(id, secret, host.var("AWS_SESSION_TOKEN"), expires_at.transpose()?)
+        .map(Some)
+        .map_err(|why| Error::credentials(format!("AWS credentials: in the environment, {why}; set it anew")))
+}
+
+/// Adds whom a source asks, and for what.
+fn fingerprint_source(fingerprint: Fingerprint, source: &Source) -> Fingerprint {
+    match source {
+        Source::Keys(keys) => fingerprint_keys(fingerprint.field("keys"), keys),
+        Source::Process(command) => fingerprint.field("process").field(command),
+        Source::WebIdentity { role_arn, session_name, token_file } => {
+            fingerprint.field("web identity").field(role_arn).field(session_name).field(token_file)
+        }
+        Source::Sso { session, region, start_url, account_id, role_name } => {
+            let fingerprint = fingerprint.field("sso").optional(session.as_ref());
+            fingerprint.field(region).field(start_url).field(account_id).field(role_name)
+        }
+        Source::Container => fingerprint.field("container"),
+        Source::InstanceMetadata => fingerprint.field("instance"),
+    }
+}
+
+fn fingerprint_role(fingerprint: Fingerprint, role: &Role) -> Fingerprint {
+    let duration = role.duration.map(i32::to_be_bytes);
+    fingerprint.field(&role.arn).field(&role.session_name).optional(role.external_id.as_ref()).optional(duration)
 }
 
 fn fingerprint_keys(fingerprint: Fingerprint, keys: &Credentials) -> Fingerprint {
@@ -189,15 +211,20 @@ fn fingerprint_keys(fingerprint: Fingerprint, keys: &Credentials) -> Fingerprint
         .optional(keys.expires_at.map(|time| time.unix_timestamp().to_be_bytes()))
 }
 
-fn from_environment(keys: Credentials, variables: Fingerprint) -> Identity {
-    Identity {
-        fingerprint: fingerprint_keys(variables.field("environment"), &keys).hex(),
+fn from_environment(
+    host: &Host,
+    keys: Credentials,
+    fingerprint: Fingerprint,
+) -> Result<(Identity, Fingerprint), Error> {
+    let identity = Identity {
         source: Source::Keys(keys),
         roles: Vec::new(),
         profile: None,
-        region: None,
+        services: Services::find(host, None)?,
         description: "the environment (AWS_ACCESS_KEY_ID)".to_owned(),
-    }
+        fingerprint: String::new(),
+    };
+    Ok((identity, fingerprint))
 }
 
 fn from_profile_or_platform(
@@ -205,7 +232,7 @@ fn from_profile_or_platform(
     profiles: &Profiles,
     explicit: Option<&str>,
     mut fingerprint: Fingerprint,
-) -> Result<Identity, Error> {
+) -> Result<(Identity, Fingerprint), Error> {
     let (selected, is_named) = Profiles::selected(host);
     let is_named = is_named || explicit.is_some();
     let name = explicit.unwrap_or(&selected);
@@ -217,6 +244,8 @@ fn from_profile_or_platform(
         None if is_named => return Err(no_such_profile(profiles, name, "")),
         None => None,
     };
+    // As with the AWS CLI, a web identity in the environment beats what a profile holds without a role.
+    let chain = chain.filter(|chain| explicit.is_some() || !chain.roles.is_empty() || !has_web_identity(host));
     let from_profile = chain.is_some();
     let chain = match chain {
         Some(chain) => chain,
@@ -228,14 +257,19 @@ fn from_profile_or_platform(
         }
         None => from_platform(host)?,
     };
-    Ok(Identity {
+    let identity = Identity {
         source: chain.source,
         roles: chain.roles,
         profile: from_profile.then(|| name.to_owned()),
-        region: profiles.region(name).map(str::to_owned),
+        services: Services::find(host, Some((profiles, name)))?,
         description: chain.description,
-        fingerprint: fingerprint.hex(),
-    })
+        fingerprint: String::new(),
+    };
+    Ok((identity, fingerprint))
+}
+
+fn has_web_identity(host: &Host) -> bool {
+    host.var("AWS_WEB_IDENTITY_TOKEN_FILE").is_some()
 }
 
 fn no_such_profile(profiles: &Profiles, name: &str, referrer: &str) -> Error {
@@ -271,7 +305,7 @@ fn follow(host: &Host, profiles: &Profiles, name: &str, fingerprint: &mut Finger
         // A profile that others name as their source gives its keys, should it have a role besides.
         let role_arn = role_arn.filter(|_| visited.len() == 1 || value("aws_access_key_id").is_none());
         let Some(role_arn) = role_arn else {
-            break first_source(profiles, current, fingerprint)?;
+            break first_source(profiles, current)?;
         };
         if value("mfa_serial").is_some() {
             return Err(fail(format!(
@@ -281,9 +315,9 @@ fn follow(host: &Host, profiles: &Profiles, name: &str, fingerprint: &mut Finger
         }
         roles.push(role(role_arn, value).map_err(fail)?);
         match (value("source_profile"), value("credential_source")) {
-            (Some(next), None) if next == current => break first_source(profiles, current, fingerprint)?,
+            (Some(next), None) if next == current => break first_source(profiles, current)?,
             (Some(next), None) => current = next,
-            (None, Some(source)) => break Some(named_source(host, source, fingerprint).map_err(fail)?),
+            (None, Some(source)) => break Some(named_source(host, source).map_err(fail)?),
             (Some(_), Some(_)) => {
                 return Err(fail("has both source_profile and credential_source; leave one of them out".to_owned()));
             }
@@ -320,7 +354,7 @@ fn role<'a>(arn: &str, value: impl Fn(&'static str) -> Option<&'a str>) -> Resul
 }
 
 /// What a profile itself holds, roles aside. None when it holds no credentials.
-fn first_source(profiles: &Profiles, name: &str, fingerprint: &mut Fingerprint) -> Result<Option<Source>, Error> {
+fn first_source(profiles: &Profiles, name: &str) -> Result<Option<Source>, Error> {
     let value = |key| profiles.value(name, key);
     let owned = |key| value(key).map(str::to_owned);
     let fail = |why: &str| Error::credentials(format!("AWS credentials: profile '{name}' {why}"));
@@ -331,13 +365,15 @@ fn first_source(profiles: &Profiles, name: &str, fingerprint: &mut Fingerprint) 
         return Ok(Some(Source::WebIdentity { role_arn, session_name, token_file }));
     }
     if value("sso_account_id").is_some() || value("sso_role_name").is_some() {
-        return sso(profiles, name, fingerprint).map(Some).map_err(|why| fail(&why));
+        return sso(profiles, name).map(Some).map_err(|why| fail(&why));
     }
     match (owned("aws_access_key_id"), owned("aws_secret_access_key")) {
         (Some(id), Some(secret)) => {
             let expires_at = value("aws_credential_expiration").or(value("x_security_token_expires"));
             let keys = Credentials::new(id, secret, owned("aws_session_token"), expires_at.and_then(parse_time));
-            return Ok(Some(Source::Keys(keys)));
+            return keys
+                .map(|keys| Some(Source::Keys(keys)))
+                .map_err(|why| fail(&format!("can't sign: {why}; mend it")));
         }
         (None, None) => {}
         _ => return Err(fail("has only one of aws_access_key_id and aws_secret_access_key; give it both")),
@@ -355,13 +391,8 @@ fn first_source(profiles: &Profiles, name: &str, fingerprint: &mut Fingerprint) 
 }
 
 /// Both forms of IAM Identity Center's configuration: with an `[sso-session]` section, and without.
-fn sso(profiles: &Profiles, name: &str, fingerprint: &mut Fingerprint) -> Result<Source, String> {
+fn sso(profiles: &Profiles, name: &str) -> Result<Source, String> {
     let session = profiles.value(name, "sso_session");
-    if let Some(session) = session {
-        *fingerprint = SSO_SESSION_KEYS
-            .into_iter()
-            .fold(std::mem::take(fingerprint), |f, key| f.optional(profiles.sso_session(session, key)));
-    }
     let value = |key: &str| {
         let found = profiles.value(name, key).or_else(|| profiles.sso_session(session?, key));
         found.map(str::to_owned).ok_or_else(|| format!("has no {key}; `aws configure sso` adds it"))
@@ -376,13 +407,12 @@ fn sso(profiles: &Profiles, name: &str, fingerprint: &mut Fingerprint) -> Result
 }
 
 /// The `credential_source` of a role.
-fn named_source(host: &Host, name: &str, fingerprint: &mut Fingerprint) -> Result<Source, String> {
+fn named_source(host: &Host, name: &str) -> Result<Source, String> {
     match name {
         "Environment" => {
             let keys = environment_keys(host)
                 .map_err(|error| error.message().to_owned())?
                 .ok_or("has credential_source = Environment, but AWS_ACCESS_KEY_ID is not set; set it")?;
-            *fingerprint = fingerprint_keys(std::mem::take(fingerprint), &keys);
             Ok(Source::Keys(keys))
         }
         "EcsContainer" => Ok(Source::Container),
@@ -415,7 +445,7 @@ fn from_platform(host: &Host) -> Result<Chain, Error> {
 }
 
 /// Said where nothing gives credentials.
-pub(super) const NONE_FOUND: &str = "there are none in the environment or the default profile, and no container or EC2 \
+pub(super) const NONE_FOUND: &str = "there are none, in the environment, the profile, a container's or an EC2 instance's \
      role; run `aws configure` or `aws sso login`, set AWS_PROFILE, or give --profile";
 
 fn describe(source: &Source, place: &str) -> String {

@@ -1,37 +1,37 @@
-//! Credentials that AWS has to be asked for: the program's only network, and its only async code.
+//! Credentials that somebody has to be asked for: the program's only async code.
 
 use std::error::Error as StdError;
-use std::net::IpAddr;
 use std::time::{Duration, Instant, SystemTime};
 
 use aws_config::ecs::EcsCredentialsProvider;
 use aws_config::imds::client::Client as ImdsClient;
-use aws_config::imds::credentials::ImdsCredentialsProvider;
 use aws_config::provider_config::ProviderConfig;
+use aws_config::retry::RetryConfig;
 use aws_config::sso::SsoCredentialsProvider;
+use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials as AwsCredentials;
-use aws_credential_types::provider::{ProvideCredentials, error::CredentialsError};
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, error::CredentialsError};
 use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sts::types::Credentials as StsCredentials;
 use aws_smithy_async::rt::sleep::TokioSleep;
-use aws_smithy_http_client::tls::{Provider as TlsProvider, rustls_provider::CryptoMode};
-use aws_smithy_http_client::{Builder as HttpBuilder, Connector, proxy::ProxyConfig};
-use aws_smithy_runtime_api::client::http::{
-    HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector, http_client_fn,
-};
-use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_async::time::SystemTimeSource;
 use aws_smithy_runtime_api::client::result::ConnectorError;
-use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use time::OffsetDateTime;
+use tokio::signal::unix::{SignalKind, signal};
 
+use super::http::{Reach, client};
 use super::identity::{Identity, NONE_FOUND, Role, Source};
+use super::metadata::{self, Absent};
+use super::profile::read_text;
 use super::{Credentials, process};
 use crate::error::{Error, Exit};
 use crate::host::Host;
 
 /// After this long a person who waits is told for what.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// How long a connection to one of AWS's services may take.
+const CONNECT: Duration = Duration::from_secs(4);
 /// The metadata service is on the same machine: one that doesn't answer in this time isn't there.
 const METADATA_CONNECT: Duration = Duration::from_secs(1);
 /// What is quoted of an answer, in characters.
@@ -51,7 +51,7 @@ pub(super) fn obtain(
         .map_err(|error| Error::other(format!("could not start asking for credentials: {error}")))?;
     let description = identity.describe();
     let asking = async {
-        let work = chain(identity, region, host);
+        let work = chain(identity, region, host, deadline);
         tokio::pin!(work);
         tokio::select! {
             done = &mut work => return done,
@@ -59,20 +59,47 @@ pub(super) fn obtain(
         }
         work.await
     };
-    let answer = runtime.block_on(async { tokio::time::timeout_at(deadline.into(), asking).await });
-    // A name lookup that still runs in a thread must not hold us up.
+    let is_process = matches!(identity.source, Source::Process(_));
+    let answer = runtime.block_on(async {
+        tokio::select! {
+            answer = tokio::time::timeout_at(deadline.into(), asking) => answer.unwrap_or_else(|_| Err(late(&description))),
+            // A program that was started has to be ended first; without one, a signal ends us as it does others.
+            (name, exit) = signalled(), if is_process => {
+                Err(Error::new(exit, format!("ended by {name} while waiting for {description}")).personal())
+            }
+        }
+    });
+    // A name lookup or a read that still runs in a thread must not hold us up.
     runtime.shutdown_background();
-    answer.unwrap_or_else(|_| {
-        Err(Error::network(format!(
-            "AWS credentials: {description} did not answer in time; try again, or allow more with --timeout"
-        )))
-    })
+    answer
+}
+
+fn late(description: &str) -> Error {
+    let why = "did not answer in time; try again, or allow more with --timeout";
+    Error::network(format!("AWS credentials: {description} {why}")).personal()
+}
+
+/// Waits for a signal that would end us.
+async fn signalled() -> (&'static str, Exit) {
+    let on = |kind| signal(kind).ok();
+    let (Some(mut hangup), Some(mut interrupt), Some(mut quit), Some(mut terminate)) =
+        (on(SignalKind::hangup()), on(SignalKind::interrupt()), on(SignalKind::quit()), on(SignalKind::terminate()))
+    else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = hangup.recv() => ("SIGHUP", Exit::Hangup),
+        _ = interrupt.recv() => ("SIGINT", Exit::Interrupt),
+        _ = quit.recv() => ("SIGQUIT", Exit::Quit),
+        _ = terminate.recv() => ("SIGTERM", Exit::Terminate),
+    }
 }
 
 /// The first source's credentials, and then each role's in turn.
-async fn chain(identity: &Identity, region: &str, host: &Host) -> Result<Credentials, Error> {
-    let asking = Asking { identity, region: identity.region.as_deref().unwrap_or(region) };
-    let mut credentials = asking.first(host).await?;
+async fn chain(identity: &Identity, region: &str, host: &Host, deadline: Instant) -> Result<Credentials, Error> {
+    let region = identity.services.region.clone().unwrap_or_else(|| Region::new(region.to_owned()));
+    let asking = Asking { identity, region };
+    let mut credentials = asking.first(host, deadline).await?;
     for role in &identity.roles {
         credentials = asking.assume(role, &credentials).await?;
     }
@@ -83,22 +110,26 @@ async fn chain(identity: &Identity, region: &str, host: &Host) -> Result<Credent
 struct Asking<'a> {
     identity: &'a Identity,
     /// The region of AWS's own services.
-    region: &'a str,
+    region: Region,
 }
 
 impl Asking<'_> {
-    async fn first(&self, host: &Host) -> Result<Credentials, Error> {
+    async fn first(&self, host: &Host, deadline: Instant) -> Result<Credentials, Error> {
         match &self.identity.source {
             Source::Keys(keys) => Ok(keys.clone()),
             Source::Process(command) => {
                 process::run(command, host.is_foreground()).await.map_err(|why| self.fail(Exit::Credentials, &why))
             }
             Source::WebIdentity { role_arn, session_name, token_file } => {
-                self.web_identity(role_arn, session_name, token_file).await
+                let token = read_text(token_file.as_ref(), deadline).map_err(|error| {
+                    self.fail(Exit::Credentials, &format!("could not read the token file {token_file}: {error}"))
+                })?;
+                self.web_identity(role_arn, session_name, token.trim()).await
             }
             Source::Sso { session, region, start_url, account_id, role_name } => {
+                let config = provider_config(Reach::Services, Region::new(region.clone()));
                 let mut builder = SsoCredentialsProvider::builder()
-                    .configure(&provider_config(https_client(), region))
+                    .configure(&config)
                     .region(Region::new(region.clone()))
                     .start_url(start_url)
                     .account_id(account_id)
@@ -107,55 +138,76 @@ impl Asking<'_> {
                 self.provided(builder.build()).await
             }
             Source::Container => {
-                let config = provider_config(local_client(), self.region);
+                let config = provider_config(Reach::Platform, self.region.clone());
                 self.provided(EcsCredentialsProvider::builder().configure(&config).build()).await
             }
             Source::InstanceMetadata => {
-                let config = provider_config(local_client(), self.region);
+                let config = provider_config(Reach::Platform, self.region.clone());
                 let client = ImdsClient::builder().configure(&config).connect_timeout(METADATA_CONNECT).build();
-                let provider = ImdsCredentialsProvider::builder().configure(&config).imds_client(client).build();
-                self.provided(provider).await
+                metadata::credentials(&client).await.map_err(|absent| match absent {
+                    Absent::NotThere => Error::credentials(format!("AWS credentials: {NONE_FOUND}")),
+                    Absent::Failed(why) => {
+                        let why = format!("the EC2 metadata service: {why}");
+                        Error::credentials(format!("AWS credentials: {NONE_FOUND} ({why})"))
+                    }
+                })
             }
         }
     }
 
     async fn provided(&self, provider: impl ProvideCredentials) -> Result<Credentials, Error> {
-        provider.provide_credentials().await.map(|given| from_sdk(&given)).map_err(|error| {
-            let not_there = matches!(error, CredentialsError::CredentialsNotLoaded(_));
-            match self.identity.source {
-                Source::InstanceMetadata if not_there => self.fail(Exit::Credentials, NONE_FOUND),
-                _ => self.fail(exit_of(&error), &explain(&error)),
-            }
-        })
+        let given =
+            provider.provide_credentials().await.map_err(|error| self.fail(exit_of(&error), &explain(&error)))?;
+        let expires_at = given.expiry().and_then(|end| {
+            let since = end.duration_since(SystemTime::UNIX_EPOCH).ok()?;
+            OffsetDateTime::from_unix_timestamp(i64::try_from(since.as_secs()).ok()?).ok()
+        });
+        let (id, secret) = (given.access_key_id().to_owned(), given.secret_access_key().to_owned());
+        self.accept(id, secret, given.session_token().unwrap_or_default().to_owned(), expires_at)
     }
 
-    async fn web_identity(&self, role_arn: &str, session_name: &str, token_file: &str) -> Result<Credentials, Error> {
-        let token = std::fs::read_to_string(token_file).map_err(|error| {
-            self.fail(Exit::Credentials, &format!("could not read the token file {token_file}: {error}"))
-        })?;
-        let request = aws_sdk_sts::Client::new(&self.sdk_config(None).await)
+    /// Temporary credentials, which without a session token are none.
+    fn accept(
+        &self,
+        id: String,
+        secret: String,
+        token: String,
+        expires_at: Option<OffsetDateTime>,
+    ) -> Result<Credentials, Error> {
+        let bad = |why: &str| self.fail(Exit::Credentials, &format!("in the answer, {why}"));
+        if token.is_empty() {
+            return Err(bad("the session token is missing"));
+        }
+        Credentials::new(id, secret, Some(token), expires_at).map_err(|why| bad(&why))
+    }
+
+    async fn web_identity(&self, role_arn: &str, session_name: &str, token: &str) -> Result<Credentials, Error> {
+        if token.is_empty() {
+            return Err(self.fail(Exit::Credentials, "the token file is empty"));
+        }
+        let request = aws_sdk_sts::Client::new(&self.sdk_config(None))
             .assume_role_with_web_identity()
             .role_arn(role_arn)
             .role_session_name(session_name)
-            .web_identity_token(token.trim());
+            .web_identity_token(token);
         match request.send().await {
-            Ok(answer) => self.accept(answer.credentials),
+            Ok(answer) => self.from_sts(answer.credentials),
             Err(error) => {
-                let error_text = explain_sts(&error).replace(token.trim(), "…");
-                Err(self.fail(exit_of(&error), &format!("could not assume {role_arn}: {error_text}")))
+                let why = explain_sts(&error).replace(token, "…");
+                Err(self.fail(exit_of(&error), &format!("could not assume {role_arn}: {why}")))
             }
         }
     }
 
     async fn assume(&self, role: &Role, with: &Credentials) -> Result<Credentials, Error> {
-        let request = aws_sdk_sts::Client::new(&self.sdk_config(Some(with)).await)
+        let request = aws_sdk_sts::Client::new(&self.sdk_config(Some(with)))
             .assume_role()
             .role_arn(&role.arn)
             .role_session_name(&role.session_name)
             .set_external_id(role.external_id.clone())
             .set_duration_seconds(role.duration);
         match request.send().await {
-            Ok(answer) => self.accept(answer.credentials),
+            Ok(answer) => self.from_sts(answer.credentials),
             Err(error) => {
                 let why = with.scrub(&explain_sts(&error));
                 Err(self.fail(exit_of(&error), &format!("could not assume {}: {why}", role.arn)))
@@ -163,25 +215,31 @@ impl Asking<'_> {
         }
     }
 
-    fn accept(&self, given: Option<StsCredentials>) -> Result<Credentials, Error> {
+    #[expect(clippy::wrong_self_convention, reason = "it takes what STS gave")]
+    fn from_sts(&self, given: Option<StsCredentials>) -> Result<Credentials, Error> {
         let given = given.ok_or_else(|| self.fail(Exit::Credentials, "STS answered without credentials"))?;
         let expires_at = OffsetDateTime::from_unix_timestamp(given.expiration.secs()).ok();
-        Ok(Credentials::new(given.access_key_id, given.secret_access_key, Some(given.session_token), expires_at))
+        self.accept(given.access_key_id, given.secret_access_key, given.session_token, expires_at)
     }
 
-    /// The SDK's settings: endpoints, FIPS and retries from the environment and the profile.
-    async fn sdk_config(&self, credentials: Option<&Credentials>) -> SdkConfig {
-        let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
-            .http_client(https_client())
+    /// The SDK's settings, all of them given: it shall read neither environment nor files, which would count
+    /// without being in the fingerprint.
+    fn sdk_config(&self, credentials: Option<&Credentials>) -> SdkConfig {
+        let services = &self.identity.services;
+        let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT).build();
+        let mut config = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::v2026_01_12())
+            .region(self.region.clone())
+            .http_client(client(Reach::Services))
             .sleep_impl(TokioSleep::new())
-            .region(Region::new(self.region.to_owned()));
-        if let Some(profile) = &self.identity.profile {
-            loader = loader.profile_name(profile);
-        }
-        match credentials {
-            Some(credentials) => loader.credentials_provider(to_sdk(credentials)).load().await,
-            None => loader.no_credentials().load().await,
-        }
+            .time_source(SystemTimeSource::new())
+            .retry_config(RetryConfig::standard())
+            .timeout_config(timeouts)
+            .use_fips(services.use_fips)
+            .use_dual_stack(services.use_dual_stack);
+        config.set_endpoint_url(services.sts.clone());
+        config.set_credentials_provider(credentials.map(|keys| SharedCredentialsProvider::new(to_sdk(keys))));
+        config.build()
     }
 
     /// One line: which source failed, why, and what to do about it.
@@ -199,15 +257,6 @@ impl Asking<'_> {
     }
 }
 
-fn from_sdk(given: &AwsCredentials) -> Credentials {
-    Credentials::new(
-        given.access_key_id().to_owned(),
-        given.secret_access_key().to_owned(),
-        given.session_token().map(str::to_owned),
-        given.expiry().map(OffsetDateTime::from),
-    )
-}
-
 fn to_sdk(credentials: &Credentials) -> AwsCredentials {
     AwsCredentials::new(
         &credentials.access_key_id,
@@ -218,85 +267,30 @@ fn to_sdk(credentials: &Credentials) -> AwsCredentials {
     )
 }
 
-fn provider_config(client: SharedHttpClient, region: &str) -> ProviderConfig {
+fn provider_config(reach: Reach, region: Region) -> ProviderConfig {
     ProviderConfig::without_region()
-        .with_region(Some(Region::new(region.to_owned())))
+        .with_region(Some(region))
         .with_behavior_version(Some(BehaviorVersion::v2026_01_12()))
-        .with_http_client(client)
+        .with_http_client(client(reach))
         .with_sleep_impl(TokioSleep::new())
-}
-
-/// The client for AWS's services: TLS by the system's roots, and the proxy that the environment names.
-/// Building it reads the system's certificates, so only what needs it does.
-fn https_client() -> SharedHttpClient {
-    http_client_fn(|settings, components| {
-        fenced(
-            connector(settings, components)
-                .proxy_config(ProxyConfig::from_env())
-                .tls_provider(TlsProvider::Rustls(CryptoMode::Ring))
-                .build(),
-        )
-    })
-}
-
-/// The client for the container's endpoint and the metadata service: no TLS, no proxy.
-fn local_client() -> SharedHttpClient {
-    HttpBuilder::new().build_http()
-}
-
-fn connector(
-    settings: &HttpConnectorSettings,
-    components: &RuntimeComponents,
-) -> aws_smithy_http_client::ConnectorBuilder {
-    let mut builder = Connector::builder().connector_settings(settings.clone());
-    builder.set_sleep_impl(components.sleep_impl());
-    builder
-}
-
-fn fenced(connector: Connector) -> SharedHttpConnector {
-    SharedHttpConnector::new(Fence(SharedHttpConnector::new(connector)))
-}
-
-/// Lets no request out in clear text, except to this machine itself: an endpoint override must not
-/// hand a signed request, or the answer's keys, to the network.
-#[derive(Debug)]
-struct Fence(SharedHttpConnector);
-
-impl HttpConnector for Fence {
-    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        if is_allowed(request.uri()) {
-            return self.0.call(request);
-        }
-        let why = "the configured endpoint is plain http:// and not on this machine; make it https://";
-        HttpConnectorFuture::ready(Err(ConnectorError::user(why.into())))
-    }
-}
-
-fn is_allowed(uri: &str) -> bool {
-    let Some(rest) = uri.strip_prefix("http://") else { return uri.starts_with("https://") };
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    let host = match authority.strip_prefix('[') {
-        Some(v6) => v6.split(']').next().unwrap_or_default(),
-        None => authority.split(':').next().unwrap_or_default(),
-    };
-    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 fn exit_of(error: &(dyn StdError + 'static)) -> Exit {
     let network = |error: &(dyn StdError + 'static)| {
-        error.downcast_ref::<ConnectorError>().is_some_and(|error| !error.is_user())
+        error.downcast_ref::<ConnectorError>().is_some_and(|error| !error.is_user() && !error.is_other())
             || matches!(error.downcast_ref(), Some(CredentialsError::ProviderTimedOut(_)))
     };
     if causes(error).any(network) { Exit::Network } else { Exit::Credentials }
 }
 
-/// The whole chain of causes, but for the SDK's outermost error, which says next to nothing.
+/// The chain of causes, but for the SDK's outermost error, which says next to nothing, and for those that
+/// print a whole request: its headers hold secrets.
 fn explain(error: &(dyn StdError + 'static)) -> String {
     let mut parts: Vec<String> = Vec::new();
     for cause in causes(error).filter(|cause| !cause.is::<CredentialsError>() || cause.source().is_none()) {
         let text = cause.to_string();
         // Many wrappers repeat what they wrap.
-        if !parts.iter().any(|part| part.contains(&text)) {
+        if !text.contains('{') && !parts.iter().any(|part| part.contains(&text)) {
             parts.push(text);
         }
     }
@@ -308,36 +302,14 @@ fn explain_sts<E>(error: &SdkError<E>) -> String
 where
     E: ProvideErrorMetadata + StdError + 'static,
 {
-    match (error.code(), error.message()) {
-        (Some(code), Some(message)) => format!("{code}: {message}"),
-        (Some(code), None) => code.to_owned(),
+    match (error.code(), error.message(), error.raw_response()) {
+        (Some(code), Some(message), _) => format!("{code}: {message}"),
+        (Some(code), None, _) => code.to_owned(),
+        (None, _, Some(response)) => format!("STS answered with HTTP status {}", response.status()),
         _ => explain(error),
     }
 }
 
 fn causes<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
     std::iter::successors(Some(error), |&error| error.source())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_allowed;
-
-    #[test]
-    fn clear_text_stays_on_this_machine() {
-        for uri in ["https://sts.amazonaws.com/", "http://127.0.0.1:80/x", "http://localhost:5000", "http://[::1]:1/"] {
-            assert!(is_allowed(uri), "{uri}");
-        }
-        for uri in [
-            "http://sts.amazonaws.com/",
-            "http://127.0.0.1.evil.com/",
-            "http://localhost.evil.com/",
-            "http://127.0.0.1@evil.com/",
-            "http://10.0.0.1/",
-            "ftp://127.0.0.1/",
-            "http://",
-        ] {
-            assert!(!is_allowed(uri), "{uri}");
-        }
-    }
 }

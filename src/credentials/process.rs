@@ -10,7 +10,6 @@ use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use serde::Deserialize;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::process::{Child, Command};
-use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Credentials, parse_time};
 
@@ -50,13 +49,9 @@ pub(super) async fn run(command: &str, is_foreground: bool) -> Result<Credential
     let mut child = program.spawn().map_err(|error| format!("could not run /bin/sh: {error}"))?;
     let guard = Ending { pid: pid_of(&child), has_group: !is_foreground };
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-    let (stdout, stderr, status) = tokio::select! {
-        (stdout, stderr) = async { tokio::join!(read(stdout), read(stderr)) } => {
-            let status = child.wait().await.map_err(|error| format!("could not wait for the program: {error}"))?;
-            (stdout?, stderr?, status)
-        }
-        name = ended_by_signal() => return Err(format!("ended by {name} while it ran")),
-    };
+    let (stdout, stderr) = tokio::join!(read(stdout), read(stderr));
+    let (stdout, stderr) = (stdout?, stderr?);
+    let status = child.wait().await.map_err(|error| format!("could not wait for the program: {error}"))?;
     std::mem::forget(guard);
     parse(status, &stdout, &stderr)
 }
@@ -91,21 +86,19 @@ fn parse(status: ExitStatus, stdout: &[u8], stderr: &[u8]) -> Result<Credentials
     if printed.version != 1 {
         return Err(format!("the program's output is of Version {}, where 1 is known", printed.version));
     }
-    if printed.access_key_id.is_empty() || printed.secret_access_key.is_empty() {
-        return Err("the program's output has an empty AccessKeyId or SecretAccessKey".to_owned());
-    }
     let expires_at = printed.expiration.map(|text| {
         parse_time(&text).ok_or_else(|| format!("the program's Expiration '{text}' is no time (RFC 3339)"))
     });
     let (id, secret) = (printed.access_key_id, printed.secret_access_key);
-    Ok(Credentials::new(id, secret, printed.session_token, expires_at.transpose()?))
+    Credentials::new(id, secret, printed.session_token, expires_at.transpose()?)
+        .map_err(|why| format!("of what the program printed, {why}"))
 }
 
 fn pid_of(child: &Child) -> Option<Pid> {
     Pid::from_raw(i32::try_from(child.id()?).ok()?)
 }
 
-/// Ends the program when dropped.
+/// Ends the program, and what it started, when dropped.
 struct Ending {
     pid: Option<Pid>,
     has_group: bool,
@@ -114,24 +107,23 @@ struct Ending {
 impl Drop for Ending {
     fn drop(&mut self) {
         let Some(pid) = self.pid else { return };
-        let send = if self.has_group { kill_process_group } else { kill_process };
-        if send(pid, Signal::TERM).is_ok() {
+        // A group is ended whole; without one, whoever descends from the program now is.
+        let all = if self.has_group { Vec::new() } else { descendants(pid) };
+        let send = |signal| match self.has_group {
+            true => kill_process_group(pid, signal).is_ok(),
+            false => all.iter().fold(false, |sent, pid| kill_process(*pid, signal).is_ok() || sent),
+        };
+        if send(Signal::TERM) {
             std::thread::sleep(GRACE);
-            let _ = send(pid, Signal::KILL);
+            send(Signal::KILL);
         }
     }
 }
 
-/// Waits for a signal that would end us, and with it only us: the program has to be ended first.
-async fn ended_by_signal() -> &'static str {
-    let (Ok(mut hangup), Ok(mut interrupt), Ok(mut terminate)) =
-        (signal(SignalKind::hangup()), signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-    else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = hangup.recv() => "SIGHUP",
-        _ = interrupt.recv() => "SIGINT",
-        _ = terminate.recv() => "SIGTERM",
-    }
+/// The process and its descendants, where the system tells them (Linux, `proc(5)`: `children`).
+fn descendants(pid: Pid) -> Vec<Pid> {
+    let id = pid.as_raw_nonzero();
+    let children = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap_or_default();
+    let pids = children.split_whitespace().filter_map(|child| Pid::from_raw(child.parse().ok()?));
+    std::iter::once(pid).chain(pids.flat_map(descendants)).collect()
 }

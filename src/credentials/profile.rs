@@ -1,12 +1,15 @@
 //! The AWS configuration and credentials files, read and merged as the SDK does.
 
 use std::fs::File;
-use std::io::{ErrorKind, Read as _};
+use std::io::{self, ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
 use std::pin::pin;
+use std::sync::mpsc;
 use std::task::{Context, Poll, Waker};
+use std::time::Instant;
 
 use aws_runtime::env_config::file::{EnvConfigFileKind, EnvConfigFiles};
+use aws_runtime::env_config::property::PropertiesKey;
 use aws_runtime::env_config::section::{EnvConfigSections, Profile};
 use aws_runtime::env_config::source;
 use aws_types::os_shim_internal::{Env, Fs};
@@ -26,11 +29,11 @@ pub struct Profiles {
 }
 
 impl Profiles {
-    /// Reads both files; one that isn't there is empty.
+    /// Reads both files, until `deadline` at the latest; one that isn't there is empty.
     ///
     /// # Errors
     /// When a file can't be read or parsed (exit 2).
-    pub fn load(host: &Host) -> Result<Self, Error> {
+    pub fn load(host: &Host, deadline: Instant) -> Result<Self, Error> {
         let home = host.home();
         let path = |variable: &str, name: &str| {
             let path = host.path_var(variable).unwrap_or_else(|| Path::new("~/.aws").join(name));
@@ -42,12 +45,12 @@ impl Profiles {
             }
         };
         let paths = [path("AWS_CONFIG_FILE", "config"), path("AWS_SHARED_CREDENTIALS_FILE", "credentials")];
-        let files = EnvConfigFiles::builder()
-            .with_contents(EnvConfigFileKind::Config, read(&paths[0])?)
-            .with_contents(EnvConfigFileKind::Credentials, read(&paths[1])?)
-            .build();
-        let sections = parse(&files).map_err(|error| {
-            Error::usage(format!("could not parse {} or {}: {error}", paths[0].display(), paths[1].display()))
+        let [config, credentials] = [read(&paths[0], deadline)?, read(&paths[1], deadline)?];
+        let sections = parse(Some(config.as_str()), Some(credentials.as_str())).map_err(|error| {
+            // The parser doesn't say which of them it was.
+            let guilty = if parse(Some(config.as_str()), None).is_err() { &paths[0] } else { &paths[1] };
+            let why = error.replace('\n', " ").replace("error parsing  on", "on");
+            Error::usage(format!("could not parse {}: {why}; mend the line", guilty.display()))
         })?;
         Ok(Self { sections, paths })
     }
@@ -71,40 +74,67 @@ impl Profiles {
         self.sections.sso_session(name)?.get(key)
     }
 
+    /// A value of a service in a `[services NAME]` section.
+    pub(super) fn service(&self, name: &str, service: &str, key: &str) -> Option<&str> {
+        let key = PropertiesKey::builder()
+            .section_key("services")
+            .section_name(name)
+            .property_name(service)
+            .sub_property_name(key)
+            .build();
+        self.sections.other_sections().get(&key.ok()?).map(String::as_str)
+    }
+
     /// The profile that is used where none is named on the command line, and whether the environment
     /// names it.
     pub fn selected(host: &Host) -> (String, bool) {
-        match host.var("AWS_PROFILE").or_else(|| host.var("AWS_DEFAULT_PROFILE")) {
+        match host.var("AWS_DEFAULT_PROFILE").or_else(|| host.var("AWS_PROFILE")) {
             Some(name) => (name, true),
             None => ("default".to_owned(), false),
         }
     }
 }
 
-fn read(path: &Path) -> Result<String, Error> {
-    let fail = |error: &dyn std::fmt::Display| {
-        Error::usage(format!("could not read {}: {error}; mend the file or its permissions", path.display()))
-    };
-    let file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
-            return Ok(String::new());
+fn read(path: &Path, deadline: Instant) -> Result<String, Error> {
+    match read_text(path, deadline) {
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(String::new()),
+        Err(error) => {
+            Err(Error::usage(format!("could not read {}: {error}; mend the file or its permissions", path.display())))
         }
-        Err(error) => return Err(fail(&error)),
-    };
+        Ok(text) => Ok(text),
+    }
+}
+
+/// Reads a file of sane size. A pipe is as good as a file, but may never say anything: it is read in a
+/// thread, which is left behind at `deadline`.
+pub(super) fn read_text(path: &Path, deadline: Instant) -> io::Result<String> {
+    if std::fs::metadata(path)?.is_file() {
+        return read_bounded(path);
+    }
+    let (sender, receiver) = mpsc::channel();
+    let path = path.to_owned();
+    std::thread::spawn(move || sender.send(read_bounded(&path)));
+    let left = deadline.saturating_duration_since(Instant::now());
+    receiver.recv_timeout(left).unwrap_or_else(|_| Err(io::Error::new(ErrorKind::TimedOut, "it said nothing in time")))
+}
+
+fn read_bounded(path: &Path) -> io::Result<String> {
     let mut text = String::new();
-    match file.take(MAX_FILE).read_to_string(&mut text) {
-        Ok(size) if size as u64 == MAX_FILE => Err(fail(&"it has no end")),
-        Ok(_) => Ok(text),
-        Err(error) => Err(fail(&error)),
+    match File::open(path)?.take(MAX_FILE).read_to_string(&mut text)? {
+        size if size as u64 == MAX_FILE => Err(io::Error::other("it has no end")),
+        _ => Ok(text),
     }
 }
 
 /// The SDK's own parser, so that a section means the same to it and to us. Its loader is async only in
 /// name: with contents given there is nothing to wait for.
-fn parse(files: &EnvConfigFiles) -> Result<EnvConfigSections, String> {
+fn parse(config: Option<&str>, credentials: Option<&str>) -> Result<EnvConfigSections, String> {
+    let files = EnvConfigFiles::builder()
+        .with_contents(EnvConfigFileKind::Config, config.unwrap_or_default())
+        .with_contents(EnvConfigFileKind::Credentials, credentials.unwrap_or_default())
+        .build();
     let (env, fs) = (Env::from_slice(&[]), Fs::from_slice(&[]));
-    let mut load = pin!(source::load(&env, &fs, files));
+    let mut load = pin!(source::load(&env, &fs, &files));
     match load.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(Ok(source)) => EnvConfigSections::parse(source).map_err(|error| error.to_string()),
         Poll::Ready(Err(error)) => Err(error.to_string()),

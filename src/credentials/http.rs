@@ -1,0 +1,143 @@
+//! HTTP clients that let nothing out in clear text, except to where that is how it is done.
+
+use std::net::IpAddr;
+use std::sync::OnceLock;
+
+use aws_smithy_http_client::tls::{Provider as TlsProvider, rustls_provider::CryptoMode};
+use aws_smithy_http_client::{Connector, ConnectorBuilder, proxy::ProxyConfig};
+use aws_smithy_runtime_api::client::http::{
+    HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector, http_client_fn,
+};
+use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use http::Uri;
+
+/// Where a client may speak plain HTTP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reach {
+    /// AWS's services: on this machine only, for those who run a stand-in.
+    Services,
+    /// The container's endpoint and the metadata service: their own addresses too.
+    Platform,
+}
+
+/// A client. TLS is by the system's roots and the proxy that the environment names; plain HTTP goes without
+/// a proxy, which would see what it carries.
+pub(super) fn client(reach: Reach) -> SharedHttpClient {
+    http_client_fn(move |settings, components| {
+        let (settings, components) = (settings.clone(), components.clone());
+        SharedHttpConnector::new(Fence { reach, settings, components, plain: OnceLock::new(), tls: OnceLock::new() })
+    })
+}
+
+/// Lets no request past its reach, and makes a connector when the first request needs it: the one for TLS
+/// reads all of the system's certificates.
+#[derive(Debug)]
+struct Fence {
+    reach: Reach,
+    settings: HttpConnectorSettings,
+    components: RuntimeComponents,
+    plain: OnceLock<SharedHttpConnector>,
+    tls: OnceLock<Result<SharedHttpConnector, &'static str>>,
+}
+
+impl HttpConnector for Fence {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let refuse = |why: &'static str| HttpConnectorFuture::ready(Err(ConnectorError::user(why.into())));
+        match scheme(request.uri(), self.reach) {
+            Some(Scheme::Plain) => {
+                let plain = || SharedHttpConnector::new(self.builder().build_http());
+                self.plain.get_or_init(plain).call(request)
+            }
+            Some(Scheme::Tls) => match self.tls.get_or_init(|| self.with_tls()) {
+                Ok(connector) => connector.call(request),
+                Err(why) => refuse(why),
+            },
+            None => refuse("the configured endpoint is plain http:// and not on this machine; make it https://"),
+        }
+    }
+}
+
+impl Fence {
+    fn builder(&self) -> ConnectorBuilder {
+        let mut builder = Connector::builder().connector_settings(self.settings.clone());
+        builder.set_sleep_impl(self.components.sleep_impl());
+        builder
+    }
+
+    fn with_tls(&self) -> Result<SharedHttpConnector, &'static str> {
+        if rustls_native_certs::load_native_certs().certs.is_empty() {
+            return Err("this machine has no CA certificates to verify AWS by; install ca-certificates");
+        }
+        let builder = self.builder().proxy_config(ProxyConfig::from_env());
+        Ok(SharedHttpConnector::new(builder.tls_provider(TlsProvider::Rustls(CryptoMode::Ring)).build()))
+    }
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Scheme {
+    Plain,
+    Tls,
+}
+
+/// How a request goes out; None when it must not.
+fn scheme(uri: &str, reach: Reach) -> Option<Scheme> {
+    let uri: Uri = uri.parse().ok()?;
+    let authority = uri.authority()?;
+    if authority.as_str().contains('@') {
+        return None;
+    }
+    match uri.scheme_str()? {
+        "https" => Some(Scheme::Tls),
+        "http" => is_near(authority.host(), reach).then_some(Scheme::Plain),
+        _ => None,
+    }
+}
+
+fn is_near(host: &str, reach: Reach) -> bool {
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    let Ok(address) = host.parse::<IpAddr>() else { return host.eq_ignore_ascii_case("localhost") };
+    address.is_loopback()
+        || reach == Reach::Platform
+            && match address {
+                // 169.254.169.254 (EC2), 169.254.170.2 (ECS), 169.254.170.23 (EKS)
+                IpAddr::V4(v4) => v4.is_link_local(),
+                // fd00:ec2::254 (EC2), fd00:ec2::23 (EKS)
+                IpAddr::V6(v6) => v6.segments()[..2] == [0xfd00, 0x0ec2],
+            }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clear_text_stays_on_this_machine() {
+        for uri in ["http://127.0.0.1:80/x", "http://localhost:5000", "http://LOCALHOST/", "http://[::1]:1/"] {
+            assert_eq!(scheme(uri, Reach::Services), Some(Scheme::Plain), "{uri}");
+        }
+        assert_eq!(scheme("https://sts.amazonaws.com/", Reach::Services), Some(Scheme::Tls));
+        for uri in ["http://169.254.169.254/x", "http://169.254.170.2/x", "http://[fd00:ec2::254]/x"] {
+            assert_eq!(
+                (scheme(uri, Reach::Platform), scheme(uri, Reach::Services)),
+                (Some(Scheme::Plain), None),
+                "{uri}"
+            );
+        }
+        for uri in [
+            "http://sts.amazonaws.com/",
+            "http://127.0.0.1.evil.com/",
+            "http://localhost.evil.com/",
+            "http://127.0.0.1@evil.com/",
+            "http://127.0.0.1:1@evil.com/",
+            "http://localhost:1@10.9.9.9:80/",
+            "http://[::1]@10.9.9.9/",
+            "http://10.0.0.1/",
+            "ftp://127.0.0.1/",
+            "http://",
+        ] {
+            assert_eq!(scheme(uri, Reach::Platform), None, "{uri}");
+        }
+    }
+}
