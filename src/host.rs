@@ -90,7 +90,7 @@ impl Host {
 
     /// The configuration file: the one that `RDS_TOKEN_CONFIG` names, else the user's.
     pub fn config_file(&self) -> Option<PathBuf> {
-        let users = || Some(dirs::config_dir()?.join("rds-token/config.toml"));
+        let users = || Some(dirs::config_dir().filter(|path| path.is_absolute())?.join("rds-token/config.toml"));
         self.path_var("RDS_TOKEN_CONFIG").or_else(users)
     }
 

@@ -366,3 +366,155 @@ fn is_running(mark: &str) -> bool {
         line.starts_with(b"sleep\0") && line.windows(mark.len()).any(|part| part == mark.as_bytes())
     })
 }
+
+/// Settings that other tools take, and values that none should: one line, no panic, no secret.
+#[test]
+fn odd_environments_end_in_one_line() {
+    let sandbox = Sandbox::new();
+    let role = [TARGET, "--no-cache", "--role-arn", ROLE];
+    let sts = Server::sts(Duration::ZERO, 3600);
+    let get = |name: &str, value: &str| sandbox.rds_token(role).env("AWS_ENDPOINT_URL_STS", &sts.url).env(name, value);
+    for (name, value) in [("AWS_RETRY_MODE", "legacy"), ("AWS_MAX_ATTEMPTS", "0"), ("http_proxy", "http://127.0.0.1:1")]
+    {
+        get(name, value).succeeds();
+    }
+    let no_roots = get("SSL_CERT_FILE", "/nonexistent").env("SSL_CERT_DIR", "/nonexistent");
+    no_roots.succeeds();
+    let no_roots = get("SSL_CERT_FILE", "/nonexistent").env("SSL_CERT_DIR", "/nonexistent");
+    assert!(no_roots.env("AWS_ENDPOINT_URL_STS", "https://localhost:1").fails(3).contains("install ca-certificates"));
+    for (name, value, part) in [
+        ("AWS_ACCESS_KEY_ID", "AK\n", "access key id has a blank"),
+        ("AWS_ACCESS_KEY_ID", "AK/x", "has a '/'"),
+        ("AWS_SECRET_ACCESS_KEY", "s\u{fffd}", "secret access key has a blank or another"),
+        ("AWS_SESSION_TOKEN", &"/".repeat(20_000), "session token is longer than 16384"),
+    ] {
+        assert!(get(name, value).fails(3).contains(part), "{name}");
+    }
+    for url in ["localhost:4566", "http://u:p@localhost:1", "sts", "ftp://x", "http://"] {
+        let line = get("AWS_ENDPOINT_URL_STS", url).fails(2);
+        assert!(line.contains("is no URL such as"), "{url}: {line}");
+    }
+}
+
+#[test]
+fn answers_without_whole_credentials_are_refused() {
+    let sandbox = Sandbox::new();
+    for missing in ["ASIAX", "s", "t"] {
+        let sts = Server::start(move |_, _| {
+            let whole = answer("ASIAX", &rfc3339(3600));
+            (200, whole.replace(&format!(">{missing}<"), "><"))
+        });
+        let run = sandbox.rds_token([TARGET, "--role-arn", ROLE]).env("AWS_ENDPOINT_URL_STS", &sts.url);
+        let line = run.fails(3);
+        assert!(line.contains("is empty") || line.contains("is missing"), "{missing}: {line}");
+    }
+    let ended = rfc3339(-100);
+    let server = Server::start(move |head, _| match head.split(' ').nth(1).unwrap() {
+        "/latest/api/token" => (200, "imds-token".to_owned()),
+        "/latest/meta-data/iam/security-credentials/" => (200, "role".to_owned()),
+        _ => {
+            let keys = "\"Code\":\"Success\",\"AccessKeyId\":\"A\",\"SecretAccessKey\":\"s\",\"Token\":\"t\"";
+            (200, format!("{{{keys},\"Expiration\":\"{ended}\"}}"))
+        }
+    });
+    let run = sandbox.without_keys([TARGET]).without("AWS_EC2_METADATA_DISABLED");
+    assert!(run.env("AWS_EC2_METADATA_SERVICE_ENDPOINT", &server.url).fails(3).contains("ended at"));
+    let hostile = Server::start(|_, _| (200, "role\u{202e}/../{x}".to_owned()));
+    let run = sandbox.without_keys([TARGET]).without("AWS_EC2_METADATA_DISABLED");
+    let line = run.env("AWS_EC2_METADATA_SERVICE_ENDPOINT", &hostile.url).fails(3);
+    assert!(line.contains("no role's name"), "{line}");
+}
+
+#[test]
+fn pipes_are_read_within_the_time_limit() {
+    let sandbox = Sandbox::new();
+    let fifo = sandbox.path("fifo");
+    assert!(std::process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    for (name, code) in [("AWS_CONFIG_FILE", 2), ("AWS_WEB_IDENTITY_TOKEN_FILE", 3)] {
+        let begin = Instant::now();
+        let run = sandbox.without_keys([TARGET, "--timeout", "700ms"]).env(name, &fifo).env("AWS_ROLE_ARN", ROLE);
+        let output = run.output();
+        assert!(output.stdout.is_empty() && matches!(output.status.code(), Some(2..=4)), "{name}, not {code}");
+        assert!(begin.elapsed() < Duration::from_secs(10), "{name}: {:?}", begin.elapsed());
+    }
+    let run = sandbox.without_keys([TARGET]).env("AWS_WEB_IDENTITY_TOKEN_FILE", "/dev/zero").env("AWS_ROLE_ARN", ROLE);
+    assert!(run.fails(3).contains("it has no end"));
+}
+
+/// Each of these decides whose credentials a request would use, or who gives them.
+#[test]
+fn a_change_of_what_decides_is_a_miss() {
+    let sandbox = Sandbox::new();
+    let [first, second, third, fourth] = [(); 4].map(|()| Server::sts(Duration::ZERO, 3600));
+    let base =
+        "[default]\naws_access_key_id = AKIDD\naws_secret_access_key = s\n[profile r]\nsource_profile = default\n";
+    let role = format!("role_arn = {ROLE}\n");
+    let get = || sandbox.without_keys([TARGET, "--profile", "r"]).succeeds();
+    let mut tokens = Vec::new();
+    for (what, settings) in [
+        ("endpoint", format!("{role}endpoint_url = {}\n", first.url)),
+        ("another endpoint", format!("{role}endpoint_url = {}\n", second.url)),
+        ("services", format!("{role}services = s\n[services s]\nsts =\n  endpoint_url = {}\n", third.url)),
+        ("other services", format!("{role}services = s\n[services s]\nsts =\n  endpoint_url = {}\n", fourth.url)),
+        ("session name", format!("{role}endpoint_url = {}\nrole_session_name = jane\n", first.url)),
+        ("external id", format!("{role}endpoint_url = {}\nexternal_id = e\n", first.url)),
+        ("duration", format!("{role}endpoint_url = {}\nduration_seconds = 900\n", first.url)),
+        ("region", format!("{role}endpoint_url = {}\nregion = us-east-2\n", first.url)),
+    ] {
+        sandbox.write(".aws/config", &format!("{base}{settings}"));
+        let token = get();
+        assert_eq!(get(), token, "{what}");
+        assert!(!tokens.contains(&token), "{what}: it was served from the cache");
+        tokens.push(token);
+    }
+    // What decides nothing is no miss.
+    let requests = first.requests();
+    let settings = format!("{role}endpoint_url = {}\nregion = us-east-2\noutput = json\n[profile x]\n", first.url);
+    sandbox.write(".aws/config", &format!("{base}{settings}"));
+    assert_eq!((&get(), first.requests()), (tokens.last().unwrap(), requests));
+}
+
+#[test]
+fn half_of_the_environment_does_not_get_in_the_way() {
+    let sandbox = with_profiles();
+    let id = |token: String| key_id(&token).to_owned();
+    let run = |args: &[&str]| sandbox.without_keys([&[TARGET], args].concat()).env("AWS_SECRET_ACCESS_KEY", "x");
+    assert_eq!(id(run(&[]).succeeds()), "AKIDDEFAULT");
+    assert_eq!(
+        id(run(&["--profile", "other"]).env("AWS_ACCESS_KEY_ID", "A").env("AWS_CREDENTIAL_EXPIRATION", "x").succeeds()),
+        "AKIDOTHER"
+    );
+    // A web identity beats the keys of a profile that the environment selects, as on EKS with the AWS CLI.
+    let sts = Server::start(|_, _| {
+        (200, answer("ASIAWEB", &rfc3339(3600)).replace("AssumeRole", "AssumeRoleWithWebIdentity"))
+    });
+    let file = sandbox.write("jwt", "jwt.x\n");
+    let web = |args: &[&str]| {
+        let run = sandbox.without_keys([&[TARGET], args].concat()).env("AWS_WEB_IDENTITY_TOKEN_FILE", &file);
+        run.env("AWS_ROLE_ARN", ROLE).env("AWS_ENDPOINT_URL_STS", &sts.url)
+    };
+    assert_eq!(id(web(&[]).succeeds()), "ASIAWEB");
+    assert_eq!(id(web(&["--profile", "other"]).succeeds()), "AKIDOTHER");
+}
+
+#[test]
+fn a_home_that_is_no_place_leads_nowhere() {
+    let sandbox = Sandbox::new();
+    sandbox.write("../.aws/credentials", "[default]\naws_access_key_id = AKIDCWD\naws_secret_access_key = s\n");
+    assert!(sandbox.without_keys([TARGET]).env("HOME", ".").fails(3).contains("there are none"));
+}
+
+#[test]
+fn a_signal_ends_it_after_a_credential_process_too() {
+    let sandbox = Sandbox::new();
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", silent.local_addr().unwrap());
+    helper(&sandbox, "echo '{\"Version\":1,\"AccessKeyId\":\"A\",\"SecretAccessKey\":\"s\"}'");
+    let mut command = sandbox.without_keys([TARGET, "--role-arn", ROLE]).env("AWS_ENDPOINT_URL_STS", url).command;
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let (_stream, _) = silent.accept().unwrap();
+    let begin = Instant::now();
+    rustix::process::kill_process(rustix::process::Pid::from_child(&child), rustix::process::Signal::TERM).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(143));
+    assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
+}

@@ -126,3 +126,35 @@ fn a_thousand_kills_leave_no_torn_entry_and_no_stuck_lock() {
     run(&["--refresh"]).succeeds();
     assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
 }
+
+#[test]
+fn a_slow_answer_is_waited_for() {
+    let sandbox = Sandbox::new();
+    let sts = Server::sts(Duration::from_secs(3), 3600);
+    let children: Vec<Child> = (0..8)
+        .map(|_| {
+            let run = sandbox.rds_token([TARGET, "--role-arn", ROLE, "--timeout", "6s"]);
+            let mut command = run.env("AWS_ENDPOINT_URL_STS", &sts.url).command;
+            command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+        })
+        .collect();
+    let outcomes = outcomes(children);
+    assert!(outcomes.iter().all(|outcome| outcome.0 == Some(0) && outcome.1 == outcomes[0].1));
+    assert_eq!(sts.requests(), 1);
+}
+
+#[test]
+fn what_ends_one_process_is_not_handed_to_others() {
+    let sandbox = Sandbox::new();
+    let sts = Server::sts(Duration::from_millis(1500), 3600);
+    let run = |timeout| {
+        let run = sandbox.rds_token([TARGET, "--role-arn", ROLE, "--timeout", timeout]);
+        run.env("AWS_ENDPOINT_URL_STS", &sts.url)
+    };
+    let mut leader = run("700ms").command.stderr(Stdio::null()).spawn().unwrap();
+    while sts.requests() == 0 {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    run("20s").succeeds();
+    assert_eq!(leader.wait().unwrap().code(), Some(4));
+}

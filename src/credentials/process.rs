@@ -111,7 +111,7 @@ impl Drop for Ending {
         let all = if self.has_group { Vec::new() } else { descendants(pid) };
         let send = |signal| match self.has_group {
             true => kill_process_group(pid, signal).is_ok(),
-            false => all.iter().fold(false, |sent, pid| kill_process(*pid, signal).is_ok() || sent),
+            false => all.iter().filter(|pid| kill_process(**pid, signal).is_ok()).count() > 0,
         };
         if send(Signal::TERM) {
             std::thread::sleep(GRACE);
