@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 
 use crate::cache::Kind;
 use crate::sink::environment::Shell;
@@ -83,6 +83,11 @@ pub enum Command {
 /// Whether a first argument is a command, and no TARGET.
 pub fn is_command(name: &str) -> bool {
     name == "help" || Command::has_subcommand(name)
+}
+
+/// The names of all commands.
+pub fn commands() -> Vec<String> {
+    Cli::command().get_subcommands().map(|command| command.get_name().to_owned()).collect()
 }
 
 /// What `cache` can do.

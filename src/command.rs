@@ -13,7 +13,7 @@ mod token;
 use std::ffi::OsString;
 
 use clap::Parser as _;
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use time::OffsetDateTime;
 
 use crate::ca;
@@ -75,11 +75,20 @@ fn usage(error: &clap::Error) -> Error {
     if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
         return Error::usage("there is no command; see `rds-token cache --help`");
     }
+    if error.kind() == ErrorKind::ArgumentConflict
+        && let Some(ContextValue::String(word)) = error.get(ContextKind::InvalidSubcommand)
+    {
+        let why = "the command comes first, its flags after it, and one TARGET";
+        return Error::usage(format!("'{word}' can't stand there: {why}; see `rds-token --help`"));
+    }
     let text = error.to_string();
     let mut lines = text.lines().map(str::trim).take_while(|line| !line.starts_with("Usage:"));
     let first = lines.next().unwrap_or_default().trim_start_matches("error: ");
     let rest: Vec<&str> = lines.filter(|line| !line.is_empty() && !line.starts_with("For more")).collect();
-    Error::usage(format!("{first} {}; see `rds-token --help`", rest.join(", ")).replace(" ;", ";"))
+    let mut parts = vec![first.trim_end_matches(':').to_owned()];
+    parts.extend((!rest.is_empty()).then(|| rest.join(", ")));
+    parts.push("see `rds-token --help`".to_owned());
+    Error::usage(parts.join("; "))
 }
 
 fn report(host: &Host, common: CommonArgs) -> Report {

@@ -164,7 +164,8 @@ fn unknown<'a>(kind: &str, name: &str, place: &str, valid: impl IntoIterator<Ite
     }
 }
 
-fn nearest<'a>(name: &str, valid: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+/// The one of `valid` that is most like `name`, where one is like enough.
+pub fn nearest<'a>(name: &str, valid: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let likeness = |other: &&'a str| strsim::jaro_winkler(name, other);
     let best = valid.into_iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b)))?;
     (likeness(&best) > 0.7).then_some(best)

@@ -17,6 +17,11 @@ fn refused(path: &Path, why: &str) -> io::Error {
     io::Error::new(ErrorKind::PermissionDenied, format!("{} {why}", path.display()))
 }
 
+/// The error, with the path that it is about.
+fn at(path: &Path, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+}
+
 /// Makes sure that `path` is a directory that only we can use; makes it, 0700, when it is not there.
 ///
 /// # Errors
@@ -38,7 +43,7 @@ fn make_directory(path: &Path) -> io::Result<()> {
     {
         make_directory(parent)?;
     }
-    match DirBuilder::new().mode(0o700).create(path) {
+    match DirBuilder::new().mode(0o700).create(path).map_err(|error| at(path, &error)) {
         // A link that came in between is caught by the check.
         Ok(()) if fs::symlink_metadata(path)?.is_dir() => fs::set_permissions(path, fs::Permissions::from_mode(0o700)),
         // Another process was first.
@@ -52,7 +57,7 @@ fn make_directory(path: &Path) -> io::Result<()> {
 /// # Errors
 /// `NotFound` when it is not there; otherwise why it can't be trusted.
 pub fn check_directory(path: &Path) -> io::Result<()> {
-    let metadata = fs::symlink_metadata(path)?;
+    let metadata = fs::symlink_metadata(path).map_err(|error| at(path, &error))?;
     if !metadata.is_dir() {
         return Err(refused(path, "is not a directory (links are not followed)"));
     }

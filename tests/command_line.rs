@@ -142,8 +142,9 @@ fn urls_carry_the_token_and_verified_tls() {
         let url = sandbox.rds_token([&target, "--output=url", "--ca", file.to_str().unwrap()]).succeeds();
         let file = encoded(file.to_str().unwrap());
         assert_eq!(url, format!("{scheme}://j%40x:{token}@{HOST}:{port}/a%20b?{mode}&{ca}={file}\n"));
+        let bundle = encoded(&sandbox.without_keys(["ca"]).succeeds());
         let url = sandbox.rds_token([&target, "--output=url"]).succeeds();
-        assert_eq!(url, format!("{scheme}://j%40x:{token}@{HOST}:{port}/a%20b?{mode}\n"));
+        assert_eq!(url, format!("{scheme}://j%40x:{token}@{HOST}:{port}/a%20b?{mode}&{ca}={bundle}\n"));
     }
 }
 
@@ -197,8 +198,11 @@ fn a_url_dials_via_an_address_where_its_client_still_verifies_the_endpoint() {
         |engine: &str, via: &str| sandbox.rds_token([&format!("{engine}://u@{HOST}"), "--output=url", "--via", via]);
     let token = sandbox.rds_token([&format!("postgres://u@{HOST}")]).succeeds();
     let token = rds_token::token::encode(token.trim_end());
-    let expected =
-        |address: &str| format!("postgresql://u:{token}@{HOST}:5433/?sslmode=verify-full&hostaddr={address}\n");
+    let bundle = sandbox.without_keys(["ca"]).succeeds();
+    let bundle = rds_token::token::encode(bundle.trim_end());
+    let expected = |address: &str| {
+        format!("postgresql://u:{token}@{HOST}:5433/?sslmode=verify-full&sslrootcert={bundle}&hostaddr={address}\n")
+    };
     assert_eq!(get("postgres", "127.0.0.1:5433").succeeds(), expected("127.0.0.1"));
     assert_eq!(get("postgres", "[::1]:5433").succeeds(), expected("%3A%3A1"));
     assert!(get("postgres", "localhost:5433").fails(2).contains("--via ADDRESS:PORT"));
@@ -244,5 +248,18 @@ fn configured_targets() {
         sandbox.write("c.toml", &format!("[defaults]\n{text}\n"));
         let line = sandbox.rds_token([TARGET]).env("RDS_TOKEN_CONFIG", sandbox.path("home/c.toml")).fails(2);
         assert!(line.contains(part), "{text}: {line}");
+    }
+}
+
+#[test]
+fn slips_are_told_from_targets() {
+    let sandbox = Sandbox::new();
+    assert!(sandbox.rds_token(["cahce"]).fails(2).contains("did you mean the command 'cache'?"));
+    let line = sandbox.rds_token(["-u", "app", "token", TARGET]).fails(2);
+    assert!(line.contains("the command comes first"), "{line}");
+    assert!(sandbox.rds_token([TARGET, "--timeout", "-1"]).fails(2).contains("; tip: "));
+    for host in ["localhost", "127.0.0.1"] {
+        let (_, stderr) = sandbox.rds_token([&format!("u@{host}:3306"), "--region", "eu-west-1"]).warns();
+        assert!(stderr.contains("warning: ") && stderr.contains("--via"), "{stderr}");
     }
 }

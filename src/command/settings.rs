@@ -1,14 +1,15 @@
 //! What a command works with, from the four places where it can be said: a flag beats TARGET (or the
 //! table of the configuration file that it names), which beats the environment, which beats `[defaults]`.
 
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::ValueEnum as _;
 
 use crate::cache::Kind;
-use crate::cli::{RequestArgs, TargetArgs, duration, is_command, min_ttl};
-use crate::config::{Config, Table};
+use crate::cli::{RequestArgs, TargetArgs, commands, duration, is_command, min_ttl};
+use crate::config::{Config, Table, nearest};
 use crate::credentials::Profiles;
 use crate::error::Error;
 use crate::host::Host;
@@ -118,9 +119,12 @@ fn named(config: &Config, host: &Host, name: &str) -> Result<Table, Error> {
         return Ok(table.clone());
     }
     let file = host.config_file().map(|path| path.display().to_string()).unwrap_or_default();
-    let hint = match config.nearest(name) {
-        Some(near) => format!("did you mean '{near}'?"),
-        None => format!("add [target.{name}] there, or give [USER@]HOST[:PORT][/DATABASE] or a URL"),
+    let commands = commands();
+    let command = || nearest(name, commands.iter().map(String::as_str));
+    let hint = match (config.nearest(name), command()) {
+        (Some(near), _) => format!("did you mean '{near}'?"),
+        (None, Some(near)) => format!("did you mean the command '{near}'?"),
+        (None, None) => format!("add [target.{name}] there, or give [USER@]HOST[:PORT][/DATABASE] or a URL"),
     };
     Err(Error::usage(format!("target: no target is named '{name}' in {file}; {hint}")))
 }
@@ -161,6 +165,13 @@ impl Settings {
                 None => profile_region(host, profile.as_deref(), timeout),
             }
         })?;
+        let report = super::report(host, args.common);
+        if target.host == "localhost" || target.host.parse::<IpAddr>().is_ok() {
+            report.warn(&format!(
+                "no server takes a token signed for {}; give the RDS endpoint as host, and this as --via HOST:PORT",
+                target.host
+            ));
+        }
         // A value that a flag, the environment or the configuration may give.
         let text = |flag: Option<String>, key: &str, variable: &str| {
             let environment = || (!variable.is_empty()).then(|| host.var(variable)).flatten();
@@ -190,7 +201,7 @@ impl Settings {
             refresh: args.cache.refresh,
             min_ttl: min_ttl.unwrap_or(MIN_TTL),
             timeout,
-            report: super::report(host, args.common),
+            report,
         })
     }
 }

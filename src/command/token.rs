@@ -2,8 +2,8 @@
 
 use crate::cli::{Output, TokenArgs};
 use crate::command::obtain::obtain_token;
-use crate::command::rfc3339;
 use crate::command::settings::Settings;
+use crate::command::{files, rfc3339};
 use crate::error::Error;
 use crate::host::Host;
 use crate::report;
@@ -14,7 +14,7 @@ pub(super) fn run(host: &Host, args: &TokenArgs) -> Result<(), Error> {
     let target = &settings.target;
     // Refused before anybody is asked for credentials.
     let url = match args.output {
-        Output::Url => Some(url::Url::new(target, settings.via.as_ref(), settings.ca.as_deref())?),
+        Output::Url => Some(url::Url::new(target, settings.via.as_ref(), &files::ca(host, &settings)?)?),
         Output::Text | Output::Json => None,
     };
     let obtained = obtain_token(host, &settings)?;

@@ -23,7 +23,7 @@ impl Url {
     /// # Errors
     /// When nothing tells the engine, the CA file's path is not UTF-8, or the client can't dial one place
     /// and verify the name of another (exit 2).
-    pub fn new(target: &Target, via: Option<&Via>, ca: Option<&Path>) -> Result<Self, Error> {
+    pub fn new(target: &Target, via: Option<&Via>, ca: &Path) -> Result<Self, Error> {
         let Some(engine) = target.engine else {
             return Err(Error::usage(format!(
                 "output: port {} does not tell the engine of the URL; give --engine mysql, mariadb or postgres",
@@ -36,11 +36,8 @@ impl Url {
             Engine::Postgres => ("postgresql", "sslmode=verify-full", "sslrootcert"),
         };
         let database = target.database.as_deref().map(|name| encode(name).to_string()).unwrap_or_default();
-        let ca = match ca.map(Path::to_str) {
-            None => String::new(),
-            Some(Some(path)) => format!("&{ca_name}={}", encode(path)),
-            Some(None) => return Err(Error::usage("ca: the path of the CA file is not UTF-8; give it another name")),
-        };
+        let ca = ca.to_str().ok_or_else(|| Error::usage("ca: the path of the CA file is not UTF-8; give another"))?;
+        let ca = format!("&{ca_name}={}", encode(ca));
         // libpq verifies the name of `host` wherever it dials; the others verify where they dial.
         let hostaddr = match (via, engine) {
             (None, _) => String::new(),
