@@ -16,6 +16,7 @@ use crate::command::{env, files};
 use crate::error::{Error, Exit};
 use crate::host::Host;
 use crate::private_file;
+use crate::sink::environment::rivals;
 use crate::sink::option_file::Flavor;
 
 pub(super) fn run(host: &Host, args: &ConnectArgs) -> Result<(), Error> {
@@ -36,6 +37,9 @@ pub(super) fn run(host: &Host, args: &ConnectArgs) -> Result<(), Error> {
         }
         None => {
             let variables = env::of_client(host, &settings, false)?;
+            rivals(&variables).for_each(|name| {
+                command.env_remove(name);
+            });
             command.envs(variables.iter().map(|variable| (variable.name, &variable.value)));
         }
     }

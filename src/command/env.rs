@@ -12,7 +12,7 @@ use crate::command::{files, rfc3339};
 use crate::error::Error;
 use crate::host::Host;
 use crate::report;
-use crate::sink::environment::{Password, Shell, Variable, variables};
+use crate::sink::environment::{Password, Shell, Variable, rivals, variables};
 use crate::sink::option_file::Flavor;
 use crate::sink::passfile;
 use crate::target::Engine;
@@ -20,7 +20,7 @@ use crate::target::Engine;
 pub(super) fn run(host: &Host, args: &EnvArgs) -> Result<(), Error> {
     let shell = args.shell.map_or_else(|| guess(host), Ok)?;
     if args.unset {
-        return report::result(&shell.unset()?);
+        return report::result(&shell.unset_all()?);
     }
     let settings = Settings::resolve(host, &args.request)?;
     let variables = of_client(host, &settings, args.no_secret)?;
@@ -28,7 +28,8 @@ pub(super) fn run(host: &Host, args: &EnvArgs) -> Result<(), Error> {
     if shell == Shell::Github {
         return github(host, &variables, &lines?.concat());
     }
-    report::result(&lines?.concat())
+    let taken_back: String = rivals(&variables).filter_map(|name| shell.unset(name)).collect();
+    report::result(&format!("{}{taken_back}", lines?.concat()))
 }
 
 /// The shell that the user logs in with.
@@ -85,8 +86,8 @@ fn github(host: &Host, variables: &[Variable], lines: &str) -> Result<(), Error>
         // `%` begins an escape in a workflow command.
         .map(|variable| format!("::add-mask::{}\n", variable.value.replace('%', "%25")))
         .collect();
+    let fail = |error| Error::other(format!("could not write to {}: {error}", path.display()));
+    let mut file = OpenOptions::new().append(true).open(&path).map_err(fail)?;
     report::result(&masks)?;
-    let file = OpenOptions::new().append(true).open(&path);
-    file.and_then(|mut file| file.write_all(lines.as_bytes()))
-        .map_err(|error| Error::other(format!("could not write to {}: {error}", path.display())))
+    file.write_all(lines.as_bytes()).map_err(fail)
 }
