@@ -49,7 +49,9 @@ lint:
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items
-	shellcheck .ci/run src/ca/update tests/install tests/lab/install tests/lab/demo
+	shellcheck shell/rds-token.bash .ci/run src/ca/update tests/install tests/lab/install tests/lab/demo
+	zsh -n shell/rds-token.zsh
+	fish -n shell/rds-token.fish
 
 clean:
 	cargo clean

@@ -72,6 +72,12 @@ pub enum Command {
     Ca,
     /// List the configured targets
     Targets,
+    /// Print the shell integration, for eval in an rc file: rds, rds-env, rds-ttl and completion
+    Init(ScriptArgs),
+    /// Print the completions for a shell, for packagers
+    Completions(ScriptArgs),
+    /// Print the manual page, for packagers
+    Man,
     /// Show or clear the cache
     Cache {
         /// What to do with it.
@@ -178,6 +184,27 @@ pub struct ConnectArgs {
     /// A command to run instead, with its arguments
     #[arg(last = true, value_name = "COMMAND")]
     pub command: Vec<OsString>,
+}
+
+/// What `init` and `completions` take.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct ScriptArgs {
+    /// The shell that reads the script
+    #[arg(value_enum, value_name = "SHELL")]
+    pub shell: ScriptShell,
+}
+
+/// The shells that there are scripts for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ScriptShell {
+    /// bash
+    Bash,
+    /// zsh
+    Zsh,
+    /// fish
+    Fish,
+    /// PowerShell
+    Powershell,
 }
 
 /// What every command takes that needs a token.

@@ -2,9 +2,12 @@
 
 mod cache;
 mod cnf;
+mod completions;
 mod connect;
 mod env;
 mod files;
+mod init;
+mod man;
 mod obtain;
 mod pgpass;
 mod settings;
@@ -50,6 +53,9 @@ fn dispatch(host: &Host, command: &Command) -> Result<(), Error> {
         Command::Connect(args) => connect::run(host, args),
         Command::Ca => report::result(&format!("{}\n", ca::path(&files::directory(host)?)?.display())),
         Command::Targets => targets(host),
+        Command::Init(args) => init::run(*args),
+        Command::Completions(args) => completions::run(*args),
+        Command::Man => man::run(),
         Command::Cache { command } => cache::run(host, command),
     }
 }

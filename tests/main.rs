@@ -10,5 +10,6 @@ mod faults;
 mod harness;
 mod hit;
 mod login;
+mod shells;
 mod signing;
 mod single_flight;

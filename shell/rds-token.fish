@@ -1,0 +1,48 @@
+# Shell integration of rds-token. In ~/.config/fish/config.fish:
+#
+#     rds-token init fish | source
+
+function rds --description "The engine's client, or a command after --, logged in"
+    command rds-token connect $argv
+end
+
+function rds-env --description "Put a target's variables into this shell, or take them back (--unset)"
+    set -l lines (command rds-token env --shell fish $argv)
+    or return
+    if string match -q 'set *' -- $lines[1]
+        eval $lines
+    else
+        # --help
+        printf '%s\n' $lines
+    end
+end
+
+function rds-ttl --description 'The whole minutes that the loaded token has to live, for a prompt'
+    set -q RDS_TOKEN_EXPIRES_AT
+    or return 0
+    set -l at (string match -r '^(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)Z$' -- $RDS_TOKEN_EXPIRES_AT)
+    or return 0
+    # Counted from March, so that the day that leap years add is the last one.
+    set -l year $at[2]
+    set -l month $at[3]
+    if test $month -le 2
+        set year (math $year - 1)
+        set month (math $month + 12)
+    end
+    set -l days (math "365 * $year + floor($year / 4) - floor($year / 100) + floor($year / 400) + floor((153 * $month - 457) / 5) + $at[4] - 719469")
+    set -l left (math "$days * 86400 + $at[5] * 3600 + $at[6] * 60 + $at[7] - "(command date +%s))
+    test $left -le 0
+    or math "floor($left / 60)"
+    return 0
+end
+
+# What rds-token can do is asked on the first TAB, unless a package's completions are there.
+function __rds_token_first_completion
+    command rds-token completions fish 2>/dev/null | source
+    and functions -q __fish_rds_token_needs_command
+    and complete -C (commandline -cp)
+end
+
+complete -c rds-token -n 'not functions -q __fish_rds_token_needs_command' -f -a '(__rds_token_first_completion)'
+complete -c rds --wraps 'rds-token connect'
+complete -c rds-env --wraps 'rds-token env'

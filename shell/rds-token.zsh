@@ -1,0 +1,63 @@
+# Shell integration of rds-token. In ~/.zshrc:
+#
+#     eval "$(rds-token init zsh)"
+
+# The engine's client, or a command after --, logged in.
+function rds {
+    command rds-token connect "$@"
+}
+
+# Puts a target's variables into this shell, or takes them back (--unset).
+function rds-env {
+    # No options are changed here: what is evaluated sets variables of the shell, not of a function.
+    local lines
+    lines=$(command rds-token env --shell zsh "$@") || return
+    case $lines in
+        ('export '*|'unset '*) eval "$lines" ;;
+        (*) printf '%s\n' "$lines" ;; # --help
+    esac
+}
+
+# The whole minutes that the loaded token has to live, for a prompt; nothing without one.
+function rds-ttl {
+    emulate -L zsh -o extended_glob
+    local at=${RDS_TOKEN_EXPIRES_AT-}
+    [[ $at == [0-9](#c4)-[0-9](#c2)-[0-9](#c2)T[0-9](#c2):[0-9](#c2):[0-9](#c2)Z ]] || return 0
+    # Counted from March, so that the day that leap years add is the last one.
+    local -i now=${(%):-"%D{%s}"} year=10#${at[1,4]} month=10#${at[6,7]} left
+    (( month > 2 )) || (( year -= 1, month += 12 ))
+    (( left = 365 * year + year / 4 - year / 100 + year / 400 + (153 * month - 457) / 5 + 10#${at[9,10]} - 719469 ))
+    (( left = left * 86400 + 10#${at[12,13]} * 3600 + 10#${at[15,16]} * 60 + 10#${at[18,19]} - now ))
+    (( left <= 0 )) || print -r -- $(( left / 60 ))
+}
+
+# Completes rds-token, rds and rds-env. What rds-token can do is asked on the first TAB.
+function _rds_token_complete {
+    (( ${+functions[_rds-token]} )) || eval "$(command rds-token completions zsh 2>/dev/null)"
+    (( ${+functions[_rds-token]} )) || return 1
+    case ${service-} in
+        (rds) words=(rds-token connect "${(@)words[2,-1]}") ;;
+        (rds-env) words=(rds-token env "${(@)words[2,-1]}") ;;
+        (*) _rds-token; return ;;
+    esac
+    (( CURRENT += 1 ))
+    _rds-token
+}
+
+# Before compinit there is no compdef: then the first prompt registers the completion.
+function _rds_token_register {
+    if (( ${+functions[compdef]} )); then
+        compdef _rds_token_complete rds-token rds rds-env
+    fi
+    if (( ${+functions[add-zsh-hook]} )); then
+        add-zsh-hook -d precmd _rds_token_register
+    fi
+    unfunction _rds_token_register
+}
+
+if (( ${+functions[compdef]} )); then
+    _rds_token_register
+elif [[ -o interactive ]]; then
+    autoload -Uz add-zsh-hook
+    add-zsh-hook precmd _rds_token_register
+fi

@@ -1,0 +1,181 @@
+//! `rds-token completions SHELL`: clap's completions, and in them the names of the configured targets,
+//! which clap's generators can't ask for. So TARGET goes into them with one possible value, and in its
+//! place the script that comes out gets the shell's way to ask.
+
+use clap::CommandFactory as _;
+use clap_complete::Shell;
+
+use crate::cli::{Cli, ScriptArgs, ScriptShell};
+use crate::error::Error;
+use crate::report;
+
+/// What stands where the names belong.
+const TARGETS: &str = "RDS_TOKEN_TARGETS";
+
+pub(super) fn run(args: ScriptArgs) -> Result<(), Error> {
+    report::result(&script(args.shell))
+}
+
+fn script(shell: ScriptShell) -> String {
+    let command = with_targets(Cli::command());
+    match shell {
+        ScriptShell::Bash => bash(command),
+        ScriptShell::Zsh => zsh(command),
+        ScriptShell::Fish => fish(command),
+        ScriptShell::Powershell => powershell(command),
+    }
+}
+
+fn generate(shell: Shell, mut command: clap::Command) -> String {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut command, "rds-token", &mut script);
+    String::from_utf8_lossy(&script).into_owned()
+}
+
+fn takes_target(command: &clap::Command) -> bool {
+    command.get_arguments().any(|argument| argument.get_id() == "target")
+}
+
+fn with_targets(command: clap::Command) -> clap::Command {
+    let command = match takes_target(&command) {
+        true => command.mut_arg("target", |target| target.value_parser([TARGETS])),
+        false => command,
+    };
+    command.mut_subcommands(with_targets)
+}
+
+/// The names that lead to each command that takes a TARGET: `[["env"], ["cache", "clear"], …]`.
+fn paths(command: &clap::Command) -> Vec<Vec<String>> {
+    let mut paths = Vec::new();
+    for inner in command.get_subcommands() {
+        for name in inner.get_name_and_visible_aliases() {
+            let own = takes_target(inner).then(Vec::new);
+            for rest in own.into_iter().chain(self::paths(inner)) {
+                paths.push(std::iter::once(name.to_owned()).chain(rest).collect());
+            }
+        }
+    }
+    paths
+}
+
+/// clap's script looks a command up by a label that it writes in two ways, where the program's name has a
+/// hyphen (clap_complete 4.6.11).
+fn bash(command: clap::Command) -> String {
+    generate(Shell::Bash, command)
+        .replace("rds__subcmd__token", "rds__token")
+        .replace(TARGETS, "$(rds-token targets 2>/dev/null)")
+}
+
+/// clap's script takes a first positional for TARGET, and offers commands only for the second. So there is
+/// no TARGET beside the commands; what is no command is completed as if it came after `token`. It also
+/// offers COMMAND ahead of its `--`, and from there on no flags.
+fn zsh(command: clap::Command) -> String {
+    let flags = command.get_arguments().filter(|argument| !argument.is_positional()).cloned();
+    let names = command.get_subcommands().flat_map(clap::Command::get_name_and_visible_aliases);
+    let names = names.chain(["help"]).collect::<Vec<_>>().join("|");
+    let commands = format!("        [[ $line[1] == ({names}) ]] || line[1]=token\n        case $line[1] in\n");
+    let command = clap::Command::new("rds-token")
+        .version(env!("CARGO_PKG_VERSION"))
+        .args(flags.collect::<Vec<_>>())
+        .subcommands(command.get_subcommands().cloned().collect::<Vec<_>>());
+    let helpers = r#"(( $+functions[_rds-token_targets] )) ||
+_rds-token_targets() {
+    compadd -X target -- ${(f)"$(rds-token targets 2>/dev/null)"}
+}
+(( $+functions[_rds-token_client] )) ||
+_rds-token_client() {
+    local -i dashes=${words[(i)--]}
+    (( dashes < CURRENT )) || return 1
+    shift $dashes words
+    (( CURRENT -= dashes ))
+    _normal
+}
+(( $+functions[_rds-token_first] )) ||
+_rds-token_first() {
+    _alternative commands::_rds-token_commands targets::_rds-token_targets
+}
+
+if [ "$funcstack[1]" ="#;
+    generate(Shell::Zsh, command)
+        .replacen("        case $line[1] in\n", &commands, 1)
+        .replace("'*::command -- ", "'*:command -- ")
+        .replace(&format!(":({TARGETS})"), ":_rds-token_targets")
+        .replace("with its arguments:_default'", "with its arguments:_rds-token_client'")
+        .replace(":: :_rds-token_commands", ":: :_rds-token_first")
+        .replace("if [ \"$funcstack[1]\" =", helpers)
+}
+
+/// fish completes positionals by lines of their own: TARGET, and behind `--` what COMMAND has.
+fn fish(command: clap::Command) -> String {
+    let paths = paths(&command);
+    let mut script = generate(Shell::Fish, command);
+    let mut line = |condition: &str| {
+        let condition = format!("{condition}; and not contains -- -- (commandline -opc)");
+        script += &format!(
+            "complete -c rds-token -n \"{condition}\" -f -a \"(command rds-token targets 2>/dev/null)\" -d 'Target'\n"
+        );
+    };
+    line("__fish_rds_token_needs_command");
+    for path in paths {
+        let mut names = path.iter();
+        let first = names.next().map_or("", String::as_str);
+        let rest: String = names.map(|name| format!("; and __fish_seen_subcommand_from {name}")).collect();
+        line(&format!("__fish_rds_token_using_subcommand {first}{rest}"));
+    }
+    script
+        + r#"
+function __fish_rds_token_after_dashes
+    set -l words (commandline -opc)
+    set -l dashes (contains -i -- -- $words)
+    and set -e words[1..$dashes]
+    complete -C (string join -- ' ' (string escape -- $words) (commandline -ct))
+end
+complete -c rds-token -n "contains -- -- (commandline -opc)" -f -a "(__fish_rds_token_after_dashes)"
+"#
+}
+
+/// PowerShell's have a case for each command.
+fn powershell(command: clap::Command) -> String {
+    let mut paths = paths(&command);
+    paths.push(Vec::new());
+    let mut script = generate(Shell::PowerShell, command);
+    for path in paths {
+        let names: String = path.iter().map(|name| format!(";{name}")).collect();
+        let case = format!("\n        'rds-token{names}' {{\n");
+        let targets = "            rds-token targets 2>$null | ForEach-Object { \
+                       [CompletionResult]::new($_, $_, [CompletionResultType]::ParameterValue, 'target') }\n";
+        script = script.replace(&case, &format!("{case}{targets}"));
+    }
+    script
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn targets_are_asked_for_wherever_there_is_one() {
+        for shell in [ScriptShell::Bash, ScriptShell::Zsh, ScriptShell::Fish, ScriptShell::Powershell] {
+            let script = script(shell);
+            assert!(!script.contains(TARGETS), "{shell:?}");
+            let asked = script.matches("rds-token targets 2>").count();
+            let places = match shell {
+                ScriptShell::Zsh => script.matches(":_rds-token_targets' \\").count() + 1,
+                _ => asked,
+            };
+            // With none, token, cnf, pgpass, env, connect, cache clear.
+            assert!(places >= 7, "{shell:?}: {places}");
+        }
+    }
+
+    #[test]
+    fn bash_finds_every_command() {
+        let script = script(ScriptShell::Bash);
+        let labels = script.lines().filter_map(|line| line.trim().strip_prefix("cmd=\"")?.strip_suffix('"'));
+        let labels: Vec<&str> = labels.filter(|label| !label.is_empty()).collect();
+        assert!(labels.len() > 12, "{labels:?}");
+        for label in labels {
+            assert!(script.contains(&format!("\n        {label})\n")), "{label}");
+        }
+    }
+}

@@ -1,0 +1,498 @@
+//! What the program prints for shells, read by the shells themselves.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt as _;
+use std::process::{Command, Output};
+
+use time::format_description::well_known::Rfc3339;
+use time::{Duration, OffsetDateTime};
+
+use crate::harness::{HOST, KEYS, PROGRAM, Run, Sandbox, has, skip, texts};
+
+/// What quoting has to carry.
+const NASTY: &str = "a'b\"c\\d e#f$g`h%i é日";
+
+/// The shells that Debian has.
+const SHELLS: [&str; 4] = ["sh", "bash", "zsh", "fish"];
+
+/// How to evaluate what the program prints.
+fn eval(shell: &str, arguments: &str) -> String {
+    match shell {
+        "nu" => panic!("nushell evaluates files only"),
+        "fish" => format!("eval (rds-token {arguments})\nor exit\n"),
+        _ => format!("eval \"$(rds-token {arguments})\"\n"),
+    }
+}
+
+/// `script` in a shell that reads no files of the user, under its strictest flags, with the program on PATH.
+fn run(sandbox: &Sandbox, shell: &str, script: &str) -> Run {
+    let strict: &[&str] = match shell {
+        "sh" => &["-e", "-u", "-c"],
+        "bash" => &["--norc", "-e", "-u", "-o", "pipefail", "-c"],
+        "zsh" => &["-f", "-e", "-u", "-o", "pipefail", "-o", "warncreateglobal", "-o", "rcquotes", "-c"],
+        _ => &["--no-config", "-c"],
+    };
+    let mut command = sandbox.command(shell);
+    command.envs(KEYS).args(strict).arg(script);
+    let program = std::path::Path::new(PROGRAM).parent().unwrap();
+    let path = std::env::var_os("PATH").unwrap();
+    let path = std::env::join_paths(std::iter::once(program.into()).chain(std::env::split_paths(&path))).unwrap();
+    Run { command }.env("PATH", path)
+}
+
+/// As [`run`], for a test of the functions that `init` defines; they have two targets to work with.
+fn integrated(sandbox: &Sandbox, shell: &str, script: &str) -> Run {
+    let target = |name: &str, more: &str| format!("[target.{name}]\nhost = '{HOST}'\nuser = 'app'\n{more}\n");
+    let config = target("prod", "port = 5432") + &target("my-2", "port = 3306");
+    let config = sandbox.write(".config/rds-token/config.toml", &config);
+    let init = match shell {
+        "fish" => "rds-token init fish | source\n".to_owned(),
+        _ => format!("eval \"$(rds-token init {shell})\"\n"),
+    };
+    run(sandbox, shell, &(init + script)).env("RDS_TOKEN_CONFIG", config)
+}
+
+/// Whether a test can run with `shell`; said out loud when not.
+fn can_run(test: &str, shell: &str) -> bool {
+    let is_there = has(shell);
+    if !is_there {
+        skip(test, &format!("{shell} is not there"));
+    }
+    is_there
+}
+
+/// The environment that a child of the shell printed by `env -0`, without what was there before.
+fn environment(output: &Output) -> Vec<(String, String)> {
+    let (_, stderr) = texts(output);
+    assert!(output.status.success() && stderr.is_empty(), "{}: {stderr}", output.status);
+    let text = String::from_utf8(output.stdout.clone()).unwrap();
+    let pairs = text.split_terminator('\0').map(|pair| pair.split_once('=').unwrap());
+    let is_ours = |name: &str| {
+        let prefixes = ["PG", "MYSQL_", "LIBMYSQL_", "RDS_TOKEN_EXPIRES_AT", "RDS_TOKEN_CNF"];
+        prefixes.iter().any(|prefix| name.starts_with(prefix))
+    };
+    let mut ours: Vec<_> = pairs.filter(|(name, _)| is_ours(name)).map(|(n, v)| (n.to_owned(), v.to_owned())).collect();
+    ours.sort();
+    ours
+}
+
+/// A token, and the variables that hand it to a client, from flags full of [`NASTY`].
+fn expected(sandbox: &Sandbox, engine: &str) -> (Vec<String>, Vec<(String, String)>) {
+    let ca = sandbox.write(&format!("{NASTY}.pem"), "").to_str().unwrap().to_owned();
+    let port = if engine == "postgres" { "5432" } else { "3306" };
+    let flags = ["--host", HOST, "--port", port, "--user", NASTY, "--database", NASTY, "--ca", &ca, "--engine", engine];
+    let json = sandbox.rds_token(flags.iter().chain(&["--output", "json"])).succeeds();
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let (token, ends) = (json["token"].as_str().unwrap(), json["expires_at"].as_str().unwrap());
+    let pairs: &[(&str, &str)] = match engine {
+        "postgres" => &[
+            ("PGDATABASE", NASTY),
+            ("PGHOST", HOST),
+            ("PGPASSWORD", token),
+            ("PGPORT", port),
+            ("PGSSLMODE", "verify-full"),
+            ("PGSSLROOTCERT", &ca),
+            ("PGUSER", NASTY),
+        ],
+        _ => &[
+            ("LIBMYSQL_ENABLE_CLEARTEXT_PLUGIN", "1"),
+            ("MYSQL_HOST", HOST),
+            ("MYSQL_PWD", token),
+            ("MYSQL_TCP_PORT", port),
+        ],
+    };
+    let ends = [("RDS_TOKEN_EXPIRES_AT", ends)];
+    let pairs = pairs.iter().chain(&ends).map(|(n, v)| (n.to_string(), v.to_string()));
+    (flags.iter().map(|flag| flag.to_string()).collect(), pairs.collect())
+}
+
+#[test]
+fn every_variable_arrives_byte_for_byte() {
+    for shell in SHELLS {
+        if !can_run("every_variable_arrives_byte_for_byte", shell) {
+            continue;
+        }
+        // fish reads bytes in another way where the locale isn't UTF-8.
+        for (engine, locale) in [("postgres", "C"), ("postgres", "C.UTF-8"), ("mysql", "C")] {
+            let sandbox = Sandbox::new();
+            let (flags, expected) = expected(&sandbox, engine);
+            let arguments = if shell == "fish" { "$argv" } else { "\"$@\"" };
+            let script = eval(shell, &format!("env --shell {shell} {arguments}")) + "env -0";
+            let mut run = run(&sandbox, shell, &script).env("LC_ALL", locale);
+            // What earlier targets may have left.
+            let rivals = ["PGHOSTADDR", "PGPASSFILE", "RDS_TOKEN_CNF"]
+                .iter()
+                .filter(|name| name.starts_with("PG") == (engine == "postgres"));
+            run.command.envs(rivals.map(|name| (name, "left over")));
+            run.command.arg(if shell == "fish" { "--" } else { "shell" });
+            run.command.args(flags);
+            assert_eq!(environment(&run.output()), expected, "{shell} {engine} {locale}");
+        }
+    }
+}
+
+/// Not in Debian: where it is (npm has it), it is asked.
+#[test]
+fn nushell_reads_every_variable_from_a_file() {
+    if !has("nu") {
+        return;
+    }
+    for engine in ["postgres", "mysql"] {
+        let sandbox = Sandbox::new();
+        let (flags, expected) = expected(&sandbox, engine);
+        let print = ["env", "--shell", "nushell"].map(str::to_owned);
+        let lines = sandbox.rds_token(print.iter().chain(&flags)).succeeds();
+        let unset = sandbox.rds_token(["env", "--shell", "nushell", "--unset"]).succeeds();
+        let ask = |lines: &str| {
+            let script = sandbox.write("script.nu", &format!("{lines}\n^env -0 | save --raw --force output\n"));
+            let output = sandbox.command("nu").args(["-n".as_ref(), script.as_os_str()]).output().unwrap();
+            assert!(output.status.success(), "{:?}", texts(&output));
+            let stdout = std::fs::read(sandbox.path("output")).unwrap();
+            environment(&Output { stdout, ..output })
+        };
+        assert_eq!(ask(&lines), expected);
+        assert_eq!(ask(&(lines + &unset)), []);
+    }
+}
+
+#[test]
+fn unset_takes_everything_back() {
+    let names = [
+        "PGHOST",
+        "PGHOSTADDR",
+        "PGPORT",
+        "PGUSER",
+        "PGDATABASE",
+        "PGPASSWORD",
+        "PGPASSFILE",
+        "PGSSLMODE",
+        "PGSSLROOTCERT",
+        "MYSQL_HOST",
+        "MYSQL_TCP_PORT",
+        "MYSQL_PWD",
+        "LIBMYSQL_ENABLE_CLEARTEXT_PLUGIN",
+        "RDS_TOKEN_CNF",
+        "RDS_TOKEN_EXPIRES_AT",
+    ];
+    for shell in SHELLS {
+        if !can_run("unset_takes_everything_back", shell) {
+            continue;
+        }
+        let sandbox = Sandbox::new();
+        let script = eval(shell, &format!("env --shell {shell} --unset")) + "env -0";
+        let mut given = run(&sandbox, shell, &script);
+        given.command.envs(names.map(|name| (name, "given")));
+        assert_eq!(environment(&given.output()), [], "{shell}");
+        // Nor does it fail where there is nothing to take back.
+        assert_eq!(environment(&run(&sandbox, shell, &script).output()), [], "{shell}");
+    }
+}
+
+#[test]
+fn github_masks_the_token_before_it_is_used() {
+    let sandbox = Sandbox::new();
+    let (flags, expected) = expected(&sandbox, "postgres");
+    let file = sandbox.write("github_env", "BEFORE=1\n");
+    let env = ["env", "--shell", "github"].map(str::to_owned);
+    let run = || sandbox.rds_token(env.iter().chain(&flags)).env("GITHUB_ENV", file.as_os_str());
+    let token = &expected.iter().find(|(name, _)| name == "PGPASSWORD").unwrap().1;
+    assert!(token.contains('%'));
+    assert_eq!(run().succeeds(), format!("::add-mask::{}\n", token.replace('%', "%25")));
+    let text = std::fs::read_to_string(&file).unwrap();
+    let lines: Vec<_> = text.lines().map(|line| line.split_once('=').unwrap()).collect();
+    assert_eq!(lines[0], ("BEFORE", "1"));
+    let mut lines: Vec<_> = lines[1..].iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
+    lines.sort();
+    assert_eq!(lines, expected);
+    // A path is no secret.
+    assert_eq!(
+        sandbox
+            .rds_token(env.iter().chain(&flags).chain(&["--no-secret".to_owned()]))
+            .env("GITHUB_ENV", file.as_os_str())
+            .succeeds(),
+        ""
+    );
+    // Nothing on stdout when it fails.
+    std::fs::remove_file(&file).unwrap();
+    assert!(run().fails(1).starts_with("could not write to "));
+    assert!(run().without("GITHUB_ENV").fails(2).contains("GITHUB_ENV is not set"));
+}
+
+#[test]
+fn init_scripts_say_nothing_and_leave_nothing() {
+    for shell in ["bash", "zsh", "fish"] {
+        if !can_run("init_scripts_say_nothing_and_leave_nothing", shell) {
+            continue;
+        }
+        let sandbox = Sandbox::new();
+        assert_eq!(integrated(&sandbox, shell, "").succeeds(), "", "{shell}");
+        // All that the scripts do leaves no variable but those of `env`.
+        let names = match shell {
+            "bash" => "compgen -v",
+            "zsh" => "print -rl -- ${(ok)parameters}",
+            _ => "set --names",
+        };
+        let before = run(&sandbox, shell, &format!("true a; {names}")).succeeds();
+        let script = format!("rds-env my-2; rds-ttl >/dev/null; rds-env --help >/dev/null; rds-env --unset; {names}");
+        let after = integrated(&sandbox, shell, &script).succeeds();
+        let known = ["COMP_WORDBREAKS", "PIPESTATUS", "BASH_LINENO", "pipestatus", "functions", "RDS_TOKEN_CONFIG"];
+        let before: Vec<&str> = before.lines().chain(known).collect();
+        let left: Vec<&str> = after.lines().filter(|name| !before.contains(name)).collect();
+        assert_eq!(left, [""; 0], "{shell}");
+    }
+}
+
+#[test]
+fn init_runs_under_every_option() {
+    for (shell, options) in [
+        ("bash", "set -o noclobber -o noglob -o nounset; shopt -s failglob nocasematch extglob"),
+        ("bash", "alias rds=false command=false; shopt -s expand_aliases"),
+        ("zsh", "setopt ksh_arrays sh_word_split no_function_argzero null_glob"),
+        ("zsh", "setopt no_bare_glob_qual extended_glob ksh_glob noglob rm_star_silent"),
+        ("zsh", "setopt aliases; alias rds=false"),
+    ] {
+        if !can_run("init_runs_under_every_option", shell) {
+            continue;
+        }
+        let sandbox = Sandbox::new();
+        let script = format!("{options}\neval \"$(rds-token init {shell})\"\nrds-ttl");
+        let ends = ends_in(Duration::seconds(630));
+        assert_eq!(
+            integrated(&sandbox, shell, &script).env("RDS_TOKEN_EXPIRES_AT", ends).succeeds(),
+            "10\n",
+            "{options}"
+        );
+    }
+}
+
+#[test]
+fn rds_env_changes_this_shell_or_nothing() {
+    for shell in ["bash", "zsh", "fish"] {
+        if !can_run("rds_env_changes_this_shell_or_nothing", shell) {
+            continue;
+        }
+        let sandbox = Sandbox::new();
+        let loaded = integrated(&sandbox, shell, "rds-env prod\nenv -0").output();
+        let loaded = environment(&loaded);
+        assert_eq!(loaded.len(), 7, "{shell}: {loaded:?}");
+        assert!(loaded.contains(&("PGUSER".to_owned(), "app".to_owned())), "{shell}: {loaded:?}");
+
+        let both = integrated(&sandbox, shell, "rds-env prod\nrds-env --unset\nenv -0").output();
+        assert_eq!(environment(&both), [], "{shell}");
+
+        // It fails as the program does, and what was loaded stays.
+        let script = match shell {
+            "fish" => "rds-env prod; rds-env nosuch; echo $status; env -0 | string split0 | string match 'PGUSER=*'",
+            _ => "rds-env prod; rds-env nosuch || echo $?; env | grep ^PGUSER=",
+        };
+        let (stdout, stderr) = integrated(&sandbox, shell, script).warns();
+        assert_eq!(stdout, "2\nPGUSER=app\n", "{shell}");
+        assert!(stderr.starts_with("rds-token: target: no target is named 'nosuch'"), "{shell}: {stderr}");
+        assert_eq!(stderr.lines().count(), 1, "{shell}: {stderr}");
+
+        // Help is for reading.
+        let help = integrated(&sandbox, shell, "rds-env --help").succeeds();
+        assert!(help.contains("\n  [TARGET]\n") || help.contains("[TARGET]"), "{shell}: {help}");
+        assert_eq!(help, sandbox.without_keys(["env", "--help"]).succeeds(), "{shell}");
+    }
+}
+
+#[test]
+fn rds_runs_a_command_logged_in() {
+    for shell in ["bash", "zsh", "fish"] {
+        if !can_run("rds_runs_a_command_logged_in", shell) {
+            continue;
+        }
+        let sandbox = Sandbox::new();
+        let output = integrated(&sandbox, shell, "rds prod -- env -0").output();
+        assert_eq!(environment(&output).len(), 7, "{shell}");
+        // Arguments and status pass unchanged.
+        let status = if shell == "fish" { "$status" } else { "$?" };
+        let or = if shell == "fish" { "; or" } else { " ||" };
+        let script = format!("rds prod -- sh -c 'printf \"<%s>\" \"$@\"; exit 7' sh 'a b' '' '*'{or} echo {status}");
+        assert_eq!(integrated(&sandbox, shell, &script).succeeds(), "<a b><><*>7\n", "{shell}");
+    }
+}
+
+/// The time in `left` from now, as `env` writes it.
+fn ends_in(left: Duration) -> String {
+    (OffsetDateTime::now_utc() + left).replace_nanosecond(0).unwrap().format(&Rfc3339).unwrap()
+}
+
+#[test]
+fn rds_ttl_tells_whole_minutes() {
+    let now = OffsetDateTime::now_utc();
+    let minutes =
+        |at: &str| ((OffsetDateTime::parse(at, &Rfc3339).unwrap() - now) - Duration::seconds(20)).whole_minutes();
+    for shell in ["bash", "zsh", "fish"] {
+        if !can_run("rds_ttl_tells_whole_minutes", shell) {
+            continue;
+        }
+        let sandbox = Sandbox::new();
+        let ttl = |at: &str| integrated(&sandbox, shell, "rds-ttl").env("RDS_TOKEN_EXPIRES_AT", at).succeeds();
+        assert_eq!(integrated(&sandbox, shell, "rds-ttl").succeeds(), "", "{shell}");
+        for (seconds, said) in [(870, "14\n"), (630, "10\n"), (90, "1\n"), (45, "0\n"), (-1, ""), (-100_000, "")] {
+            assert_eq!(ttl(&ends_in(Duration::seconds(seconds))), said, "{shell}: {seconds}");
+        }
+        for wrong in ["", "soon", "2096-02-29", "2096-02-29T00:00:00Z$(echo x)", "a[$(echo x >&2)]-02-29T00:00:00Z"] {
+            assert_eq!(ttl(wrong), "", "{shell}: {wrong}");
+        }
+        // The calendar, minutes by subtraction.
+        for at in [
+            "2096-02-29T00:00:30Z",
+            "2096-03-01T08:09:30Z",
+            "2100-02-28T23:59:30Z",
+            "2100-03-01T00:00:30Z",
+            "2099-12-31T10:08:30Z",
+            "2100-01-01T09:18:30Z",
+        ] {
+            let said: i64 = ttl(at).trim().parse().unwrap();
+            assert!((minutes(at) - 1..=minutes(at) + 1).contains(&said), "{shell}: {at}: {said}, not {}", minutes(at));
+        }
+    }
+}
+
+/// Lines to complete, with what is offered for them and what is not.
+const COMPLETIONS: [(&str, &[&str], &[&str]); 9] = [
+    ("rds-token ", &["connect", "env", "prod", "my-2"], &["RDS_TOKEN_TARGETS"]),
+    ("rds-token e", &["env", "exec"], &["prod"]),
+    ("rds-token env ", &["prod", "my-2"], &["connect"]),
+    ("rds-token env --shell f", &["fish"], &["prod"]),
+    ("rds-token cache clear p", &["prod"], &["my-2"]),
+    ("rds m", &["my-2"], &["prod"]),
+    ("rds prod --cl", &["--client"], &["--unset"]),
+    ("rds-env p", &["prod"], &["my-2"]),
+    ("rds-env --un", &["--unset"], &["--client"]),
+];
+
+#[test]
+fn bash_completes() {
+    if !can_run("bash_completes", "bash") {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    let complete = |line: &str| {
+        let words: Vec<&str> = line.split(' ').collect();
+        let quoted: String = words.iter().map(|word| format!(" '{word}'")).collect();
+        let last = words.len() - 1;
+        let script = format!(
+            "COMP_WORDS=({quoted} ); COMP_CWORD={last}\n_rds_token_complete {} '{}' {}\n\
+             printf '%s\\n' ${{COMPREPLY[@]+\"${{COMPREPLY[@]}}\"}}",
+            words[0],
+            words[last],
+            words[last - 1]
+        );
+        integrated(&sandbox, "bash", &script).succeeds()
+    };
+    for (line, offered, others) in COMPLETIONS {
+        check(line, &complete(line), offered, others);
+    }
+    check("rds prod -- print", &complete("rds prod -- printen"), &["printenv"], &["prod"]);
+    check("rds prod -- env ", &complete("rds prod -- env "), &[], &["prod", "env"]);
+    let registered = integrated(&sandbox, "bash", "complete -p rds-token rds rds-env").succeeds();
+    assert_eq!(registered.matches(" -F _rds_token_complete ").count(), 3, "{registered}");
+}
+
+#[track_caller]
+fn check(line: &str, said: &str, offered: &[&str], others: &[&str]) {
+    let words: Vec<&str> = said.lines().filter_map(|line| line.split_whitespace().next()).collect();
+    assert!(offered.iter().all(|word| words.contains(word)), "{line}: {said}");
+    assert!(!others.iter().any(|word| words.contains(word)), "{line}: {said}");
+}
+
+#[test]
+fn fish_completes() {
+    if !can_run("fish_completes", "fish") {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    for (line, offered, others) in COMPLETIONS {
+        check(line, &integrated(&sandbox, "fish", &format!("complete -C '{line}'")).succeeds(), offered, others);
+    }
+    for (line, offered) in [("rds prod -- printen", "printenv"), ("rds-token exec prod -- mine a --fl", "--flag")] {
+        let script = format!("complete -c mine -l flag; complete -C '{line}'");
+        check(line, &integrated(&sandbox, "fish", &script).succeeds(), &[offered], &["prod"]);
+    }
+}
+
+/// zsh completes in a terminal only: each line is typed there, with a key behind it that prints what has
+/// become of it, or with what lists the choices.
+#[test]
+fn zsh_completes() {
+    if !can_run("zsh_completes", "zsh") {
+        return;
+    }
+    for setup in [
+        "autoload -Uz compinit; compinit -u -D; eval \"$(rds-token init zsh)\"",
+        "eval \"$(rds-token init zsh)\"; autoload -Uz compinit; compinit -u -D",
+    ] {
+        let sandbox = Sandbox::new();
+        let mut script = format!(
+            r#"zmodload zsh/zpty
+            unset -m 'LS_COLORS'
+            type_and_wait() {{ local seen; zpty -w -n T "$1"; zpty -r -m T seen "*$2*" && print -r -- "$3" }}
+            zpty T "exec env TERM=vt100 zsh -f -i -u"
+            type_and_wait 'PS1=; unsetopt prompt_cr prompt_sp; unset zle_bracketed_paste; print -r -- "REA""DY"'$'\n' READY ready
+            type_and_wait '{setup}; show() {{ print -r -- "<$BUFFER>" }}; zle -N show; bindkey "^X" show; print -r -- "SET""UP"'$'\n' SETUP setup
+            "#
+        );
+        let lines = [
+            ("rds-token pro", "<rds-token prod >"),
+            ("rds-token con", "<rds-token connect >"),
+            ("rds-token env --shell fi", "<rds-token env --shell fish >"),
+            ("rds-token env m", "<rds-token env my-2 >"),
+            ("rds-token cache clear p", "<rds-token cache clear prod >"),
+            ("rds my", "<rds my-2 >"),
+            ("rds prod --cl", "<rds prod --client=>"),
+            ("rds-token exec prod --cl", "<rds-token exec prod --client=>"),
+            ("rds-token prod --no-new", "<rds-token prod --no-newline >"),
+            ("rds prod -- printen", "<rds prod -- printenv >"),
+            ("rds prod -- ls --autho", "<rds prod -- ls --author >"),
+            ("rds-env pr", "<rds-env prod >"),
+            ("rds-env --uns", "<rds-env --unset >"),
+        ];
+        for (line, becomes) in lines {
+            script += &format!(
+                "type_and_wait $'\\x15'{line:?}$'\\t\\x18' {:?} {:?}\n",
+                becomes.replace(['<', '>'], "?"),
+                line
+            );
+        }
+        script += "zpty -d T\n";
+        let mut run = integrated(&sandbox, "zsh", "");
+        let args: Vec<OsString> =
+            vec!["60".into(), "zsh".into(), "-f".into(), "-c".into(), OsString::from_vec(script.into_bytes())];
+        let mut command = Command::new("timeout");
+        command.env_clear().args(args).current_dir(sandbox.path("home"));
+        command.envs(run.command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        run.command = command;
+        let output = run.output();
+        let expected: String =
+            ["ready", "setup"].into_iter().chain(lines.map(|(line, _)| line)).map(|l| format!("{l}\n")).collect();
+        assert_eq!(texts(&output), (expected, String::new()), "{setup}");
+    }
+}
+
+#[test]
+fn completions_and_the_manual_are_well_formed() {
+    let sandbox = Sandbox::new();
+    for (shell, check) in [("bash", "bash -n"), ("zsh", "zsh -n"), ("fish", "fish -n")] {
+        if !can_run("completions_and_the_manual_are_well_formed", shell) {
+            continue;
+        }
+        let file = sandbox.write("completions", &sandbox.without_keys(["completions", shell]).succeeds());
+        let (program, flag) = check.split_once(' ').unwrap();
+        let output = sandbox.command(program).arg(flag).arg(&file).output().unwrap();
+        assert_eq!((output.status.success(), texts(&output)), (true, Default::default()), "{shell}");
+    }
+    let script = sandbox.without_keys(["completions", "powershell"]).succeeds();
+    assert_eq!(script.matches("rds-token targets 2>$null").count(), 8);
+    let page = sandbox.without_keys(["man"]).succeeds();
+    for command in
+        ["token", "cnf", "pgpass", "env", "connect", "ca", "targets", "init", "completions", "man", "cache clear"]
+    {
+        assert!(page.contains(&format!("\n.SS \"rds\\-token {command}")), "{command}");
+    }
+    assert!(page.starts_with(".ie") && page.contains("\n.TH rds-token 1 "), "{page}");
+    assert!(page.contains("\\-\\-no\\-secret"));
+}
