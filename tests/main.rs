@@ -10,6 +10,7 @@ mod faults;
 mod harness;
 mod hit;
 mod login;
+mod servers;
 mod shells;
 mod signing;
 mod single_flight;

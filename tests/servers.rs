@@ -1,0 +1,173 @@
+//! One lab for all tests: real servers, which take IAM tokens and nothing else, and the clients for them.
+//!
+//! `lab/lab.py` runs the servers; its verifier judges each token, and shares no code with the program.
+
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Child, ChildStdin, Command, Output, Stdio};
+use std::sync::{LazyLock, Mutex, MutexGuard};
+
+use rds_token::target::{Parts, Target};
+use serde::Deserialize;
+
+use crate::harness::{Run, Sandbox, skip, texts};
+
+/// What the lab says of itself when it is ready.
+#[derive(Deserialize)]
+pub(crate) struct Lab {
+    pub(crate) ca: String,
+    pub(crate) other_ca: String,
+    pub(crate) host: String,
+    pub(crate) outside_host: String,
+    pub(crate) region: String,
+    pub(crate) hosts_file: String,
+    pub(crate) nss_wrapper: String,
+    pub(crate) mariadb: Server,
+    pub(crate) postgres: Server,
+    pub(crate) user: String,
+    pub(crate) users: Vec<String>,
+    pub(crate) database: String,
+    pub(crate) keys: Vec<Key>,
+    pub(crate) verdicts: String,
+    /// Ends the lab when this process does.
+    #[serde(skip)]
+    _stdin: Option<ChildStdin>,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Server {
+    pub(crate) port: u16,
+}
+
+#[derive(Clone, Deserialize)]
+pub(crate) struct Key {
+    pub(crate) name: String,
+    pub(crate) access_key_id: String,
+    pub(crate) secret_access_key: String,
+    pub(crate) session_token: Option<String>,
+}
+
+/// What the verifier said of one token.
+#[derive(Deserialize)]
+pub(crate) struct Verdict {
+    pub(crate) ok: bool,
+    pub(crate) reason: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Engine {
+    Mariadb,
+    Postgres,
+}
+
+pub(crate) use Engine::{Mariadb, Postgres};
+
+/// One lab for all tests; they take turns, so that the last verdict is their own.
+static LAB: LazyLock<Option<Mutex<Lab>>> = LazyLock::new(|| Lab::start().map(Mutex::new));
+
+pub(crate) fn lab(test: &str) -> Option<MutexGuard<'static, Lab>> {
+    let Some(lab) = &*LAB else {
+        skip(test, "the lab did not start; tests/lab/install installs what it needs");
+        return None;
+    };
+    Some(lab.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
+}
+
+impl Lab {
+    fn start() -> Option<Self> {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/lab/lab.py");
+        let mut command = Command::new("/usr/bin/python3");
+        command.arg(script).args(["run", "all"]).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child: Child = command.spawn().ok()?;
+        let mut line = String::new();
+        BufReader::new(child.stdout.take()?).read_line(&mut line).ok()?;
+        let mut lab: Self = serde_json::from_str(&line).ok()?;
+        lab._stdin = child.stdin.take();
+        Some(lab)
+    }
+
+    pub(crate) fn key(&self, name: &str) -> Key {
+        self.keys.iter().find(|key| key.name == name).unwrap().clone()
+    }
+
+    pub(crate) fn port(&self, engine: Engine) -> u16 {
+        match engine {
+            Mariadb => self.mariadb.port,
+            Postgres => self.postgres.port,
+        }
+    }
+
+    pub(crate) fn target(&self, engine: Engine, user: &str) -> Target {
+        let parts = Parts {
+            host: Some(self.host.clone()),
+            port: Some(self.port(engine).to_string()),
+            user: Some(user.to_owned()),
+            ..Parts::default()
+        };
+        parts.validate(None, || Ok(None)).unwrap()
+    }
+
+    /// The program, asked for a token with this key.
+    pub(crate) fn rds_token(&self, sandbox: &Sandbox, engine: Engine, user: &str, key: &Key) -> Run {
+        let port = self.port(engine).to_string();
+        let run = sandbox.without_keys(["--host", &self.host, "--port", &port, "--user", user]);
+        let run = run.env("AWS_ACCESS_KEY_ID", &key.access_key_id);
+        let run = run.env("AWS_SECRET_ACCESS_KEY", &key.secret_access_key);
+        match &key.session_token {
+            Some(token) => run.env("AWS_SESSION_TOKEN", token),
+            None => run,
+        }
+    }
+
+    /// The engine's own client, which verifies the name of `host` by `ca`, with `token` as its password.
+    pub(crate) fn client(&self, engine: Engine, host: &str, ca: &str, user: &str, token: &str) -> Output {
+        let sandbox = Sandbox::new();
+        let port = self.port(engine).to_string();
+        let mut command = match engine {
+            Mariadb => {
+                let mut command = sandbox.command("mariadb");
+                command.args(["--no-defaults", "--batch", "--skip-column-names", "--ssl-verify-server-cert"]);
+                command.arg(format!("--ssl-ca={ca}")).arg(format!("--password={token}"));
+                command.args(["-h", host, "-P", &port, "-u", user, "-e", "select * from greeting", &self.database]);
+                command
+            }
+            Postgres => {
+                let mut command = sandbox.command("psql");
+                command.args(["-X", "--no-password", "-At", "-c", "select * from greeting"]);
+                command.env("PGHOST", host).env("PGPORT", &port).env("PGUSER", user).env("PGPASSWORD", token);
+                command.env("PGDATABASE", &self.database).env("PGSSLMODE", "verify-full").env("PGSSLROOTCERT", ca);
+                command
+            }
+        };
+        self.on_loopback(&mut command).output().unwrap()
+    }
+
+    /// Lets the names of the lab's endpoints be found on loopback.
+    pub(crate) fn on_loopback<'a>(&self, command: &'a mut Command) -> &'a mut Command {
+        command.env("LD_PRELOAD", &self.nss_wrapper).env("NSS_WRAPPER_HOSTS", &self.hosts_file)
+    }
+
+    #[track_caller]
+    pub(crate) fn logs_in(&self, engine: Engine, user: &str, token: &str) {
+        let (stdout, stderr) = texts(&self.client(engine, &self.host, &self.ca, user, token));
+        let greeting = if engine == Mariadb { "hello from mariadb\n" } else { "hello from postgres\n" };
+        assert_eq!((stdout.as_str(), stderr.as_str()), (greeting, ""));
+    }
+
+    /// The login fails, and the verifier says why.
+    #[track_caller]
+    pub(crate) fn is_refused(&self, engine: Engine, user: &str, token: &str, reason: &str) {
+        let before = self.verdicts().len();
+        let (stdout, stderr) = texts(&self.client(engine, &self.host, &self.ca, user, token));
+        let expected = if engine == Mariadb { "ERROR 1045" } else { "PAM authentication failed" };
+        assert!(stdout.is_empty() && stderr.contains(expected), "{engine:?}, {reason}: {stderr}");
+        let verdicts = self.verdicts();
+        let said = verdicts.get(before).unwrap_or_else(|| panic!("{engine:?}, {reason}: no verdict"));
+        assert_eq!((said.ok, said.reason.as_str()), (false, reason), "{engine:?}");
+    }
+
+    pub(crate) fn verdicts(&self) -> Vec<Verdict> {
+        let text = std::fs::read_to_string(&self.verdicts).unwrap_or_default();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+}
