@@ -84,7 +84,8 @@ impl OptionFile<'_> {
             (Flavor::Mysql, Some(_)) => "ssl-mode=VERIFY_CA\nloose-enable-cleartext-plugin\n",
             (Flavor::Mariadb, None) => "ssl-verify-server-cert\n",
             (Flavor::Mariadb, Some(_)) => "skip-ssl-verify-server-cert\n",
-            (Flavor::Library, None) => "ssl-verify-server-cert\nenable-cleartext-plugin\n",
+            // Libmariadb takes a bare option for 0.
+            (Flavor::Library, None) => "ssl-verify-server-cert=1\nenable-cleartext-plugin\n",
             (Flavor::Library, Some(_)) => "enable-cleartext-plugin\n",
         });
         if let Some(database) = &self.target.database {
