@@ -35,7 +35,7 @@ demo:
 	@tests/lab/demo $(PROGRAM)
 
 test:
-	@tests/install build test
+	@tests/install build test drivers
 	@tests/lab/install all
 	cargo test --locked
 

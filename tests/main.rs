@@ -10,6 +10,7 @@ mod faults;
 mod harness;
 mod hit;
 mod login;
+mod recipes;
 mod servers;
 mod shells;
 mod signing;

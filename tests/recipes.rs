@@ -1,0 +1,391 @@
+//! README.md's recipes, each run as it stands there: against a server of the lab, and against servers
+//! that are not the endpoint, which get no token.
+
+use std::fmt::Write as _;
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use crate::harness::{PROGRAM, Sandbox, has, skip, texts};
+use crate::servers::{Engine, Lab, Mariadb, Postgres, lab};
+
+/// A fenced block of README.md below a `<!-- recipe: NAME -->`.
+#[derive(Clone, Debug)]
+struct Recipe {
+    name: String,
+    language: String,
+    text: String,
+}
+
+fn recipes() -> Vec<Recipe> {
+    let readme = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+    let recipe = |part: &str| {
+        let (name, rest) = part.split_once(" -->\n```").unwrap();
+        let (language, rest) = rest.split_once('\n').unwrap();
+        let (text, _) = rest.split_once("\n```\n").unwrap();
+        Recipe { name: name.to_owned(), language: language.to_owned(), text: format!("{text}\n") }
+    };
+    readme.split("<!-- recipe: ").skip(1).map(recipe).collect()
+}
+
+fn recipe(name: &str) -> Recipe {
+    recipes().into_iter().find(|recipe| recipe.name == name).unwrap_or_else(|| panic!("README.md has no {name}"))
+}
+
+/// The recipes whose names begin so.
+fn named(beginning: &str) -> Vec<Recipe> {
+    let named: Vec<Recipe> = recipes().into_iter().filter(|recipe| recipe.name.starts_with(beginning)).collect();
+    assert!(!named.is_empty(), "README.md has no recipe {beginning}…");
+    named
+}
+
+/// Replaces whole words.
+fn replace_words(text: &str, replace: impl Fn(&str) -> Option<String>) -> String {
+    let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let mut replaced = String::new();
+    let mut rest = text;
+    while let Some(first) = rest.chars().next() {
+        let length = rest.find(|c| is_word(c) != is_word(first)).unwrap_or(rest.len());
+        let (word, after) = rest.split_at(length);
+        replaced.push_str(replace(word).as_deref().unwrap_or(word));
+        rest = after;
+    }
+    replaced
+}
+
+/// What a recipe meets.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum World {
+    /// The endpoint.
+    Endpoint,
+    /// A server whose certificate is of another CA.
+    OtherCa,
+    /// A server whose certificate has another name.
+    OtherName,
+    /// A server that has no TLS, and asks for the password in clear.
+    NoTls,
+}
+
+use World::{Endpoint, NoTls, OtherCa, OtherName};
+
+/// A home, a current directory and an environment as a user of the recipes has them.
+struct Kitchen<'a> {
+    lab: &'a Lab,
+    sandbox: Sandbox,
+    host: &'a str,
+    mariadb: u16,
+    postgres: u16,
+    rogues: Option<[Rogue; 2]>,
+}
+
+impl<'a> Kitchen<'a> {
+    fn new(lab: &'a Lab, world: World) -> Self {
+        let rogues = (world == NoTls).then(|| [Rogue::start(Mariadb), Rogue::start(Postgres)]);
+        let kitchen = Self {
+            lab,
+            sandbox: Sandbox::new(),
+            host: if world == OtherName { &lab.outside_host } else { &lab.host },
+            mariadb: rogues.as_ref().map_or(lab.mariadb.port, |rogues| rogues[0].port),
+            postgres: rogues.as_ref().map_or(lab.postgres.port, |rogues| rogues[1].port),
+            rogues,
+        };
+        let ca = kitchen.sandbox.path("ca.pem");
+        std::fs::copy(if world == OtherCa { &lab.other_ca } else { &lab.ca }, &ca).unwrap();
+        // Ports of the lab tell no engine.
+        let config = kitchen.adapt(&recipe("config.toml").text);
+        let config = config.replace("[target.prod]", "[target.prod]\nengine = \"mariadb\"");
+        let config = config.replace("[target.pg]", "[target.pg]\nengine = \"postgres\"");
+        let config = format!("{config}\n[defaults]\nca = \"{}\"\n", ca.display());
+        kitchen.sandbox.write(".config/rds-token/config.toml", &config);
+        let key = lab.key("long");
+        let mut credentials = format!("[default]\naws_access_key_id={}\n", key.access_key_id);
+        let _ = writeln!(credentials, "aws_secret_access_key={}", key.secret_access_key);
+        let _ = writeln!(credentials, "aws_session_token={}", key.session_token.unwrap());
+        kitchen.sandbox.write(".aws/credentials", &credentials);
+        kitchen
+    }
+
+    /// The text with what stands for the user's own.
+    fn adapt(&self, text: &str) -> String {
+        let text = replace_words(text, |word| {
+            Some(match word {
+                "HOST" => self.host.to_owned(),
+                "3306" => self.mariadb.to_string(),
+                "5432" => self.postgres.to_string(),
+                "app" => self.lab.user.clone(),
+                _ => return None,
+            })
+        });
+        text.replace("/usr/local/bin/rds-token", PROGRAM)
+    }
+
+    /// `program`, with the tested program on its path and the lab's names on loopback.
+    fn command(&self, program: &str) -> Command {
+        let mut command = self.sandbox.command(program);
+        let path = std::env::var("PATH").unwrap();
+        command.env("PATH", format!("{}:{path}", Path::new(PROGRAM).parent().unwrap().display()));
+        command.env("PYTHONPATH", drivers("python")).env("NODE_PATH", drivers("node/node_modules"));
+        command.env("PYTHONDONTWRITEBYTECODE", "1");
+        self.lab.on_loopback(&mut command);
+        command
+    }
+
+    /// Runs a recipe by the interpreter that its block names.
+    fn run(&self, recipe: &Recipe) -> Output {
+        let file = self.sandbox.path(&recipe.name);
+        std::fs::write(&file, self.adapt(&recipe.text)).unwrap();
+        let mut command = match recipe.language.as_str() {
+            "sh" => self.shell("sh", &file),
+            "bash" => self.shell("bash", &file),
+            "perl" => self.interpreter("perl", &file),
+            "python" => self.interpreter("/usr/bin/python3", &file),
+            "js" => self.interpreter("node", &file),
+            "make" => {
+                let mut command = self.command("make");
+                command.arg("-f").arg(&file).args(["dump", "who"]);
+                command
+            }
+            other => panic!("{}: no interpreter for {other}", recipe.name),
+        };
+        command.output().unwrap()
+    }
+
+    fn interpreter(&self, program: &str, file: &Path) -> Command {
+        let mut command = self.command(program);
+        command.arg(file);
+        command
+    }
+
+    fn shell(&self, program: &str, file: &Path) -> Command {
+        let mut command = self.command(program);
+        command.arg("-eu").arg(file);
+        command
+    }
+
+    /// The greeting is in the dump, where the recipe makes one.
+    fn has_dump(&self, directory: &str) -> bool {
+        let dump = std::fs::read_to_string(self.sandbox.path(directory).join("ExampleDB.sql"));
+        dump.is_ok_and(|text| text.contains("hello from mariadb"))
+    }
+}
+
+fn drivers(language: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("target/drivers").join(language)
+}
+
+/// A server without TLS that takes any password, in clear.
+struct Rogue {
+    port: u16,
+    heard: Arc<Mutex<Vec<u8>>>,
+}
+
+impl Rogue {
+    fn start(engine: Engine) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        let ears = Arc::clone(&heard);
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let ears = Arc::clone(&ears);
+                std::thread::spawn(move || {
+                    stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+                    let _ = match engine {
+                        Mariadb => play_mysql(stream, &ears),
+                        Postgres => play_postgres(stream, &ears),
+                    };
+                });
+            }
+        });
+        Self { port, heard }
+    }
+
+    fn has_a_token(&self) -> bool {
+        String::from_utf8_lossy(&self.heard.lock().unwrap()).contains("X-Amz-Signature")
+    }
+}
+
+/// What comes next, kept in `ears`. Empty at the end.
+fn hear(stream: &mut TcpStream, ears: &Mutex<Vec<u8>>) -> std::io::Result<Vec<u8>> {
+    let mut bytes = vec![0; 16_384];
+    let length = stream.read(&mut bytes)?;
+    bytes.truncate(length);
+    ears.lock().unwrap().extend(&bytes);
+    Ok(bytes)
+}
+
+/// The MySQL protocol: a greeting that offers no TLS, then a request for `mysql_clear_password`.
+fn play_mysql(mut stream: TcpStream, ears: &Mutex<Vec<u8>>) -> std::io::Result<()> {
+    let packet = |number: u8, body: &[u8]| {
+        let mut packet = vec![u8::try_from(body.len()).unwrap(), 0, 0, number];
+        packet.extend(body);
+        packet
+    };
+    // Long password, database, protocol 4.1, secure connection; authentication plugins.
+    let mut greeting = b"\x0a8.0.36\0\x01\0\0\0abcdefgh\0\x09\x82\x2d\x02\0\x08\0\x15".to_vec();
+    greeting.extend([0; 10]);
+    greeting.extend(b"ijklmnopqrst\0mysql_native_password\0");
+    stream.write_all(&packet(0, &greeting))?;
+    hear(&mut stream, ears)?;
+    stream.write_all(&packet(2, b"\xfemysql_clear_password\0"))?;
+    while !hear(&mut stream, ears)?.is_empty() {}
+    Ok(())
+}
+
+/// PostgreSQL's: no to TLS and to GSSAPI, then a request for the password in clear.
+fn play_postgres(mut stream: TcpStream, ears: &Mutex<Vec<u8>>) -> std::io::Result<()> {
+    while let request @ [_, ..] = hear(&mut stream, ears)?.as_slice() {
+        let asks_for_encryption = request.len() == 8 && request[4..6] == [0x04, 0xd2];
+        let answer: &[u8] = if asks_for_encryption { b"N" } else { b"R\0\0\0\x08\0\0\0\x03" };
+        stream.write_all(answer)?;
+    }
+    Ok(())
+}
+
+/// The recipe logs in as the user, and hands no token to a server that is not the endpoint.
+fn check(lab: &Lab, recipe: &Recipe) {
+    let kitchen = Kitchen::new(lab, Endpoint);
+    let (stdout, stderr) = texts(&kitchen.run(recipe));
+    let about = format!("{}: {stdout}{stderr}", recipe.name);
+    assert_eq!(stderr, "", "{about}");
+    assert!(!recipe.text.contains("CURRENT_USER") || stdout.contains(&lab.user), "{about}");
+    assert!(!recipe.text.contains("ExampleDB.sql") || kitchen.has_dump(""), "{about}");
+
+    for world in [OtherCa, OtherName, NoTls] {
+        let kitchen = Kitchen::new(lab, world);
+        let before = lab.verdicts().len();
+        let output = kitchen.run(recipe);
+        let about = format!("{}, {world:?}: {:?}", recipe.name, texts(&output));
+        assert!(!output.status.success(), "{about}");
+        assert_eq!(lab.verdicts().len(), before, "a password got through: {about}");
+        assert!(!kitchen.rogues.iter().flatten().any(Rogue::has_a_token), "a token in clear: {about}");
+    }
+}
+
+fn check_all(test: &str, beginnings: &[&str]) {
+    let Some(lab) = lab(test) else { return };
+    for recipe in beginnings.iter().flat_map(|beginning| named(beginning)) {
+        check(&lab, &recipe);
+    }
+}
+
+/// Whether `program` takes these arguments, which load a driver; else the test is skipped.
+fn can(test: &str, program: &str, args: &[&str]) -> bool {
+    let mut command = Command::new(program);
+    command.args(args).env("PYTHONPATH", drivers("python")).env("NODE_PATH", drivers("node/node_modules"));
+    let can = command.output().is_ok_and(|output| output.status.success());
+    if !can {
+        skip(test, "a driver is missing; `tests/install drivers` installs them");
+    }
+    can
+}
+
+#[test]
+fn every_recipe_has_a_test() {
+    let tested = [
+        "config.toml",
+        "mariadb-",
+        "connect",
+        "psql-",
+        "perl-",
+        "python-",
+        "node-",
+        "make",
+        "cron",
+        "dump.service",
+        "report.service",
+    ];
+    for recipe in recipes() {
+        assert!(tested.iter().any(|beginning| recipe.name.starts_with(beginning)), "{}", recipe.name);
+    }
+}
+
+#[test]
+fn shell_recipes() {
+    check_all("shell_recipes", &["mariadb-", "connect", "psql-", "make"]);
+}
+
+#[test]
+fn perl_recipes() {
+    if can("perl_recipes", "perl", &["-MDBD::mysql", "-MDBD::MariaDB", "-e1"]) {
+        check_all("perl_recipes", &["perl-"]);
+    }
+}
+
+#[test]
+fn python_recipes() {
+    let import = "import pymysql, mysql.connector, psycopg, sqlalchemy";
+    if can("python_recipes", "/usr/bin/python3", &["-c", import]) {
+        check_all("python_recipes", &["python-"]);
+    }
+}
+
+#[test]
+fn node_recipes() {
+    if can("node_recipes", "node", &["-e", "require('mysql2'); require('pg')"]) {
+        check_all("node_recipes", &["node-"]);
+    }
+}
+
+/// The command of the line, in the environment that cron gives it (crontab(5)).
+#[test]
+fn the_cron_line() {
+    let Some(lab) = lab("the_cron_line") else { return };
+    let kitchen = Kitchen::new(&lab, Endpoint);
+    let line = kitchen.adapt(&recipe("cron").text);
+    let command_of = line.trim_end().splitn(6, ' ').nth(5).unwrap();
+    assert!(!command_of.contains('%'), "cron makes a newline of %");
+    let mut command = Command::new("/bin/sh");
+    command.env_clear().env("HOME", kitchen.sandbox.path("home")).env("PATH", "/usr/bin:/bin");
+    command.env("SHELL", "/bin/sh").env("LOGNAME", "app").current_dir(kitchen.sandbox.path("home"));
+    let output = lab.on_loopback(command.args(["-c", command_of])).output().unwrap();
+    assert_eq!(texts(&output), (String::new(), String::new()));
+    assert!(kitchen.has_dump("home"));
+}
+
+/// The units are whole; their commands are those of other recipes.
+#[test]
+fn the_systemd_units() {
+    if !has("systemd-analyze") {
+        skip("the_systemd_units", "there is no systemd-analyze");
+        return;
+    }
+    let Some(lab) = lab("the_systemd_units") else { return };
+    let kitchen = Kitchen::new(&lab, Endpoint);
+    for name in ["dump.service", "report.service"] {
+        let unit = kitchen.sandbox.path(name);
+        std::fs::write(&unit, kitchen.adapt(&recipe(name).text)).unwrap();
+        std::fs::set_permissions(&unit, std::fs::Permissions::from_mode(0o644)).unwrap();
+        let output =
+            kitchen.sandbox.command("systemd-analyze").args(["verify", "--man=no"]).arg(&unit).output().unwrap();
+        let (stdout, stderr) = texts(&output);
+        assert!(output.status.success(), "{stdout}{stderr}");
+        assert_eq!((stdout.as_str(), stderr.as_str()), ("", ""));
+    }
+}
+
+/// `docker run --env-file` takes what follows the first `=` as it is.
+#[test]
+fn an_env_file_logs_in() {
+    let Some(lab) = lab("an_env_file_logs_in") else { return };
+    for (target, program, query) in [("pg", "psql", "-At"), ("prod", "mariadb", "-N")] {
+        let kitchen = Kitchen::new(&lab, Endpoint);
+        let output = kitchen.command(PROGRAM).args(["env", target, "--shell", "dotenv"]).output().unwrap();
+        let (file, stderr) = texts(&output);
+        assert_eq!(stderr, "");
+        let mut client = kitchen.command(program);
+        client.envs(file.lines().map(|line| line.split_once('=').unwrap()));
+        if program == "mariadb" {
+            client.args(["--no-defaults", "--ssl-ca=ca.pem", "--ssl-verify-server-cert", "-u", &lab.user]);
+            // Not every build of MariaDB's client reads MYSQL_HOST.
+            client.args(["-h", kitchen.host]);
+        }
+        let sql = if program == "mariadb" { "-eselect 'logged in'" } else { "-cselect 'logged in'" };
+        let (stdout, stderr) = texts(&client.args([query, sql]).output().unwrap());
+        assert_eq!((stdout.as_str(), stderr.as_str()), ("logged in\n", ""), "{target}");
+    }
+}
