@@ -113,11 +113,12 @@ pub fn variables(
 }
 
 /// The names that [`variables`] has not set here, and that would overrule those it has if they were left
-/// from another target: libpq dials `PGHOSTADDR`, and takes `PGPASSWORD` before a passfile.
+/// from another target, or are the user's: what a service file says beats PGHOST and the like, libpq dials
+/// `PGHOSTADDR`, and takes `PGPASSWORD` before a passfile.
 pub fn rivals(variables: &[Variable]) -> impl Iterator<Item = &'static str> {
     let has = |name: &str| variables.iter().any(|variable| variable.name == name);
     let rivals: &[&str] = match has("PGHOST") {
-        true => &["PGHOSTADDR", "PGPASSWORD", "PGPASSFILE"],
+        true => &["PGSERVICE", "PGHOSTADDR", "PGPASSWORD", "PGPASSFILE"],
         false => &["MYSQL_PWD", "RDS_TOKEN_CNF"],
     };
     rivals.iter().copied().filter(move |name| !has(name))
