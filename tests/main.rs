@@ -4,6 +4,7 @@
 
 mod ca;
 mod cache;
+mod clients;
 mod command_line;
 mod credentials;
 mod faults;
@@ -11,6 +12,7 @@ mod harness;
 mod hit;
 mod login;
 mod recipes;
+mod rogue;
 mod servers;
 mod shells;
 mod signing;

@@ -1,17 +1,15 @@
 //! README.md's recipes, each run as it stands there: against a server of the lab, and against servers
 //! that are not the endpoint, which get no token.
 
+use std::ffi::OsStr;
 use std::fmt::Write as _;
-use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::process::Command;
 
-use crate::harness::{PROGRAM, Sandbox, has, skip, texts};
-use crate::servers::{Engine, Lab, Mariadb, Postgres, lab};
+use crate::harness::{PROGRAM, Run, Sandbox, has, skip, texts};
+use crate::rogue::Rogue;
+use crate::servers::{Lab, Mariadb, Postgres, lab};
 
 /// A fenced block of README.md below a `<!-- recipe: NAME -->`.
 #[derive(Clone, Debug)]
@@ -59,7 +57,7 @@ fn replace_words(text: &str, replace: impl Fn(&str) -> Option<String>) -> String
 
 /// What a recipe meets.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum World {
+pub(crate) enum World {
     /// The endpoint.
     Endpoint,
     /// A server whose certificate is of another CA.
@@ -70,23 +68,25 @@ enum World {
     NoTls,
 }
 
-use World::{Endpoint, NoTls, OtherCa, OtherName};
+pub(crate) use World::{Endpoint, NoTls, OtherCa, OtherName};
 
 /// A home, a current directory and an environment as a user of the recipes has them.
-struct Kitchen<'a> {
+pub(crate) struct Kitchen<'a> {
     lab: &'a Lab,
-    sandbox: Sandbox,
-    host: &'a str,
-    mariadb: u16,
-    postgres: u16,
+    world: World,
+    pub(crate) sandbox: Sandbox,
+    pub(crate) host: &'a str,
+    pub(crate) mariadb: u16,
+    pub(crate) postgres: u16,
     rogues: Option<[Rogue; 2]>,
 }
 
 impl<'a> Kitchen<'a> {
-    fn new(lab: &'a Lab, world: World) -> Self {
+    pub(crate) fn new(lab: &'a Lab, world: World) -> Self {
         let rogues = (world == NoTls).then(|| [Rogue::start(Mariadb), Rogue::start(Postgres)]);
         let kitchen = Self {
             lab,
+            world,
             sandbox: Sandbox::new(),
             host: if world == OtherName { &lab.outside_host } else { &lab.host },
             mariadb: rogues.as_ref().map_or(lab.mariadb.port, |rogues| rogues[0].port),
@@ -124,7 +124,7 @@ impl<'a> Kitchen<'a> {
     }
 
     /// `program`, with the tested program on its path and the lab's names on loopback.
-    fn command(&self, program: &str) -> Command {
+    pub(crate) fn command(&self, program: &str) -> Command {
         let mut command = self.sandbox.command(program);
         let path = std::env::var("PATH").unwrap();
         command.env("PATH", format!("{}:{path}", Path::new(PROGRAM).parent().unwrap().display()));
@@ -134,11 +134,29 @@ impl<'a> Kitchen<'a> {
         command
     }
 
-    /// Runs a recipe by the interpreter that its block names.
-    fn run(&self, recipe: &Recipe) -> Output {
+    /// The tested program.
+    pub(crate) fn rds_token<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Run {
+        let mut command = self.command(PROGRAM);
+        command.args(args);
+        Run { command }
+    }
+
+    /// Runs it, and fails if a server got a token, or `command` did well.
+    #[track_caller]
+    pub(crate) fn gives_no_token(&self, mut command: Command) {
+        let before = self.lab.verdicts().len();
+        let output = command.output().unwrap();
+        let about = format!("{command:?}: {:?}", texts(&output));
+        assert!(!output.status.success(), "{about}");
+        assert_eq!(self.lab.verdicts().len(), before, "a password got through: {about}");
+        assert!(!self.rogues.iter().flatten().any(Rogue::has_a_token), "a token in clear: {about}");
+    }
+
+    /// A recipe, for the interpreter that its block names.
+    fn recipe(&self, recipe: &Recipe) -> Command {
         let file = self.sandbox.path(&recipe.name);
         std::fs::write(&file, self.adapt(&recipe.text)).unwrap();
-        let mut command = match recipe.language.as_str() {
+        match recipe.language.as_str() {
             "sh" => self.shell("sh", &file),
             "bash" => self.shell("bash", &file),
             "perl" => self.interpreter("perl", &file),
@@ -146,12 +164,11 @@ impl<'a> Kitchen<'a> {
             "js" => self.interpreter("node", &file),
             "make" => {
                 let mut command = self.command("make");
-                command.arg("-f").arg(&file).args(["dump", "who"]);
+                command.arg("-kf").arg(&file).args(["dump", "who"]);
                 command
             }
             other => panic!("{}: no interpreter for {other}", recipe.name),
-        };
-        command.output().unwrap()
+        }
     }
 
     fn interpreter(&self, program: &str, file: &Path) -> Command {
@@ -162,7 +179,8 @@ impl<'a> Kitchen<'a> {
 
     fn shell(&self, program: &str, file: &Path) -> Command {
         let mut command = self.command(program);
-        command.arg("-eu").arg(file);
+        // Where all is to fail, every line is to be tried.
+        command.arg(if self.world == Endpoint { "-eu" } else { "-u" }).arg(file);
         command
     }
 
@@ -177,79 +195,10 @@ fn drivers(language: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("target/drivers").join(language)
 }
 
-/// A server without TLS that takes any password, in clear.
-struct Rogue {
-    port: u16,
-    heard: Arc<Mutex<Vec<u8>>>,
-}
-
-impl Rogue {
-    fn start(engine: Engine) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let heard = Arc::new(Mutex::new(Vec::new()));
-        let ears = Arc::clone(&heard);
-        std::thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let ears = Arc::clone(&ears);
-                std::thread::spawn(move || {
-                    stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
-                    let _ = match engine {
-                        Mariadb => play_mysql(stream, &ears),
-                        Postgres => play_postgres(stream, &ears),
-                    };
-                });
-            }
-        });
-        Self { port, heard }
-    }
-
-    fn has_a_token(&self) -> bool {
-        String::from_utf8_lossy(&self.heard.lock().unwrap()).contains("X-Amz-Signature")
-    }
-}
-
-/// What comes next, kept in `ears`. Empty at the end.
-fn hear(stream: &mut TcpStream, ears: &Mutex<Vec<u8>>) -> std::io::Result<Vec<u8>> {
-    let mut bytes = vec![0; 16_384];
-    let length = stream.read(&mut bytes)?;
-    bytes.truncate(length);
-    ears.lock().unwrap().extend(&bytes);
-    Ok(bytes)
-}
-
-/// The MySQL protocol: a greeting that offers no TLS, then a request for `mysql_clear_password`.
-fn play_mysql(mut stream: TcpStream, ears: &Mutex<Vec<u8>>) -> std::io::Result<()> {
-    let packet = |number: u8, body: &[u8]| {
-        let mut packet = vec![u8::try_from(body.len()).unwrap(), 0, 0, number];
-        packet.extend(body);
-        packet
-    };
-    // Long password, database, protocol 4.1, secure connection; authentication plugins.
-    let mut greeting = b"\x0a8.0.36\0\x01\0\0\0abcdefgh\0\x09\x82\x2d\x02\0\x08\0\x15".to_vec();
-    greeting.extend([0; 10]);
-    greeting.extend(b"ijklmnopqrst\0mysql_native_password\0");
-    stream.write_all(&packet(0, &greeting))?;
-    hear(&mut stream, ears)?;
-    stream.write_all(&packet(2, b"\xfemysql_clear_password\0"))?;
-    while !hear(&mut stream, ears)?.is_empty() {}
-    Ok(())
-}
-
-/// PostgreSQL's: no to TLS and to GSSAPI, then a request for the password in clear.
-fn play_postgres(mut stream: TcpStream, ears: &Mutex<Vec<u8>>) -> std::io::Result<()> {
-    while let request @ [_, ..] = hear(&mut stream, ears)?.as_slice() {
-        let asks_for_encryption = request.len() == 8 && request[4..6] == [0x04, 0xd2];
-        let answer: &[u8] = if asks_for_encryption { b"N" } else { b"R\0\0\0\x08\0\0\0\x03" };
-        stream.write_all(answer)?;
-    }
-    Ok(())
-}
-
 /// The recipe logs in as the user, and hands no token to a server that is not the endpoint.
 fn check(lab: &Lab, recipe: &Recipe) {
     let kitchen = Kitchen::new(lab, Endpoint);
-    let (stdout, stderr) = texts(&kitchen.run(recipe));
+    let (stdout, stderr) = texts(&kitchen.recipe(recipe).output().unwrap());
     let about = format!("{}: {stdout}{stderr}", recipe.name);
     assert_eq!(stderr, "", "{about}");
     assert!(!recipe.text.contains("CURRENT_USER") || stdout.contains(&lab.user), "{about}");
@@ -257,12 +206,7 @@ fn check(lab: &Lab, recipe: &Recipe) {
 
     for world in [OtherCa, OtherName, NoTls] {
         let kitchen = Kitchen::new(lab, world);
-        let before = lab.verdicts().len();
-        let output = kitchen.run(recipe);
-        let about = format!("{}, {world:?}: {:?}", recipe.name, texts(&output));
-        assert!(!output.status.success(), "{about}");
-        assert_eq!(lab.verdicts().len(), before, "a password got through: {about}");
-        assert!(!kitchen.rogues.iter().flatten().any(Rogue::has_a_token), "a token in clear: {about}");
+        kitchen.gives_no_token(kitchen.recipe(recipe));
     }
 }
 
@@ -282,6 +226,22 @@ fn can(test: &str, program: &str, args: &[&str]) -> bool {
         skip(test, "a driver is missing; `tests/install drivers` installs them");
     }
     can
+}
+
+/// So that the servers without TLS are known to hear: clients that verify nothing.
+#[test]
+fn a_careless_client_gives_the_token_away() {
+    let Some(lab) = lab("a_careless_client_gives_the_token_away") else { return };
+    let kitchen = Kitchen::new(&lab, NoTls);
+    let [mysql, postgres] = kitchen.rogues.as_ref().unwrap();
+    for (rogue, client) in [
+        (mysql, "mariadb --no-defaults --ssl-ca=ca.pem --ssl -h HOST -P 3306 -u app -p\"$(rds-token prod)\""),
+        (postgres, "PGPASSWORD=\"$(rds-token pg)\" psql 'host=HOST port=5432 user=app sslmode=prefer'"),
+    ] {
+        assert!(!rogue.has_a_token());
+        kitchen.command("sh").args(["-c", &kitchen.adapt(client)]).output().unwrap();
+        assert!(rogue.has_a_token(), "{client}");
+    }
 }
 
 #[test]

@@ -1,0 +1,422 @@
+//! What clients are handed: option files, passfiles, variables, and themselves logged in.
+
+use std::io::Write as _;
+use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use rds_token::secret::Secret;
+use rds_token::sink::option_file::{Flavor, OptionFile};
+use rds_token::sink::passfile;
+use rds_token::target::{Parts, Target};
+
+use crate::harness::{HOST, Sandbox, TARGET, has, parameter, skip, texts};
+use crate::recipes::{Endpoint, Kitchen, NoTls, OtherCa, OtherName};
+use crate::servers::{Mariadb, Postgres, lab};
+
+/// A file that nobody else can read.
+#[track_caller]
+fn assert_private(path: &Path) {
+    assert_eq!(path.metadata().unwrap().mode() & 0o7777, 0o600, "{}", path.display());
+}
+
+fn path(stdout: &str) -> PathBuf {
+    PathBuf::from(stdout.strip_suffix('\n').unwrap())
+}
+
+/// Settings that would send the client elsewhere, with another password, unverified; and two of the user's taste.
+const HOSTILE: &str = "[client]\nuser=mallory\npassword=wrong\nhost=127.0.0.2\nport=1\nprotocol=socket\n\
+    ssl-verify-server-cert=0\nssl-ca=/nonexistent\nskip-ssl\n\
+    [mysql]\nuser=mallory\npassword=wrong\nhost=127.0.0.2\ndatabase=mysql\nskip-ssl-verify-server-cert\nskip-ssl\n\
+    table\nskip-column-names\n\
+    [client-mariadb]\nuser=mallory\npassword=wrong\nskip-ssl\n[mariadb-client]\nuser=mallory\npassword=wrong\nskip-ssl\n";
+
+#[test]
+fn an_option_file_beats_the_users_own_and_keeps_the_rest() {
+    let Some(lab) = lab("an_option_file_beats_the_users_own_and_keeps_the_rest") else { return };
+    for world in [Endpoint, OtherCa, OtherName, NoTls] {
+        let kitchen = Kitchen::new(&lab, world);
+        kitchen.sandbox.write(".my.cnf", HOSTILE);
+        let cnf = path(&kitchen.rds_token(["cnf", "prod", "--flavor", "mariadb"]).succeeds());
+        let sql = "--execute=SELECT CURRENT_USER(), DATABASE(), @@hostname <> ''";
+        let by_file = |program: &str, args: &[&str]| {
+            let mut command = kitchen.command(program);
+            command.arg(format!("--defaults-file={}", cnf.display())).args(args);
+            command
+        };
+        let mut dump = by_file("mariadb-dump", &[&lab.database]);
+        let connect = kitchen.rds_token(["connect", "prod", "--", "mariadb", sql]).command;
+        let expected = format!("|{}@%|{}|1|", lab.user, lab.database);
+        for mut command in [by_file("mariadb", &[sql]), connect] {
+            if world != Endpoint {
+                kitchen.gives_no_token(command);
+                continue;
+            }
+            let (stdout, stderr) = texts(&command.output().unwrap());
+            assert_eq!(stderr, "");
+            // As a table and without names, as the user likes it.
+            let row: String = stdout.lines().nth(1).unwrap_or_default().split(' ').collect();
+            assert_eq!(row, expected, "{stdout}");
+        }
+        if world == Endpoint {
+            let (stdout, stderr) = texts(&dump.output().unwrap());
+            assert!(stderr.is_empty() && stdout.contains("hello from mariadb"), "{stderr}");
+        } else {
+            kitchen.gives_no_token(dump);
+        }
+    }
+}
+
+#[test]
+fn the_users_file_is_found_whatever_the_home_is_called() {
+    if !has("my_print_defaults") {
+        return skip("the_users_file_is_found_whatever_the_home_is_called", "there is no my_print_defaults");
+    }
+    let sandbox = Sandbox::new();
+    for name in ["a b", "#c", "d'e\"", "ö%f\\n"] {
+        let home = sandbox.path("home").join(name);
+        std::fs::create_dir(&home).unwrap();
+        std::fs::write(home.join(".my.cnf"), "[mysql]\nprompt=mine\n").unwrap();
+        let run = sandbox.rds_token(["cnf", TARGET, "--flavor", "mariadb"]).env("HOME", &home);
+        let options = read_options(&path(&run.succeeds()));
+        assert!(options.contains(&"--prompt=mine".to_owned()), "{name}: {options:?}");
+        let ca = options.iter().find_map(|option| option.strip_prefix("--ssl-ca=")).unwrap();
+        assert!(Path::new(ca).is_file(), "{name}: {ca}");
+    }
+}
+
+/// What MariaDB's clients read in an option file.
+fn read_options(file: &Path) -> Vec<String> {
+    let mut command = Command::new("my_print_defaults");
+    command.arg(format!("--defaults-file={}", file.display())).args(["client", "mysql"]);
+    let (stdout, stderr) = texts(&command.env_clear().env("PATH", std::env::var("PATH").unwrap()).output().unwrap());
+    assert_eq!(stderr, "");
+    stdout.lines().map(str::to_owned).collect()
+}
+
+fn target(user: &str, database: &str) -> Target {
+    let given = |text: &str| Some(text.to_owned());
+    let engine = given("mariadb");
+    let parts = Parts { host: given(HOST), port: given("3306"), user: given(user), database: given(database), engine };
+    parts.validate(None, || Ok(None)).unwrap()
+}
+
+fn text_of(target: &Target, token: &str, flavor: Flavor) -> Result<String, String> {
+    let file = OptionFile { target, via: None, ca: Path::new("/c a#'\"\\.pem"), include: None, flavor };
+    file.render(&Secret::new(token.to_owned())).map_err(|error| error.to_string())
+}
+
+/// A text of at most `max` of the characters that option files and passfiles give a meaning.
+fn odd_text(max: usize) -> String {
+    let odd: Vec<char> = "'\"\\#;:%=[]!$ \u{a0}nrtbs0/+&é漢🦀\u{202e}*-_.~AZaz09".chars().collect();
+    (0..fastrand::usize(1..=max)).map(|_| odd[fastrand::usize(..odd.len())]).collect()
+}
+
+#[test]
+fn option_files_are_read_as_they_were_meant() {
+    if !has("my_print_defaults") {
+        return skip("option_files_are_read_as_they_were_meant", "there is no my_print_defaults");
+    }
+    let sandbox = Sandbox::new();
+    let file = sandbox.path("a.cnf");
+    for round in 0..300 {
+        fastrand::seed(round);
+        let (user, database, token) = (odd_text(32), odd_text(32), odd_text(900));
+        let target = target(&user, &database);
+        std::fs::write(&file, text_of(&target, &token, Flavor::Mariadb).unwrap()).unwrap();
+        let expected = [
+            format!("--host={HOST}"),
+            "--port=3306".to_owned(),
+            "--protocol=tcp".to_owned(),
+            format!("--user={user}"),
+            format!("--password={token}"),
+            "--ssl-ca=/c a#'\"\\.pem".to_owned(),
+            "--ssl-verify-server-cert".to_owned(),
+            format!("--database={database}"),
+        ];
+        assert_eq!(read_options(&file), expected, "round {round}");
+    }
+}
+
+/// MariaDB's readers make two options of a longer line.
+#[test]
+fn a_line_is_written_whole_or_refused() {
+    let fits = "t".repeat(4094 - "password=\"\"".len());
+    let long = format!("{fits}t");
+    let target = target("u", "d");
+    for flavor in [Flavor::Mariadb, Flavor::Library] {
+        let error = text_of(&target, &long, flavor).unwrap_err();
+        assert!(error.contains("the line of password would be 4095 bytes long"), "{error}");
+        assert!(!error.contains("ttt"), "{error}");
+    }
+    assert!(text_of(&target, &long, Flavor::Mysql).is_ok());
+    if !has("my_print_defaults") {
+        return skip("a_line_is_written_whole_or_refused", "there is no my_print_defaults");
+    }
+    let sandbox = Sandbox::new();
+    let file = sandbox.path("a.cnf");
+    std::fs::write(&file, text_of(&target, &fits, Flavor::Mariadb).unwrap()).unwrap();
+    assert!(read_options(&file).contains(&format!("--password={fits}")));
+}
+
+#[test]
+fn a_token_too_long_for_the_client_is_refused() {
+    let sandbox = Sandbox::new();
+    let session = "s".repeat(8000);
+    for args in [
+        vec!["cnf", TARGET, "--flavor", "mariadb"],
+        vec!["cnf", TARGET, "--flavor", "library", "--stdout"],
+        vec!["connect", TARGET, "--", "mariadb", "--version"],
+    ] {
+        if args[0] == "connect" && !has("mariadb") {
+            skip("a_token_too_long_for_the_client_is_refused", "there is no mariadb");
+            continue;
+        }
+        let error = sandbox.rds_token(&args).env("AWS_SESSION_TOKEN", &session).fails(2);
+        assert!(error.contains("the line of password") && error.contains("rds-token env"), "{error}");
+        assert!(!error.contains("ssss"), "{error}");
+    }
+    assert_eq!(sandbox.cached("cnf"), Vec::<PathBuf>::new());
+    // By a variable it goes.
+    let lines = sandbox.rds_token(["env", TARGET, "--shell", "sh"]).env("AWS_SESSION_TOKEN", &session).succeeds();
+    assert!(lines.contains(&session));
+}
+
+#[test]
+fn files_are_private_and_stay_where_they_are() {
+    let sandbox = Sandbox::new();
+    let postgres = format!("postgres://dbiamuser@{HOST}");
+    let mut paths = Vec::new();
+    for args in [
+        vec!["cnf", TARGET, "--flavor", "mysql"],
+        vec!["cnf", TARGET, "--flavor", "mariadb"],
+        vec!["cnf", TARGET, "--flavor", "library"],
+        vec!["cnf", &format!("{TARGET}/other"), "--flavor", "library"],
+        vec!["pgpass", &postgres],
+    ] {
+        let get = || {
+            let run = sandbox.rds_token(&args);
+            path(&run.succeeds())
+        };
+        let file = get();
+        assert_private(&file);
+        assert!(file.starts_with(sandbox.cache()));
+        let inode = file.metadata().unwrap().ino();
+        assert_eq!(get(), file);
+        let signature = parameter(&std::fs::read_to_string(&file).unwrap(), "X-Amz-Signature").unwrap().to_owned();
+        let fresh = sandbox.rds_token(args.iter().chain(&["--refresh"])).env("AWS_SECRET_ACCESS_KEY", "other");
+        assert_eq!(path(&fresh.succeeds()), file);
+        // Replaced, so that who reads the old one reads it to the end.
+        assert_ne!(file.metadata().unwrap().ino(), inode);
+        assert!(!std::fs::read_to_string(&file).unwrap().contains(&signature));
+        assert_private(&file);
+        assert!(!paths.contains(&file));
+        paths.push(file);
+    }
+}
+
+#[test]
+fn clear_takes_the_files_of_one_target() {
+    let sandbox = Sandbox::new();
+    let (ours, postgres) = ("u@db.x.eu-west-1.rds.amazonaws.com:3306", "u@db.x.eu-west-1.rds.amazonaws.com:5432");
+    let file = |args: &[&str]| path(&sandbox.rds_token(args).succeeds());
+    let cnf = file(&["cnf", ours, "--flavor", "mariadb"]);
+    let library = file(&["cnf", ours, "--flavor", "library"]);
+    let passfile = file(&["pgpass", postgres]);
+    let other = file(&["cnf", TARGET, "--flavor", "mariadb"]);
+    assert_eq!(sandbox.rds_token(["cache", "clear", ours]).succeeds(), "");
+    assert_eq!([&cnf, &library, &passfile, &other].map(|path| path.exists()), [false, false, true, true]);
+    assert_eq!(sandbox.rds_token(["cache", "clear", postgres]).succeeds(), "");
+    assert_eq!([&passfile, &other].map(|path| path.exists()), [false, true]);
+    assert_eq!(sandbox.rds_token(["cache", "clear"]).succeeds(), "");
+    assert!(!other.exists());
+    assert_eq!(sandbox.cached("token"), Vec::<PathBuf>::new());
+}
+
+#[test]
+fn passfiles_log_odd_users_in() {
+    let Some(lab) = lab("passfiles_log_odd_users_in") else { return };
+    for user in &lab.users {
+        let kitchen = Kitchen::new(&lab, Endpoint);
+        let file = kitchen.rds_token(["pgpass", "pg", "--user", user]).succeeds();
+        let mut psql = kitchen.command("psql");
+        psql.env("PGPASSFILE", path(&file)).env("PGHOST", kitchen.host).env("PGPORT", lab.port(Postgres).to_string());
+        psql.env("PGUSER", user).env("PGSSLMODE", "verify-full").env("PGSSLROOTCERT", &lab.ca);
+        psql.args(["-XAtw", "-c", "SELECT CURRENT_USER", &lab.database]);
+        let (stdout, stderr) = texts(&psql.output().unwrap());
+        assert_eq!((stdout, stderr.as_str()), (format!("{user}\n"), ""));
+    }
+}
+
+/// Fields come apart again as libpq takes them apart (`passwordFromFile` in fe-connect.c).
+#[test]
+fn passfiles_are_read_as_they_were_meant() {
+    for round in 0..300 {
+        fastrand::seed(round);
+        let (user, token) = (odd_text(32), odd_text(900));
+        let text = passfile::render(&target(&user, "d"), None, &Secret::new(token.clone()));
+        let line = text.lines().nth(1).unwrap();
+        let mut fields = vec![String::new()];
+        let mut characters = line.chars();
+        while let Some(c) = characters.next() {
+            match c {
+                ':' => fields.push(String::new()),
+                '\\' => fields.last_mut().unwrap().push(characters.next().unwrap()),
+                c => fields.last_mut().unwrap().push(c),
+            }
+        }
+        assert_eq!(fields, [HOST, "3306", "*", &user, &token], "round {round}");
+    }
+}
+
+#[test]
+fn variables_without_the_secret_log_in() {
+    let Some(lab) = lab("variables_without_the_secret_log_in") else { return };
+    let kitchen = Kitchen::new(&lab, Endpoint);
+    for (target, client) in [
+        ("pg", "psql -XAt -c 'SELECT CURRENT_USER'"),
+        ("prod", "mariadb --defaults-file=\"$RDS_TOKEN_CNF\" -N -e 'SELECT USER()'"),
+    ] {
+        let lines = kitchen.rds_token(["env", target, "--shell", "sh", "--no-secret"]).succeeds();
+        assert!(!lines.contains("X-Amz"), "{lines}");
+        let script = format!("{lines}{client}");
+        // As after an `env` with the secret, which has ended since.
+        let mut command = kitchen.command("sh");
+        command.env("PGPASSWORD", "stale").env("MYSQL_PWD", "stale");
+        let (stdout, stderr) = texts(&command.args(["-euc", &script]).output().unwrap());
+        assert_eq!(stderr, "");
+        assert!(stdout.starts_with(&lab.user), "{stdout}");
+    }
+}
+
+/// Variables of the user's that lead libpq elsewhere are not obeyed.
+#[test]
+fn connect_and_env_override_the_environment() {
+    let Some(lab) = lab("connect_and_env_override_the_environment") else { return };
+    for world in [Endpoint, OtherCa, OtherName, NoTls] {
+        let kitchen = Kitchen::new(&lab, world);
+        let service = "[elsewhere]\nhost=127.0.0.1\nport=1\nuser=mallory\nsslmode=disable\n";
+        let services = kitchen.sandbox.write(".pg_service.conf", service);
+        let psql = "psql -XAt -c 'SELECT CURRENT_USER'";
+        let eval = format!("eval \"$(rds-token env pg --shell sh)\"; {psql}");
+        for script in [format!("rds-token connect pg -- {psql}"), eval] {
+            let mut command = kitchen.command("sh");
+            command.arg("-euc").arg(script);
+            command.env("PGSERVICE", "elsewhere").env("PGSERVICEFILE", &services).env("PGHOSTADDR", "127.0.0.2");
+            command.env("PGSSLMODE", "disable").env("PGUSER", "mallory").env("PGPASSFILE", "/nonexistent");
+            if world == Endpoint {
+                let output = texts(&command.output().unwrap());
+                assert_eq!(output, (format!("{}\n", lab.user), String::new()));
+            } else {
+                kitchen.gives_no_token(command);
+            }
+        }
+    }
+}
+
+/// Through a tunnel, the name that is verified is still the endpoint's: nothing resolves it here.
+#[test]
+fn psql_verifies_the_endpoint_through_a_tunnel() {
+    let Some(lab) = lab("psql_verifies_the_endpoint_through_a_tunnel") else { return };
+    for world in [Endpoint, OtherCa, OtherName, NoTls] {
+        let kitchen = Kitchen::new(&lab, world);
+        let via = format!("localhost:{}", kitchen.postgres);
+        let args = ["connect", "pg", "--via", &via, "--port"];
+        let port = lab.port(Postgres).to_string();
+        let sql = ["--", "psql", "-XAt", "-c", "SELECT CURRENT_USER"];
+        let run = kitchen.rds_token(args.iter().copied().chain([port.as_str()]).chain(sql));
+        let run = run.without("LD_PRELOAD");
+        if world == Endpoint {
+            assert_eq!(run.succeeds(), format!("{}\n", lab.user));
+        } else {
+            kitchen.gives_no_token(run.command);
+        }
+    }
+}
+
+#[test]
+fn connect_ends_as_the_command_does() {
+    let sandbox = Sandbox::new();
+    let connect = |command: &[&str]| {
+        let args = ["connect", TARGET, "--"].iter().chain(command);
+        sandbox.rds_token(args).output()
+    };
+    for status in [0, 1, 3, 42] {
+        let output = connect(&["sh", "-c", &format!("echo out; echo err >&2; exit {status}")]);
+        assert_eq!(output.status.code(), Some(status));
+        assert_eq!(texts(&output), ("out\n".to_owned(), "err\n".to_owned()));
+    }
+    assert_eq!(connect(&["sh", "-c", "kill -TERM $$"]).status.signal(), Some(15));
+    let not_executable = sandbox.write("x", "");
+    sandbox.rds_token(["connect", TARGET, "--", "no-such-program"]).fails(127);
+    sandbox.rds_token(["connect", TARGET, "--", "/no/such/program"]).fails(127);
+    sandbox.rds_token(["connect", TARGET, "--", not_executable.to_str().unwrap()]).fails(126);
+}
+
+#[test]
+fn signals_reach_what_connect_runs() {
+    let sandbox = Sandbox::new();
+    let script = "trap 'echo caught; exit 9' TERM; echo ready; while :; do sleep 0.05; done";
+    let mut run = sandbox.rds_token(["connect", TARGET, "--", "sh", "-c", script]);
+    let mut child = run.command.stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = std::io::BufRead::lines(std::io::BufReader::new(child.stdout.take().unwrap()));
+    assert_eq!(lines.next().unwrap().unwrap(), "ready");
+    let pid = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    assert_eq!(lines.next().unwrap().unwrap(), "caught");
+    assert_eq!(child.wait().unwrap().code(), Some(9));
+}
+
+#[test]
+fn connect_passes_stdin_and_shows_the_token_to_nobody() {
+    let Some(lab) = lab("connect_passes_stdin_and_shows_the_token_to_nobody") else { return };
+    let kitchen = Kitchen::new(&lab, Endpoint);
+    for (target, client) in [("prod", "mariadb"), ("pg", "psql")] {
+        let token = kitchen.rds_token([target]).succeeds();
+        let signature = parameter(token.trim_end(), "X-Amz-Signature").unwrap();
+        let options: &[&str] = if client == "psql" { &["-XAtq"] } else { &["-N", "--unbuffered"] };
+        let mut run = kitchen.rds_token(["connect", target, "--", client].iter().chain(options));
+        let mut child = run.command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        let mut lines = std::io::BufRead::lines(std::io::BufReader::new(child.stdout.take().unwrap()));
+        writeln!(stdin, "SELECT 'logged in';").unwrap();
+        assert_eq!(lines.next().unwrap().unwrap(), "logged in", "{client}");
+        let shown: Vec<PathBuf> = std::fs::read_dir("/proc")
+            .unwrap()
+            .map(|entry| entry.unwrap().path().join("cmdline"))
+            .filter(|path| std::fs::read(path).is_ok_and(|line| String::from_utf8_lossy(&line).contains(signature)))
+            .collect();
+        assert_eq!(shown, Vec::<PathBuf>::new(), "{client}");
+        drop(stdin);
+        assert!(child.wait().unwrap().success());
+        assert_eq!(kitchen.sandbox.cached("cnf"), Vec::<PathBuf>::new());
+        assert_eq!(kitchen.sandbox.cached("pgpass"), Vec::<PathBuf>::new());
+    }
+    assert_eq!(lab.port(Mariadb), kitchen.mariadb);
+}
+
+/// The file that a client was given goes with the client, and not before.
+#[test]
+fn the_file_of_connect_goes_with_the_client() {
+    let Some(lab) = lab("the_file_of_connect_goes_with_the_client") else { return };
+    let kitchen = Kitchen::new(&lab, Endpoint);
+    let begun = Instant::now();
+    let mut run = kitchen.rds_token(["connect", "prod", "--", "mariadb", "-N", "-e", "SELECT SLEEP(1)"]);
+    let mut child = run.command.stdout(Stdio::null()).spawn().unwrap();
+    let descriptors = PathBuf::from(format!("/proc/{}/fd", child.id()));
+    let has_file = || {
+        let links = std::fs::read_dir(&descriptors).into_iter().flatten().flatten();
+        links
+            .filter_map(|entry| entry.path().read_link().ok())
+            .any(|link| link.to_string_lossy().contains("memfd:rds-token"))
+    };
+    while !has_file() {
+        assert!(begun.elapsed() < Duration::from_secs(5), "no file in memory");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert!(child.wait().unwrap().success());
+    assert!(!descriptors.exists());
+    assert_eq!(kitchen.sandbox.cached("cnf"), Vec::<PathBuf>::new());
+}

@@ -1,0 +1,80 @@
+//! Database servers without TLS, which ask for the password in clear: what somebody in between would play.
+
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use crate::servers::{Engine, Mariadb, Postgres};
+
+/// A server without TLS that takes any password, in clear.
+pub(crate) struct Rogue {
+    pub(crate) port: u16,
+    heard: Arc<Mutex<Vec<u8>>>,
+}
+
+impl Rogue {
+    pub(crate) fn start(engine: Engine) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        let ears = Arc::clone(&heard);
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let ears = Arc::clone(&ears);
+                std::thread::spawn(move || {
+                    stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+                    let _ = match engine {
+                        Mariadb => play_mysql(stream, &ears),
+                        Postgres => play_postgres(stream, &ears),
+                    };
+                });
+            }
+        });
+        Self { port, heard }
+    }
+
+    pub(crate) fn has_a_token(&self) -> bool {
+        String::from_utf8_lossy(&self.heard.lock().unwrap()).contains("X-Amz-Signature")
+    }
+}
+
+/// What comes next, kept in `ears`. Empty at the end.
+fn hear(stream: &mut TcpStream, ears: &Mutex<Vec<u8>>) -> std::io::Result<Vec<u8>> {
+    let mut bytes = vec![0; 16_384];
+    let length = stream.read(&mut bytes)?;
+    bytes.truncate(length);
+    ears.lock().unwrap().extend(&bytes);
+    Ok(bytes)
+}
+
+/// The MySQL protocol: a greeting that offers no TLS, then a request for `mysql_clear_password`.
+fn play_mysql(mut stream: TcpStream, ears: &Mutex<Vec<u8>>) -> std::io::Result<()> {
+    let packet = |number: u8, body: &[u8]| {
+        let mut packet = vec![u8::try_from(body.len()).unwrap(), 0, 0, number];
+        packet.extend(body);
+        packet
+    };
+    // Long password, database, protocol 4.1, secure connection; authentication plugins.
+    let mut greeting = b"\x0a8.0.36\0\x01\0\0\0abcdefgh\0\x09\x82\x2d\x02\0\x08\0\x15".to_vec();
+    greeting.extend([0; 10]);
+    greeting.extend(b"ijklmnopqrst\0mysql_native_password\0");
+    stream.write_all(&packet(0, &greeting))?;
+    hear(&mut stream, ears)?;
+    stream.write_all(&packet(2, b"\xfemysql_clear_password\0"))?;
+    while !hear(&mut stream, ears)?.is_empty() {}
+    Ok(())
+}
+
+/// PostgreSQL's: no to TLS and to GSSAPI, then a request for the password in clear.
+fn play_postgres(mut stream: TcpStream, ears: &Mutex<Vec<u8>>) -> std::io::Result<()> {
+    while let request @ [first, ..] = hear(&mut stream, ears)?.as_slice() {
+        if *first == b'p' {
+            break; // the password
+        }
+        let asks_for_encryption = request.len() == 8 && request[4..6] == [0x04, 0xd2];
+        let answer: &[u8] = if asks_for_encryption { b"N" } else { b"R\0\0\0\x08\0\0\0\x03" };
+        stream.write_all(answer)?;
+    }
+    Ok(())
+}
