@@ -9,7 +9,7 @@ use std::process::Command;
 
 use crate::harness::{PROGRAM, Run, Sandbox, has, skip, texts};
 use crate::rogue::Rogue;
-use crate::servers::{Lab, Mariadb, Postgres, lab};
+use crate::servers::{Lab, Mariadb, Postgres, Server, lab};
 
 /// A fenced block of README.md below a `<!-- recipe: NAME -->`.
 #[derive(Clone, Debug)]
@@ -74,6 +74,8 @@ pub(crate) use World::{Endpoint, NoTls, OtherCa, OtherName};
 pub(crate) struct Kitchen<'a> {
     lab: &'a Lab,
     world: World,
+    /// Where the clients of `prod` are, when not on the path.
+    bin: Option<&'a Path>,
     pub(crate) sandbox: Sandbox,
     pub(crate) host: &'a str,
     pub(crate) mariadb: u16,
@@ -83,13 +85,19 @@ pub(crate) struct Kitchen<'a> {
 
 impl<'a> Kitchen<'a> {
     pub(crate) fn new(lab: &'a Lab, world: World) -> Self {
+        Self::with(lab, world, &lab.mariadb)
+    }
+
+    /// One whose `prod` is this server.
+    fn with(lab: &'a Lab, world: World, prod: &'a Server) -> Self {
         let rogues = (world == NoTls).then(|| [Rogue::start(Mariadb), Rogue::start(Postgres)]);
         let kitchen = Self {
             lab,
             world,
+            bin: prod.bin.as_deref(),
             sandbox: Sandbox::new(),
             host: if world == OtherName { &lab.outside_host } else { &lab.host },
-            mariadb: rogues.as_ref().map_or(lab.mariadb.port, |rogues| rogues[0].port),
+            mariadb: rogues.as_ref().map_or(prod.port, |rogues| rogues[0].port),
             postgres: rogues.as_ref().map_or(lab.postgres.port, |rogues| rogues[1].port),
             rogues,
         };
@@ -97,7 +105,8 @@ impl<'a> Kitchen<'a> {
         std::fs::copy(if world == OtherCa { &lab.other_ca } else { &lab.ca }, &ca).unwrap();
         // Ports of the lab tell no engine.
         let config = kitchen.adapt(&recipe("config.toml").text);
-        let config = config.replace("[target.prod]", "[target.prod]\nengine = \"mariadb\"");
+        let engine = if prod.bin.is_some() { "mysql" } else { "mariadb" };
+        let config = config.replace("[target.prod]", &format!("[target.prod]\nengine = \"{engine}\""));
         let config = config.replace("[target.pg]", "[target.pg]\nengine = \"postgres\"");
         let config = format!("{config}\n[defaults]\nca = \"{}\"\n", ca.display());
         kitchen.sandbox.write(".config/rds-token/config.toml", &config);
@@ -127,7 +136,8 @@ impl<'a> Kitchen<'a> {
     pub(crate) fn command(&self, program: &str) -> Command {
         let mut command = self.sandbox.command(program);
         let path = std::env::var("PATH").unwrap();
-        command.env("PATH", format!("{}:{path}", Path::new(PROGRAM).parent().unwrap().display()));
+        let ours = [Path::new(PROGRAM).parent(), self.bin].into_iter().flatten().map(Path::to_path_buf);
+        command.env("PATH", std::env::join_paths(ours.chain(std::env::split_paths(&path))).unwrap());
         command.env("PYTHONPATH", drivers("python")).env("NODE_PATH", drivers("node/node_modules"));
         command.env("PYTHONDONTWRITEBYTECODE", "1");
         self.lab.on_loopback(&mut command);
@@ -187,7 +197,7 @@ impl<'a> Kitchen<'a> {
     /// The greeting is in the dump, where the recipe makes one.
     fn has_dump(&self, directory: &str) -> bool {
         let dump = std::fs::read_to_string(self.sandbox.path(directory).join("ExampleDB.sql"));
-        dump.is_ok_and(|text| text.contains("hello from mariadb"))
+        dump.is_ok_and(|text| text.contains("hello from "))
     }
 }
 
@@ -196,8 +206,8 @@ fn drivers(language: &str) -> PathBuf {
 }
 
 /// The recipe logs in as the user, and hands no token to a server that is not the endpoint.
-fn check(lab: &Lab, recipe: &Recipe) {
-    let kitchen = Kitchen::new(lab, Endpoint);
+fn check(lab: &Lab, recipe: &Recipe, prod: &Server) {
+    let kitchen = Kitchen::with(lab, Endpoint, prod);
     let (stdout, stderr) = texts(&kitchen.recipe(recipe).output().unwrap());
     let about = format!("{}: {stdout}{stderr}", recipe.name);
     assert_eq!(stderr, "", "{about}");
@@ -205,7 +215,7 @@ fn check(lab: &Lab, recipe: &Recipe) {
     assert!(!recipe.text.contains("ExampleDB.sql") || kitchen.has_dump(""), "{about}");
 
     for world in [OtherCa, OtherName, NoTls] {
-        let kitchen = Kitchen::new(lab, world);
+        let kitchen = Kitchen::with(lab, world, prod);
         kitchen.gives_no_token(kitchen.recipe(recipe));
     }
 }
@@ -213,7 +223,7 @@ fn check(lab: &Lab, recipe: &Recipe) {
 fn check_all(test: &str, beginnings: &[&str]) {
     let Some(lab) = lab(test) else { return };
     for recipe in beginnings.iter().flat_map(|beginning| named(beginning)) {
-        check(&lab, &recipe);
+        check(&lab, &recipe, &lab.mariadb);
     }
 }
 
@@ -248,6 +258,7 @@ fn a_careless_client_gives_the_token_away() {
 fn every_recipe_has_a_test() {
     let tested = [
         "config.toml",
+        "mysql-",
         "mariadb-",
         "connect",
         "psql-",
@@ -267,6 +278,30 @@ fn every_recipe_has_a_test() {
 #[test]
 fn shell_recipes() {
     check_all("shell_recipes", &["mariadb-", "connect", "psql-", "make"]);
+}
+
+#[test]
+fn recipes_of_mysqls_own_client() {
+    let Some(lab) = lab("recipes_of_mysqls_own_client") else { return };
+    for recipe in named("mysql-") {
+        check(&lab, &recipe, &lab.mysql);
+    }
+}
+
+/// Drivers differ in what they do when the server is MySQL.
+#[test]
+fn recipes_for_both_servers_log_into_mysql() {
+    let test = "recipes_for_both_servers_log_into_mysql";
+    let import = "import pymysql, mysql.connector, psycopg, sqlalchemy";
+    if !can(test, "/usr/bin/python3", &["-c", import]) || !can(test, "node", &["-e", "require('mysql2')"]) {
+        return;
+    }
+    let Some(lab) = lab(test) else { return };
+    for name in ["python-pymysql", "python-connector", "python-sqlalchemy", "node-mysql2"] {
+        let kitchen = Kitchen::with(&lab, Endpoint, &lab.mysql);
+        let (stdout, stderr) = texts(&kitchen.recipe(&recipe(name)).output().unwrap());
+        assert_eq!((stdout, stderr.as_str()), (format!("{}@%\n", lab.user), ""), "{name}");
+    }
 }
 
 #[test]

@@ -23,6 +23,7 @@ pub(crate) struct Lab {
     pub(crate) hosts_file: String,
     pub(crate) nss_wrapper: String,
     pub(crate) mariadb: Server,
+    pub(crate) mysql: Server,
     pub(crate) postgres: Server,
     pub(crate) user: String,
     pub(crate) users: Vec<String>,
@@ -37,6 +38,9 @@ pub(crate) struct Lab {
 #[derive(Deserialize)]
 pub(crate) struct Server {
     pub(crate) port: u16,
+    /// Where its own clients are, when not on the path.
+    #[serde(default)]
+    pub(crate) bin: Option<std::path::PathBuf>,
 }
 
 #[derive(Clone, Deserialize)]
