@@ -358,8 +358,8 @@ mod tests {
             let variable = |name: &&'static str| Variable { name, value: String::new(), is_secret: false };
             rivals(&names.iter().map(variable).collect::<Vec<_>>()).collect()
         };
-        assert_eq!(of(&["PGHOST", "PGPASSWORD"]), ["PGHOSTADDR", "PGPASSFILE"]);
-        assert_eq!(of(&["PGHOST", "PGHOSTADDR", "PGPASSFILE"]), ["PGPASSWORD"]);
+        assert_eq!(of(&["PGHOST", "PGPASSWORD"]), ["PGSERVICE", "PGHOSTADDR", "PGPASSFILE"]);
+        assert_eq!(of(&["PGHOST", "PGHOSTADDR", "PGPASSFILE"]), ["PGSERVICE", "PGPASSWORD"]);
         assert_eq!(of(&["MYSQL_HOST", "MYSQL_PWD"]), ["RDS_TOKEN_CNF"]);
     }
 }
