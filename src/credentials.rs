@@ -19,8 +19,8 @@ use time::format_description::well_known::Rfc3339;
 
 use crate::error::Error;
 use crate::host::Host;
+use crate::percent::encode;
 use crate::secret::Secret;
-use crate::token::encode;
 
 pub use identity::Identity;
 pub use profile::Profiles;

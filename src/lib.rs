@@ -13,6 +13,7 @@ pub mod endpoint;
 pub mod error;
 pub mod fingerprint;
 pub mod host;
+pub mod percent;
 pub mod private_file;
 pub mod report;
 pub mod secret;

@@ -10,11 +10,12 @@ use aws_sigv4::http_request::{
     SignableBody, SignableRequest, SignatureLocation, SigningSettings, sign as sign_request,
 };
 use aws_sigv4::sign::v4;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use percent_encoding::percent_decode_str;
 use time::macros::format_description;
 use time::{OffsetDateTime, PrimitiveDateTime};
 
 use crate::credentials::Credentials;
+use crate::percent::encode;
 use crate::secret::Secret;
 use crate::target::Target;
 
@@ -23,9 +24,6 @@ pub const LIFETIME: Duration = Duration::from_secs(900);
 
 /// The service that a token is signed for.
 const SERVICE: &str = "rds-db";
-
-/// What SigV4 leaves as it is (RFC 3986, section 2.3); all else is percent-encoded.
-const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 /// A token, as the database takes it.
 pub type Token = Secret<String>;
@@ -74,15 +72,10 @@ pub fn sign(target: &Target, credentials: &Credentials, now: OffsetDateTime) -> 
     ] {
         if let Some((_, value)) = instructions.params().iter().find(|(key, _)| *key == name) {
             token.extend(["&", name, "="]);
-            token.extend(utf8_percent_encode(value, ENCODED));
+            token.extend(encode(value));
         }
     }
     Ok(Secret::new(token))
-}
-
-/// `text` as it stands in a URL, everything outside `A-Za-z0-9-_.~` percent-encoded.
-pub fn encode(text: &str) -> percent_encoding::PercentEncode<'_> {
-    utf8_percent_encode(text, ENCODED)
 }
 
 /// What a token says, without its secrets.

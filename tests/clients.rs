@@ -12,7 +12,7 @@ use rds_token::sink::option_file::{Flavor, OptionFile};
 use rds_token::sink::passfile;
 use rds_token::target::{Parts, Target};
 
-use crate::harness::{HOST, Sandbox, TARGET, has, parameter, skip, texts};
+use crate::harness::{HOST, PROGRAM, Sandbox, TARGET, has, parameter, skip, texts};
 use crate::recipes::{Endpoint, Kitchen, NoTls, OtherCa, OtherName};
 use crate::servers::{Mariadb, Postgres, lab};
 
@@ -419,4 +419,64 @@ fn the_file_of_connect_goes_with_the_client() {
     assert!(child.wait().unwrap().success());
     assert!(!descriptors.exists());
     assert_eq!(kitchen.sandbox.cached("cnf"), Vec::<PathBuf>::new());
+}
+
+/// Each program that reads a flavor's file, into either family's server: rows alone on stdout, and nothing
+/// on stderr.
+#[test]
+fn every_program_logs_in_and_is_silent() {
+    let Some(lab) = lab("every_program_logs_in_and_is_silent") else { return };
+    let oracle = lab.mysql.bin.clone().unwrap();
+    let in_path = |name: &str| PathBuf::from(name);
+    for key in ["static", "long"] {
+        let sandbox = Sandbox::new();
+        let keys = lab.key(key);
+        let environment = |command: &mut Command| {
+            command.env("AWS_ACCESS_KEY_ID", &keys.access_key_id);
+            command.env("AWS_SECRET_ACCESS_KEY", &keys.secret_access_key);
+            command.env("AWS_SESSION_TOKEN", keys.session_token.as_deref().unwrap_or_default());
+        };
+        for (server, port) in [("mysql", lab.mysql.port), ("mariadb", lab.mariadb.port)] {
+            let target = format!("{server}://{}@{}:{port}/{}", lab.user, lab.host, lab.database);
+            let run = |mut command: Command| {
+                environment(&mut command);
+                let output = lab.on_loopback(&mut command).output().unwrap();
+                let (stdout, stderr) = texts(&output);
+                assert!(output.status.success() && stderr.is_empty(), "{stderr}: {server}, {command:?}");
+                stdout
+            };
+            for (flavor, client, dump, admin) in [
+                ("mysql", oracle.join("mysql"), oracle.join("mysqldump"), oracle.join("mysqladmin")),
+                ("mariadb", in_path("mariadb"), in_path("mariadb-dump"), in_path("mariadb-admin")),
+            ] {
+                let mut cnf = sandbox.without_keys(["cnf", &target, "--ca", &lab.ca, "--flavor", flavor]).command;
+                environment(&mut cnf);
+                let file = format!("--defaults-file={}", texts(&cnf.output().unwrap()).0.trim_end());
+                let program = |program: &PathBuf, args: &[&str]| {
+                    let mut command = sandbox.command(program);
+                    command.arg(&file).args(args);
+                    run(command)
+                };
+                let greeting = format!("hello from {server}\n");
+                assert_eq!(program(&client, &["-N", "-e", "select * from greeting"]), greeting);
+                // MySQL's mysqldump complains of tables that a MariaDB doesn't have.
+                if (flavor, server) != ("mysql", "mariadb") {
+                    let dumped = program(&dump, &["--no-tablespaces", &lab.database]);
+                    assert!(dumped.contains(greeting.trim_end()), "{dumped}");
+                }
+                assert_eq!(program(&admin, &["ping"]), "mysqld is alive\n");
+                let mut connect = sandbox.command(PROGRAM);
+                connect.args(["connect", &target, "--ca", &lab.ca, "--"]).arg(&client);
+                connect.args(["-N", "-e", "select * from greeting"]);
+                assert_eq!(run(connect), greeting);
+            }
+        }
+        let mut binlog = sandbox.command(PROGRAM);
+        let target = format!("mysql://{}@{}:{}", lab.user, lab.host, lab.mysql.port);
+        binlog.args(["connect", &target, "--ca", &lab.ca, "--"]).arg(oracle.join("mysqlbinlog"));
+        environment(binlog.args(["--read-from-remote-server", "binlog.000001"]));
+        let output = lab.on_loopback(&mut binlog).output().unwrap();
+        let (stdout, stderr) = texts(&output);
+        assert!(output.status.success() && stderr.is_empty() && stdout.contains("BINLOG"), "{stderr}");
+    }
 }

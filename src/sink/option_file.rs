@@ -42,6 +42,10 @@ impl Flavor {
     }
 }
 
+/// Oracle's programs that know `enable-cleartext-plugin`; each reads the group of its own name.
+const CLEARTEXT_PROGRAMS: [&str; 7] =
+    ["mysqladmin", "mysqlcheck", "mysqldump", "mysqlimport", "mysqlshow", "mysqlslap", "mysql"];
+
 /// An option file that lacks only the token.
 pub struct OptionFile<'a> {
     /// The database.
@@ -79,15 +83,21 @@ impl OptionFile<'_> {
         self.line(&mut text, "password", token.expose())?;
         self.line(&mut text, "ssl-ca", plain(self.ca)?)?;
         text.push_str(match (self.flavor, self.via) {
-            (Flavor::Mysql, None) => "ssl-mode=VERIFY_IDENTITY\nloose-enable-cleartext-plugin\n",
+            (Flavor::Mysql, None) => "ssl-mode=VERIFY_IDENTITY\n",
             // The name that is dialled is not the endpoint's.
-            (Flavor::Mysql, Some(_)) => "ssl-mode=VERIFY_CA\nloose-enable-cleartext-plugin\n",
+            (Flavor::Mysql, Some(_)) => "ssl-mode=VERIFY_CA\n",
             (Flavor::Mariadb, None) => "ssl-verify-server-cert\n",
             (Flavor::Mariadb, Some(_)) => "skip-ssl-verify-server-cert\n",
             // Libmariadb takes a bare option for 0.
             (Flavor::Library, None) => "ssl-verify-server-cert=1\nenable-cleartext-plugin\n",
             (Flavor::Library, Some(_)) => "enable-cleartext-plugin\n",
         });
+        if self.flavor == Flavor::Mysql {
+            // Not in [client]: mysqlbinlog reads that too, and knows the plugin by the environment alone.
+            for program in CLEARTEXT_PROGRAMS {
+                let _ = writeln!(text, "[{program}]\nloose-enable-cleartext-plugin");
+            }
+        }
         if let Some(database) = &self.target.database {
             // In [client], mysqladmin and mysqldump would not know what to do with it.
             text.push_str(if self.flavor == Flavor::Library { "" } else { "[mysql]\n" });

@@ -7,8 +7,9 @@
 use std::path::Path;
 
 use crate::error::Error;
+use crate::percent::encode;
 use crate::target::{Engine, Target, Via};
-use crate::token::{Token, encode};
+use crate::token::Token;
 
 /// A URL that lacks only the token.
 #[derive(Debug)]
