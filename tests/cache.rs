@@ -325,8 +325,18 @@ fn old_files_are_swept_by_a_miss() {
         chmod(&cache.join(name), 0o600);
     };
     age("swept", 31);
-    let all =
-        [("old.token", 16), ("new.token", 14), (".tmpold", 16), (".tmpnew", 1), ("old.lock", 1_500), ("new.lock", 60)];
+    let all = [
+        ("old.token", 16),
+        ("new.token", 14),
+        ("old.mysql.cnf", 16),
+        ("new.mysql.cnf", 14),
+        ("old.pgpass", 16),
+        (".tmpold", 16),
+        (".tmpnew", 1),
+        ("old.lock", 1_500),
+        ("new.lock", 60),
+        ("rds-ca-new.pem", 10_000),
+    ];
     for (name, minutes) in all {
         age(name, minutes);
     }
