@@ -88,7 +88,8 @@ pub enum Command {
 
 /// Whether a first argument is a command, and no TARGET.
 pub fn is_command(name: &str) -> bool {
-    name == "help" || Command::has_subcommand(name)
+    // `has_subcommand` knows no aliases.
+    matches!(name, "help" | "exec") || Command::has_subcommand(name)
 }
 
 /// The names of all commands.
@@ -264,8 +265,8 @@ pub struct TargetArgs {
 impl TargetArgs {
     /// Whether nothing was given.
     pub fn is_empty(&self) -> bool {
-        let Self { target, host, port, user, database, engine, region, via, ca: _ } = self;
-        [target, host, port, user, database, engine, region, via].iter().all(|part| part.is_none())
+        let Self { target, host, port, user, database, engine, region, via, ca } = self;
+        [target, host, port, user, database, engine, region, via].iter().all(|part| part.is_none()) && ca.is_none()
     }
 }
 

@@ -1,12 +1,16 @@
 //! Which client program this is, and what it needs.
 
 use std::ffi::OsStr;
+use std::io::Read as _;
 use std::net::{IpAddr, ToSocketAddrs as _};
 use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::mpsc;
 use std::time::Instant;
+
+use rustix::process::{Pid, Signal, kill_process_group};
 
 use crate::error::Error;
 use crate::host::Host;
@@ -38,23 +42,72 @@ fn is_executable(path: &Path) -> bool {
 }
 
 /// The option file that a program wants: None when it is none of MySQL's or MariaDB's. A program called
-/// `mysql…` may be either's, and is asked.
-pub fn flavor(program: &Path) -> Option<Flavor> {
-    let name = program.file_name()?.to_str()?;
-    if name.starts_with("mariadb") {
-        return Some(Flavor::Mariadb);
+/// `mysql…` may be either's, and is asked. A link by another name is known by where it leads.
+///
+/// # Errors
+/// When the program doesn't say until `deadline` (exit 4).
+pub fn flavor(program: &Path, deadline: Instant) -> Result<Option<Flavor>, Error> {
+    let by_name = |path: &Path| {
+        let name = path.file_name()?.to_str()?;
+        // Others have such names too (mysqltuner, mariadb-waitpid) and read no --defaults-file.
+        let of = |family: &str| {
+            let part = name.strip_prefix(family)?.trim_start_matches(['-', '_']);
+            PARTS.contains(&part).then_some(())
+        };
+        of("mariadb").map(|()| Some(Flavor::Mariadb)).or_else(|| of("mysql").map(|()| None))
+    };
+    let target = || program.canonicalize().ok().and_then(|path| by_name(&path));
+    match by_name(program).or_else(target) {
+        None => Ok(None),
+        Some(Some(flavor)) => Ok(Some(flavor)),
+        Some(None) => ask(program, deadline).map(Some),
     }
-    // Other programs have such names too (mysqltuner, mysql-workbench) and read no --defaults-file.
-    let known = ["", "admin", "binlog", "check", "dump", "import", "show", "slap", "pump"];
-    known.contains(&name.strip_prefix("mysql")?).then(|| ask(program))
 }
 
-/// What the program says of itself: MariaDB's say so.
-pub fn ask(program: &Path) -> Flavor {
-    let said = Command::new(program).arg("--version").stdin(Stdio::null()).stderr(Stdio::null()).output();
-    let is_mariadb = said.is_ok_and(|output| String::from_utf8_lossy(&output.stdout).contains("MariaDB"));
-    if is_mariadb { Flavor::Mariadb } else { Flavor::Mysql }
+/// What follows the family's name in the names of its clients.
+const PARTS: [&str; 14] = [
+    "",
+    "admin",
+    "analyze",
+    "binlog",
+    "check",
+    "dump",
+    "import",
+    "optimize",
+    "pump",
+    "repair",
+    "show",
+    "slap",
+    "upgrade",
+    "secure-installation",
+];
+
+/// What the program says of itself (`--version`): MariaDB's say so.
+fn ask(program: &Path, deadline: Instant) -> Result<Flavor, Error> {
+    let mut command = Command::new(program);
+    command.arg("--version").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).process_group(0);
+    // One that can't be run is found out, and reported, when it is to be run.
+    let Ok(mut child) = command.spawn() else { return Ok(Flavor::Mysql) };
+    let (sender, receiver) = mpsc::channel();
+    let stdout = child.stdout.take();
+    std::thread::spawn(move || {
+        let mut said = Vec::new();
+        let _ = stdout.map(|stdout| stdout.take(MAX_VERSION).read_to_end(&mut said));
+        let _ = sender.send(said);
+    });
+    let said = receiver.recv_timeout(deadline.saturating_duration_since(Instant::now()));
+    let _ = kill_process_group(Pid::from_child(&child), Signal::KILL);
+    let _ = child.wait();
+    let said = said.map_err(|_| {
+        let why = "does not say its version in time; mend it, or give --flavor or --client";
+        Error::network(format!("client: {} {why}", program.display()))
+    })?;
+    let is_mariadb = String::from_utf8_lossy(&said).contains("MariaDB");
+    Ok(if is_mariadb { Flavor::Mariadb } else { Flavor::Mysql })
 }
+
+/// More than a version has to say, in bytes.
+const MAX_VERSION: u64 = 4 << 10;
 
 /// Where to dial as an address, as libpq's `hostaddr` wants it.
 ///

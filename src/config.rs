@@ -71,6 +71,10 @@ impl Config {
                 path.display()
             )));
         }
+        // A pipe may never say anything.
+        if std::fs::metadata(&path).is_ok_and(|metadata| !metadata.is_file()) {
+            return Err(fail(&"it is no regular file"));
+        }
         match std::fs::read_to_string(&path) {
             Ok(text) => Self::parse(&path, &text, is_command),
             Err(error) if error.kind() == ErrorKind::NotFound && !host.names_config_file() => Ok(Self::default()),

@@ -191,6 +191,15 @@ impl Parts {
         check_name("user", &user, engine, MAX_MYSQL_USER)?;
         if let Some(database) = &self.database {
             check_name("database", database, engine, MAX_MYSQL_DATABASE)?;
+            // Some of PostgreSQL's programs read such a name as connection settings, host and TLS mode included
+            // (libpq, `recognized_connection_string`).
+            if engine == Some(Engine::Postgres) && (database.contains('=') || database.contains("://")) {
+                return Err(refuse(
+                    "database",
+                    database,
+                    "has '=' or '://', which libpq takes for connection settings",
+                ));
+            }
         }
         let region = check_region(&host, region, other_region)?;
         Ok(Target { host, port, user, database: self.database, engine, region })

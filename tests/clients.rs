@@ -413,7 +413,7 @@ fn the_file_of_connect_goes_with_the_client() {
             .any(|link| link.to_string_lossy().contains("memfd:rds-token"))
     };
     while !has_file() {
-        assert!(begun.elapsed() < Duration::from_secs(5), "no file in memory");
+        assert!(begun.elapsed() < Duration::from_secs(20), "no file in memory");
         std::thread::sleep(Duration::from_millis(5));
     }
     assert!(child.wait().unwrap().success());
@@ -493,4 +493,25 @@ fn the_client_is_the_one_that_is_named() {
     // Nothing is run from the current directory.
     std::fs::copy("/bin/true", sandbox.path("psql-of-mine")).unwrap();
     assert!(run(&["--client", "psql-of-mine"]).env("PATH", ".").fails(127).contains("not on PATH"));
+}
+
+#[test]
+fn a_client_that_does_not_say_its_version_is_bounded() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let sandbox = Sandbox::new();
+    let client = sandbox.write("bin/mysql", "#!/bin/sh\nsleep 60 & sleep 60\n");
+    std::fs::set_permissions(&client, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let begin = Instant::now();
+    let path = format!("{}:/usr/bin:/bin", client.parent().unwrap().display());
+    let line = sandbox.rds_token(["cnf", TARGET, "--timeout", "700ms"]).env("PATH", path).fails(4);
+    assert!(line.contains("does not say its version"), "{line}");
+    assert!(begin.elapsed() < Duration::from_secs(20), "{:?}", begin.elapsed());
+}
+
+#[test]
+fn a_tunnel_on_localhost_is_no_socket() {
+    let sandbox = Sandbox::new();
+    let args = ["env", "--shell", "sh", TARGET, "--via", "localhost:3307"];
+    let lines = sandbox.rds_token(args).succeeds();
+    assert!(lines.contains("MYSQL_HOST='127.0.0.1';") && lines.contains("MYSQL_TCP_PORT='3307';"), "{lines}");
 }

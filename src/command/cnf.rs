@@ -1,5 +1,7 @@
 //! `rds-token cnf [TARGET]`: a private option file for MySQL's and MariaDB's clients.
 
+use std::time::Instant;
+
 use crate::cli::{CnfArgs, FlavorArg};
 use crate::client;
 use crate::command::files;
@@ -20,7 +22,7 @@ pub(super) fn run(host: &Host, args: &CnfArgs) -> Result<(), Error> {
         FlavorArg::Mysql => Flavor::Mysql,
         FlavorArg::Mariadb => Flavor::Mariadb,
         FlavorArg::Library => Flavor::Library,
-        FlavorArg::Auto => auto(host)?,
+        FlavorArg::Auto => auto(host, host.deadline(settings.timeout))?,
     };
     let token = obtain_token(host, &settings)?.entry.token;
     let text = files::option_file(host, &settings, flavor, &token)?;
@@ -32,9 +34,10 @@ pub(super) fn run(host: &Host, args: &CnfArgs) -> Result<(), Error> {
 }
 
 /// The flavor of the client on `PATH`.
-fn auto(host: &Host) -> Result<Flavor, Error> {
+fn auto(host: &Host, deadline: Instant) -> Result<Flavor, Error> {
     let found = client::candidates(Engine::Mysql).iter().find_map(|name| client::find(host, name.as_ref()));
-    found.as_deref().and_then(client::flavor).ok_or_else(|| {
+    let flavor = found.map(|path| client::flavor(&path, deadline)).transpose()?.flatten();
+    flavor.ok_or_else(|| {
         Error::usage("cnf: there is no mysql or mariadb on PATH to ask; give --flavor mysql, mariadb or library")
     })
 }

@@ -23,7 +23,7 @@ pub(super) fn run(host: &Host, args: &ConnectArgs) -> Result<(), Error> {
     let settings = Settings::resolve(host, &args.request)?;
     let (program, arguments) = command(host, &settings, args)?;
     let mut command = Command::new(&program);
-    match client::flavor(&program) {
+    match client::flavor(&program, host.deadline(settings.timeout))? {
         Some(flavor) => {
             let (file, path) = option_file(host, &settings, flavor)?;
             // It has to come first.

@@ -49,7 +49,10 @@ pub(super) fn of_client(host: &Host, settings: &Settings, no_secret: bool) -> Re
     let ca = ca.to_str().ok_or_else(|| Error::usage("ca: the path of the CA file is not UTF-8; give another"))?;
     let is_postgres = engine == Engine::Postgres;
     let via = match &settings.via {
-        Some(via) if is_postgres => Some(client::resolve(via, host.deadline(settings.timeout))?),
+        // A host called localhost would send MySQL's clients to a socket.
+        Some(via) if is_postgres || via.host == "localhost" => {
+            Some(client::resolve(via, host.deadline(settings.timeout))?)
+        }
         via => via.clone(),
     };
     let entry = obtain_token(host, settings)?.entry;
@@ -62,7 +65,9 @@ pub(super) fn of_client(host: &Host, settings: &Settings, no_secret: bool) -> Re
         (true, false) => {
             let flavor = if engine == Engine::Mariadb { Flavor::Mariadb } else { Flavor::Mysql };
             let found = client::candidates(engine).iter().find_map(|name| client::find(host, name.as_ref()));
-            let flavor = found.as_deref().and_then(client::flavor).unwrap_or(flavor);
+            let deadline = host.deadline(settings.timeout);
+            let asked = found.map(|path| client::flavor(&path, deadline)).transpose()?.flatten();
+            let flavor = asked.unwrap_or(flavor);
             let text = files::option_file(host, settings, flavor, &entry.token)?;
             Some(files::keep(host, &files::name(settings, &format!("{}.cnf", flavor.name())), &text)?)
         }

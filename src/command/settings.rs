@@ -95,6 +95,12 @@ impl Given {
     /// Names the part that can't be (exit 2).
     pub(super) fn filter(self, region: Option<&str>) -> Result<Filter, Error> {
         let explicit = self.explicit;
+        let Parts { host, port, user, engine, .. } = &explicit;
+        if [host, port, user, engine].iter().all(|part| part.is_none()) && region.is_none() {
+            return Err(Error::usage(
+                "cache: that selects no tokens; give a TARGET, --host, --port, --user or --region",
+            ));
+        }
         // A whole target, made of harmless parts where none is given, has everything checked.
         let whole = Parts {
             host: explicit.host.clone().or_else(|| Some("host".to_owned())),

@@ -118,7 +118,7 @@ pub fn variables(
 pub fn rivals(variables: &[Variable]) -> impl Iterator<Item = &'static str> {
     let has = |name: &str| variables.iter().any(|variable| variable.name == name);
     let rivals: &[&str] = match has("PGHOST") {
-        true => &["PGSERVICE", "PGHOSTADDR", "PGPASSWORD", "PGPASSFILE"],
+        true => &["PGSERVICE", "PGHOSTADDR", "PGDATABASE", "PGPASSWORD", "PGPASSFILE"],
         false => &["MYSQL_PWD", "RDS_TOKEN_CNF"],
     };
     rivals.iter().copied().filter(move |name| !has(name))
@@ -358,8 +358,8 @@ mod tests {
             let variable = |name: &&'static str| Variable { name, value: String::new(), is_secret: false };
             rivals(&names.iter().map(variable).collect::<Vec<_>>()).collect()
         };
-        assert_eq!(of(&["PGHOST", "PGPASSWORD"]), ["PGSERVICE", "PGHOSTADDR", "PGPASSFILE"]);
-        assert_eq!(of(&["PGHOST", "PGHOSTADDR", "PGPASSFILE"]), ["PGSERVICE", "PGPASSWORD"]);
+        assert_eq!(of(&["PGHOST", "PGPASSWORD"]), ["PGSERVICE", "PGHOSTADDR", "PGDATABASE", "PGPASSFILE"]);
+        assert_eq!(of(&["PGHOST", "PGHOSTADDR", "PGPASSFILE"]), ["PGSERVICE", "PGDATABASE", "PGPASSWORD"]);
         assert_eq!(of(&["MYSQL_HOST", "MYSQL_PWD"]), ["RDS_TOKEN_CNF"]);
     }
 }
