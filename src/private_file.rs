@@ -11,7 +11,7 @@ use rustix::fs::OFlags;
 const NOT_OWNER: u32 = 0o077;
 
 /// The beginning of the name of a file that is being written.
-pub const TEMPORARY: &str = ".tmp";
+pub const TEMPORARY: &str = ".rds-token-";
 
 fn refused(path: &Path, why: &str) -> io::Error {
     io::Error::new(ErrorKind::PermissionDenied, format!("{} {why}", path.display()))
@@ -143,7 +143,8 @@ pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     if exchange(file.path(), path) {
         // It is what was there before that now goes with the temporary name.
         if file.path().is_dir() {
-            fs::remove_dir(file.path())?;
+            // Somebody's mistake; what is in it stays.
+            let _ = fs::remove_dir(file.path());
         }
         return Ok(());
     }
@@ -180,7 +181,7 @@ pub fn in_memory(name: &str, bytes: &[u8]) -> io::Result<(File, PathBuf)> {
     Ok((file, path))
 }
 
-/// The files in a private directory; empty when it is not there.
+/// The regular files in a private directory; none when it is not there.
 ///
 /// # Errors
 /// When it can't be read or trusted.
@@ -189,5 +190,7 @@ pub fn files(directory: &Path) -> io::Result<Vec<PathBuf>> {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
         checked => checked?,
     }
-    fs::read_dir(directory)?.map(|entry| Ok(entry?.path())).collect()
+    let entries: Vec<fs::DirEntry> = fs::read_dir(directory)?.collect::<io::Result<_>>()?;
+    let is_file = |entry: &fs::DirEntry| entry.file_type().is_ok_and(|kind| kind.is_file());
+    Ok(entries.into_iter().filter(is_file).map(|entry| entry.path()).collect())
 }

@@ -322,7 +322,7 @@ fn what_hangs_is_bounded_and_leaves_no_process() {
     let begin = Instant::now();
     let line = sandbox.without_keys([TARGET, "--timeout", "700ms"]).fails(4);
     assert!(line.contains("credential_process") && line.contains("--timeout"), "{line}");
-    assert!(begin.elapsed() < Duration::from_secs(10), "{:?}", begin.elapsed());
+    assert!(begin.elapsed() < Duration::from_secs(20), "{:?}", begin.elapsed());
     assert!(!is_running(&mark));
 
     // Ended by a signal, it takes the program with it.
@@ -356,7 +356,7 @@ fn a_service_that_hangs_is_bounded() {
         let begin = Instant::now();
         let line = run.fails(4);
         assert!(line.contains("did not answer in time"), "{name}: {line}");
-        assert!(begin.elapsed() < Duration::from_secs(10), "{name}: {:?}", begin.elapsed());
+        assert!(begin.elapsed() < Duration::from_secs(20), "{name}: {:?}", begin.elapsed());
     }
 }
 
@@ -435,7 +435,7 @@ fn pipes_are_read_within_the_time_limit() {
         let run = sandbox.without_keys([TARGET, "--timeout", "700ms"]).env(name, &fifo).env("AWS_ROLE_ARN", ROLE);
         let output = run.output();
         assert!(output.stdout.is_empty() && matches!(output.status.code(), Some(2..=4)), "{name}, not {code}");
-        assert!(begin.elapsed() < Duration::from_secs(10), "{name}: {:?}", begin.elapsed());
+        assert!(begin.elapsed() < Duration::from_secs(20), "{name}: {:?}", begin.elapsed());
     }
     let run = sandbox.without_keys([TARGET]).env("AWS_WEB_IDENTITY_TOKEN_FILE", "/dev/zero").env("AWS_ROLE_ARN", ROLE);
     assert!(run.fails(3).contains("it has no end"));
@@ -516,5 +516,5 @@ fn a_signal_ends_it_after_a_credential_process_too() {
     let begin = Instant::now();
     rustix::process::kill_process(rustix::process::Pid::from_child(&child), rustix::process::Signal::TERM).unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(143));
-    assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
+    assert!(begin.elapsed() < Duration::from_secs(20), "{:?}", begin.elapsed());
 }

@@ -47,7 +47,13 @@ impl Store {
         }
         let private = |path: &PathBuf| private_file::check_directory(path).is_ok();
         let standard = || host.runtime_dir().filter(private).or_else(|| host.user_cache_dir());
-        match named.or_else(|| standard().map(|path| path.join("rds-token"))) {
+        let directory = named.or_else(|| standard().map(|path| path.join("rds-token")));
+        // Paths in it are printed, a line each.
+        let is_plain = |path: &PathBuf| path.to_str().is_some_and(|path| !path.contains(char::is_control));
+        if let Some(path) = directory.as_ref().filter(|path| !is_plain(path)) {
+            return Err(format!("the path {} is not UTF-8, or has control characters", path.display()));
+        }
+        match directory {
             // By its components, without a final `/` or `/.`, by which a link would be followed.
             Some(directory) if directory.is_absolute() => Ok(Self { directory: directory.components().collect() }),
             _ => Err("there is no home or runtime directory to keep it in".to_owned()),
@@ -183,7 +189,7 @@ impl Store {
 
     fn files_with(&self, extension: &str) -> io::Result<Vec<PathBuf>> {
         let mut files = private_file::files(&self.directory)?;
-        files.retain(|path| path.extension() == Some(OsStr::new(extension)));
+        files.retain(|path| path.extension() == Some(OsStr::new(extension)) && has_name_of_ours(path));
         Ok(files)
     }
 
@@ -192,10 +198,20 @@ impl Store {
         let mut files = private_file::files(&self.directory)?;
         let is_unfinished = |name: &OsStr| name.as_encoded_bytes().starts_with(private_file::TEMPORARY.as_bytes());
         let is_client_file = |extension: &OsStr| CLIENT_FILES.iter().any(|known| extension == *known);
-        files
-            .retain(|path| path.file_name().is_some_and(is_unfinished) || path.extension().is_some_and(is_client_file));
+        files.retain(|path| {
+            let is_client_file = path.extension().is_some_and(is_client_file) && has_name_of_ours(path);
+            is_client_file || path.file_name().is_some_and(is_unfinished)
+        });
         Ok(files)
     }
+}
+
+/// Whether a file is named as those of the store are, by a digest: the directory may be one that others use
+/// too, and their files are none of ours to remove.
+fn has_name_of_ours(path: &Path) -> bool {
+    let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
+    let digest = name.split('.').next().unwrap_or_default();
+    matches!(digest.len(), 24 | 64) && digest.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 fn is_older(path: &Path, age: Duration, now: Moment) -> Option<bool> {
