@@ -1,10 +1,13 @@
 //! The configuration file: named targets, and defaults.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::io::ErrorKind;
 use std::ops::Range;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
+use rustix::fs::OFlags;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -71,15 +74,19 @@ impl Config {
                 path.display()
             )));
         }
-        // A pipe may never say anything.
-        if std::fs::metadata(&path).is_ok_and(|metadata| !metadata.is_file()) {
+        // Not waiting for a pipe, which may never say anything.
+        let opened = File::options().read(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed()).open(&path);
+        let file = match opened {
+            Err(error) if error.kind() == ErrorKind::NotFound && !host.names_config_file() => {
+                return Ok(Self::default());
+            }
+            opened => opened.map_err(|error| fail(&error))?,
+        };
+        if !file.metadata().is_ok_and(|metadata| metadata.is_file()) {
             return Err(fail(&"it is no regular file"));
         }
-        match std::fs::read_to_string(&path) {
-            Ok(text) => Self::parse(&path, &text, is_command),
-            Err(error) if error.kind() == ErrorKind::NotFound && !host.names_config_file() => Ok(Self::default()),
-            Err(error) => Err(fail(&error)),
-        }
+        let text = std::io::read_to_string(file).map_err(|error| fail(&error))?;
+        Self::parse(&path, &text, is_command)
     }
 
     /// Reads the text of the file at `path`. `commands` can't be names of targets.

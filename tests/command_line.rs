@@ -246,6 +246,9 @@ fn configured_targets() {
     sandbox.rds_token([TARGET]).env("RDS_TOKEN_CONFIG", sandbox.write("c.toml", "")).succeeds();
     assert!(sandbox.rds_token([TARGET]).env("RDS_TOKEN_CONFIG", "c.toml").fails(2).contains("not absolute"));
     assert!(sandbox.rds_token([TARGET]).env("RDS_TOKEN_CONFIG", "/none").fails(2).contains("/none"));
+    let fifo = sandbox.path("fifo");
+    assert!(std::process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    assert!(sandbox.rds_token([TARGET]).env("RDS_TOKEN_CONFIG", fifo).fails(2).contains("no regular file"));
     for (text, part) in
         [("min_ttl = '1h'", "from 30s to 14m"), ("cache = 'x'", "'x' is not file"), ("ca = 'x'", "absolute")]
     {
