@@ -35,7 +35,7 @@ demo:
 	@tests/lab/demo $(PROGRAM)
 
 test:
-	@tests/install build test drivers
+	@tests/install build test drivers awscli
 	@tests/lab/install all
 	cargo test --locked
 

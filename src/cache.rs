@@ -1,7 +1,6 @@
-//! The cache of tokens: where it is, what an entry is, and who signs when many miss together.
+//! The cache of tokens: where it is, and what an entry is.
 
 pub mod entry;
-pub mod flight;
 pub mod key;
 pub mod store;
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 
 use crate::cache::Kind;
+use crate::credentials::is_code;
 use crate::sink::environment::Shell;
 
 const EXAMPLES: &str = "\
@@ -280,6 +281,10 @@ pub struct IdentityArgs {
     /// Assume this role on top
     #[arg(long, value_name = "ARN")]
     pub role_arn: Option<String>,
+    /// The code of the MFA device that the profile's role wants (mfa_serial); else its mfa_process gives it,
+    /// or you are asked on the terminal
+    #[arg(long, value_name = "CODE", value_parser = mfa_code)]
+    pub mfa_code: Option<String>,
     /// Give up after this long, all waiting counted [default: 25s]
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub timeout: Option<Duration>,
@@ -338,6 +343,10 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
         return Err("it must be more than nothing and at most a day".to_owned());
     }
     Ok(duration)
+}
+
+fn mfa_code(text: &str) -> Result<String, String> {
+    if is_code(text) { Ok(text.to_owned()) } else { Err("a code has 6 digits".to_owned()) }
 }
 
 pub(crate) fn min_ttl(text: &str) -> Result<Duration, String> {

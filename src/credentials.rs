@@ -7,12 +7,16 @@
 mod http;
 mod identity;
 mod metadata;
+mod mfa;
 mod network;
 mod process;
 mod profile;
 mod services;
+mod session;
+mod sso;
 
-use std::time::Instant;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -20,9 +24,11 @@ use time::format_description::well_known::Rfc3339;
 use crate::error::Error;
 use crate::host::Host;
 use crate::percent::encode;
+use crate::report::Report;
 use crate::secret::Secret;
 
 pub use identity::Identity;
+pub use mfa::is_code;
 pub use profile::Profiles;
 
 /// Access keys that can sign.
@@ -86,24 +92,43 @@ impl Credentials {
     }
 }
 
-/// Gets the credentials of `identity`, until `deadline` at the latest.
+/// A request for credentials.
+pub struct Request<'a> {
+    /// Whose.
+    pub identity: &'a Identity,
+    /// The region of AWS's own services, where nothing configures one.
+    pub region: &'a str,
+    /// The process that asks.
+    pub host: &'a Host,
+    /// Until when.
+    pub deadline: Instant,
+    /// How long a session has to live that was begun before.
+    pub min_ttl: Duration,
+    /// A code of the MFA device (`--mfa-code`).
+    pub mfa_code: Option<&'a str>,
+    /// Whether sessions may be kept.
+    pub keeps: bool,
+    /// The lock file for a digest. None for one that waits for no others.
+    pub locks: Option<&'a dyn Fn(&str) -> PathBuf>,
+    /// Who is told of what.
+    pub report: &'a Report,
+}
+
+/// Gets credentials.
 ///
 /// # Errors
-/// Exit 3 when the source has none to give, exit 4 when it can't be reached or time is out.
-pub fn obtain(
-    identity: &Identity,
-    region: &str,
-    host: &Host,
-    deadline: Instant,
-    progress: impl Fn(&str),
-) -> Result<Credentials, Error> {
-    match identity.keys() {
+/// Exit 3 when the source has none to give, exit 4 when it can't be reached or time is out, exit 1 when this
+/// machine's clock is off.
+pub fn obtain(request: &Request) -> Result<Credentials, Error> {
+    match request.identity.keys() {
         Some(keys) => Ok(keys.clone()),
-        None => network::obtain(identity, region, host, deadline, progress),
+        None => session::obtain(request),
     }
 }
 
-/// A time as the AWS tools write it (RFC 3339).
+/// A time as the AWS tools write it: RFC 3339, some with `UTC` in place of `Z`.
 fn parse_time(text: &str) -> Option<OffsetDateTime> {
-    OffsetDateTime::parse(text.trim(), &Rfc3339).ok()
+    let text = text.trim();
+    let text = text.strip_suffix("UTC").map_or_else(|| text.to_owned(), |start| format!("{start}Z"));
+    OffsetDateTime::parse(&text, &Rfc3339).ok()
 }

@@ -6,6 +6,7 @@
 #![expect(clippy::disallowed_methods, reason = "the seam that clippy.toml points to")]
 
 use std::ffi::{OsStr, OsString};
+use std::fs::File;
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -125,8 +126,15 @@ impl Host {
     /// Whether the process is in the foreground of a terminal: somebody may answer a prompt, and
     /// Ctrl-C reaches the whole process group.
     pub fn is_foreground(&self) -> bool {
-        let Ok(terminal) = std::fs::File::open("/dev/tty") else { return false };
-        rustix::termios::tcgetpgrp(&terminal).ok() == Some(rustix::process::getpgrp())
+        self.terminal().is_some()
+    }
+
+    /// The terminal that the process is in the foreground of, to ask its user: in the background, reading from
+    /// it would stop us.
+    pub fn terminal(&self) -> Option<File> {
+        let terminal = File::options().read(true).write(true).open("/dev/tty").ok()?;
+        let foreground = rustix::termios::tcgetpgrp(&terminal).ok()?;
+        (foreground == rustix::process::getpgrp()).then_some(terminal)
     }
 
     /// Forbids core dumps of this process and its being traced by other programs of the user: it is

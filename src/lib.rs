@@ -12,6 +12,7 @@ pub mod credentials;
 pub mod endpoint;
 pub mod error;
 pub mod fingerprint;
+pub mod flight;
 pub mod host;
 pub mod percent;
 pub mod private_file;

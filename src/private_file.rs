@@ -36,8 +36,12 @@ pub fn ensure_directory(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Makes a directory, 0700 whatever the umask, and its parents where they are missing.
-fn make_directory(path: &Path) -> io::Result<()> {
+/// Makes a directory, 0700 whatever the umask, and its parents where they are missing. One that is there stays as
+/// it is.
+///
+/// # Errors
+/// When it can't be made.
+pub fn make_directory(path: &Path) -> io::Result<()> {
     if let Some(parent) = path.parent()
         && !parent.is_dir()
     {

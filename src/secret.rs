@@ -4,7 +4,7 @@ use std::fmt;
 
 /// Holds a secret: there is no `Display`, `Debug` is redacted, and reading it takes a call that a
 /// reviewer can search for.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, serde::Deserialize)]
 pub struct Secret<T>(T);
 
 impl<T> Secret<T> {

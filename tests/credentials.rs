@@ -4,21 +4,11 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use crate::harness::{KEYS, Sandbox, Server, TARGET, parameter};
+use crate::harness::{KEYS, Sandbox, Server, TARGET, key_id, parameter, rfc3339};
 
 const ROLE: &str = "arn:aws:iam::123456789012:role/lab";
 
 const THIRD: &str = "arn:aws:iam::123456789012:role/third";
-
-/// The access key id in a token.
-fn key_id(token: &str) -> &str {
-    parameter(token, "X-Amz-Credential").unwrap().split("%2F").next().unwrap()
-}
-
-fn rfc3339(seconds_from_now: i64) -> String {
-    let time = time::OffsetDateTime::now_utc() + time::Duration::seconds(seconds_from_now);
-    time.format(&time::format_description::well_known::Rfc3339).unwrap()
-}
 
 /// A sandbox with profiles of static keys `default` and `other`.
 fn with_profiles() -> Sandbox {
@@ -65,7 +55,6 @@ fn what_is_missing_is_said_with_its_remedy() {
          [profile half]\naws_access_key_id = AKID\n[profile lost]\nrole_arn = r\nsource_profile = gone\n\
          [profile both]\nrole_arn = r\nsource_profile = default\ncredential_source = Environment\n\
          [profile nowhere]\nrole_arn = r\n[profile odd]\nrole_arn = r\ncredential_source = Moon\n\
-         [profile mfa]\nrole_arn = r\nsource_profile = default\nmfa_serial = m\n\
          [profile login]\nlogin_session = arn:x\n[profile sso]\nsso_account_id = 1\nsso_role_name = r\n",
     );
     for (profile, part) in [
@@ -79,8 +68,7 @@ fn what_is_missing_is_said_with_its_remedy() {
         ("both", "both source_profile and credential_source"),
         ("nowhere", "no source_profile or credential_source"),
         ("odd", "credential_source 'Moon'"),
-        ("mfa", "aws configure export-credentials --profile mfa"),
-        ("login", "aws configure export-credentials --profile login"),
+        ("login", "run `aws login --profile login`"),
         ("sso", "no sso_region; `aws configure sso`"),
     ] {
         let line = sandbox.without_keys([TARGET, "--profile", profile]).fails(3);
@@ -466,6 +454,8 @@ fn a_change_of_what_decides_is_a_miss() {
         assert_eq!(get(), token, "{what}");
         assert!(!tokens.contains(&token), "{what}: it was served from the cache");
         tokens.push(token);
+        // The AWS CLI's session is one for all endpoints and regions.
+        std::fs::remove_dir_all(sandbox.path("home/.aws/cli")).unwrap();
     }
     // What decides nothing is no miss.
     let requests = first.requests();

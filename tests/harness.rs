@@ -175,21 +175,29 @@ pub(crate) struct Server {
 impl Server {
     /// Starts one; `answer` gets the head of a request (request line and header) and its body.
     pub(crate) fn start(answer: impl Fn(&str, &str) -> Answer + Send + Sync + 'static) -> Self {
+        Self::start_with(String::new, answer)
+    }
+
+    /// Starts one that adds `headers` to its answers, each line ended.
+    pub(crate) fn start_with(
+        headers: impl Fn() -> String + Send + Sync + 'static,
+        answer: impl Fn(&str, &str) -> Answer + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let requests = Arc::new(AtomicUsize::new(0));
-        let (count, answer) = (Arc::clone(&requests), Arc::new(answer));
+        let (count, answer, headers) = (Arc::clone(&requests), Arc::new(answer), Arc::new(headers));
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let (count, answer) = (Arc::clone(&count), Arc::clone(&answer));
+                let (count, answer, headers) = (Arc::clone(&count), Arc::clone(&answer), Arc::clone(&headers));
                 std::thread::spawn(move || {
                     let Some((head, body)) = read_request(&stream) else { return };
                     count.fetch_add(1, Ordering::SeqCst);
                     let (status, text) = answer(&head, &body);
-                    let length = text.len();
+                    let (length, headers) = (text.len(), headers());
                     let _ = write!(
                         &stream,
-                        "HTTP/1.1 {status} X\r\nContent-Type: text/xml\r\n\
+                        "HTTP/1.1 {status} X\r\n{headers}Content-Type: text/xml\r\n\
                          X-Aws-Ec2-Metadata-Token-Ttl-Seconds: 21600\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{text}"
                     );
                 });
@@ -222,7 +230,7 @@ impl Server {
 }
 
 /// The answer to `AssumeRole` or `AssumeRoleWithWebIdentity`, with other keys each time.
-fn sts_answer(request: &str, lifetime: i64) -> String {
+pub(crate) fn sts_answer(request: &str, lifetime: i64) -> String {
     let action = if request.contains("WebIdentity") { "AssumeRoleWithWebIdentity" } else { "AssumeRole" };
     let end = time::OffsetDateTime::now_utc() + time::Duration::seconds(lifetime);
     let end = end.format(&time::format_description::well_known::Rfc3339).unwrap();
@@ -260,4 +268,14 @@ fn read_request(stream: &TcpStream) -> Option<(String, String)> {
 /// The value of one query parameter of a token, as it stands there.
 pub(crate) fn parameter<'a>(token: &'a str, name: &str) -> Option<&'a str> {
     token.split(['?', '&']).find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))
+}
+
+/// The access key id in a token.
+pub(crate) fn key_id(token: &str) -> &str {
+    parameter(token, "X-Amz-Credential").unwrap().split("%2F").next().unwrap()
+}
+
+pub(crate) fn rfc3339(seconds_from_now: i64) -> String {
+    let time = time::OffsetDateTime::now_utc() + time::Duration::seconds(seconds_from_now);
+    time.format(&time::format_description::well_known::Rfc3339).unwrap()
 }

@@ -14,6 +14,7 @@ mod login;
 mod recipes;
 mod rogue;
 mod servers;
+mod sessions;
 mod shells;
 mod signing;
 mod single_flight;

@@ -74,9 +74,9 @@ impl Store {
         self.directory.join(key.as_str()).with_extension(extension)
     }
 
-    /// The file that is locked while an entry is made.
-    pub(super) fn lock_path(&self, key: &Key) -> PathBuf {
-        self.path(key, LOCK)
+    /// The file that is locked while the thing with the digest `key` is made.
+    pub fn lock_path(&self, key: &str) -> PathBuf {
+        self.directory.join(key).with_extension(LOCK)
     }
 
     /// The entry under `key`. Damage, a file that can't be trusted, or a token for something else is no

@@ -1,13 +1,14 @@
 //! The way to a token that all commands share: from the cache, else signed anew and kept.
 
+use std::path::PathBuf;
 use std::time::Instant;
 
-use crate::cache::flight::{Boarding, board};
 use crate::cache::{Entry, Key, Kind, Store};
 use crate::command::rfc3339;
 use crate::command::settings::Settings;
 use crate::credentials::{self, Credentials, Identity, Profiles};
 use crate::error::Error;
+use crate::flight::{Boarding, board, give_up};
 use crate::host::Host;
 use crate::token::sign;
 
@@ -32,6 +33,10 @@ pub(super) fn obtain_token(host: &Host, settings: &Settings) -> Result<Obtained,
     let deadline = host.deadline(settings.timeout);
     let load = || Profiles::load(host, deadline);
     let identity = &Identity::find(host, load, profile.as_deref(), role_arn.as_deref())?;
+    if settings.mfa_code.is_some() && !identity.wants_code() {
+        let why = "no role of this request has an mfa_serial in its profile";
+        return Err(Error::usage(format!("--mfa-code: {why}; leave the flag out, or name the profile with --profile")));
+    }
     report.note(&format!("credentials: {}", identity.describe()));
     let store = match settings.cache {
         Kind::Off => None,
@@ -43,7 +48,7 @@ pub(super) fn obtain_token(host: &Host, settings: &Settings) -> Result<Obtained,
     let request = Request { host, settings, identity, deadline };
     let obtained = match store {
         Some(store) => request.through(&store, &Key::of(host, target, identity)),
-        None => request.make().map(|entry| Obtained { entry, is_cached: false }),
+        None => request.make(None, false).map(|entry| Obtained { entry, is_cached: false }),
     }?;
     request.tell(&obtained);
     Ok(obtained)
@@ -58,7 +63,7 @@ impl Request<'_> {
         }
         if let Err(error) = store.prepare() {
             self.settings.report.warn(&format!("no cache: {error}"));
-            return self.make().map(|entry| Obtained { entry, is_cached: false });
+            return self.make(None, false).map(|entry| Obtained { entry, is_cached: false });
         }
         // One signed while we waited is as new as ours would be, even where its credentials end soon.
         let will_do = |entry: &Entry| {
@@ -66,13 +71,14 @@ impl Request<'_> {
         };
         let look = || store.load(key, &self.settings.target).filter(will_do);
         let progress = |message: &str| self.settings.report.progress(message);
-        let leader = match board(store, key, self.host, self.give_up(), progress, look) {
+        let lock = store.lock_path(key.as_str());
+        let leader = match board(&lock, self.host, give_up(self.deadline), progress, look) {
             Boarding::Landed(entry) => return Ok(Obtained { entry: *entry, is_cached: true }),
             Boarding::Failed(error) => return Err(error),
             Boarding::Lead(leader) => Some(leader),
             Boarding::Alone => None,
         };
-        let made = self.make();
+        let made = self.make(Some(store), leader.is_some());
         if let (Err(_), None, Some(entry)) = (&made, &leader, look()) {
             // Who was waited for came through after all.
             return Ok(Obtained { entry, is_cached: true });
@@ -90,19 +96,22 @@ impl Request<'_> {
         made.map(|entry| Obtained { entry, is_cached: false })
     }
 
-    /// When to stop waiting for another process: in time to do without it.
-    fn give_up(&self) -> Instant {
-        let left = self.deadline.saturating_duration_since(Instant::now());
-        // Late, since who goes on alone asks once more; and not all at the same moment, since the first of
-        // them makes the entry for the others.
-        Instant::now() + left.mul_f64(0.7 + 0.15 * fastrand::f64())
-    }
-
-    /// Gets credentials and signs. Credentials that end too soon are asked for once more.
-    fn make(&self) -> Result<Entry, Error> {
+    /// Gets credentials and signs. Credentials that end too soon are asked for once more. Without a `store`
+    /// nothing is kept; who has waited enough for others does it alone.
+    fn make(&self, store: Option<&Store>, waits: bool) -> Result<Entry, Error> {
+        let lock_path = store.filter(|_| waits).map(|store| |digest: &str| store.lock_path(digest));
         let ask = || {
-            let progress = |message: &str| self.settings.report.progress(message);
-            credentials::obtain(self.identity, &self.settings.target.region, self.host, self.deadline, progress)
+            credentials::obtain(&credentials::Request {
+                identity: self.identity,
+                region: &self.settings.target.region,
+                host: self.host,
+                deadline: self.deadline,
+                min_ttl: self.settings.min_ttl,
+                mfa_code: self.settings.mfa_code.as_deref(),
+                keeps: store.is_some(),
+                locks: lock_path.as_ref().map(|path| path as &dyn Fn(&str) -> PathBuf),
+                report: &self.settings.report,
+            })
         };
         let end_too_soon = |credentials: &Credentials| {
             credentials.expires_at.is_some_and(|end| end - self.host.now().wall < self.settings.min_ttl)

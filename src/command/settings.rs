@@ -32,6 +32,8 @@ pub(super) struct Settings {
     /// The AWS profile, where it is more than the environment's choice.
     pub(super) profile: Option<String>,
     pub(super) role_arn: Option<String>,
+    /// A code of the MFA device that a role wants.
+    pub(super) mfa_code: Option<String>,
     pub(super) cache: Kind,
     pub(super) refresh: bool,
     pub(super) min_ttl: Duration,
@@ -203,6 +205,7 @@ impl Settings {
             ca,
             profile,
             role_arn: text(args.identity.role_arn.clone(), "role_arn", "").map(check_role_arn).transpose()?,
+            mfa_code: args.identity.mfa_code.clone(),
             cache,
             refresh: args.cache.refresh,
             min_ttl: min_ttl.unwrap_or(MIN_TTL),

@@ -1,7 +1,8 @@
 //! HTTP clients that let nothing out in clear text, except to where that is how it is done.
 
 use std::net::IpAddr;
-use std::sync::OnceLock;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Instant;
 
 use aws_smithy_http_client::tls::{Provider as TlsProvider, rustls_provider::CryptoMode};
 use aws_smithy_http_client::{Connector, ConnectorBuilder, proxy::ProxyConfig};
@@ -12,6 +13,8 @@ use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use http::Uri;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc2822;
 
 /// Where a client may speak plain HTTP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,12 +25,32 @@ pub(super) enum Reach {
     Platform,
 }
 
+/// When those that were asked last say they answered (`Date`), and when that came here.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Dates(Arc<Mutex<Option<(OffsetDateTime, Instant)>>>);
+
+impl Dates {
+    fn note(&self, date: &str) {
+        if let Ok(date) = OffsetDateTime::parse(date, &Rfc2822) {
+            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((date, Instant::now()));
+        }
+    }
+
+    /// How far a clock that shows `now` is ahead of theirs, or behind when negative. None when nobody told.
+    pub(super) fn skew(&self, now: OffsetDateTime) -> Option<time::Duration> {
+        let (date, came) = (*self.0.lock().unwrap_or_else(PoisonError::into_inner))?;
+        Some(now - came.elapsed() - date)
+    }
+}
+
 /// A client. TLS is by the system's roots and the proxy that the environment names; plain HTTP goes without
 /// a proxy, which would see what it carries.
-pub(super) fn client(reach: Reach) -> SharedHttpClient {
+pub(super) fn client(reach: Reach, dates: &Dates) -> SharedHttpClient {
+    let dates = dates.clone();
     http_client_fn(move |settings, components| {
-        let (settings, components) = (settings.clone(), components.clone());
-        SharedHttpConnector::new(Fence { reach, settings, components, plain: OnceLock::new(), tls: OnceLock::new() })
+        let (settings, components, dates) = (settings.clone(), components.clone(), dates.clone());
+        let (plain, tls) = (OnceLock::new(), OnceLock::new());
+        SharedHttpConnector::new(Fence { reach, settings, components, dates, plain, tls })
     })
 }
 
@@ -38,6 +61,7 @@ struct Fence {
     reach: Reach,
     settings: HttpConnectorSettings,
     components: RuntimeComponents,
+    dates: Dates,
     plain: OnceLock<SharedHttpConnector>,
     tls: OnceLock<Result<SharedHttpConnector, &'static str>>,
 }
@@ -45,7 +69,7 @@ struct Fence {
 impl HttpConnector for Fence {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let refuse = |why: &'static str| HttpConnectorFuture::ready(Err(ConnectorError::user(why.into())));
-        match scheme(request.uri(), self.reach) {
+        let answer = match scheme(request.uri(), self.reach) {
             Some(Scheme::Plain) => {
                 let plain = || SharedHttpConnector::new(self.builder().build_http());
                 self.plain.get_or_init(plain).call(request)
@@ -55,7 +79,13 @@ impl HttpConnector for Fence {
                 Err(why) => refuse(why),
             },
             None => refuse("the configured endpoint is plain http:// and not on this machine; make it https://"),
-        }
+        };
+        let dates = self.dates.clone();
+        HttpConnectorFuture::new(async move {
+            let response = answer.await?;
+            response.headers().get("date").inspect(|date| dates.note(date));
+            Ok(response)
+        })
     }
 }
 

@@ -32,7 +32,7 @@ const PROFILE_KEYS: [&str; 20] = [
 ];
 
 /// The variables that lead to credentials outside of profiles.
-const VARIABLES: [&str; 18] = [
+const VARIABLES: [&str; 17] = [
     "AWS_WEB_IDENTITY_TOKEN_FILE",
     "AWS_ROLE_ARN",
     "AWS_ROLE_SESSION_NAME",
@@ -42,9 +42,8 @@ const VARIABLES: [&str; 18] = [
     "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
     "AWS_EC2_METADATA_SERVICE_ENDPOINT",
     "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE",
-    "AWS_ENDPOINT_URL",
-    "AWS_ENDPOINT_URL_SSO",
-    "AWS_ENDPOINT_URL_SSO_OIDC",
+    "AWS_EC2_METADATA_DISABLED",
+    "AWS_LOGIN_CACHE_DIRECTORY",
     // Who fails because of these fails alone.
     "HTTPS_PROXY",
     "https_proxy",
@@ -62,27 +61,50 @@ pub(super) enum Source {
     /// A program prints them (`credential_process`).
     Process(String),
     /// A token file is traded for them (`AssumeRoleWithWebIdentity`).
-    WebIdentity { role_arn: String, session_name: String, token_file: String },
+    WebIdentity { role_arn: String, session_name: Option<String>, token_file: String },
     /// IAM Identity Center gives them out.
-    Sso { session: Option<String>, region: String, start_url: String, account_id: String, role_name: String },
+    Sso(Sso),
+    /// The console session of `aws login`, by its ARN.
+    Login(String),
     /// The endpoint that ECS or EKS names in the environment.
     Container,
     /// The metadata service of EC2.
     InstanceMetadata,
 }
 
+/// A role in an account, as IAM Identity Center knows it.
+#[derive(Clone, Debug)]
+pub(super) struct Sso {
+    /// The `[sso-session]` section, in the newer form of the configuration.
+    pub(super) session: Option<String>,
+    pub(super) region: String,
+    pub(super) start_url: String,
+    pub(super) account_id: String,
+    pub(super) role_name: String,
+}
+
 /// A role to assume with the credentials so far (`AssumeRole`).
 #[derive(Clone, Debug)]
 pub(super) struct Role {
     pub(super) arn: String,
-    pub(super) session_name: String,
+    pub(super) session_name: Option<String>,
     pub(super) external_id: Option<String>,
     /// In seconds.
     pub(super) duration: Option<i32>,
+    pub(super) mfa: Option<Mfa>,
+}
+
+/// The device whose code a role wants.
+#[derive(Clone, Debug)]
+pub(super) struct Mfa {
+    /// Its serial number or ARN.
+    pub(super) serial: String,
+    /// The command that prints a code (`mfa_process`).
+    pub(super) process: Option<String>,
 }
 
 /// The session name that CloudTrail shows where nothing configures one.
-const SESSION_NAME: &str = "rds-token";
+pub(super) const SESSION_NAME: &str = "rds-token";
 
 /// Whose credentials a request would use: a first source, and roles assumed one after the other.
 #[derive(Clone, Debug)]
@@ -126,9 +148,10 @@ impl Identity {
         if let Some(arn) = role_arn {
             identity.roles.push(Role {
                 arn: arn.to_owned(),
-                session_name: SESSION_NAME.to_owned(),
+                session_name: None,
                 external_id: None,
                 duration: None,
+                mfa: None,
             });
         }
         let fingerprint = fingerprint_source(identity.services.fingerprint(fingerprint), &identity.source);
@@ -149,9 +172,14 @@ impl Identity {
         }
     }
 
-    /// Whether asking again may give credentials that live longer.
+    /// Whether asking again may give credentials that live longer, and bothers nobody.
     pub fn is_renewable(&self) -> bool {
-        self.keys().is_none()
+        self.keys().is_none() && !self.wants_code()
+    }
+
+    /// Whether a role on the way wants the code of an MFA device.
+    pub fn wants_code(&self) -> bool {
+        self.roles.iter().any(|role| role.mfa.is_some())
     }
 
     /// The source in words, for `-v` and for errors.
@@ -187,9 +215,10 @@ fn fingerprint_source(fingerprint: Fingerprint, source: &Source) -> Fingerprint 
         Source::Keys(keys) => fingerprint_keys(fingerprint.field("keys"), keys),
         Source::Process(command) => fingerprint.field("process").field(command),
         Source::WebIdentity { role_arn, session_name, token_file } => {
-            fingerprint.field("web identity").field(role_arn).field(session_name).field(token_file)
+            fingerprint.field("web identity").field(role_arn).optional(session_name.as_ref()).field(token_file)
         }
-        Source::Sso { session, region, start_url, account_id, role_name } => {
+        Source::Login(session) => fingerprint.field("login").field(session),
+        Source::Sso(Sso { session, region, start_url, account_id, role_name }) => {
             let fingerprint = fingerprint.field("sso").optional(session.as_ref());
             fingerprint.field(region).field(start_url).field(account_id).field(role_name)
         }
@@ -200,7 +229,9 @@ fn fingerprint_source(fingerprint: Fingerprint, source: &Source) -> Fingerprint 
 
 fn fingerprint_role(fingerprint: Fingerprint, role: &Role) -> Fingerprint {
     let duration = role.duration.map(i32::to_be_bytes);
-    fingerprint.field(&role.arn).field(&role.session_name).optional(role.external_id.as_ref()).optional(duration)
+    let fingerprint = fingerprint.field(&role.arn).optional(role.session_name.as_ref());
+    let serial = role.mfa.as_ref().map(|mfa| &mfa.serial);
+    fingerprint.optional(role.external_id.as_ref()).optional(duration).optional(serial)
 }
 
 fn fingerprint_keys(fingerprint: Fingerprint, keys: &Credentials) -> Fingerprint {
@@ -307,12 +338,6 @@ fn follow(host: &Host, profiles: &Profiles, name: &str, fingerprint: &mut Finger
         let Some(role_arn) = role_arn else {
             break first_source(profiles, current)?;
         };
-        if value("mfa_serial").is_some() {
-            return Err(fail(format!(
-                "needs an MFA code (mfa_serial), which is not supported yet; run \
-                 eval \"$(aws configure export-credentials --profile {name} --format env)\" first"
-            )));
-        }
         roles.push(role(role_arn, value).map_err(fail)?);
         match (value("source_profile"), value("credential_source")) {
             (Some(next), None) if next == current => break first_source(profiles, current)?,
@@ -347,9 +372,11 @@ fn role<'a>(arn: &str, value: impl Fn(&'static str) -> Option<&'a str>) -> Resul
         .map(|text| text.parse().map_err(|_| format!("has duration_seconds '{text}', which is no number of seconds")));
     Ok(Role {
         arn: arn.to_owned(),
-        session_name: value("role_session_name").unwrap_or(SESSION_NAME).to_owned(),
+        session_name: value("role_session_name").map(str::to_owned),
         external_id: value("external_id").map(str::to_owned),
         duration: duration.transpose()?,
+        mfa: value("mfa_serial")
+            .map(|serial| Mfa { serial: serial.to_owned(), process: value("mfa_process").map(str::to_owned) }),
     })
 }
 
@@ -361,11 +388,10 @@ fn first_source(profiles: &Profiles, name: &str) -> Result<Option<Source>, Error
     if let Some(token_file) = owned("web_identity_token_file") {
         let role_arn =
             owned("role_arn").ok_or_else(|| fail("has a web_identity_token_file but no role_arn; add it"))?;
-        let session_name = owned("role_session_name").unwrap_or_else(|| SESSION_NAME.to_owned());
-        return Ok(Some(Source::WebIdentity { role_arn, session_name, token_file }));
+        return Ok(Some(Source::WebIdentity { role_arn, session_name: owned("role_session_name"), token_file }));
     }
     if value("sso_account_id").is_some() || value("sso_role_name").is_some() {
-        return sso(profiles, name).map(Some).map_err(|why| fail(&why));
+        return sso(profiles, name).map(|sso| Some(Source::Sso(sso))).map_err(|why| fail(&why));
     }
     match (owned("aws_access_key_id"), owned("aws_secret_access_key")) {
         (Some(id), Some(secret)) => {
@@ -381,23 +407,17 @@ fn first_source(profiles: &Profiles, name: &str) -> Result<Option<Source>, Error
     if let Some(command) = owned("credential_process") {
         return Ok(Some(Source::Process(command)));
     }
-    if value("login_session").is_some() {
-        return Err(fail(&format!(
-            "is one of `aws login`, which is not supported yet; run \
-             eval \"$(aws configure export-credentials --profile {name} --format env)\" first"
-        )));
-    }
-    Ok(None)
+    Ok(owned("login_session").map(Source::Login))
 }
 
 /// Both forms of IAM Identity Center's configuration: with an `[sso-session]` section, and without.
-fn sso(profiles: &Profiles, name: &str) -> Result<Source, String> {
+fn sso(profiles: &Profiles, name: &str) -> Result<Sso, String> {
     let session = profiles.value(name, "sso_session");
     let value = |key: &str| {
         let found = profiles.value(name, key).or_else(|| profiles.sso_session(session?, key));
         found.map(str::to_owned).ok_or_else(|| format!("has no {key}; `aws configure sso` adds it"))
     };
-    Ok(Source::Sso {
+    Ok(Sso {
         region: value("sso_region")?,
         start_url: value("sso_start_url")?,
         account_id: value("sso_account_id")?,
@@ -416,6 +436,10 @@ fn named_source(host: &Host, name: &str) -> Result<Source, String> {
             Ok(Source::Keys(keys))
         }
         "EcsContainer" => Ok(Source::Container),
+        "Ec2InstanceMetadata" if is_metadata_disabled(host) => {
+            Err("has credential_source = Ec2InstanceMetadata, but AWS_EC2_METADATA_DISABLED is true; unset it"
+                .to_owned())
+        }
         "Ec2InstanceMetadata" => Ok(Source::InstanceMetadata),
         other => {
             Err(format!("has credential_source '{other}'; it can be Environment, EcsContainer or Ec2InstanceMetadata"))
@@ -429,19 +453,22 @@ fn from_platform(host: &Host) -> Result<Chain, Error> {
         let role_arn = host.var("AWS_ROLE_ARN").ok_or_else(|| {
             Error::credentials("AWS credentials: AWS_WEB_IDENTITY_TOKEN_FILE is set but AWS_ROLE_ARN is not; set both")
         })?;
-        let session_name = host.var("AWS_ROLE_SESSION_NAME").unwrap_or_else(|| SESSION_NAME.to_owned());
-        Source::WebIdentity { role_arn, session_name, token_file }
+        Source::WebIdentity { role_arn, session_name: host.var("AWS_ROLE_SESSION_NAME"), token_file }
     } else if host.var("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI").is_some()
         || host.var("AWS_CONTAINER_CREDENTIALS_FULL_URI").is_some()
     {
         Source::Container
-    } else if host.var("AWS_EC2_METADATA_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true")) {
+    } else if is_metadata_disabled(host) {
         return Err(Error::credentials(format!("AWS credentials: {NONE_FOUND}")));
     } else {
         Source::InstanceMetadata
     };
     let description = describe(&source, "the environment");
     Ok(Chain { source, roles: Vec::new(), description })
+}
+
+fn is_metadata_disabled(host: &Host) -> bool {
+    host.var("AWS_EC2_METADATA_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true"))
 }
 
 /// Said where nothing gives credentials.
@@ -453,7 +480,8 @@ fn describe(source: &Source, place: &str) -> String {
         Source::Keys(_) => format!("{place} (access key)"),
         Source::Process(_) => format!("{place} (credential_process)"),
         Source::WebIdentity { role_arn, .. } => format!("{place} (web identity, role {role_arn})"),
-        Source::Sso { account_id, role_name, .. } => format!("{place} (SSO role {role_name} in {account_id})"),
+        Source::Sso(sso) => format!("{place} (SSO role {} in {})", sso.role_name, sso.account_id),
+        Source::Login(session) => format!("{place} (aws login, {session})"),
         Source::Container => "the container's role (ECS or EKS)".to_owned(),
         Source::InstanceMetadata => "the instance's role (EC2 metadata service)".to_owned(),
     }

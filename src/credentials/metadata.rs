@@ -3,10 +3,13 @@
 //! Source: "Retrieve instance metadata" and "IAM roles for Amazon EC2", Amazon EC2 user guide. The SDK's own
 //! provider is not used: it stretches the expiry of credentials that have ended, which a token can't outlive.
 
+use std::time::Duration;
+
 use aws_config::imds::client::{Client, error::ImdsError};
 use serde::Deserialize;
 
 use super::{Credentials, parse_time};
+use crate::host::Host;
 
 const ROLES: &str = "/latest/meta-data/iam/security-credentials/";
 
@@ -29,8 +32,36 @@ struct Printed {
     expiration: String,
 }
 
-/// Asks for the instance's role, and then for its credentials.
-pub(super) async fn credentials(client: &Client) -> Result<Credentials, Absent> {
+/// How long the service may take in all where nothing says that there is one.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// What the firmware of an EC2 instance tells (Linux): the vendor on Nitro, the asset tag where only that is
+/// set, the hypervisor on Xen.
+///
+/// Source: "Detect whether a host is an EC2 instance", Amazon EC2 user guide.
+const SIGNS: [(&str, &str); 3] = [
+    ("/sys/devices/virtual/dmi/id/sys_vendor", "Amazon EC2"),
+    ("/sys/devices/virtual/dmi/id/board_asset_tag", "i-"),
+    ("/sys/hypervisor/uuid", "ec2"),
+];
+
+/// How long to wait for the service; None for as long as there is time, on an EC2 instance and where the
+/// environment names the service.
+pub(super) fn patience(host: &Host) -> Option<Duration> {
+    let has_sign = |(path, sign): (&str, &str)| std::fs::read_to_string(path).is_ok_and(|text| text.starts_with(sign));
+    let is_there = host.var("AWS_EC2_METADATA_SERVICE_ENDPOINT").is_some() || SIGNS.into_iter().any(has_sign);
+    (!is_there).then_some(PATIENCE)
+}
+
+/// Asks for the instance's role, and then for its credentials, for as long as `patience` lasts.
+pub(super) async fn credentials(client: &Client, patience: Option<Duration>) -> Result<Credentials, Absent> {
+    match patience {
+        None => ask(client).await,
+        Some(patience) => tokio::time::timeout(patience, ask(client)).await.unwrap_or(Err(Absent::NotThere)),
+    }
+}
+
+async fn ask(client: &Client) -> Result<Credentials, Absent> {
     let role = get(client, ROLES).await?;
     let role = role.trim();
     // IAM's own set of characters; it becomes part of a path.

@@ -1,13 +1,13 @@
 //! Credentials that somebody has to be asked for: the program's only async code.
 
 use std::error::Error as StdError;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use aws_config::ecs::EcsCredentialsProvider;
 use aws_config::imds::client::Client as ImdsClient;
+use aws_config::login::LoginCredentialsProvider;
 use aws_config::provider_config::ProviderConfig;
 use aws_config::retry::RetryConfig;
-use aws_config::sso::SsoCredentialsProvider;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials as AwsCredentials;
@@ -20,13 +20,14 @@ use aws_smithy_runtime_api::client::result::ConnectorError;
 use time::OffsetDateTime;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::http::{Reach, client};
-use super::identity::{Identity, NONE_FOUND, Role, Source};
+use super::http::{Dates, Reach, client};
+use super::identity::{Identity, NONE_FOUND, Role, SESSION_NAME, Source};
 use super::metadata::{self, Absent};
+use super::mfa::Code;
 use super::profile::read_text;
-use super::{Credentials, process};
+use super::session::Sessions;
+use super::{Credentials, Request, process, sso};
 use crate::error::{Error, Exit};
-use crate::host::Host;
 
 /// After this long a person who waits is told for what.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -36,46 +37,93 @@ const CONNECT: Duration = Duration::from_secs(4);
 const METADATA_CONNECT: Duration = Duration::from_secs(1);
 /// What is quoted of an answer, in characters.
 const MAX_QUOTE: usize = 600;
+/// More than the token for a container's endpoint has, in bytes.
+const MAX_TOKEN_FILE: u64 = 64 << 10;
+/// How far a clock may be off before it is told, and before it is too far for a token to be taken.
+const NOTABLE_SKEW: time::Duration = time::Duration::seconds(60);
+const MAX_SKEW: time::Duration = time::Duration::minutes(5);
 
-/// Gets the credentials of `identity`, until `deadline` at the latest.
-pub(super) fn obtain(
-    identity: &Identity,
-    region: &str,
-    host: &Host,
-    deadline: Instant,
-    progress: impl Fn(&str),
-) -> Result<Credentials, Error> {
+/// Gets the credentials of `request`, from the furthest of `sessions` on, and hands over each session that is
+/// begun on the way.
+///
+/// # Errors
+/// As [`super::obtain`].
+pub(super) fn obtain(request: &Request, sessions: &Sessions) -> Result<Credentials, Error> {
+    let begin = sessions.furthest();
+    let mut codes = codes(request, begin.as_ref().map_or(0, |(count, _)| count - 1))?;
+    let asks_user = codes.iter().any(|code| matches!(code, Some(Code::Prompt(_))));
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| Error::other(format!("could not start asking for credentials: {error}")))?;
-    let description = identity.describe();
-    let asking = async {
-        let work = chain(identity, region, host, deadline);
+    let description = request.identity.describe();
+    let asking = Asking::new(request);
+    let work = async {
+        let work = asking.chain(sessions, begin, &mut codes);
         tokio::pin!(work);
         tokio::select! {
             done = &mut work => return done,
-            () = tokio::time::sleep(PATIENCE) => progress(&format!("waiting for credentials from {description}")),
+            // Who is asked for a code sees that, and nothing else in between.
+            () = tokio::time::sleep(PATIENCE), if !asks_user => {
+                request.report.progress(&format!("waiting for credentials from {description}"));
+            }
         }
         work.await
     };
-    let is_process = matches!(identity.source, Source::Process(_));
+    let has_process = matches!(request.identity.source, Source::Process(_))
+        || request.identity.roles.iter().any(|role| role.mfa.as_ref().is_some_and(|mfa| mfa.process.is_some()));
     let answer = runtime.block_on(async {
         tokio::select! {
-            answer = tokio::time::timeout_at(deadline.into(), asking) => answer.unwrap_or_else(|_| Err(late(&description))),
+            answer = tokio::time::timeout_at(request.deadline.into(), work) => {
+                answer.unwrap_or_else(|_| Err(late(&description, asks_user)))
+            }
             // A program that was started has to be ended first; without one, a signal ends us as it does others.
-            (name, exit) = signalled(), if is_process => {
+            (name, exit) = signalled(), if has_process => {
                 Err(Error::new(exit, format!("ended by {name} while waiting for {description}")).personal())
             }
         }
     });
     // A name lookup or a read that still runs in a thread must not hold us up.
     runtime.shutdown_background();
+    check_clock(&asking.dates, request)?;
     answer
 }
 
-fn late(description: &str) -> Error {
-    let why = "did not answer in time; try again, or allow more with --timeout";
+/// Where the codes come from that the roles from `begin` on want.
+fn codes(request: &Request, begin: usize) -> Result<Vec<Option<Code>>, Error> {
+    let mut given = request.mfa_code;
+    let Identity { roles, profile, .. } = request.identity;
+    let mut codes = Vec::new();
+    for (index, role) in roles.iter().enumerate() {
+        let wanted = role.mfa.as_ref().filter(|_| index >= begin);
+        // A code is good for once.
+        let code = wanted.map(|mfa| Code::find(mfa, given.take(), profile.as_deref(), request.host));
+        codes.push(code.transpose()?);
+    }
+    Ok(codes)
+}
+
+/// A token is dated, and the database's clock is AWS's.
+fn check_clock(dates: &Dates, request: &Request) -> Result<(), Error> {
+    let Some(skew) = dates.skew(request.host.now().wall) else { return Ok(()) };
+    let direction = if skew.is_negative() { "behind" } else { "ahead of" };
+    let told = format!("clock: this machine's is {}s {direction} AWS's", skew.whole_seconds().abs());
+    if skew.abs() > MAX_SKEW {
+        return Err(Error::other(format!(
+            "{told}, which takes no token so dated; set it, by `timedatectl set-ntp true`"
+        )));
+    }
+    if skew.abs() > NOTABLE_SKEW {
+        request.report.warn(&format!("{told}; set it: past 5 minutes no token is taken"));
+    }
+    Ok(())
+}
+
+fn late(description: &str, asks_user: bool) -> Error {
+    let why = match asks_user {
+        true => "wants an MFA code, and none came in time; type it sooner, or allow more with --timeout",
+        false => "did not answer in time; try again, or allow more with --timeout",
+    };
     Error::network(format!("AWS credentials: {description} {why}")).personal()
 }
 
@@ -95,56 +143,78 @@ async fn signalled() -> (&'static str, Exit) {
     }
 }
 
-/// The first source's credentials, and then each role's in turn.
-async fn chain(identity: &Identity, region: &str, host: &Host, deadline: Instant) -> Result<Credentials, Error> {
-    let region = identity.services.region.clone().unwrap_or_else(|| Region::new(region.to_owned()));
-    let asking = Asking { identity, region };
-    let mut credentials = asking.first(host, deadline).await?;
-    for role in &identity.roles {
-        credentials = asking.assume(role, &credentials).await?;
-    }
-    Ok(credentials)
-}
-
 /// What every request of one identity shares.
-struct Asking<'a> {
+pub(super) struct Asking<'a> {
+    pub(super) request: &'a Request<'a>,
     identity: &'a Identity,
     /// The region of AWS's own services.
     region: Region,
+    dates: Dates,
 }
 
-impl Asking<'_> {
-    async fn first(&self, host: &Host, deadline: Instant) -> Result<Credentials, Error> {
+impl<'a> Asking<'a> {
+    fn new(request: &'a Request<'a>) -> Self {
+        let identity = request.identity;
+        let region = identity.services.region.clone().unwrap_or_else(|| Region::new(request.region.to_owned()));
+        Self { request, identity, region, dates: Dates::default() }
+    }
+
+    /// The first source's credentials, and then each role's in turn, but for what a session is there for.
+    async fn chain(
+        &self,
+        sessions: &Sessions<'_>,
+        begin: Option<(usize, Credentials)>,
+        codes: &mut [Option<Code>],
+    ) -> Result<Credentials, Error> {
+        let (done, mut credentials) = match begin {
+            Some((count, credentials)) => (count - 1, credentials),
+            None => {
+                let credentials = self.first().await?;
+                let account = match &self.identity.source {
+                    Source::Sso(sso) => Some(sso.account_id.as_str()),
+                    Source::WebIdentity { role_arn, .. } => account_of(role_arn),
+                    _ => None,
+                };
+                sessions.store(1, &credentials, account);
+                (0, credentials)
+            }
+        };
+        for (index, role) in self.identity.roles.iter().enumerate().skip(done) {
+            credentials = self.assume(role, codes[index].take(), &credentials).await?;
+            sessions.store(index + 2, &credentials, account_of(&role.arn));
+        }
+        Ok(credentials)
+    }
+
+    async fn first(&self) -> Result<Credentials, Error> {
+        let Request { host, deadline, .. } = self.request;
         match &self.identity.source {
             Source::Keys(keys) => Ok(keys.clone()),
-            Source::Process(command) => {
-                process::run(command, host.is_foreground()).await.map_err(|why| self.fail(Exit::Credentials, &why))
-            }
+            Source::Process(command) => process::credentials(command, host.is_foreground())
+                .await
+                .map_err(|why| self.fail(Exit::Credentials, &why)),
             Source::WebIdentity { role_arn, session_name, token_file } => {
-                let token = read_text(token_file.as_ref(), deadline).map_err(|error| {
+                let token = read_text(token_file.as_ref(), *deadline).map_err(|error| {
                     self.fail(Exit::Credentials, &format!("could not read the token file {token_file}: {error}"))
                 })?;
-                self.web_identity(role_arn, session_name, token.trim()).await
+                self.web_identity(role_arn, session_name.as_deref().unwrap_or(SESSION_NAME), token.trim()).await
             }
-            Source::Sso { session, region, start_url, account_id, role_name } => {
-                let config = provider_config(Reach::Services, Region::new(region.clone()));
-                let mut builder = SsoCredentialsProvider::builder()
-                    .configure(&config)
-                    .region(Region::new(region.clone()))
-                    .start_url(start_url)
-                    .account_id(account_id)
-                    .role_name(role_name);
-                builder.set_session_name(session.clone());
-                self.provided(builder.build()).await
+            Source::Sso(sso) => sso::credentials(self, sso).await,
+            Source::Login(session) => {
+                let config = self.provider_config(Reach::Services);
+                let config = config.with_use_fips(Some(self.identity.services.use_fips));
+                let config = config.with_use_dual_stack(Some(self.identity.services.use_dual_stack));
+                self.provided(LoginCredentialsProvider::builder(session).configure(&config).build()).await
             }
             Source::Container => {
-                let config = provider_config(Reach::Platform, self.region.clone());
+                self.check_token_file()?;
+                let config = self.provider_config(Reach::Platform);
                 self.provided(EcsCredentialsProvider::builder().configure(&config).build()).await
             }
             Source::InstanceMetadata => {
-                let config = provider_config(Reach::Platform, self.region.clone());
+                let config = self.provider_config(Reach::Platform);
                 let client = ImdsClient::builder().configure(&config).connect_timeout(METADATA_CONNECT).build();
-                metadata::credentials(&client).await.map_err(|absent| match absent {
+                metadata::credentials(&client, metadata::patience(host)).await.map_err(|absent| match absent {
                     Absent::NotThere => Error::credentials(format!("AWS credentials: {NONE_FOUND}")),
                     Absent::Failed(why) => {
                         let why = format!("the EC2 metadata service: {why}");
@@ -152,6 +222,16 @@ impl Asking<'_> {
                     }
                 })
             }
+        }
+    }
+
+    /// The SDK reads this file without a limit in time or size.
+    fn check_token_file(&self) -> Result<(), Error> {
+        let Some(path) = self.request.host.path_var("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE") else { return Ok(()) };
+        match std::fs::metadata(&path) {
+            Ok(metadata) if metadata.is_file() && metadata.len() <= MAX_TOKEN_FILE => Ok(()),
+            Ok(_) => Err(self.fail(Exit::Credentials, &format!("{} is no file of a token", path.display()))),
+            Err(error) => Err(self.fail(Exit::Credentials, &format!("could not read {}: {error}", path.display()))),
         }
     }
 
@@ -167,7 +247,7 @@ impl Asking<'_> {
     }
 
     /// Temporary credentials, which without a session token are none.
-    fn accept(
+    pub(super) fn accept(
         &self,
         id: String,
         secret: String,
@@ -185,7 +265,7 @@ impl Asking<'_> {
         if token.is_empty() {
             return Err(self.fail(Exit::Credentials, "the token file is empty"));
         }
-        let request = aws_sdk_sts::Client::new(&self.sdk_config(None))
+        let request = aws_sdk_sts::Client::new(&self.sdk_config("sts", &self.region, None))
             .assume_role_with_web_identity()
             .role_arn(role_arn)
             .role_session_name(session_name)
@@ -193,24 +273,34 @@ impl Asking<'_> {
         match request.send().await {
             Ok(answer) => self.from_sts(answer.credentials),
             Err(error) => {
-                let why = explain_sts(&error).replace(token, "…");
+                let why = explain_service(&error).replace(token, "…");
                 Err(self.fail(exit_of(&error), &format!("could not assume {role_arn}: {why}")))
             }
         }
     }
 
-    async fn assume(&self, role: &Role, with: &Credentials) -> Result<Credentials, Error> {
-        let request = aws_sdk_sts::Client::new(&self.sdk_config(Some(with)))
+    async fn assume(&self, role: &Role, code: Option<Code>, with: &Credentials) -> Result<Credentials, Error> {
+        let fail = |exit, why: &str| self.fail(exit, &format!("could not assume {}: {why}", role.arn));
+        let code = match (code, &role.mfa) {
+            (Some(code), Some(mfa)) => {
+                Some(code.get(mfa).await.map_err(|why| fail(Exit::Credentials, &why).personal())?)
+            }
+            _ => None,
+        };
+        let request = aws_sdk_sts::Client::new(&self.sdk_config("sts", &self.region, Some(with)))
             .assume_role()
             .role_arn(&role.arn)
-            .role_session_name(&role.session_name)
+            .role_session_name(role.session_name.as_deref().unwrap_or(SESSION_NAME))
             .set_external_id(role.external_id.clone())
-            .set_duration_seconds(role.duration);
+            .set_duration_seconds(role.duration)
+            .set_serial_number(role.mfa.as_ref().map(|mfa| mfa.serial.clone()))
+            .set_token_code(code);
         match request.send().await {
             Ok(answer) => self.from_sts(answer.credentials),
             Err(error) => {
-                let why = with.scrub(&explain_sts(&error));
-                Err(self.fail(exit_of(&error), &format!("could not assume {}: {why}", role.arn)))
+                let failure = fail(exit_of(&error), &with.scrub(&explain_service(&error)));
+                // Another's code may be the right one.
+                Err(if role.mfa.is_some() { failure.personal() } else { failure })
             }
         }
     }
@@ -222,35 +312,44 @@ impl Asking<'_> {
         self.accept(given.access_key_id, given.secret_access_key, given.session_token, expires_at)
     }
 
-    /// The SDK's settings, all of them given: it shall read neither environment nor files, which would count
-    /// without being in the fingerprint.
-    fn sdk_config(&self, credentials: Option<&Credentials>) -> SdkConfig {
+    /// The SDK's settings for a service, all of them given: it shall read neither environment nor files, which
+    /// would count without being in the fingerprint.
+    pub(super) fn sdk_config(&self, service: &str, region: &Region, credentials: Option<&Credentials>) -> SdkConfig {
         let services = &self.identity.services;
         let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT).build();
         let mut config = SdkConfig::builder()
             .behavior_version(BehaviorVersion::v2026_01_12())
-            .region(self.region.clone())
-            .http_client(client(Reach::Services))
+            .region(region.clone())
+            .http_client(client(Reach::Services, &self.dates))
             .sleep_impl(TokioSleep::new())
             .time_source(SystemTimeSource::new())
             .retry_config(RetryConfig::standard())
             .timeout_config(timeouts)
             .use_fips(services.use_fips)
             .use_dual_stack(services.use_dual_stack);
-        config.set_endpoint_url(services.sts.clone());
+        config.set_endpoint_url(services.endpoint(service).map(str::to_owned));
         config.set_credentials_provider(credentials.map(|keys| SharedCredentialsProvider::new(to_sdk(keys))));
         config.build()
     }
 
+    fn provider_config(&self, reach: Reach) -> ProviderConfig {
+        // Only AWS's own services are asked what time it is.
+        let dates = if reach == Reach::Services { self.dates.clone() } else { Dates::default() };
+        ProviderConfig::without_region()
+            .with_region(Some(self.region.clone()))
+            .with_behavior_version(Some(BehaviorVersion::v2026_01_12()))
+            .with_http_client(client(reach, &dates))
+            .with_sleep_impl(TokioSleep::new())
+    }
+
     /// One line: which source failed, why, and what to do about it.
-    fn fail(&self, exit: Exit, why: &str) -> Error {
+    pub(super) fn fail(&self, exit: Exit, why: &str) -> Error {
         let why: String = why.trim().chars().take(MAX_QUOTE).collect();
+        let profile = self.identity.profile.as_deref().unwrap_or("default");
         let remedy = match (&self.identity.source, exit) {
             (_, Exit::Network) => "; check the network and the proxy settings".to_owned(),
-            (Source::Sso { .. }, _) => {
-                let profile = self.identity.profile.as_deref().unwrap_or("default");
-                format!("; run `aws sso login --profile {profile}`")
-            }
+            (Source::Sso(_), _) => format!("; run `aws sso login --profile {profile}`"),
+            (Source::Login(_), _) => format!("; run `aws login --profile {profile}`"),
             _ => String::new(),
         };
         Error::new(exit, format!("AWS credentials: {}: {why}{remedy}", self.identity.describe()))
@@ -267,15 +366,12 @@ fn to_sdk(credentials: &Credentials) -> AwsCredentials {
     )
 }
 
-fn provider_config(reach: Reach, region: Region) -> ProviderConfig {
-    ProviderConfig::without_region()
-        .with_region(Some(region))
-        .with_behavior_version(Some(BehaviorVersion::v2026_01_12()))
-        .with_http_client(client(reach))
-        .with_sleep_impl(TokioSleep::new())
+/// The account in a role's ARN.
+fn account_of(arn: &str) -> Option<&str> {
+    arn.split(':').nth(4).filter(|account| !account.is_empty())
 }
 
-fn exit_of(error: &(dyn StdError + 'static)) -> Exit {
+pub(super) fn exit_of(error: &(dyn StdError + 'static)) -> Exit {
     let network = |error: &(dyn StdError + 'static)| {
         error.downcast_ref::<ConnectorError>().is_some_and(|error| !error.is_user() && !error.is_other())
             || matches!(error.downcast_ref(), Some(CredentialsError::ProviderTimedOut(_)))
@@ -297,15 +393,15 @@ fn explain(error: &(dyn StdError + 'static)) -> String {
     parts.join(": ")
 }
 
-/// What STS itself said, or why it couldn't be asked.
-fn explain_sts<E>(error: &SdkError<E>) -> String
+/// What a service itself said, or why it couldn't be asked.
+pub(super) fn explain_service<E>(error: &SdkError<E>) -> String
 where
     E: ProvideErrorMetadata + StdError + 'static,
 {
     match (error.code(), error.message(), error.raw_response()) {
         (Some(code), Some(message), _) => format!("{code}: {message}"),
         (Some(code), None, _) => code.to_owned(),
-        (None, _, Some(response)) => format!("STS answered with HTTP status {}", response.status()),
+        (None, _, Some(response)) => format!("the answer has HTTP status {}", response.status()),
         _ => explain(error),
     }
 }

@@ -3,7 +3,7 @@
 //! Source: "Source credentials with an external process", AWS SDKs and tools reference guide.
 
 use std::io::IsTerminal as _;
-use std::process::{ExitStatus, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
@@ -30,11 +30,19 @@ const MAX_OUTPUT: u64 = 1 << 20;
 /// How long a program has between being asked to end and being ended.
 const GRACE: Duration = Duration::from_millis(100);
 
-/// Runs `command` by the shell. Dropping the future ends the program and its children.
+/// The credentials that `command` prints. Dropping the future ends the program and its children.
 ///
 /// # Errors
 /// In words, with what the program said on stderr.
-pub(super) async fn run(command: &str, is_foreground: bool) -> Result<Credentials, String> {
+pub(super) async fn credentials(command: &str, is_foreground: bool) -> Result<Credentials, String> {
+    parse(&output(command, is_foreground).await?)
+}
+
+/// Runs `command` by the shell, and returns its stdout. Dropping the future ends the program and its children.
+///
+/// # Errors
+/// In words, with what the program said on stderr.
+pub(super) async fn output(command: &str, is_foreground: bool) -> Result<Vec<u8>, String> {
     let mut program = Command::new("/bin/sh");
     program.args(["-c", command]).stdout(Stdio::piped()).stderr(Stdio::piped());
     // With nobody there to answer a prompt or press Ctrl-C, the program gets a process group of its own,
@@ -53,7 +61,13 @@ pub(super) async fn run(command: &str, is_foreground: bool) -> Result<Credential
     let (stdout, stderr) = (stdout?, stderr?);
     let status = child.wait().await.map_err(|error| format!("could not wait for the program: {error}"))?;
     std::mem::forget(guard);
-    parse(status, &stdout, &stderr)
+    if status.success() {
+        return Ok(stdout);
+    }
+    let said = String::from_utf8_lossy(&stderr);
+    let said = said.trim();
+    let said = if said.is_empty() { String::new() } else { format!(" and said: {said}") };
+    Err(format!("the program ended with {status}{said}"))
 }
 
 /// All that the program writes to one of its outputs.
@@ -67,13 +81,7 @@ async fn read(output: Option<impl AsyncRead + Unpin>) -> Result<Vec<u8>, String>
     }
 }
 
-fn parse(status: ExitStatus, stdout: &[u8], stderr: &[u8]) -> Result<Credentials, String> {
-    if !status.success() {
-        let said = String::from_utf8_lossy(stderr);
-        let said = said.trim();
-        let said = if said.is_empty() { String::new() } else { format!(" and said: {said}") };
-        return Err(format!("the program ended with {status}{said}"));
-    }
+fn parse(stdout: &[u8]) -> Result<Credentials, String> {
     // serde's own message quotes values, which may be secret.
     let printed: Printed = serde_json::from_slice(stdout).map_err(|error| {
         format!(

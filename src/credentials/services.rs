@@ -11,15 +11,19 @@ use crate::error::Error;
 use crate::fingerprint::Fingerprint;
 use crate::host::Host;
 
-/// The variables that lead the SDK's own providers elsewhere.
-const ENDPOINT_VARIABLES: [&str; 4] =
-    ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL_SSO", "AWS_ENDPOINT_URL_SSO_OIDC"];
+/// The services that give credentials, as `[services]` sections name them, and the variable for the endpoint.
+const SERVICES: [(&str, &str); 4] = [
+    ("sts", "AWS_ENDPOINT_URL_STS"),
+    ("sso", "AWS_ENDPOINT_URL_SSO"),
+    ("sso_oidc", "AWS_ENDPOINT_URL_SSO_OIDC"),
+    ("signin", "AWS_ENDPOINT_URL_SIGNIN"),
+];
 
 /// How AWS's services are reached.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Services {
-    /// The endpoint of STS, where it is configured.
-    pub(super) sts: Option<String>,
+    /// The endpoints that are configured, in the order of [`SERVICES`].
+    endpoints: [Option<String>; SERVICES.len()],
     pub(super) use_fips: bool,
     pub(super) use_dual_stack: bool,
     /// Their region, where it is configured.
@@ -35,39 +39,41 @@ impl Services {
         let value = |key: &str| profile.and_then(|(profiles, name)| profiles.value(name, key)).map(str::to_owned);
         let is_true = |text: Option<String>| text.is_some_and(|text| text.eq_ignore_ascii_case("true"));
         let flag = |variable: &str, key: &str| is_true(host.var(variable).or_else(|| value(key)));
-        for variable in ENDPOINT_VARIABLES {
-            host.var(variable).map(|url| check(variable, &url)).transpose()?;
-        }
-        let of_environment = || host.var("AWS_ENDPOINT_URL_STS").or_else(|| host.var("AWS_ENDPOINT_URL"));
-        let of_profile = || {
+        let section = |service: &str| {
             let (profiles, _) = profile?;
-            let section = value("services").and_then(|name| profiles.service(&name, "sts", "endpoint_url"));
-            section.map(str::to_owned).or_else(|| value("endpoint_url"))
+            profiles.service(&value("services")?, service, "endpoint_url").map(str::to_owned)
         };
         let is_ignored = flag("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "ignore_configured_endpoint_urls");
-        let sts = (!is_ignored).then(|| of_environment().or_else(of_profile)).flatten();
-        if let Some(url) = &sts {
-            check("endpoint_url", url)?;
+        let mut endpoints = [const { None }; SERVICES.len()];
+        for (endpoint, (service, variable)) in endpoints.iter_mut().zip(SERVICES).filter(|_| !is_ignored) {
+            let of_environment = host.var(variable).or_else(|| host.var("AWS_ENDPOINT_URL"));
+            *endpoint = of_environment.or_else(|| section(service)).or_else(|| value("endpoint_url"));
+            endpoint.as_deref().map(|url| check(service, url)).transpose()?;
         }
         let region = host.var("AWS_REGION").or_else(|| host.var("AWS_DEFAULT_REGION")).or_else(|| value("region"));
         Ok(Self {
-            sts,
+            endpoints,
             use_fips: flag("AWS_USE_FIPS_ENDPOINT", "use_fips_endpoint"),
             use_dual_stack: flag("AWS_USE_DUALSTACK_ENDPOINT", "use_dualstack_endpoint"),
             region: region.map(Region::new),
         })
     }
 
+    /// The endpoint of `service`, one of [`SERVICES`], where it is configured.
+    pub(super) fn endpoint(&self, service: &str) -> Option<&str> {
+        SERVICES.iter().zip(&self.endpoints).find(|((name, _), _)| *name == service)?.1.as_deref()
+    }
+
     /// Adds what decides who is asked.
     pub(super) fn fingerprint(&self, fingerprint: Fingerprint) -> Fingerprint {
+        let fingerprint = self.endpoints.iter().fold(fingerprint, |f, url| f.optional(url.as_ref()));
         fingerprint
-            .optional(self.sts.as_ref())
             .field([u8::from(self.use_fips), u8::from(self.use_dual_stack)])
             .optional(self.region.as_ref().map(Region::as_ref))
     }
 }
 
-fn check(name: &str, url: &str) -> Result<(), Error> {
+fn check(service: &str, url: &str) -> Result<(), Error> {
     let uri: Option<Uri> = url.parse().ok();
     let is_url = uri.is_some_and(|uri| {
         matches!(uri.scheme_str(), Some("http" | "https")) && uri.authority().is_some_and(|a| !a.as_str().contains('@'))
@@ -76,6 +82,6 @@ fn check(name: &str, url: &str) -> Result<(), Error> {
         return Ok(());
     }
     Err(Error::usage(format!(
-        "AWS configuration: {name} '{url}' is no URL such as https://sts.eu-west-1.amazonaws.com"
+        "AWS configuration: the endpoint of {service}, '{url}', is no URL such as https://sts.eu-west-1.amazonaws.com"
     )))
 }

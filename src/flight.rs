@@ -1,13 +1,13 @@
-//! Single flight: of the processes that miss together, one asks for credentials and signs; the others
-//! wait, and get its token or its failure.
+//! Single flight: of the processes that need the same thing at once, one makes it; the others wait, and get
+//! what it made or its failure.
 
 use std::fs::{File, TryLockError};
 use std::io::{self, Read as _, Seek as _, Write as _};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Entry, Key, Store};
 use crate::error::{Error, Exit};
 use crate::host::{Host, Moment};
 use crate::private_file;
@@ -21,19 +21,19 @@ const PATIENCE: Duration = Duration::from_secs(1);
 const MAX_MESSAGE: usize = 2_000;
 const MAX_NOTE: u64 = 16 << 10;
 
-/// How a process that missed goes on.
-pub enum Boarding {
-    /// It makes the entry, and others wait for it.
+/// How a process goes on that needs something.
+pub enum Boarding<T> {
+    /// It makes the thing, and others wait for it.
     Lead(Leader),
-    /// Another made the entry meanwhile.
-    Landed(Box<Entry>),
+    /// Another made it meanwhile.
+    Landed(Box<T>),
     /// Another tried meanwhile and was refused.
     Failed(Error),
-    /// It can't wait for others, or has waited long enough: it makes the entry for itself.
+    /// It can't wait for others, or has waited long enough: it makes the thing for itself.
     Alone,
 }
 
-/// Holds the lock on an entry in the making, until dropped.
+/// Holds the lock on a thing in the making, until dropped.
 pub struct Leader {
     lock: File,
 }
@@ -47,34 +47,41 @@ struct Note {
     message: String,
 }
 
-/// Joins those that make the entry under `key`. `look` returns it when it is there and will do.
-pub fn board(
-    store: &Store,
-    key: &Key,
+/// When to stop waiting for another process: in time to do without it.
+pub fn give_up(deadline: Instant) -> Instant {
+    let left = deadline.saturating_duration_since(Instant::now());
+    // Late, since who goes on alone asks once more; and not all at the same moment, since the first of
+    // them makes the thing for the others.
+    Instant::now() + left.mul_f64(0.7 + 0.15 * fastrand::f64())
+}
+
+/// Joins those that make the same thing, by the lock file at `path`, until `give_up`. `look` returns the
+/// thing when it is there and will do.
+pub fn board<T>(
+    path: &Path,
     host: &Host,
     give_up: Instant,
     progress: impl Fn(&str),
-    look: impl Fn() -> Option<Entry>,
-) -> Boarding {
-    let path = store.lock_path(key);
+    look: impl Fn() -> Option<T>,
+) -> Boarding<T> {
     let waiting_since = Instant::now();
     let (mut pause, mut is_told) = (FIRST_PAUSE, false);
     loop {
-        let Ok(mut lock) = private_file::open_lock(&path) else { return Boarding::Alone };
+        let Ok(mut lock) = private_file::open_lock(path) else { return Boarding::Alone };
         let is_ours = match lock.try_lock() {
             Ok(()) => true,
             Err(TryLockError::WouldBlock) => false,
             // A file system without locks.
             Err(TryLockError::Error(_)) => return Boarding::Alone,
         };
-        // The entry is looked at after the lock: who held it may just have stored it.
-        if let Some(entry) = look() {
-            return Boarding::Landed(Box::new(entry));
+        // It is looked for after the lock: who held it may just have stored it.
+        if let Some(thing) = look() {
+            return Boarding::Landed(Box::new(thing));
         }
         if let Some(failure) = failure_since(&mut lock, host.started(), host.now()) {
             return Boarding::Failed(failure);
         }
-        if is_ours && private_file::is_at(&lock, &path) {
+        if is_ours && private_file::is_at(&lock, path) {
             return Boarding::Lead(Leader { lock });
         }
         drop(lock);

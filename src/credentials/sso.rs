@@ -1,0 +1,165 @@
+//! The roles of IAM Identity Center, by the token that `aws sso login` keeps.
+//!
+//! Source: "IAM Identity Center credential provider" in the AWS SDKs and tools reference guide; the file's
+//! name and form are those of botocore's `SSOTokenLoader`.
+
+use std::path::{Path, PathBuf};
+
+use aws_config::Region;
+use aws_sdk_sso::operation::get_role_credentials::GetRoleCredentialsError;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use time::{Duration, OffsetDateTime};
+
+use super::identity::Sso;
+use super::network::{Asking, exit_of, explain_service};
+use super::profile::read_text;
+use super::session::sha1;
+use super::{Credentials, Request, parse_time};
+use crate::error::{Error, Exit};
+use crate::fingerprint::Fingerprint;
+use crate::flight::{Boarding, board, give_up};
+use crate::private_file;
+use crate::secret::Secret;
+
+/// A token that ends within this time is refreshed first, where it can be.
+const REFRESH_AHEAD: Duration = Duration::minutes(5);
+
+/// What the login's file holds; the newer form of the configuration has all of it.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Login {
+    access_token: Secret<String>,
+    expires_at: String,
+    refresh_token: Option<Secret<String>>,
+    client_id: Option<String>,
+    client_secret: Option<Secret<String>>,
+    registration_expires_at: Option<String>,
+}
+
+impl Login {
+    /// How long the token lives from `now` on; None when the file doesn't say.
+    fn left(&self, now: OffsetDateTime) -> Option<Duration> {
+        Some(parse_time(&self.expires_at)? - now)
+    }
+
+    fn is_refreshable(&self, now: OffsetDateTime) -> bool {
+        let is_registered =
+            || self.registration_expires_at.as_deref().and_then(parse_time).is_some_and(|end| end > now);
+        self.refresh_token.is_some() && self.client_id.is_some() && self.client_secret.is_some() && is_registered()
+    }
+}
+
+/// The credentials of a role.
+pub(super) async fn credentials(asking: &Asking<'_>, sso: &Sso) -> Result<Credentials, Error> {
+    let login = live_login(asking, sso).await?;
+    let region = Region::new(sso.region.clone());
+    let request = aws_sdk_sso::Client::new(&asking.sdk_config("sso", &region, None))
+        .get_role_credentials()
+        .account_id(&sso.account_id)
+        .role_name(&sso.role_name)
+        .access_token(login.access_token.expose());
+    let answer = request.send().await.map_err(|error| {
+        let has_ended = matches!(error.as_service_error(), Some(GetRoleCredentialsError::UnauthorizedException(_)));
+        let why = if has_ended { "the login has ended".to_owned() } else { explain_service(&error) };
+        asking.fail(exit_of(&error), &why.replace(login.access_token.expose(), "…"))
+    })?;
+    let given =
+        answer.role_credentials.ok_or_else(|| asking.fail(Exit::Credentials, "the answer has no credentials"))?;
+    let expires_at = OffsetDateTime::from_unix_timestamp(given.expiration / 1000).ok();
+    let or_empty = Option::unwrap_or_default;
+    let (id, secret, token) = (given.access_key_id, given.secret_access_key, given.session_token);
+    asking.accept(or_empty(id), or_empty(secret), or_empty(token), expires_at)
+}
+
+/// The login, refreshed if it ends soon. Of many processes one refreshes it: the token that does it may be good
+/// for once.
+async fn live_login(asking: &Asking<'_>, sso: &Sso) -> Result<Login, Error> {
+    let Request { host, deadline, locks, report, .. } = asking.request;
+    let path = path(asking, sso)?;
+    let login = read(asking, &path)?;
+    let now = || host.now().wall;
+    if login.left(now()).is_some_and(|left| left > REFRESH_AHEAD) {
+        return Ok(login);
+    }
+    let board = |lock: PathBuf| {
+        let fresh =
+            || read(asking, &path).ok().filter(|login| login.left(now()).is_some_and(|left| left > REFRESH_AHEAD));
+        board(&lock, host, give_up(*deadline), |message: &str| report.progress(message), fresh)
+    };
+    // The lock is held until the end of this function.
+    let boarding =
+        locks.map(|locks| board(locks(&Fingerprint::default().field(path.as_os_str().as_encoded_bytes()).hex())));
+    if let Some(Boarding::Landed(login)) = boarding {
+        return Ok(*login);
+    }
+    if login.is_refreshable(now()) && sso.session.is_some() {
+        match refresh(asking, sso, &path, &login).await {
+            Ok(login) => return Ok(login),
+            Err(why) => report.note(&format!("the login of IAM Identity Center could not be refreshed: {why}")),
+        }
+    }
+    match login.left(now()) {
+        Some(left) if left.is_positive() => Ok(login),
+        Some(_) => Err(asking.fail(Exit::Credentials, "the login has ended")),
+        None => Err(asking.fail(Exit::Credentials, &format!("{} has no time in expiresAt", path.display()))),
+    }
+}
+
+/// The file of the login, by the name of the `[sso-session]` section or by the start URL.
+fn path(asking: &Asking, sso: &Sso) -> Result<PathBuf, Error> {
+    let home = asking.request.host.home();
+    let home = home.ok_or_else(|| asking.fail(Exit::Credentials, "there is no home directory with a login"))?;
+    let name = sha1(sso.session.as_ref().unwrap_or(&sso.start_url));
+    Ok(home.join(".aws/sso/cache").join(name).with_extension("json"))
+}
+
+fn read(asking: &Asking, path: &Path) -> Result<Login, Error> {
+    let text = read_text(path, asking.request.deadline).map_err(|error| {
+        let why = match error.kind() {
+            std::io::ErrorKind::NotFound => "there is no login".to_owned(),
+            _ => format!("could not read {}: {error}", path.display()),
+        };
+        asking.fail(Exit::Credentials, &why)
+    })?;
+    // serde's own message quotes values.
+    serde_json::from_str(&text)
+        .map_err(|_| asking.fail(Exit::Credentials, &format!("{} is no login's file", path.display())))
+}
+
+/// Trades the refresh token for a new token, which is kept for the AWS CLI and others too.
+async fn refresh(asking: &Asking<'_>, sso: &Sso, path: &Path, login: &Login) -> Result<Login, String> {
+    let secrets =
+        [&login.refresh_token, &login.client_secret].map(|secret| secret.as_ref().map(|s| s.expose().clone()));
+    let [refresh_token, client_secret] = secrets;
+    let region = Region::new(sso.region.clone());
+    let request = aws_sdk_ssooidc::Client::new(&asking.sdk_config("sso_oidc", &region, None))
+        .create_token()
+        .grant_type("refresh_token")
+        .set_client_id(login.client_id.clone())
+        .set_client_secret(client_secret.clone())
+        .set_refresh_token(refresh_token.clone());
+    let answer = request.send().await.map_err(|error| {
+        let secrets = [refresh_token, client_secret].into_iter().flatten();
+        secrets.fold(explain_service(&error), |why, secret| why.replace(&secret, "…"))
+    })?;
+    let access_token = answer.access_token.ok_or("the answer has no token")?;
+    let end = asking.request.host.now().wall + Duration::seconds(answer.expires_in.into());
+    let form = time::macros::format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]Z");
+    let end = end.format(form).map_err(|error| error.to_string())?;
+
+    // What else the file has stays.
+    let text = read_text(path, asking.request.deadline).map_err(|error| error.to_string())?;
+    let mut file: Map<String, Value> = serde_json::from_str(&text).map_err(|_| "its file is damaged")?;
+    file.insert("accessToken".to_owned(), access_token.into());
+    file.insert("expiresAt".to_owned(), end.into());
+    if let Some(token) = answer.refresh_token {
+        file.insert("refreshToken".to_owned(), token.into());
+    }
+    let file = Value::from(file);
+    if let Err(error) = private_file::write(path, file.to_string().as_bytes()) {
+        let why = format!("the refreshed login could not be kept: {}: {error}; `aws sso login` again", path.display());
+        asking.request.report.warn(&why);
+    }
+    serde_json::from_value(file).map_err(|_| "the new token can't be read back".to_owned())
+}
