@@ -1,16 +1,13 @@
 //! Which client program this is, and what it needs.
 
+use std::env::consts::EXE_SUFFIX;
 use std::ffi::OsStr;
 use std::io::Read as _;
 use std::net::{IpAddr, ToSocketAddrs as _};
-use std::os::unix::fs::PermissionsExt as _;
-use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::mpsc;
 use std::time::Instant;
-
-use rustix::process::{Pid, Signal, kill_process_group};
 
 use crate::error::Error;
 use crate::host::Host;
@@ -33,12 +30,12 @@ pub fn find(host: &Host, program: &OsStr) -> Option<PathBuf> {
         return Some(PathBuf::from(program));
     }
     let path = host.path_var("PATH")?;
-    let places = std::env::split_paths(&path).filter(|place| place.is_absolute()).map(|place| place.join(program));
-    places.into_iter().find(|path| is_executable(path))
-}
-
-fn is_executable(path: &Path) -> bool {
-    std::fs::metadata(path).is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
+    let mut program = program.to_owned();
+    if Path::new(&program).extension().is_none() {
+        program.push(EXE_SUFFIX);
+    }
+    let places = std::env::split_paths(&path).filter(|place| place.is_absolute()).map(|place| place.join(&program));
+    places.into_iter().find(|path| std::fs::metadata(path).is_ok_and(|metadata| platform::is_executable(&metadata)))
 }
 
 /// The option file that a program wants: None when it is none of MySQL's or MariaDB's. A program called
@@ -49,6 +46,8 @@ fn is_executable(path: &Path) -> bool {
 pub fn flavor(program: &Path, deadline: Instant) -> Result<Option<Flavor>, Error> {
     let by_name = |path: &Path| {
         let name = path.file_name()?.to_str()?;
+        let name = if cfg!(windows) { name.to_ascii_lowercase() } else { name.to_owned() };
+        let name = name.strip_suffix(EXE_SUFFIX).unwrap_or(&name);
         // Others have such names too (mysqltuner, mariadb-waitpid) and read no --defaults-file.
         let of = |family: &str| {
             let part = name.strip_prefix(family)?.trim_start_matches(['-', '_']);
@@ -85,7 +84,8 @@ const PARTS: [&str; 14] = [
 /// What the program says of itself (`--version`): MariaDB's say so.
 fn ask(program: &Path, deadline: Instant) -> Result<Flavor, Error> {
     let mut command = Command::new(program);
-    command.arg("--version").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).process_group(0);
+    command.arg("--version").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+    platform::in_group(&mut command);
     // One that can't be run is found out, and reported, when it is to be run.
     let Ok(mut child) = command.spawn() else { return Ok(Flavor::Mysql) };
     let (sender, receiver) = mpsc::channel();
@@ -96,7 +96,7 @@ fn ask(program: &Path, deadline: Instant) -> Result<Flavor, Error> {
         let _ = sender.send(said);
     });
     let said = receiver.recv_timeout(deadline.saturating_duration_since(Instant::now()));
-    let _ = kill_process_group(Pid::from_child(&child), Signal::KILL);
+    platform::end(&mut child);
     let _ = child.wait();
     let said = said.map_err(|_| {
         let why = "does not say its version in time; mend it, or give --flavor or --client";
@@ -135,4 +135,44 @@ fn look_up(via: Via, deadline: Instant) -> Result<IpAddr, Error> {
     found.ok().flatten().ok_or_else(|| {
         Error::network(format!("via: could not look up '{name}'; give its address, such as 127.0.0.1:5433"))
     })
+}
+
+#[cfg(unix)]
+mod platform {
+    use std::fs::Metadata;
+    use std::os::unix::fs::PermissionsExt as _;
+    use std::os::unix::process::CommandExt as _;
+    use std::process::{Child, Command};
+
+    use rustix::process::{Pid, Signal, kill_process_group};
+
+    pub(super) fn is_executable(metadata: &Metadata) -> bool {
+        metadata.is_file() && metadata.permissions().mode() & 0o111 != 0
+    }
+
+    /// Gives the program a process group of its own, which can be ended whole.
+    pub(super) fn in_group(command: &mut Command) {
+        command.process_group(0);
+    }
+
+    pub(super) fn end(child: &mut Child) {
+        let _ = kill_process_group(Pid::from_child(child), Signal::KILL);
+    }
+}
+
+#[cfg(windows)]
+mod platform {
+    use std::fs::Metadata;
+    use std::process::{Child, Command};
+
+    pub(super) fn is_executable(metadata: &Metadata) -> bool {
+        metadata.is_file()
+    }
+
+    pub(super) fn in_group(_: &mut Command) {}
+
+    /// The program alone: none of MySQL's starts others.
+    pub(super) fn end(child: &mut Child) {
+        let _ = child.kill();
+    }
 }

@@ -2,12 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::ops::Range;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
-use rustix::fs::OFlags;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -57,6 +55,19 @@ impl Place<'_> {
     }
 }
 
+/// Opens a file without waiting for a pipe, which may never say anything.
+#[cfg(unix)]
+fn open(path: &Path) -> io::Result<File> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let flags = rustix::fs::OFlags::NONBLOCK;
+    File::options().read(true).custom_flags(flags.bits().cast_signed()).open(path)
+}
+
+#[cfg(windows)]
+fn open(path: &Path) -> io::Result<File> {
+    File::open(path)
+}
+
 impl Config {
     /// Reads the user's file: `RDS_TOKEN_CONFIG`, else `rds-token/config.toml` in the user's configuration
     /// directory. The latter may be absent.
@@ -74,9 +85,7 @@ impl Config {
                 path.display()
             )));
         }
-        // Not waiting for a pipe, which may never say anything.
-        let opened = File::options().read(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed()).open(&path);
-        let file = match opened {
+        let file = match open(&path) {
             Err(error) if error.kind() == ErrorKind::NotFound && !host.names_config_file() => {
                 return Ok(Self::default());
             }
@@ -85,7 +94,7 @@ impl Config {
         if !file.metadata().is_ok_and(|metadata| metadata.is_file()) {
             return Err(fail(&"it is no regular file"));
         }
-        let text = std::io::read_to_string(file).map_err(|error| fail(&error))?;
+        let text = io::read_to_string(file).map_err(|error| fail(&error))?;
         Self::parse(&path, &text, is_command)
     }
 

@@ -13,14 +13,26 @@ use std::time::{Duration, Instant};
 
 use time::OffsetDateTime;
 
+#[cfg_attr(unix, path = "host/unix.rs")]
+#[cfg_attr(windows, path = "host/windows.rs")]
+mod platform;
+
 /// A moment on two clocks: the wall clock, which dates a signature and may be set, and the time since
 /// boot, which counts sleep and can't be set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Moment {
     /// The wall clock, UTC.
     pub wall: OffsetDateTime,
-    /// The time since boot, suspend counted (`CLOCK_BOOTTIME`).
+    /// The time since boot, suspend counted.
     pub boot: Duration,
+}
+
+/// Where the user is asked.
+pub struct Terminal {
+    /// What the user types.
+    pub input: File,
+    /// What the user sees.
+    pub output: File,
 }
 
 /// What the program knows of its process.
@@ -56,7 +68,9 @@ impl Host {
     }
 
     fn var_os(&self, name: &str) -> Option<&OsStr> {
-        self.vars.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_os_str())
+        // On Windows it is `Path` that one finds.
+        let is_named = |key: &OsStr| if cfg!(windows) { key.eq_ignore_ascii_case(name) } else { key == name };
+        self.vars.iter().find(|(key, _)| is_named(key)).map(|(_, value)| value.as_os_str())
     }
 
     /// The time now, on both clocks.
@@ -108,14 +122,14 @@ impl Host {
         }
     }
 
-    /// The numeric id of the user.
+    /// The numeric id of the user; 0 where users have none.
     pub fn uid(&self) -> u32 {
-        rustix::process::getuid().as_raw()
+        platform::uid()
     }
 
     /// What tells this boot of this machine from others; empty where the system doesn't say.
     pub fn boot_id(&self) -> String {
-        std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default()
+        platform::boot_id()
     }
 
     /// Whether a person reads stderr.
@@ -131,30 +145,17 @@ impl Host {
 
     /// The terminal that the process is in the foreground of, to ask its user: in the background, reading from
     /// it would stop us.
-    pub fn terminal(&self) -> Option<File> {
-        let terminal = File::options().read(true).write(true).open("/dev/tty").ok()?;
-        let foreground = rustix::termios::tcgetpgrp(&terminal).ok()?;
-        (foreground == rustix::process::getpgrp()).then_some(terminal)
+    pub fn terminal(&self) -> Option<Terminal> {
+        platform::terminal()
     }
 
     /// Forbids core dumps of this process and its being traced by other programs of the user: it is
-    /// about to hold secrets. What it later executes is not affected.
+    /// about to hold secrets. What it later executes is not affected. On Linux alone.
     pub fn forbid_dumps(&self) {
-        #[cfg(target_os = "linux")]
-        let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
+        platform::forbid_dumps();
     }
 }
 
 fn moment() -> Moment {
-    Moment { wall: OffsetDateTime::now_utc(), boot: since_boot() }
-}
-
-fn since_boot() -> Duration {
-    // CLOCK_MONOTONIC counts sleep on Apple's systems and doesn't on Linux.
-    #[cfg(target_os = "linux")]
-    let clock = rustix::time::ClockId::Boottime;
-    #[cfg(not(target_os = "linux"))]
-    let clock = rustix::time::ClockId::Monotonic;
-    let now = rustix::time::clock_gettime(clock);
-    Duration::new(now.tv_sec.unsigned_abs(), u32::try_from(now.tv_nsec).unwrap_or(0))
+    Moment { wall: OffsetDateTime::now_utc(), boot: platform::since_boot() }
 }

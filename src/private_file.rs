@@ -1,14 +1,12 @@
 //! Files that only their owner may read or change: the one place that creates, reads and replaces them.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::OFlags;
-
-/// Permission bits of group and others.
-const NOT_OWNER: u32 = 0o077;
+#[cfg_attr(unix, path = "private_file/unix.rs")]
+#[cfg_attr(windows, path = "private_file/windows.rs")]
+mod platform;
 
 /// The beginning of the name of a file that is being written.
 pub const TEMPORARY: &str = ".rds-token-";
@@ -47,12 +45,10 @@ pub fn make_directory(path: &Path) -> io::Result<()> {
     {
         make_directory(parent)?;
     }
-    match DirBuilder::new().mode(0o700).create(path).map_err(|error| at(path, &error)) {
-        // A link that came in between is caught by the check.
-        Ok(()) if fs::symlink_metadata(path)?.is_dir() => fs::set_permissions(path, fs::Permissions::from_mode(0o700)),
+    match platform::make_directory(path) {
         // Another process was first.
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
-        made => made,
+        made => made.map_err(|error| at(path, &error)),
     }
 }
 
@@ -65,17 +61,7 @@ pub fn check_directory(path: &Path) -> io::Result<()> {
     if !metadata.is_dir() {
         return Err(refused(path, "is not a directory (links are not followed)"));
     }
-    check_owner(path, &metadata)
-}
-
-fn check_owner(path: &Path, metadata: &fs::Metadata) -> io::Result<()> {
-    if metadata.uid() != rustix::process::getuid().as_raw() {
-        return Err(refused(path, "belongs to another user"));
-    }
-    if metadata.mode() & NOT_OWNER != 0 {
-        return Err(refused(path, &format!("is open to others (mode {:o})", metadata.mode() & 0o7777)));
-    }
-    Ok(())
+    platform::check_owner(path, &metadata)
 }
 
 /// Reads a private file of at most `max` bytes. Never follows a link, never waits for a FIFO.
@@ -98,23 +84,20 @@ pub fn read(path: &Path, max: u64) -> io::Result<Vec<u8>> {
 /// # Errors
 /// When it can't be opened or trusted.
 pub fn open_lock(path: &Path) -> io::Result<File> {
-    let file = open(path, OpenOptions::new().read(true).write(true).create(true).mode(0o600))?;
+    let file = open(path, OpenOptions::new().read(true).write(true).create(true))?;
     // Whatever the umask took away when it was made.
-    file.set_permissions(fs::Permissions::from_mode(0o600))?;
+    platform::restrict(&file)?;
     Ok(file)
 }
 
 fn open(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
-    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
-    let file = options.custom_flags(flags.bits().cast_signed()).open(path)?;
+    let file = platform::without_links(options).open(path)?;
     let metadata = file.metadata()?;
     if !metadata.is_file() {
         return Err(refused(path, "is not a regular file"));
     }
-    if metadata.nlink() > 1 {
-        return Err(refused(path, "has more than one name (a hard link)"));
-    }
-    check_owner(path, &metadata)?;
+    platform::check_links(path, &metadata)?;
+    platform::check_owner(path, &metadata)?;
     Ok(file)
 }
 
@@ -128,10 +111,7 @@ pub fn reopen_lock(path: &Path) -> io::Result<File> {
 
 /// Whether `file` still has the name `path`: it may have been unlinked, and another made in its place.
 pub fn is_at(file: &File, path: &Path) -> bool {
-    match (file.metadata(), fs::symlink_metadata(path)) {
-        (Ok(ours), Ok(named)) => (ours.dev(), ours.ino()) == (named.dev(), named.ino()),
-        _ => false,
-    }
+    platform::is_at(file, path).unwrap_or(false)
 }
 
 /// Replaces the file at `path`, or makes it: readers see the old bytes or the new, nothing between.
@@ -142,7 +122,7 @@ pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let directory = path.parent().unwrap_or(Path::new("/"));
     // Made with O_EXCL and 0600, removed when dropped.
     let mut file = tempfile::Builder::new().prefix(TEMPORARY).tempfile_in(directory)?;
-    file.as_file().set_permissions(fs::Permissions::from_mode(0o600))?;
+    platform::restrict(file.as_file())?;
     file.write_all(bytes)?;
     if exchange(file.path(), path) {
         // It is what was there before that now goes with the temporary name.
@@ -179,7 +159,7 @@ pub fn in_memory(name: &str, bytes: &[u8]) -> io::Result<(File, PathBuf)> {
     use std::os::fd::AsRawFd as _;
     // Without CLOEXEC: it is for the program that comes after.
     let mut file = File::from(rustix::fs::memfd_create(name, rustix::fs::MemfdFlags::empty())?);
-    file.set_permissions(fs::Permissions::from_mode(0o600))?;
+    platform::restrict(&file)?;
     file.write_all(bytes)?;
     let path = PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()));
     Ok((file, path))

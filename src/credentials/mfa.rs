@@ -1,13 +1,12 @@
 //! The code of an MFA device, which a role may want: from `--mfa-code`, from the profile's `mfa_process`, or
 //! from the user, on the terminal itself.
 
-use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, Write as _};
 
 use super::identity::Mfa;
 use super::process;
 use crate::error::{Error, one_line};
-use crate::host::Host;
+use crate::host::{Host, Terminal};
 
 /// How often somebody may mistype.
 const TRIES: usize = 3;
@@ -19,7 +18,7 @@ pub(super) enum Code {
     /// A command that prints it.
     Process { command: String, is_foreground: bool },
     /// The user.
-    Prompt(File),
+    Prompt(Terminal),
 }
 
 impl Code {
@@ -65,7 +64,7 @@ impl Code {
             Self::Prompt(terminal) => {
                 let prompt = format!("Enter MFA code for {}: ", one_line(&mfa.serial));
                 // The thread is left behind when time is out.
-                let asking = tokio::task::spawn_blocking(move || ask(&terminal, &prompt));
+                let asking = tokio::task::spawn_blocking(move || ask(terminal, &prompt));
                 asking.await.map_err(|error| error.to_string())?.map_err(|error| format!("the terminal: {error}"))
             }
         }
@@ -79,10 +78,10 @@ pub fn is_code(text: &str) -> bool {
 
 /// Asks on the terminal. What is typed may be seen: it is good for once and half a minute, and an echo that
 /// is off would stay off when we are ended.
-fn ask(mut terminal: &File, prompt: &str) -> io::Result<String> {
-    let mut lines = BufReader::new(terminal);
+fn ask(Terminal { input, mut output }: Terminal, prompt: &str) -> io::Result<String> {
+    let mut lines = BufReader::new(input);
     for _ in 0..TRIES {
-        terminal.write_all(prompt.as_bytes())?;
+        output.write_all(prompt.as_bytes())?;
         let mut line = String::new();
         if lines.read_line(&mut line)? == 0 {
             return Err(io::Error::other("it was closed"));
@@ -91,7 +90,7 @@ fn ask(mut terminal: &File, prompt: &str) -> io::Result<String> {
         if is_code(&code) {
             return Ok(code);
         }
-        terminal.write_all(b"A code has 6 digits.\r\n")?;
+        output.write_all(b"A code has 6 digits.\r\n")?;
     }
     Err(io::Error::other("no code of 6 digits was typed"))
 }

@@ -18,7 +18,6 @@ use aws_smithy_async::rt::sleep::TokioSleep;
 use aws_smithy_async::time::SystemTimeSource;
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use time::OffsetDateTime;
-use tokio::signal::unix::{SignalKind, signal};
 
 use super::http::{Dates, Reach, client};
 use super::identity::{Identity, NONE_FOUND, Role, SESSION_NAME, Source};
@@ -78,7 +77,7 @@ pub(super) fn obtain(request: &Request, sessions: &Sessions) -> Result<Credentia
                 answer.unwrap_or_else(|_| Err(late(&description, asks_user)))
             }
             // A program that was started has to be ended first; without one, a signal ends us as it does others.
-            (name, exit) = signalled(), if has_process => {
+            (name, exit) = process::signalled(), if has_process => {
                 Err(Error::new(exit, format!("ended by {name} while waiting for {description}")).personal())
             }
         }
@@ -125,22 +124,6 @@ fn late(description: &str, asks_user: bool) -> Error {
         false => "did not answer in time; try again, or allow more with --timeout",
     };
     Error::network(format!("AWS credentials: {description} {why}")).personal()
-}
-
-/// Waits for a signal that would end us.
-async fn signalled() -> (&'static str, Exit) {
-    let on = |kind| signal(kind).ok();
-    let (Some(mut hangup), Some(mut interrupt), Some(mut quit), Some(mut terminate)) =
-        (on(SignalKind::hangup()), on(SignalKind::interrupt()), on(SignalKind::quit()), on(SignalKind::terminate()))
-    else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = hangup.recv() => ("SIGHUP", Exit::Hangup),
-        _ = interrupt.recv() => ("SIGINT", Exit::Interrupt),
-        _ = quit.recv() => ("SIGQUIT", Exit::Quit),
-        _ = terminate.recv() => ("SIGTERM", Exit::Terminate),
-    }
 }
 
 /// What every request of one identity shares.

@@ -4,14 +4,17 @@
 
 use std::io::IsTerminal as _;
 use std::process::Stdio;
-use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use serde::Deserialize;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
-use tokio::process::{Child, Command};
 
 use super::{Credentials, parse_time};
+
+#[cfg_attr(unix, path = "process/unix.rs")]
+#[cfg_attr(windows, path = "process/windows.rs")]
+mod platform;
+
+pub(super) use platform::signalled;
 
 /// What a program prints.
 #[derive(Deserialize)]
@@ -27,9 +30,6 @@ struct Printed {
 /// More than any program has to say, in bytes.
 const MAX_OUTPUT: u64 = 1 << 20;
 
-/// How long a program has between being asked to end and being ended.
-const GRACE: Duration = Duration::from_millis(100);
-
 /// The credentials that `command` prints. Dropping the future ends the program and its children.
 ///
 /// # Errors
@@ -43,19 +43,14 @@ pub(super) async fn credentials(command: &str, is_foreground: bool) -> Result<Cr
 /// # Errors
 /// In words, with what the program said on stderr.
 pub(super) async fn output(command: &str, is_foreground: bool) -> Result<Vec<u8>, String> {
-    let mut program = Command::new("/bin/sh");
-    program.args(["-c", command]).stdout(Stdio::piped()).stderr(Stdio::piped());
-    // With nobody there to answer a prompt or press Ctrl-C, the program gets a process group of its own,
-    // which can be ended whole. Otherwise it stays in ours, which has the terminal.
-    if !is_foreground {
-        program.process_group(0);
-    }
+    let mut program = platform::shell(command, is_foreground);
+    program.stdout(Stdio::piped()).stderr(Stdio::piped());
     // A loop that reads our stdin must not lose its lines to the program.
     if !(is_foreground && std::io::stdin().is_terminal()) {
         program.stdin(Stdio::null());
     }
-    let mut child = program.spawn().map_err(|error| format!("could not run /bin/sh: {error}"))?;
-    let guard = Ending { pid: pid_of(&child), has_group: !is_foreground };
+    let mut child = program.spawn().map_err(|error| format!("could not run {}: {error}", platform::SHELL))?;
+    let guard = platform::Ending::of(&child, is_foreground);
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
     let (stdout, stderr) = tokio::join!(read(stdout), read(stderr));
     let (stdout, stderr) = (stdout?, stderr?);
@@ -100,38 +95,4 @@ fn parse(stdout: &[u8]) -> Result<Credentials, String> {
     let (id, secret) = (printed.access_key_id, printed.secret_access_key);
     Credentials::new(id, secret, printed.session_token, expires_at.transpose()?)
         .map_err(|why| format!("of what the program printed, {why}"))
-}
-
-fn pid_of(child: &Child) -> Option<Pid> {
-    Pid::from_raw(i32::try_from(child.id()?).ok()?)
-}
-
-/// Ends the program, and what it started, when dropped.
-struct Ending {
-    pid: Option<Pid>,
-    has_group: bool,
-}
-
-impl Drop for Ending {
-    fn drop(&mut self) {
-        let Some(pid) = self.pid else { return };
-        // A group is ended whole; without one, whoever descends from the program now is.
-        let all = if self.has_group { Vec::new() } else { descendants(pid) };
-        let send = |signal| match self.has_group {
-            true => kill_process_group(pid, signal).is_ok(),
-            false => all.iter().filter(|pid| kill_process(**pid, signal).is_ok()).count() > 0,
-        };
-        if send(Signal::TERM) {
-            std::thread::sleep(GRACE);
-            send(Signal::KILL);
-        }
-    }
-}
-
-/// The process and its descendants, where the system tells them (Linux, `proc(5)`: `children`).
-fn descendants(pid: Pid) -> Vec<Pid> {
-    let id = pid.as_raw_nonzero();
-    let children = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap_or_default();
-    let pids = children.split_whitespace().filter_map(|child| Pid::from_raw(child.parse().ok()?));
-    std::iter::once(pid).chain(pids.flat_map(descendants)).collect()
 }
