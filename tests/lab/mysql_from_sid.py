@@ -14,20 +14,12 @@ mirror and proxies, and the packages are unpacked. In the folder are
     usr/     what came from sid
 """
 
-import glob
 import os
-import re
-import shlex
-import shutil
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from urllib.parse import urlsplit
 
-KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
-DEBIAN = "http://deb.debian.org/debian/"  # when the machine has no mirror of its own
-ROOT = os.geteuid() == 0
+import sid
 
 PROGRAMS = {
     "mysqld": "usr/sbin/mysqld",
@@ -40,17 +32,7 @@ PROGRAMS = {
 KEPT = ["usr/lib", "usr/share/mysql", *PROGRAMS.values()]
 
 
-class SidError(Exception):
-    """What went wrong, for the user."""
-
-
-def default_folder():
-    # Root's server runs as `nobody`, to whom root's own ~/.cache is closed.
-    cache = os.environ.get("XDG_CACHE_HOME") or ("/var/cache" if ROOT else "~/.cache")
-    return Path(cache).expanduser() / "rds-token-lab" / "mysql-sid"
-
-
-FOLDER = Path(os.environ.get("RDS_TOKEN_LAB_MYSQL") or default_folder()).absolute()
+FOLDER = sid.folder("RDS_TOKEN_LAB_MYSQL", "mysql-sid")
 BIN = FOLDER / "bin"
 DATA = FOLDER / "data"
 PLUGINS = FOLDER / "usr/lib/mysql/plugin"
@@ -61,7 +43,7 @@ def present():
 
 
 def can_be_had():
-    return present() or KEYRING.exists()
+    return present() or sid.KEYRING.exists()
 
 
 def options(folder=FOLDER):
@@ -69,114 +51,23 @@ def options(folder=FOLDER):
     return ["--no-defaults", f"--basedir={folder / 'usr'}", "--secure-file-priv=NULL"]
 
 
-# --- packages -----------------------------------------------------------------------
+# --- the folder ---------------------------------------------------------------------
 
 # What is in KEPT needs no Perl, though mysqld_safe and its like do.
-INSTALLED = """\
-Package: perl
-Status: install ok installed
-Version: 999
-Architecture: all
-Multi-Arch: allowed
-Maintainer: nobody
-Description: is taken to be there
-"""
-
-
-def output(*command, **more):
-    """What a program prints; its own words when it fails."""
-    done = subprocess.run(
-        [*map(str, command)],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        **more,
-    )
-    if done.returncode != 0:
-        raise SidError(f"{Path(command[0]).name} failed:\n{done.stderr.strip()}")
-    return done.stdout
-
-
-def mirror():
-    """Where this machine gets Debian from. (Labels are known after an `apt-get update`.)"""
-    targets = ["apt-get", "indextargets", "--format", "$(REPO_URI) $(LABEL)"]
-    for line in output(*targets, "Created-By: Packages").splitlines():
-        uri, _, label = line.partition(" ")
-        if label == "Debian" or urlsplit(uri).path == "/debian/":
-            return uri
-    return DEBIAN
-
-
-class Apt:
-    """apt for sid alone: with the machine's proxies and passwords, without its sources,
-    pins and hooks, and with nothing but Perl installed."""
-
-    def __init__(self, folder, uri):
-        for name in ("state/lists/partial", "cache/archives/partial"):
-            (folder / name).mkdir(parents=True)
-        (folder / "status").write_text(INSTALLED)
-        source = f"deb [signed-by={KEYRING}] {uri} sid main\n"
-        (folder / "sources.list").write_text(source)
-        (folder / "apt.conf").write_text(self.configuration(folder))
-        self.environment = {**os.environ, "APT_CONFIG": str(folder / "apt.conf"), "LC_ALL": "C"}
-        self.archives = folder / "cache/archives"
-
-    @staticmethod
-    def configuration(folder):
-        machine = output("apt-config", "dump", "--no-empty", "Acquire").splitlines()
-        network = [line for line in machine if not line.startswith("Acquire::IndexTargets")]
-        nothing = ["main", "parts", "sourceparts", "preferences", "preferencesparts"]
-        settings = {
-            **{f"Dir::Etc::{name}": "/dev/null" for name in nothing},
-            "Dir::Etc::sourcelist": folder / "sources.list",
-            "Dir::State": folder / "state",
-            "Dir::State::status": folder / "status",
-            "Dir::Cache": folder / "cache",
-            "Acquire::Languages": "none",
-            # A mirror that stands still will do; who signed it is what matters.
-            "Acquire::Check-Valid-Until": "false",
-            "APT::Install-Recommends": "false",
-        }
-        return "\n".join(network + [f'{name} "{value}";' for name, value in settings.items()])
-
-    def run(self, program, *arguments):
-        return output(program, "-qq", *arguments, env=self.environment)
-
-    def newest(self, stem):
-        """A package's name in sid: Debian has had STEM and STEM-8.0."""
-        found = self.run("apt-cache", "search", "--names-only", rf"^{stem}(-[0-9.]+)?$")
-        names = [line.split()[0] for line in found.splitlines()]
-        if not names:
-            raise SidError(f"sid has no {stem}")
-        return max(names, key=lambda name: [*map(int, re.findall(r"\d+", name))] or [999])
-
-    def download(self, *stems):
-        """The packages and all that they depend on, down to libc."""
-        # Without this, what could not be fetched is a warning.
-        self.run("apt-get", "update", "--error-on=any")
-        names = [self.newest(stem) for stem in stems]
-        self.run("apt-get", "install", "--yes", "--download-only", *names)
-        return sorted(self.archives.glob("*.deb"))
-
-
-# --- the folder ---------------------------------------------------------------------
+NOT_NEEDED = ["perl"]
 
 
 def command(folder, name):
-    """How to run a program of sid's: what it loads, it loads from sid."""
-    [loader] = glob.glob(f"{folder}/usr/lib/*/ld-linux-*.so.*")
     program = folder / PROGRAMS[name]
     # A client says its own name in what it prints; the server looks around from its path.
-    argv0 = program if name == "mysqld" else name
-    return [loader, "--library-path", Path(loader).parent, "--argv0", argv0, program]
+    return sid.command(folder, program, program if name == "mysqld" else name)
 
 
 def unpack(packages, folder):
     """Keeps the part of them that is used: a third."""
     whole = folder.with_name("whole")
     for package in packages:
-        output("dpkg-deb", "-x", package, whole)
+        sid.output("dpkg-deb", "-x", package, whole)
     for name in KEPT:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (whole / name).rename(folder / name)
@@ -187,14 +78,12 @@ def write_wrappers(folder):
     (folder / "bin").mkdir()
     for name in PROGRAMS:
         words = [str(word).replace(str(folder), str(FOLDER)) for word in command(folder, name)]
-        wrapper = folder / "bin" / name
-        wrapper.write_text(f'#!/bin/sh\nexec {shlex.join(words)} "$@"\n')
-        wrapper.chmod(0o755)
+        sid.write_wrapper(folder / "bin" / name, words)
 
 
 def initialize(folder):
     """Takes seconds; copying it takes none."""
-    output(
+    sid.output(
         *command(folder, "mysqld"),
         *options(folder),
         "--initialize-insecure",
@@ -205,7 +94,7 @@ def initialize(folder):
         "--innodb-doublewrite=OFF",
         "--innodb-flush-method=nosync",
         "--innodb-use-native-aio=OFF",
-        *(["--user=root"] if ROOT else []),
+        *(["--user=root"] if sid.ROOT else []),
     )
 
 
@@ -216,7 +105,8 @@ def get(uri):
         scratch = Path(scratch)
         scratch.chmod(0o755)  # for apt's own user
         folder = scratch / "mysql"
-        packages = Apt(scratch, uri).download("mysql-server-core", "mysql-client-core")
+        apt = sid.Apt(scratch, uri, NOT_NEEDED)
+        packages = apt.download(apt.newest("mysql-server-core"), apt.newest("mysql-client-core"))
         unpack(packages, folder)
         initialize(folder)
         write_wrappers(folder)
@@ -232,11 +122,11 @@ def main():
     if present():
         return
     try:
-        uri = mirror()
+        uri = sid.mirror()
         what = f"unpacking MySQL from Debian sid at {uri} into {FOLDER}"
         say(f"{what}: a server and clients for tests/lab (nothing is installed)")
         get(uri)
-    except (SidError, OSError) as error:
+    except (sid.SidError, OSError) as error:
         say(f"can't get MySQL from Debian sid: {error}")
         sys.exit(1)
 
