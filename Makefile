@@ -17,7 +17,7 @@ STATIC := RUSTFLAGS='$(RUSTFLAGS) -C target-feature=+crt-static -C relocation-mo
 	-C link-arg=-Wl,-T,$(CURDIR)/src/hit.ld --cfg sha2_256_backend="soft"'
 endif
 
-.PHONY: build install demo test bench lint clean
+.PHONY: build install demo test bench lint platforms clean
 
 build:
 	@tests/install build
@@ -52,6 +52,11 @@ lint:
 	shellcheck shell/rds-token.bash .ci/run src/ca/update tests/install tests/lab/install tests/lab/demo
 	zsh -n shell/rds-token.zsh
 	fish -n shell/rds-token.fish
+
+# Types and lints on macOS and Windows, of which nothing is run.
+platforms:
+	@tests/install build platforms
+	@tests/platforms
 
 clean:
 	cargo clean
