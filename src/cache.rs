@@ -1,11 +1,18 @@
 //! The cache of tokens: where it is, and what an entry is.
 
+use std::path::PathBuf;
+
+use crate::host::Moment;
+use crate::target::Target;
+
 pub mod entry;
 pub mod key;
+pub mod keyring;
 pub mod store;
 
 pub use entry::Entry;
 pub use key::Key;
+pub use keyring::Keyring;
 pub use store::Store;
 
 /// Where tokens are kept.
@@ -13,9 +20,71 @@ pub use store::Store;
 pub enum Kind {
     /// Private files
     File,
-    /// The system's keyring (not in this version)
-    #[value(hide = true)]
+    /// The system's keyring
     Keyring,
     /// Nowhere
     Off,
+}
+
+/// The cache in use.
+pub enum Cache {
+    /// Private files.
+    Files(Store),
+    /// A keyring, and where there is one, a directory for the locks, which hold no secret.
+    Keyring(Keyring, Option<Store>),
+}
+
+impl Cache {
+    /// The entry under `key`, where there is a whole one for `target`.
+    pub fn load(&self, key: &Key, target: &Target) -> Option<Entry> {
+        match self {
+            Self::Files(store) => store.load(key, target),
+            Self::Keyring(keyring, _) => keyring.load(key, target),
+        }
+    }
+
+    /// Makes what is missing of it, after a miss.
+    ///
+    /// # Errors
+    /// When it can't be used, in words.
+    pub fn prepare(&self) -> Result<(), String> {
+        match self {
+            Self::Files(store) => store.prepare().map_err(|error| error.to_string()),
+            Self::Keyring(keyring, locks) => {
+                // Who has no lock goes alone.
+                let _ = locks.as_ref().map(Store::prepare);
+                keyring.check()
+            }
+        }
+    }
+
+    /// Keeps `entry` under `key`, in place of what was there.
+    ///
+    /// # Errors
+    /// When it can't be kept, in words.
+    pub fn store(&self, key: &Key, entry: &Entry, now: Moment) -> Result<(), String> {
+        match self {
+            Self::Files(store) => store.store(key, entry).map_err(|error| error.to_string()),
+            Self::Keyring(keyring, _) => keyring.store(key, entry, now),
+        }
+    }
+
+    /// Now and then, removes what is too old to be of use.
+    pub fn sweep(&self, now: Moment) {
+        match self {
+            Self::Files(store) => store.sweep(now),
+            Self::Keyring(keyring, locks) => {
+                keyring.sweep(now);
+                let _ = locks.as_ref().map(|store| store.sweep(now));
+            }
+        }
+    }
+
+    /// The file that is locked while the thing with the digest `key` is made; None where there is no place for one.
+    pub fn lock_path(&self, key: &str) -> Option<PathBuf> {
+        match self {
+            Self::Files(store) => Some(store.lock_path(key)),
+            Self::Keyring(_, locks) => locks.as_ref().map(|store| store.lock_path(key)),
+        }
+    }
 }

@@ -102,18 +102,30 @@ pub fn commands() -> Vec<String> {
 #[derive(Debug, Subcommand)]
 pub enum CacheCommand {
     /// Print the cache's directory
-    Path(CommonArgs),
+    Path(CachedArgs),
     /// List the cached tokens: host, user, region and expiry
-    List(CommonArgs),
+    List(CachedArgs),
     /// Remove the cached tokens, all or one TARGET's
     Clear {
         /// Whose tokens to remove.
         #[command(flatten)]
         target: Box<TargetArgs>,
-        /// What every command takes.
+        /// In which caches.
         #[command(flatten)]
-        common: CommonArgs,
+        cached: CachedArgs,
     },
+}
+
+/// What every command of `cache` takes.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct CachedArgs {
+    /// keyring: the keyring's tokens too, which are left out unless RDS_TOKEN_CACHE or the configuration
+    /// speaks of it
+    #[arg(long, value_enum, value_name = "KIND")]
+    pub cache: Option<Kind>,
+    /// What every command takes.
+    #[command(flatten)]
+    pub common: CommonArgs,
 }
 
 /// What the default command takes. Its `Default` is what clap makes of a line without arguments.
@@ -294,8 +306,8 @@ pub struct IdentityArgs {
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Cache")]
 pub struct CacheArgs {
-    /// Where tokens are kept: files, in RDS_TOKEN_CACHE_DIR or a private directory of yours, or nowhere
-    /// [default: file] [env: RDS_TOKEN_CACHE]
+    /// Where tokens are kept: files, in RDS_TOKEN_CACHE_DIR or a private directory of yours; the system's
+    /// keyring; or nowhere [default: file] [env: RDS_TOKEN_CACHE]
     #[arg(long, value_enum, value_name = "KIND")]
     pub cache: Option<Kind>,
     /// Keep no token and use no kept one: --cache off

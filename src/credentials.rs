@@ -109,7 +109,7 @@ pub struct Request<'a> {
     /// Whether sessions may be kept.
     pub keeps: bool,
     /// The lock file for a digest. None for one that waits for no others.
-    pub locks: Option<&'a dyn Fn(&str) -> PathBuf>,
+    pub locks: Option<&'a dyn Fn(&str) -> Option<PathBuf>>,
     /// Who is told of what.
     pub report: &'a Report,
 }

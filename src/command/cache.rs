@@ -1,29 +1,54 @@
-//! `rds-token cache path|list|clear`.
+//! `rds-token cache path|list|clear`: of the files, and of the keyring where it is in use.
 
-use crate::cache::{Entry, Store};
-use crate::cli::CacheCommand;
+use std::io;
+use std::time::Duration;
+
+use crate::cache::{Entry, Keyring, Kind, Store};
+use crate::cli::{CacheCommand, CachedArgs, is_command};
 use crate::command::settings::{Filter, Given};
 use crate::command::{report, rfc3339};
+use crate::config::{Config, Table};
 use crate::error::{Error, one_line};
 use crate::host::Host;
 use crate::report as output;
 use crate::sink::read_heading;
 
+/// Nothing is waited for but the keyring, which has a limit of its own.
+const TIMEOUT: Duration = Duration::from_secs(60);
+
 pub(super) fn run(host: &Host, command: &CacheCommand) -> Result<(), Error> {
-    let store = Store::locate(host).map_err(|why| Error::other(format!("there is no cache: {why}")))?;
+    let (CacheCommand::Path(cached) | CacheCommand::List(cached) | CacheCommand::Clear { cached, .. }) = command;
+    let report = report(host, cached.common);
+    let keyring = keyring(host, *cached)?;
+    let store = Store::locate(host).map_err(|why| Error::other(format!("there is no cache: {why}")));
     match command {
-        CacheCommand::Path(_) => output::result(&format!("{}\n", store.directory().display())),
-        CacheCommand::List(_) => list(host, &store),
-        CacheCommand::Clear { target, common } => {
-            let report = report(host, *common);
-            if target.is_empty() {
-                let removed = store.clear().map_err(|error| failed("clear", &error))?;
-                report.note(&format!("removed {removed} tokens"));
-                return Ok(());
+        CacheCommand::Path(_) => {
+            if let Some(keyring) = keyring {
+                let place = keyring.describe();
+                report.warn(&format!("tokens are in {place}; in this directory are locks, and files for clients"));
             }
-            let filter = Given::collect(host, target)?.filter(target.region.as_deref())?;
-            match clear_some(&store, &filter)? {
-                0 => report.warn("no token that is kept is meant by that; see `rds-token cache list`"),
+            output::result(&format!("{}\n", store?.directory().display()))
+        }
+        CacheCommand::List(_) => {
+            let files = store?.entries().map_err(|error| failed("list", &error))?;
+            let kept = keyring.map_or(Ok(Vec::new()), |keyring| keyring.entries());
+            let kept = kept.map_err(|why| report.warn(&format!("not listed: {why}"))).unwrap_or_default();
+            let kept = kept.into_iter().filter_map(|(_, entry)| entry);
+            list(host, files.into_iter().map(|(_, entry)| entry).chain(kept))
+        }
+        CacheCommand::Clear { target, .. } => {
+            let filter = match target.is_empty() {
+                true => None,
+                false => Some(Given::collect(host, target)?.filter(target.region.as_deref())?),
+            };
+            // Both are cleared as far as they can be, whatever comes of the other.
+            let from_keyring = keyring.map_or(Ok(0), |keyring| clear_keyring(&keyring, filter.as_ref()));
+            let store = store?;
+            let from_files = filter.as_ref().map_or_else(|| store.clear(), |filter| clear_some(&store, filter));
+            match from_files.map_err(|error| failed("clear", &error))? + from_keyring? {
+                0 if filter.is_some() => {
+                    report.warn("no token that is kept is meant by that; see `rds-token cache list`");
+                }
                 removed => report.note(&format!("removed {removed} tokens")),
             }
             Ok(())
@@ -31,16 +56,29 @@ pub(super) fn run(host: &Host, command: &CacheCommand) -> Result<(), Error> {
     }
 }
 
-fn failed(verb: &str, error: &std::io::Error) -> Error {
+/// The keyring, where the flag names it, or without a flag, the environment or any part of the configuration.
+fn keyring(host: &Host, cached: CachedArgs) -> Result<Option<Keyring>, Error> {
+    let is_named = || {
+        let config = Config::load(host, is_command)?;
+        let names_it = |table: &Table| table.get("cache").as_deref() == Some("keyring");
+        let in_environment = host.var("RDS_TOKEN_CACHE").as_deref() == Some("keyring");
+        Ok(in_environment || names_it(&config.defaults) || config.targets.values().any(names_it))
+    };
+    match cached.cache.map_or_else(is_named, |kind| Ok(kind == Kind::Keyring))? {
+        true => Keyring::locate(host, host.deadline(TIMEOUT)).map(Some),
+        false => Ok(None),
+    }
+}
+
+fn failed(verb: &str, error: &dyn std::fmt::Display) -> Error {
     Error::other(format!("could not {verb} the cache: {error}"))
 }
 
 /// One line a token that still lives, the one that ends first at the top.
-fn list(host: &Host, store: &Store) -> Result<(), Error> {
+fn list(host: &Host, entries: impl Iterator<Item = Entry>) -> Result<(), Error> {
     let now = host.now();
-    let entries = store.entries().map_err(|error| failed("list", &error))?;
     let mut live: Vec<(Entry, u64)> =
-        entries.into_iter().filter_map(|(_, entry)| entry.remaining(now).map(|left| (entry, left.as_secs()))).collect();
+        entries.filter_map(|entry| entry.remaining(now).map(|left| (entry, left.as_secs()))).collect();
     live.sort_by_key(|(_, left)| *left);
     let line = |(entry, left): &(Entry, u64)| {
         let claims = &entry.claims;
@@ -51,26 +89,44 @@ fn list(host: &Host, store: &Store) -> Result<(), Error> {
     output::result(&live.iter().map(line).collect::<String>())
 }
 
+fn is_meant(filter: &Filter, user: &str, host: &str, port: &str, region: &str) -> bool {
+    let is = |wanted: &Option<String>, found: &str| wanted.as_ref().is_none_or(|wanted| wanted == found);
+    is(&filter.user, user) && is(&filter.host, host) && is(&filter.port, port) && is(&filter.region, region)
+}
+
+fn is_meant_entry(filter: &Filter, Entry { claims, .. }: &Entry) -> bool {
+    is_meant(filter, &claims.user, &claims.host, &claims.port.to_string(), &claims.region)
+}
+
 /// Removes the tokens that have every part that is given, and the clients' files with such a token.
-fn clear_some(store: &Store, filter: &Filter) -> Result<usize, Error> {
-    let is_meant = |user: &str, host: &str, port: &str, region: &str| {
-        let is = |wanted: &Option<String>, found: &str| wanted.as_ref().is_none_or(|wanted| wanted == found);
-        is(&filter.user, user) && is(&filter.host, host) && is(&filter.port, port) && is(&filter.region, region)
-    };
-    let clear = || -> std::io::Result<usize> {
-        let mut removed = 0;
-        for (path, Entry { claims, .. }) in store.entries()? {
-            if is_meant(&claims.user, &claims.host, &claims.port.to_string(), &claims.region) {
-                store.remove(&path)?;
-                removed += 1;
-            }
+fn clear_some(store: &Store, filter: &Filter) -> io::Result<usize> {
+    let mut removed = 0;
+    for (path, entry) in store.entries()? {
+        if is_meant_entry(filter, &entry) {
+            store.remove(&path)?;
+            removed += 1;
         }
-        for (path, text) in store.client_files()? {
-            if read_heading(&text).is_some_and(|(user, host, port, region)| is_meant(user, host, port, region)) {
-                store.remove(&path)?;
-            }
+    }
+    for (path, text) in store.client_files()? {
+        if read_heading(&text).is_some_and(|(user, host, port, region)| is_meant(filter, user, host, port, region)) {
+            store.remove(&path)?;
         }
-        Ok(removed)
+    }
+    Ok(removed)
+}
+
+/// Removes the tokens that are meant from the keyring; with all of them, what is damaged.
+fn clear_keyring(keyring: &Keyring, filter: Option<&Filter>) -> Result<usize, Error> {
+    let is_meant = |entry: &Option<Entry>| match (filter, entry) {
+        (None, _) => true,
+        (Some(filter), Some(entry)) => is_meant_entry(filter, entry),
+        (Some(_), None) => false,
     };
-    clear().map_err(|error| failed("clear", &error))
+    let clear = || {
+        let meant = keyring.entries()?.into_iter().filter(|(_, entry)| is_meant(entry));
+        let names: Vec<String> = meant.map(|(name, _)| name).collect();
+        let removed = names.len();
+        keyring.remove(names).map(|()| removed)
+    };
+    clear().map_err(|why: String| failed("clear", &why))
 }

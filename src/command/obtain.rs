@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use crate::cache::{Entry, Key, Kind, Store};
+use crate::cache::{Cache, Entry, Key, Keyring, Kind, Store};
 use crate::command::rfc3339;
 use crate::command::settings::Settings;
 use crate::credentials::{self, Credentials, Identity, Profiles};
@@ -38,16 +38,15 @@ pub(super) fn obtain_token(host: &Host, settings: &Settings) -> Result<Obtained,
         return Err(Error::usage(format!("--mfa-code: {why}; leave the flag out, or name the profile with --profile")));
     }
     report.note(&format!("credentials: {}", identity.describe()));
-    let store = match settings.cache {
+    let warn = |why| report.warn(&format!("no cache: {why}"));
+    let cache = match settings.cache {
         Kind::Off => None,
-        Kind::File => Store::locate(host).map_err(|why| report.warn(&format!("no cache: {why}"))).ok(),
-        Kind::Keyring => {
-            return Err(Error::usage("cache 'keyring' is not in this version; use file or off"));
-        }
+        Kind::File => Store::locate(host).map_err(warn).map(Cache::Files).ok(),
+        Kind::Keyring => Some(Cache::Keyring(Keyring::locate(host, deadline)?, Store::locate(host).ok())),
     };
     let request = Request { host, settings, identity, deadline };
-    let obtained = match store {
-        Some(store) => request.through(&store, &Key::of(host, target, identity)),
+    let obtained = match cache {
+        Some(cache) => request.through(&cache, &Key::of(host, target, identity)),
         None => request.make(None, false).map(|entry| Obtained { entry, is_cached: false }),
     }?;
     request.tell(&obtained);
@@ -56,12 +55,12 @@ pub(super) fn obtain_token(host: &Host, settings: &Settings) -> Result<Obtained,
 
 impl Request<'_> {
     /// From the cache; on a miss by one process for all that miss together.
-    fn through(&self, store: &Store, key: &Key) -> Result<Obtained, Error> {
+    fn through(&self, cache: &Cache, key: &Key) -> Result<Obtained, Error> {
         let fresh = |entry: &Entry| entry.is_fresh(self.host.now(), self.settings.min_ttl) && !self.settings.refresh;
-        if let Some(entry) = store.load(key, &self.settings.target).filter(fresh) {
+        if let Some(entry) = cache.load(key, &self.settings.target).filter(fresh) {
             return Ok(Obtained { entry, is_cached: true });
         }
-        if let Err(error) = store.prepare() {
+        if let Err(error) = cache.prepare() {
             self.settings.report.warn(&format!("no cache: {error}"));
             return self.make(None, false).map(|entry| Obtained { entry, is_cached: false });
         }
@@ -69,26 +68,29 @@ impl Request<'_> {
         let will_do = |entry: &Entry| {
             fresh(entry) || (entry.is_signed_since(self.host.started()) && entry.remaining(self.host.now()).is_some())
         };
-        let look = || store.load(key, &self.settings.target).filter(will_do);
+        let look = || cache.load(key, &self.settings.target).filter(will_do);
         let progress = |message: &str| self.settings.report.progress(message);
-        let lock = store.lock_path(key.as_str());
-        let leader = match board(&lock, self.host, give_up(self.deadline), progress, look) {
+        let boarding = match cache.lock_path(key.as_str()) {
+            Some(lock) => board(&lock, self.host, give_up(self.deadline), progress, look),
+            None => Boarding::Alone,
+        };
+        let leader = match boarding {
             Boarding::Landed(entry) => return Ok(Obtained { entry: *entry, is_cached: true }),
             Boarding::Failed(error) => return Err(error),
             Boarding::Lead(leader) => Some(leader),
             Boarding::Alone => None,
         };
-        let made = self.make(Some(store), leader.is_some());
+        let made = self.make(Some(cache), leader.is_some());
         if let (Err(_), None, Some(entry)) = (&made, &leader, look()) {
             // Who was waited for came through after all.
             return Ok(Obtained { entry, is_cached: true });
         }
         match (&made, leader) {
             (Ok(entry), _leader) => {
-                if let Err(error) = store.store(key, entry) {
+                if let Err(error) = cache.store(key, entry, self.host.now()) {
                     self.settings.report.warn(&format!("the token could not be kept: {error}"));
                 }
-                store.sweep(self.host.now());
+                cache.sweep(self.host.now());
             }
             (Err(error), Some(leader)) => leader.fail(error, self.host.now()),
             (Err(_), None) => {}
@@ -96,10 +98,10 @@ impl Request<'_> {
         made.map(|entry| Obtained { entry, is_cached: false })
     }
 
-    /// Gets credentials and signs. Credentials that end too soon are asked for once more. Without a `store`
+    /// Gets credentials and signs. Credentials that end too soon are asked for once more. Without a `cache`
     /// nothing is kept; who has waited enough for others does it alone.
-    fn make(&self, store: Option<&Store>, waits: bool) -> Result<Entry, Error> {
-        let lock_path = store.filter(|_| waits).map(|store| |digest: &str| store.lock_path(digest));
+    fn make(&self, cache: Option<&Cache>, waits: bool) -> Result<Entry, Error> {
+        let lock_path = cache.filter(|_| waits).map(|cache| |digest: &str| cache.lock_path(digest));
         let ask = || {
             credentials::obtain(&credentials::Request {
                 identity: self.identity,
@@ -108,8 +110,9 @@ impl Request<'_> {
                 deadline: self.deadline,
                 min_ttl: self.settings.min_ttl,
                 mfa_code: self.settings.mfa_code.as_deref(),
-                keeps: store.is_some(),
-                locks: lock_path.as_ref().map(|path| path as &dyn Fn(&str) -> PathBuf),
+                // Who has tokens in a keyring wants no sessions in files.
+                keeps: matches!(cache, Some(Cache::Files(_))),
+                locks: lock_path.as_ref().map(|path| path as &dyn Fn(&str) -> Option<PathBuf>),
                 report: &self.settings.report,
             })
         };

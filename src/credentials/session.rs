@@ -71,8 +71,10 @@ pub(super) fn obtain(request: &Request) -> Result<Credentials, Error> {
         },
         made => made,
     };
-    let Some(locks) = request.locks.filter(|_| sessions.is_named(whole)) else { return make() };
-    let lock = locks(&Fingerprint::default().field("session").field(request.identity.fingerprint()).hex());
+    // Waiting for another's session is of use where it is kept.
+    let is_shared = request.keeps && sessions.is_named(whole);
+    let digest = || Fingerprint::default().field("session").field(request.identity.fingerprint()).hex();
+    let Some(lock) = request.locks.filter(|_| is_shared).and_then(|locks| locks(&digest())) else { return make() };
     let progress = |message: &str| request.report.progress(message);
     match board(&lock, request.host, give_up(request.deadline), progress, found) {
         Boarding::Landed(credentials) => Ok(*credentials),

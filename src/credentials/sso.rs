@@ -82,14 +82,12 @@ async fn live_login(asking: &Asking<'_>, sso: &Sso) -> Result<Login, Error> {
     if login.left(now()).is_some_and(|left| left > REFRESH_AHEAD) {
         return Ok(login);
     }
-    let board = |lock: PathBuf| {
-        let fresh =
-            || read(asking, &path).ok().filter(|login| login.left(now()).is_some_and(|left| left > REFRESH_AHEAD));
-        board(&lock, host, give_up(*deadline), |message: &str| report.progress(message), fresh)
-    };
+    let fresh = || read(asking, &path).ok().filter(|login| login.left(now()).is_some_and(|left| left > REFRESH_AHEAD));
+    let digest = || Fingerprint::default().field(path.as_os_str().as_encoded_bytes()).hex();
+    let progress = |message: &str| report.progress(message);
     // The lock is held until the end of this function.
-    let boarding =
-        locks.map(|locks| board(locks(&Fingerprint::default().field(path.as_os_str().as_encoded_bytes()).hex())));
+    let lock = locks.and_then(|locks| locks(&digest()));
+    let boarding = lock.map(|lock| board(&lock, host, give_up(*deadline), progress, fresh));
     if let Some(Boarding::Landed(login)) = boarding {
         return Ok(*login);
     }

@@ -1,0 +1,82 @@
+//! Linux has two: the kernel keeps keys by itself; a desktop's Secret Service does where it is asked for.
+
+#[path = "kernel.rs"]
+mod kernel;
+#[path = "secret_service.rs"]
+mod secret_service;
+
+use std::time::Duration;
+
+use crate::error::Error;
+use crate::host::Host;
+
+#[derive(Clone, Debug)]
+pub(super) enum Place {
+    /// The kernel's, of this user.
+    Kernel,
+    /// The Secret Service on the bus at this address.
+    SecretService(String),
+}
+
+impl Place {
+    pub(super) fn of(host: &Host) -> Result<Self, Error> {
+        match host.var("RDS_TOKEN_KEYRING").as_deref() {
+            None | Some("kernel") => Ok(Self::Kernel),
+            Some("secret-service") => Ok(Self::SecretService(session_bus(host))),
+            Some(other) => {
+                Err(Error::usage(format!("cache: RDS_TOKEN_KEYRING is '{other}', not kernel or secret-service")))
+            }
+        }
+    }
+
+    pub(super) fn describe(&self) -> &'static str {
+        match self {
+            Self::Kernel => "the kernel's keyring",
+            Self::SecretService(_) => "the Secret Service",
+        }
+    }
+
+    /// Whether it answers at once, so that nobody has to wait for it.
+    pub(super) fn is_immediate(&self) -> bool {
+        matches!(self, Self::Kernel)
+    }
+
+    /// Whether an entry that has ended goes by itself.
+    pub(super) fn forgets(&self) -> bool {
+        matches!(self, Self::Kernel)
+    }
+
+    pub(super) fn read(&self, name: &str) -> Result<Option<Vec<u8>>, String> {
+        match self {
+            Self::Kernel => kernel::read(name),
+            Self::SecretService(bus) => secret_service::read(bus, name),
+        }
+    }
+
+    pub(super) fn write(&self, name: &str, bytes: &[u8], lifetime: Duration) -> Result<(), String> {
+        match self {
+            Self::Kernel => kernel::write(name, bytes, lifetime),
+            Self::SecretService(bus) => secret_service::write(bus, name, bytes),
+        }
+    }
+
+    pub(super) fn names(&self) -> Result<Vec<String>, String> {
+        match self {
+            Self::Kernel => kernel::names(),
+            Self::SecretService(bus) => secret_service::names(bus),
+        }
+    }
+
+    pub(super) fn remove(&self, name: &str) -> Result<(), String> {
+        match self {
+            Self::Kernel => kernel::remove(name),
+            Self::SecretService(bus) => secret_service::remove(bus, name),
+        }
+    }
+}
+
+/// The address of the user's bus; empty where there is none.
+fn session_bus(host: &Host) -> String {
+    let standard = || host.runtime_dir().map(|path| format!("unix:path={}/bus", path.display()));
+    host.var("DBUS_SESSION_BUS_ADDRESS").or_else(standard).unwrap_or_default()
+}
