@@ -10,6 +10,8 @@ mod credentials;
 mod faults;
 mod harness;
 mod hit;
+#[cfg(target_os = "linux")]
+mod keyring;
 mod login;
 mod recipes;
 mod rogue;
