@@ -92,6 +92,9 @@ impl Credentials {
     }
 }
 
+/// Tells the lock file for a digest, where there is a place for one.
+pub type LockPath<'a> = dyn Fn(&str) -> Option<PathBuf> + 'a;
+
 /// A request for credentials.
 pub struct Request<'a> {
     /// Whose.
@@ -108,8 +111,8 @@ pub struct Request<'a> {
     pub mfa_code: Option<&'a str>,
     /// Whether sessions may be kept.
     pub keeps: bool,
-    /// The lock file for a digest. None for one that waits for no others.
-    pub locks: Option<&'a dyn Fn(&str) -> Option<PathBuf>>,
+    /// Where to wait for others that ask for the same. None for one that doesn't.
+    pub locks: Option<&'a LockPath<'a>>,
     /// Who is told of what.
     pub report: &'a Report,
 }

@@ -508,3 +508,197 @@ fn a_signal_ends_it_after_a_credential_process_too() {
     assert_eq!(child.wait().unwrap().code(), Some(143));
     assert!(begin.elapsed() < Duration::from_secs(20), "{:?}", begin.elapsed());
 }
+
+/// Everything that may hang, each for itself: exit 4 within `--timeout`, whose time is printed.
+#[test]
+fn each_hang_is_bounded() {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", silent.local_addr().unwrap());
+    let login = |seconds: i64| {
+        format!(
+            "{{\"accessToken\":\"a\",\"expiresAt\":\"{}\",\"clientId\":\"c\",\"clientSecret\":\"s\",\
+             \"registrationExpiresAt\":\"{}\",\"refreshToken\":\"r\"}}",
+            rfc3339(seconds),
+            rfc3339(86_400)
+        )
+    };
+    let sso = "[default]\nsso_session = dev\nsso_account_id = 1\nsso_role_name = r\n\
+               [sso-session dev]\nsso_region = eu-west-1\nsso_start_url = https://x/start\n";
+    let role = format!("[default]\nrole_arn = {ROLE}\nsource_profile = user\nmfa_serial = m\n");
+    let user = "[profile user]\naws_access_key_id = A\naws_secret_access_key = s\n";
+    let file = ".aws/sso/cache/34c6fceca75e456f25e7e99531e2425c6c1de443.json";
+    for (name, config, files, variables) in [
+        ("STS", role.replace("mfa_serial = m\n", "") + user, None, vec!["AWS_ENDPOINT_URL_STS"]),
+        ("SSO portal", sso.to_owned(), Some((file, login(3600))), vec!["AWS_ENDPOINT_URL_SSO"]),
+        ("SSO OIDC", sso.to_owned(), Some((file, login(-1))), vec!["AWS_ENDPOINT_URL_SSO_OIDC"]),
+        ("credential_process", "[default]\ncredential_process = sleep 60\n".to_owned(), None, vec![]),
+        ("mfa_process", role.clone() + "mfa_process = sleep 60\n" + user, None, vec![]),
+        ("container", String::new(), None, vec!["AWS_CONTAINER_CREDENTIALS_FULL_URI"]),
+        ("EC2", String::new(), None, vec!["AWS_EC2_METADATA_SERVICE_ENDPOINT"]),
+        (
+            "aws login",
+            "[default]\nlogin_session = arn:x\nregion = eu-west-1\n".to_owned(),
+            None,
+            vec!["AWS_ENDPOINT_URL_SIGNIN"],
+        ),
+    ] {
+        let sandbox = Sandbox::new();
+        sandbox.write(".aws/config", &config);
+        if let Some((file, text)) = files {
+            sandbox.write(file, &text);
+        }
+        if name == "aws login" {
+            console_session(&sandbox, "arn:x", -10);
+        }
+        let mut run = sandbox.without_keys([TARGET, "--timeout", "700ms"]).without("AWS_EC2_METADATA_DISABLED");
+        for variable in variables {
+            run = run.env(variable, &url);
+        }
+        let begin = Instant::now();
+        let line = run.fails(4);
+        eprintln!("{name} hangs: exit 4 after {:?}", begin.elapsed());
+        assert!(line.contains("did not answer in time"), "{name}: {line}");
+        assert!(begin.elapsed() < Duration::from_secs(20), "{name}: {:?}", begin.elapsed());
+    }
+    // A pipe in place of the token's file is found out at once.
+    let sandbox = Sandbox::new();
+    let fifo = sandbox.path("fifo");
+    assert!(std::process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    let run = sandbox.without_keys([TARGET]).env("AWS_CONTAINER_CREDENTIALS_FULL_URI", &url);
+    assert!(run.env("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", &fifo).fails(3).contains("is no file of a token"));
+}
+
+#[test]
+fn a_slow_metadata_service_is_waited_for_where_it_is_named() {
+    let sandbox = Sandbox::new();
+    let end = rfc3339(3600);
+    let server = Server::start(move |head, _| {
+        std::thread::sleep(Duration::from_millis(500));
+        match head.split(' ').nth(1).unwrap() {
+            "/latest/api/token" => (200, "imds-token".to_owned()),
+            "/latest/meta-data/iam/security-credentials/" => (200, "role".to_owned()),
+            _ => {
+                let keys = "\"Code\":\"Success\",\"AccessKeyId\":\"ASIAEC2\",\"SecretAccessKey\":\"s\",\"Token\":\"t\"";
+                (200, format!("{{{keys},\"Expiration\":\"{end}\"}}"))
+            }
+        }
+    });
+    let run = sandbox.without_keys([TARGET]).without("AWS_EC2_METADATA_DISABLED");
+    assert_eq!(key_id(&run.env("AWS_EC2_METADATA_SERVICE_ENDPOINT", &server.url).succeeds()), "ASIAEC2");
+}
+
+/// What `aws login` leaves for `session`: keys that end in `seconds`, and a key of its own to get others with.
+/// Returns the file.
+fn console_session(sandbox: &Sandbox, session: &str, seconds: i64) -> std::path::PathBuf {
+    use sha2::Digest as _;
+    let made =
+        std::process::Command::new("openssl").args(["ecparam", "-name", "prime256v1", "-genkey", "-noout"]).output();
+    let key = String::from_utf8(made.unwrap().stdout).unwrap();
+    let name: String = sha2::Sha256::digest(session).iter().map(|byte| format!("{byte:02x}")).collect();
+    let text = serde_json::json!({
+        "accessToken": {
+            "accessKeyId": "ASIACONSOLE0", "secretAccessKey": "s", "sessionToken": "t", "accountId": "123456789012",
+            "expiresAt": rfc3339(seconds),
+        },
+        "tokenType": "urn:aws:params:oauth:token-type:access_token_sigv4", "refreshToken": "refresh-0", "idToken": "id",
+        "clientId": "arn:aws:signin:::devtools/same-device", "dpopKey": key,
+    });
+    sandbox.write(&format!(".aws/login/cache/{name}.json"), &text.to_string())
+}
+
+#[test]
+fn the_console_session_of_aws_login() {
+    let sandbox = Sandbox::new();
+    let session = "arn:aws:iam::123456789012:user/jane";
+    sandbox.write(".aws/config", &format!("[profile console]\nlogin_session = {session}\nregion = eu-west-1\n"));
+    let signin = Server::start(|head, body| {
+        let proof =
+            head.lines().find_map(|line| line.to_lowercase().starts_with("dpop: ").then(|| line[6..].to_owned()));
+        let is_proven = proof.is_some_and(|jwt| jwt.split('.').count() == 3);
+        assert!(head.starts_with("POST /v1/token ") && body.contains("refresh_token"), "{head}{body}");
+        if !is_proven || !body.contains("refresh-0") {
+            return (400, "{\"error\":\"TOKEN_EXPIRED\",\"message\":\"x\"}".to_owned());
+        }
+        let keys = "{\"accessKeyId\":\"ASIACONSOLE1\",\"secretAccessKey\":\"s1\",\"sessionToken\":\"t1\"}";
+        (
+            200,
+            format!("{{\"accessToken\":{keys},\"expiresIn\":900,\"refreshToken\":\"refresh-1\",\"tokenType\":\"x\"}}"),
+        )
+    });
+    let get = || {
+        let run = sandbox.without_keys([TARGET, "--profile", "console", "--no-cache"]);
+        run.env("AWS_ENDPOINT_URL_SIGNIN", &signin.url)
+    };
+    let line = get().fails(3);
+    assert!(line.contains("run `aws login --profile console`"), "{line}");
+    // Keys that live are taken as they are.
+    let file = console_session(&sandbox, session, 600);
+    assert_eq!((key_id(&get().succeeds()), signin.requests()), ("ASIACONSOLE0", 0));
+    // Others are traded for new ones, which are kept for the AWS CLI.
+    console_session(&sandbox, session, -10);
+    assert_eq!(key_id(&get().succeeds()), "ASIACONSOLE1");
+    let kept: serde_json::Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    assert_eq!(
+        (kept["refreshToken"].as_str(), kept["accessToken"]["accessKeyId"].as_str()),
+        (Some("refresh-1"), Some("ASIACONSOLE1"))
+    );
+    assert_eq!(kept["accessToken"]["accountId"], "123456789012");
+    assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o7777, 0o600);
+}
+
+/// A proxy that notes where it is to connect to, and refuses.
+fn noting_proxy() -> (String, std::sync::Arc<std::sync::Mutex<Vec<String>>>) {
+    use std::io::{BufRead as _, Write as _};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let asked = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let list = std::sync::Arc::clone(&asked);
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let mut line = String::new();
+            std::io::BufReader::new(&stream).read_line(&mut line).unwrap();
+            list.lock().unwrap().push(line.split(' ').nth(1).unwrap_or_default().to_owned());
+            let _ = stream.write_all(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n");
+        }
+    });
+    (url, asked)
+}
+
+/// Where AWS's services are looked for, as a proxy sees it.
+#[test]
+fn regions_fips_and_dual_stack_lead_to_their_endpoints() {
+    let sso = |region: &str, more: &str| {
+        format!(
+            "[default]\nsso_session = dev\nsso_account_id = 1\nsso_role_name = r\n{more}\n\
+             [sso-session dev]\nsso_region = {region}\nsso_start_url = https://x/start\n"
+        )
+    };
+    let role = |more: &str| {
+        let user = "[profile user]\naws_access_key_id = A\naws_secret_access_key = s\n";
+        format!("[default]\nrole_arn = {ROLE}\nsource_profile = user\n{more}\n{user}")
+    };
+    for (config, variables, expected) in [
+        (role(""), vec![], "sts.eu-west-1.amazonaws.com:443"),
+        (role("region = us-east-2"), vec![], "sts.us-east-2.amazonaws.com:443"),
+        (role("region = us-east-2"), vec![("AWS_REGION", "us-west-1")], "sts.us-west-1.amazonaws.com:443"),
+        (role("region = cn-north-1"), vec![], "sts.cn-north-1.amazonaws.com.cn:443"),
+        (role("region = us-east-1"), vec![("AWS_USE_FIPS_ENDPOINT", "true")], "sts-fips.us-east-1.amazonaws.com:443"),
+        (role("region = us-east-1\nuse_fips_endpoint = true"), vec![], "sts-fips.us-east-1.amazonaws.com:443"),
+        (role(""), vec![("AWS_USE_DUALSTACK_ENDPOINT", "true")], "sts.eu-west-1.api.aws:443"),
+        (role("use_dualstack_endpoint = true"), vec![], "sts.eu-west-1.api.aws:443"),
+        (sso("eu-central-1", ""), vec![], "portal.sso.eu-central-1.amazonaws.com:443"),
+        (sso("us-gov-west-1", "use_fips_endpoint = true"), vec![], "portal.sso.us-gov-west-1.amazonaws.com:443"),
+        (sso("eu-central-1", ""), vec![("AWS_USE_DUALSTACK_ENDPOINT", "true")], "portal.sso.eu-central-1.api.aws:443"),
+    ] {
+        let sandbox = Sandbox::new();
+        sandbox.write(".aws/config", &config);
+        let login = format!("{{\"accessToken\":\"a\",\"expiresAt\":\"{}\"}}", rfc3339(3600));
+        sandbox.write(".aws/sso/cache/34c6fceca75e456f25e7e99531e2425c6c1de443.json", &login);
+        let (proxy, asked) = noting_proxy();
+        let mut run = sandbox.without_keys([TARGET]).env("HTTPS_PROXY", proxy);
+        run.command.envs(variables.iter().copied());
+        run.fails(4);
+        let asked = asked.lock().unwrap();
+        assert!(!asked.is_empty() && asked.iter().all(|host| host == expected), "{asked:?}, not {expected}");
+    }
+}

@@ -13,6 +13,7 @@ mod hit;
 #[cfg(target_os = "linux")]
 mod keyring;
 mod login;
+mod platform;
 mod recipes;
 mod rogue;
 mod servers;

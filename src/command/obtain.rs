@@ -1,12 +1,11 @@
 //! The way to a token that all commands share: from the cache, else signed anew and kept.
 
-use std::path::PathBuf;
 use std::time::Instant;
 
 use crate::cache::{Cache, Entry, Key, Keyring, Kind, Store};
 use crate::command::rfc3339;
 use crate::command::settings::Settings;
-use crate::credentials::{self, Credentials, Identity, Profiles};
+use crate::credentials::{self, Credentials, Identity, LockPath, Profiles};
 use crate::error::Error;
 use crate::flight::{Boarding, board, give_up};
 use crate::host::Host;
@@ -112,7 +111,7 @@ impl Request<'_> {
                 mfa_code: self.settings.mfa_code.as_deref(),
                 // Who has tokens in a keyring wants no sessions in files.
                 keeps: matches!(cache, Some(Cache::Files(_))),
-                locks: lock_path.as_ref().map(|path| path as &dyn Fn(&str) -> Option<PathBuf>),
+                locks: lock_path.as_ref().map(|path| path as &LockPath),
                 report: &self.settings.report,
             })
         };
