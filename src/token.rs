@@ -100,6 +100,8 @@ impl Claims {
     pub fn parse(token: &str) -> Option<Self> {
         let (endpoint, query) = token.split_once("/?")?;
         let (host, port) = endpoint.rsplit_once(':')?;
+        // As numbers are read in Rust, but no port is written.
+        (!port.starts_with(['+', '0'])).then_some(())?;
         let only = |name: &str| {
             let mut values = query.split('&').filter_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
             values.next().filter(|value| !value.is_empty() && values.next().is_none())
@@ -113,13 +115,17 @@ impl Claims {
         let [_, _, region, SERVICE, "aws4_request"] = scope[..] else { return None };
         let date = format_description!("[year][month][day]T[hour][minute][second]Z");
         is_whole.then_some(())?;
+        let signed_at = PrimitiveDateTime::parse(only("X-Amz-Date")?, date).ok()?.assume_utc();
+        let lifetime = only("X-Amz-Expires")?.parse::<u16>().ok()?;
+        // Its end has to be a date too.
+        signed_at.checked_add(time::Duration::seconds(lifetime.into()))?;
         Some(Self {
             host: host.to_owned(),
             port: port.parse().ok()?,
             user: percent_decode_str(only("DBUser")?).decode_utf8().ok()?.into_owned(),
             region: region.to_owned(),
-            signed_at: PrimitiveDateTime::parse(only("X-Amz-Date")?, date).ok()?.assume_utc(),
-            lifetime: Duration::from_secs(only("X-Amz-Expires")?.parse::<u16>().ok()?.into()),
+            signed_at,
+            lifetime: Duration::from_secs(lifetime.into()),
         })
     }
 
