@@ -69,7 +69,7 @@ impl OptionFile<'_> {
         let mut text = heading(self.target);
         if let Some(path) = self.include {
             // The rest of the line is the path, without quotes.
-            let _ = writeln!(text, "!include {}", plain(path)?);
+            self.push(&mut text, "!include", &format!("!include {}", plain(path)?))?;
         }
         let (host, port) = match self.via {
             Some(via) => (via.host.as_str(), via.port),
@@ -109,6 +109,11 @@ impl OptionFile<'_> {
     /// One option. Quoted, a value may hold anything but an end of line, which no checked value has.
     fn line(&self, text: &mut String, name: &str, value: &str) -> Result<(), Error> {
         let line = format!("{name}=\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\""));
+        self.push(text, name, &line)
+    }
+
+    /// A line that its readers take whole.
+    fn push(&self, text: &mut String, name: &str, line: &str) -> Result<(), Error> {
         let (max, flavor) = (self.flavor.max_line(), self.flavor.name());
         if line.len() > max {
             return Err(Error::usage(format!(
@@ -117,7 +122,7 @@ impl OptionFile<'_> {
                 line.len()
             )));
         }
-        text.push_str(&line);
+        text.push_str(line);
         text.push('\n');
         Ok(())
     }
