@@ -162,7 +162,13 @@ impl Shell {
             }
             Self::Nushell => format!("$env.{name} = \"{}\";\n", value.replace('\\', "\\\\").replace('"', "\\\"")),
             Self::Cmd if value.contains('"') => return refuse("a double quote"),
-            Self::Cmd => format!("set \"{name}={}\"\n", value.replace('%', "%%")),
+            Self::Cmd => {
+                let line = format!("set \"{name}={}\"\n", value.replace('%', "%%"));
+                if line.encode_utf16().count() > MAX_CMD_LINE {
+                    return refuse(&format!("so many characters that its line would be longer than {MAX_CMD_LINE}"));
+                }
+                line
+            }
             // Its readers differ in quotes and escapes; of these characters they make the same.
             Self::Dotenv => match value.chars().find(|c| !is_plain(*c)) {
                 Some(c) => return refuse(&format!("the character {c:?}")),
@@ -194,6 +200,9 @@ impl Shell {
         NAMES.iter().map(|name| self.unset(name)).collect::<Option<_>>().ok_or_else(|| Error::usage(why))
     }
 }
+
+/// The longest line that cmd.exe reads, in UTF-16 units (Microsoft, "Command prompt line string limitation").
+const MAX_CMD_LINE: usize = 8_191;
 
 fn is_plain(c: char) -> bool {
     c.is_alphanumeric() || "-_.~/:=?&%@+,".contains(c)
