@@ -17,7 +17,7 @@ STATIC := RUSTFLAGS='$(RUSTFLAGS) -C target-feature=+crt-static -C relocation-mo
 	-C link-arg=-Wl,-T,$(CURDIR)/src/hit.ld --cfg sha2_256_backend="soft"'
 endif
 
-.PHONY: build install demo test bench lint platforms clean
+.PHONY: build install demo test bench lint platforms fuzz clean
 
 build:
 	@tests/install build
@@ -39,6 +39,15 @@ test:
 	@tests/lab/install all
 	cargo test --locked
 
+# Searches for inputs that break what tests/properties.rs asks of parsers and sinks. The dependencies are
+# those of `make test`. One property, for longer: make fuzz PROPERTIES=token FUZZ_SECONDS=600
+PROPERTIES ?= $(notdir $(wildcard fuzz/corpus/*))
+FUZZ_SECONDS ?= 15
+fuzz:
+	@tests/install build fuzz
+	RUSTC_WORKSPACE_WRAPPER=$(CURDIR)/fuzz/rustc cargo build --locked -p rds-token-fuzz
+	@fuzz/run target/debug/fuzz $(FUZZ_SECONDS) $(PROPERTIES)
+
 # Whole processes, in ratios to /bin/true; prints the table that README.md shows.
 bench: build
 	@tests/install bench
@@ -46,10 +55,10 @@ bench: build
 
 lint:
 	@tests/install build lint
-	cargo fmt --check
+	cargo fmt --all --check
 	cargo clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items
-	shellcheck shell/rds-token.bash .ci/run src/ca/update tests/install tests/lab/install tests/lab/demo
+	shellcheck shell/rds-token.bash .ci/run fuzz/run fuzz/rustc src/ca/update tests/install tests/lab/install tests/lab/demo
 	zsh -n shell/rds-token.zsh
 	fish -n shell/rds-token.fish
 

@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 
 use rds_token::secret::Secret;
 use rds_token::sink::option_file::{Flavor, OptionFile};
-use rds_token::sink::passfile;
 use rds_token::target::{Parts, Target};
 
 use crate::harness::{HOST, PROGRAM, Sandbox, TARGET, has, parameter, skip, texts};
@@ -247,27 +246,6 @@ fn passfiles_log_odd_users_in() {
         psql.args(["-XAtw", "-c", "SELECT CURRENT_USER", &lab.database]);
         let (stdout, stderr) = texts(&psql.output().unwrap());
         assert_eq!((stdout, stderr.as_str()), (format!("{user}\n"), ""));
-    }
-}
-
-/// Fields come apart again as libpq takes them apart (`passwordFromFile` in fe-connect.c).
-#[test]
-fn passfiles_are_read_as_they_were_meant() {
-    for round in 0..300 {
-        fastrand::seed(round);
-        let (user, token) = (odd_text(32), odd_text(900));
-        let text = passfile::render(&target(&user, "d"), None, &Secret::new(token.clone()));
-        let line = text.lines().nth(1).unwrap();
-        let mut fields = vec![String::new()];
-        let mut characters = line.chars();
-        while let Some(c) = characters.next() {
-            match c {
-                ':' => fields.push(String::new()),
-                '\\' => fields.last_mut().unwrap().push(characters.next().unwrap()),
-                c => fields.last_mut().unwrap().push(c),
-            }
-        }
-        assert_eq!(fields, [HOST, "3306", "*", &user, &token], "round {round}");
     }
 }
 

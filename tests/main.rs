@@ -8,12 +8,14 @@ mod clients;
 mod command_line;
 mod credentials;
 mod faults;
+mod fuzzed;
 mod harness;
 mod hit;
 #[cfg(target_os = "linux")]
 mod keyring;
 mod login;
 mod platform;
+mod properties;
 mod recipes;
 mod rogue;
 mod servers;

@@ -1,0 +1,533 @@
+//! What has to hold for any input. Of the parsers: no panic, messages of one harmless line, and what they read
+//! prints back to the same. Of the sinks: a reader of our own finds in what they wrote the values that they
+//! were given and nothing else, or they refused.
+//!
+//! `make fuzz` searches for inputs that break this; tests/fuzzed.rs tries those that are kept.
+
+use std::path::Path;
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use percent_encoding::percent_decode_str;
+use rds_token::cache::{Entry, Key};
+use rds_token::config::Config;
+use rds_token::credentials::{Credentials, Identity, Profiles};
+use rds_token::error::Error;
+use rds_token::host::{Host, Moment};
+use rds_token::percent::encode;
+use rds_token::secret::Secret;
+use rds_token::sink::environment::{Shell, Variable};
+use rds_token::sink::option_file::{Flavor, OptionFile};
+use rds_token::sink::url::Url;
+use rds_token::sink::{json, passfile, read_heading};
+use rds_token::target::{Engine, Parts, Target, Via};
+use rds_token::token::{Claims, sign};
+use time::OffsetDateTime;
+
+/// What has to hold for any input; it panics where it doesn't.
+pub(crate) type Property = fn(&[u8]);
+
+/// Every property, by the name of its directory in fuzz/corpus.
+pub(crate) const ALL: [(&str, Property); 10] = [
+    ("config", config),
+    ("entry", entry),
+    ("environment", environment),
+    ("json", json),
+    ("option_file", option_file),
+    ("passfile", passfile),
+    ("profile", profile),
+    ("target", target),
+    ("token", token),
+    ("url", url),
+];
+
+const HOST: &str = "db.abc123.eu-west-1.rds.amazonaws.com";
+const CANARY: &str = "wJalrXUtnFEMIK7MDENGbPxRfiCYCANARY";
+
+/// An input as so many texts, with the byte 0xff between them.
+fn fields<const N: usize>(data: &[u8]) -> [String; N] {
+    let mut fields = data.split(|byte| *byte == 0xff).map(|field| String::from_utf8_lossy(field).into_owned());
+    std::array::from_fn(|_| fields.next().unwrap_or_default())
+}
+
+fn given(text: &str) -> Option<String> {
+    (!text.is_empty()).then(|| text.to_owned())
+}
+
+/// A message is one line that drives no terminal, and not endless where it quotes.
+fn assert_harmless(error: &Error) {
+    let line = error.to_string();
+    assert!(!line.contains(|c: char| c.is_control() || ('\u{202a}'..='\u{202e}').contains(&c)), "{line:?}");
+}
+
+fn sample(user: &str, database: &str, engine: Engine) -> Option<Target> {
+    let engine = given(engine.name());
+    let parts = Parts { host: given(HOST), port: None, user: given(user), database: given(database), engine };
+    match parts.validate(None, || Ok(None)) {
+        Ok(target) => Some(target),
+        Err(error) => {
+            assert_harmless(&error);
+            None
+        }
+    }
+}
+
+/// A token as sinks may meet it: any text without what `Credentials` and `Target` refuse.
+fn secret(text: &str) -> Option<Secret<String>> {
+    (!text.contains(char::is_control)).then(|| Secret::new(text.to_owned()))
+}
+
+static KEY: LazyLock<Key> = LazyLock::new(|| {
+    let vars = [("AWS_ACCESS_KEY_ID", "AKID"), ("AWS_SECRET_ACCESS_KEY", CANARY)];
+    let host = Host::with_vars(vars.map(|(name, value)| (name.into(), value.into())).into());
+    let identity = Identity::find(&host, || unreachable!("the keys are at hand"), None, None).unwrap();
+    Key::of(&host, &sample("u", "", Engine::Mysql).unwrap(), &identity)
+});
+
+/// Token, time since boot, end of the credentials; then a change to what is stored: where, and to what.
+fn entry(data: &[u8]) {
+    let _ = Entry::decode(data, KEY.as_str());
+    let [token, boot, end, place, change] = fields(data);
+    let boot = Duration::from_millis(boot.parse().unwrap_or(1));
+    let end = end.parse().ok().and_then(|end| OffsetDateTime::from_unix_timestamp(end).ok());
+    let signed = Moment { wall: OffsetDateTime::UNIX_EPOCH, boot };
+    let Some(entry) = Entry::new(Secret::new(token), signed, end) else { return };
+    let says_the_same = |read: &Entry| {
+        assert_eq!((&read.token, &read.claims), (&entry.token, &entry.claims));
+        assert_eq!((read.signed_at_boot, read.credentials_expire_at), (boot, end));
+    };
+    let stored = entry.encode(&KEY);
+    says_the_same(&Entry::decode(&stored, KEY.as_str()).expect("what was stored is read"));
+    assert!(Entry::decode(&stored, &KEY.as_str().replace('0', "1")).is_none(), "read under another key");
+
+    let place = place.parse::<usize>().unwrap_or(0).min(stored.len());
+    assert!(place + 1 >= stored.len() || Entry::decode(&stored[..place], KEY.as_str()).is_none(), "cut, and read");
+    let mut changed = stored;
+    let end = (place + change.len()).min(changed.len());
+    changed.splice(place..end, change.into_bytes());
+    // Other bytes may be the same JSON, never another entry.
+    if let Some(read) = Entry::decode(&changed, KEY.as_str()) {
+        says_the_same(&read);
+    }
+    for wall in [entry.claims.signed_at, OffsetDateTime::UNIX_EPOCH, entry.expires_at()] {
+        for boot in [Duration::ZERO, boot, Duration::MAX] {
+            let left = entry.remaining(Moment { wall, boot }).unwrap_or_default();
+            assert!(left <= Duration::from_secs(905), "{left:?}");
+        }
+    }
+}
+
+/// A text that may be a token; then what one is signed for and with.
+fn token(data: &[u8]) {
+    let [text, user, host, port, region, id, session, date] = fields(data);
+    if let Some(Claims { host, port, .. }) = Claims::parse(&text) {
+        assert!(text.starts_with(&format!("{host}:{port}/?")), "{host}:{port}");
+    }
+    let parts = Parts { host: given(&host), port: given(&port), user: given(&user), ..Parts::default() };
+    let Ok(target) = parts.validate(given(&region).as_deref(), || Ok(None)) else { return };
+    let session = given(&session);
+    let Ok(keys) = Credentials::new(id.clone(), CANARY.to_owned(), session.clone(), None) else { return };
+    let now = OffsetDateTime::from_unix_timestamp(date.parse::<u32>().unwrap_or(0).into()).unwrap();
+    let token = sign(&target, &keys, now).expect("it is signed");
+    let token = token.expose();
+    let claims = Claims::parse(token).expect("it is read");
+    assert!(claims.is_for(&target) && claims.signed_at == now, "{claims:?}");
+    assert!(token.bytes().all(|byte| byte.is_ascii_graphic()), "{token:?}");
+    let mut names = Vec::new();
+    for pair in token.split_once("/?").unwrap().1.split('&') {
+        let (name, value) = pair.split_once('=').unwrap();
+        let value = percent_decode_str(value).decode_utf8().unwrap();
+        names.push(name);
+        match name {
+            "DBUser" => assert_eq!(value, target.user),
+            "X-Amz-Credential" => assert_eq!(value.split('/').next(), Some(id.as_str())),
+            "X-Amz-Security-Token" => assert_eq!(Some(value.into_owned()), session),
+            _ => {}
+        }
+    }
+    // What a user is called adds no parameter.
+    let session = ["X-Amz-Security-Token"].iter().filter(|_| keys.session_token.is_some());
+    let amz = ["Algorithm", "Credential", "Date", "Expires", "SignedHeaders"].map(|name| format!("X-Amz-{name}"));
+    let expected = ["Action", "DBUser"].into_iter().chain(amz.iter().map(String::as_str)).chain(session.copied());
+    assert_eq!(names, expected.chain(["X-Amz-Signature"]).collect::<Vec<_>>());
+    assert!(!token.contains(CANARY));
+}
+
+/// TARGET, `--region` and `--via`.
+fn target(data: &[u8]) {
+    let [text, region, via] = fields(data);
+    match Via::parse(&via) {
+        Ok(via) => {
+            let host = if via.host.contains(':') { format!("[{}]", via.host) } else { via.host.clone() };
+            assert_eq!(Via::parse(&format!("{host}:{}", via.port)).expect(&host), via);
+        }
+        Err(error) => assert_harmless(&error),
+    }
+    let read = |text: &str, engine: Option<Engine>| {
+        let mut parts = Parts::parse(text)?;
+        parts.engine = parts.engine.or_else(|| engine.and_then(|engine| given(engine.name())));
+        parts.validate(given(&region).as_deref(), || Ok(None))
+    };
+    let found = match read(&text, None) {
+        Ok(target) => target,
+        Err(error) => return assert_harmless(&error),
+    };
+    let database = found.database.as_deref().unwrap_or_default();
+    let Target { host, port, user, engine, region, .. } = &found;
+    assert!(!format!("{found}{database}{region}").contains(char::is_control), "{found:?}");
+    assert!(host.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-._".contains(&b)), "{host}");
+    assert!(!host.is_empty() && host.len() <= 253 && !user.is_empty() && *port > 0, "{found:?}");
+    if let Some(engine) = engine {
+        let url = format!("{}://{}@{host}:{port}/{}", engine.name(), encode(user), encode(database));
+        assert_eq!(read(&url, None).expect(&url), found);
+    }
+    let slash = if database.is_empty() { "" } else { "/" };
+    let form = format!("{found}{slash}{database}");
+    // In this form the last `@` ends the user, and `://` makes a URL of it.
+    if !form.contains("://") && !database.contains('@') {
+        assert_eq!(read(&form, *engine).expect(&form), found);
+    }
+}
+
+/// The text of a configuration file.
+fn config(data: &[u8]) {
+    let [text] = fields(data);
+    let parse = |text: &str| Config::parse(Path::new("/c.toml"), text, |name| name == "cache");
+    let config = match parse(&text) {
+        Ok(config) => config,
+        Err(error) => {
+            assert_harmless(&error);
+            let line = error
+                .to_string()
+                .strip_prefix("configuration: /c.toml:")
+                .and_then(|rest| rest.split_once(':')?.0.parse::<usize>().ok());
+            return assert!((1..=text.lines().count() + 1).contains(&line.expect("it names the line")), "{error}");
+        }
+    };
+    // A JSON string is a TOML string, but for one character.
+    let quoted = |text: &str| serde_json::to_string(text).unwrap().replace('\u{7f}', "\\u007f");
+    let keys = |table: &rds_token::config::Table| -> String {
+        let keys = "host port user database engine region profile role_arn via ca min_ttl cache timeout".split(' ');
+        keys.filter_map(|key| Some(format!("{key} = {}\n", quoted(&table.get(key)?)))).collect()
+    };
+    let mut printed = format!("[defaults]\n{}", keys(&config.defaults));
+    for (name, table) in &config.targets {
+        assert!(Parts::is_name(name) && !name.starts_with('-') && name != "cache", "{name}");
+        printed += &format!("[target.{}]\n{}", quoted(name), keys(table));
+    }
+    assert_eq!(parse(&printed).expect(&printed), config);
+}
+
+/// `~/.aws/config`, `--profile` and `--role-arn`, beside a credentials file that has a secret.
+fn profile(data: &[u8]) {
+    let [text, name, role] = fields(data);
+    // On a file system in memory, where there is one.
+    let shm = Path::new("/dev/shm");
+    let directory = tempfile::tempdir_in(if shm.is_dir() { shm } else { Path::new("/tmp") }).unwrap();
+    let [config, credentials] = ["config", "credentials"].map(|name| directory.path().join(name));
+    let keys = format!("[base]\naws_access_key_id = AKID\naws_secret_access_key = {CANARY}\n");
+    std::fs::write(&credentials, keys).unwrap();
+    let find = |text: &str| {
+        std::fs::write(&config, text).unwrap();
+        let vars = [("AWS_CONFIG_FILE", &config), ("AWS_SHARED_CREDENTIALS_FILE", &credentials)];
+        let mut vars: Vec<_> = vars.map(|(name, path)| (name.into(), path.clone().into_os_string())).into();
+        vars.push(("AWS_EC2_METADATA_DISABLED".into(), "true".into()));
+        let host = Host::with_vars(vars);
+        let load = || Profiles::load(&host, host.deadline(Duration::from_secs(60)));
+        Identity::find(&host, load, given(&name).as_deref(), given(&role).as_deref())
+    };
+    match find(&text) {
+        Ok(identity) => {
+            assert!(!format!("{identity:?}{}", identity.describe()).contains(CANARY) || text.contains(CANARY));
+            let lines = format!("{text}\n");
+            let same = find(&lines).is_ok_and(|again| again.fingerprint() == identity.fingerprint());
+            // Who is meant depends on the profile's own text, and not on what else is in the file.
+            if same {
+                let more = find(&format!("{lines}[profile unrelated-neighbour]\nregion = x\n"));
+                assert_eq!(more.expect("another profile was added").fingerprint(), identity.fingerprint());
+            }
+        }
+        Err(error) => {
+            assert_harmless(&error);
+            assert!(!error.to_string().contains(CANARY) || text.contains(CANARY), "{error}");
+        }
+    }
+}
+
+/// Flavor and engine, user, database, token, CA file, the user's own file, `--via`.
+fn option_file(data: &[u8]) {
+    let [flavor, user, database, token, ca, include, via] = fields(data);
+    let flavor = match flavor.as_str() {
+        "mysql" => Flavor::Mysql,
+        "mariadb" => Flavor::Mariadb,
+        _ => Flavor::Library,
+    };
+    let Some(target) = sample(&user, &database, Engine::Mariadb) else { return };
+    let Some(token) = secret(&token) else { return };
+    let via = Via::parse(&via).ok();
+    let include = given(&include).map(|home| format!("/{home}/.my.cnf"));
+    let file = OptionFile {
+        target: &target,
+        via: via.as_ref(),
+        ca: Path::new(&ca),
+        include: include.as_ref().map(Path::new),
+        flavor,
+    };
+    let text = match file.render(&token) {
+        Ok(text) => text,
+        Err(error) => return assert_harmless(&error),
+    };
+    assert!(flavor == Flavor::Mysql || text.lines().all(|line| line.len() <= 4_094), "a line is too long");
+    let host = via.as_ref().map_or(HOST, |via| &via.host);
+    let mut expected = vec![
+        ("client", "host", host),
+        ("client", "user", &user),
+        ("client", "password", token.expose()),
+        ("client", "ssl-ca", &ca),
+    ];
+    if let Some(include) = &include {
+        expected.insert(0, ("", "!include", include));
+    }
+    let group = if flavor == Flavor::Library { "client" } else { "mysql" };
+    expected.extend(target.database.as_ref().map(|name| (group, "database", name.as_str())));
+    // The rest is fixed.
+    let read = read_options(&text);
+    let fixed = ["port", "protocol", "ssl-mode", "ssl-verify-server-cert", "skip-ssl-verify-server-cert"];
+    let fixed = |name: &str| fixed.contains(&name) || name.ends_with("enable-cleartext-plugin");
+    let own = read.iter().filter(|(_, name, _)| !fixed(name));
+    let own: Vec<_> = own.map(|(group, name, value)| (group.as_str(), name.as_str(), value.as_str())).collect();
+    assert_eq!(own, expected);
+    assert_heading(&text, &target);
+}
+
+/// Group, name and value of every option, as `mysys/my_default.c` reads them.
+fn read_options(text: &str) -> Vec<(String, String, String)> {
+    let mut group = "";
+    let mut options = Vec::new();
+    for line in text.split('\n').map(|line| line.trim_matches(' ')) {
+        if line.is_empty() || line.starts_with(['#', ';']) {
+        } else if let Some(path) = line.strip_prefix("!include ") {
+            options.push((group.to_owned(), "!include".to_owned(), path.trim().to_owned()));
+        } else if let Some(name) = line.strip_prefix('[') {
+            group = name.split(']').next().unwrap();
+        } else {
+            let line = without_comment(line);
+            let (name, value) = line.split_once('=').unwrap_or((line, ""));
+            options.push((group.to_owned(), name.trim().to_owned(), unquoted(value.trim())));
+        }
+    }
+    options
+}
+
+/// A `#` outside of quotes begins a comment.
+fn without_comment(line: &str) -> &str {
+    let (mut quote, mut is_escaped) = (None, false);
+    for (place, c) in line.char_indices() {
+        match c {
+            '\'' | '"' if !is_escaped && quote.is_none_or(|open| open == c) => {
+                quote = if quote.is_none() { Some(c) } else { None };
+            }
+            '#' if quote.is_none() => return &line[..place],
+            _ => {}
+        }
+        is_escaped = quote.is_some() && c == '\\' && !is_escaped;
+    }
+    line
+}
+
+fn unquoted(value: &str) -> String {
+    let pair = |quote: char| value.strip_prefix(quote).and_then(|value| value.strip_suffix(quote));
+    let mut characters = pair('"').or_else(|| pair('\'')).unwrap_or(value).chars();
+    let mut plain = String::new();
+    while let Some(c) = characters.next() {
+        if c != '\\' {
+            plain.push(c);
+            continue;
+        }
+        match characters.next() {
+            Some('n') => plain.push('\n'),
+            Some('t') => plain.push('\t'),
+            Some('r') => plain.push('\r'),
+            Some('b') => plain.push('\x08'),
+            Some('s') => plain.push(' '),
+            Some(c @ ('"' | '\'' | '\\')) => plain.push(c),
+            Some(c) => plain.extend(['\\', c]),
+            None => plain.push('\\'),
+        }
+    }
+    plain
+}
+
+fn assert_heading(text: &str, target: &Target) {
+    let port = target.port.to_string();
+    let expected = (target.user.as_str(), target.host.as_str(), port.as_str(), target.region.as_str());
+    assert_eq!(read_heading(text), Some(expected));
+}
+
+/// User, token, `--via`.
+fn passfile(data: &[u8]) {
+    let [user, token, via] = fields(data);
+    let Some(target) = sample(&user, "", Engine::Postgres) else { return };
+    let Some(token) = secret(&token) else { return };
+    let via = Via::parse(&via).ok();
+    let text = passfile::render(&target, via.as_ref(), &token);
+    assert_heading(&text, &target);
+    let lines: Vec<Vec<String>> = text.split_terminator('\n').skip(1).map(passfile_fields).collect();
+    let port = via.as_ref().map_or(5432, |via| via.port).to_string();
+    let hosts = [Some(HOST), via.as_ref().map(|via| via.host.as_str())];
+    let expected = hosts.iter().flatten().map(|host| [host, port.as_str(), "*", &user, token.expose()]);
+    assert_eq!(lines, expected.collect::<Vec<_>>());
+}
+
+/// As `passwordFromFile` in libpq's fe-connect.c takes a line apart.
+fn passfile_fields(line: &str) -> Vec<String> {
+    let mut fields = vec![String::new()];
+    let mut characters = line.chars();
+    while let Some(c) = characters.next() {
+        match c {
+            ':' => fields.push(String::new()),
+            '\\' => fields.last_mut().unwrap().extend(characters.next()),
+            c => fields.last_mut().unwrap().push(c),
+        }
+    }
+    fields
+}
+
+/// Engine, user, database, token, CA file, `--via`.
+fn url(data: &[u8]) {
+    let [engine, user, database, token, ca, via] = fields(data);
+    let engine = match engine.as_str() {
+        "mysql" => Engine::Mysql,
+        "mariadb" => Engine::Mariadb,
+        _ => Engine::Postgres,
+    };
+    let Some(target) = sample(&user, &database, engine) else { return };
+    let Some(token) = secret(&token) else { return };
+    let via = Via::parse(&via).ok();
+    let url = match Url::new(&target, via.as_ref(), Path::new(&ca)) {
+        Ok(url) => url.render(&token),
+        Err(error) => return assert_harmless(&error),
+    };
+    assert!(url.bytes().all(|byte| byte.is_ascii_graphic()), "{url:?}");
+    // RFC 3986: the authority ends at the first `/`, the path at the first `?`.
+    let decoded = |text: &str| percent_decode_str(text).decode_utf8().unwrap().into_owned();
+    let (scheme, rest) = url.split_once("://").unwrap();
+    let (authority, rest) = rest.split_once('/').unwrap();
+    let (path, query) = rest.split_once('?').unwrap();
+    let (login, address) = authority.split_once('@').unwrap();
+    let (login, password) = login.split_once(':').unwrap();
+    assert_eq!(scheme, if engine == Engine::Postgres { "postgresql" } else { engine.name() });
+    assert_eq!((decoded(login), decoded(password)), (user, token.expose().clone()));
+    assert_eq!(address, format!("{HOST}:{}", via.as_ref().map_or(target.port, |via| via.port)));
+    assert_eq!(decoded(path), target.database.unwrap_or_default());
+    let pairs: Vec<(&str, String)> =
+        query.split('&').filter_map(|pair| pair.split_once('=')).map(|(name, value)| (name, decoded(value))).collect();
+    assert_eq!((pairs.len(), &pairs[1].1), (2 + usize::from(via.is_some()), &ca));
+    assert!(["VERIFY_IDENTITY", "verify-full"].contains(&pairs[0].1.as_str()), "{url}");
+}
+
+/// User, token, time.
+fn json(data: &[u8]) {
+    let [user, token, time] = fields(data);
+    let Some(target) = sample(&user, "", Engine::Mysql) else { return };
+    let text = json::render(&target, &Secret::new(token.clone()), &time, Duration::from_secs(7), true);
+    assert!(!text.contains(|c: char| c < ' '), "{text}");
+    let read: serde_json::Map<String, serde_json::Value> = serde_json::from_str(&text).unwrap();
+    assert!(read.len() == 9 && read.values().all(serde_json::Value::is_string), "{text}");
+    assert_eq!((&read["user"], &read["token"], &read["expires_at"]), (&user.into(), &token.into(), &time.into()));
+}
+
+/// The value of a variable.
+fn environment(data: &[u8]) {
+    let [value] = fields(data);
+    for shell in [
+        Shell::Sh,
+        Shell::Bash,
+        Shell::Zsh,
+        Shell::Fish,
+        Shell::Powershell,
+        Shell::Nushell,
+        Shell::Cmd,
+        Shell::Dotenv,
+        Shell::Github,
+    ] {
+        match shell.set(&Variable { name: "PGUSER", value: value.clone(), is_secret: false }) {
+            Ok(line) => assert_eq!((read_variable(shell, &line), line.matches('\n').count()), (value.clone(), 1)),
+            Err(error) => {
+                assert_harmless(&error);
+                // A token of ordinary length goes into every form.
+                let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~%&=:/?".contains(&byte);
+                assert!(value.len() > 4_000 || !value.bytes().all(is_plain), "{shell:?} refused {value:?}");
+                let is_narrow = matches!(shell, Shell::Cmd | Shell::Dotenv);
+                assert!(is_narrow || value.contains(char::is_control), "{shell:?} refused {value:?}");
+            }
+        }
+    }
+}
+
+/// What the shell reads from a line that sets PGUSER, by its documentation; tests/shells.rs asks those
+/// shells themselves that are to be had.
+fn read_variable(shell: Shell, line: &str) -> String {
+    let inside = |start: &str, end: &str| {
+        line.strip_prefix(start).and_then(|rest| rest.strip_suffix(end)).unwrap_or_else(|| panic!("{line}")).to_owned()
+    };
+    match shell {
+        // POSIX 2.2.2: nothing is special up to the next quote; 2.2.1: a backslash outside of quotes.
+        Shell::Sh | Shell::Bash | Shell::Zsh => {
+            let (mut value, mut quoted, text) = (String::new(), false, inside("export PGUSER=", ";\n"));
+            let mut characters = text.chars();
+            while let Some(c) = characters.next() {
+                match c {
+                    '\'' => quoted = !quoted,
+                    _ if quoted => value.push(c),
+                    '\\' => value.extend(characters.next()),
+                    _ => panic!("{c:?} is not quoted in {line}"),
+                }
+            }
+            assert!(!quoted, "{line}");
+            value
+        }
+        // "Quotes": in single quotes, \' and \\ are the only escapes.
+        Shell::Fish => unescaped(&inside("set -gx PGUSER '", "';\n"), &['\'', '\\'], '\''),
+        // about_Quoting_Rules: a doubled quote is a quote; the language specification has five of them.
+        Shell::Powershell => {
+            let (mut value, text) = (String::new(), inside("$env:PGUSER = '", "';\n"));
+            let mut characters = text.chars();
+            while let Some(c) = characters.next() {
+                value.push(c);
+                if "'\u{2018}\u{2019}\u{201a}\u{201b}".contains(c) {
+                    assert_eq!(characters.next(), Some(c), "{line}");
+                }
+            }
+            value
+        }
+        // "Working with strings": double-quoted ones have C's escapes, and no `$` but in $"…".
+        Shell::Nushell => unescaped(&inside("$env.PGUSER = \"", "\";\n"), &['"', '\\'], '"'),
+        // In a batch file %% is %, and in quotes nothing else is special.
+        Shell::Cmd => {
+            let text = inside("set \"PGUSER=", "\"\n");
+            assert!(!text.contains('"') && !text.replace("%%", "").contains('%'), "{line}");
+            assert!(line.encode_utf16().count() <= 8_191, "the line is too long");
+            text.replace("%%", "%")
+        }
+        // docker takes the line as it is; systemd and dotenv would begin with quotes, comments, escapes.
+        Shell::Dotenv => {
+            let text = inside("PGUSER=", "\n");
+            assert!(!text.contains(['\'', '"', '`', '\\', '$', '#', ' ', ';', '!']), "{line}");
+            text
+        }
+        Shell::Github => inside("PGUSER=", "\n"),
+    }
+}
+
+fn unescaped(text: &str, escapes: &[char], end: char) -> String {
+    let (mut value, mut characters) = (String::new(), text.chars());
+    while let Some(c) = characters.next() {
+        assert_ne!(c, end, "{text}");
+        value.push(match c {
+            '\\' => characters.next().filter(|c| escapes.contains(c)).unwrap_or_else(|| panic!("{text}")),
+            c => c,
+        });
+    }
+    value
+}
