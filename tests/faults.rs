@@ -1,8 +1,6 @@
 //! What the program meets on a bad day, outside of its cache and its credentials.
 
-use std::process::Stdio;
-
-use crate::harness::{HOST, KEYS, PROGRAM, Sandbox, TARGET, has, skip, texts};
+use crate::harness::{HOST, KEYS, PROGRAM, Sandbox, TARGET, texts};
 
 #[test]
 fn a_stdout_that_takes_nothing_is_an_error() {
@@ -47,22 +45,4 @@ fn keys_in_an_empty_environment_are_enough() {
     bare.arg(TARGET).env_clear().envs(KEYS).env("XDG_CACHE_HOME", sandbox.path("cache"));
     let (stdout, stderr) = texts(&bare.output().unwrap());
     assert!(stdout.starts_with(HOST) && stderr.is_empty(), "{stderr}");
-}
-
-#[test]
-fn no_core_is_dumped() {
-    if !has("prlimit") {
-        return skip("no_core_is_dumped", "prlimit is not installed");
-    }
-    let sandbox = Sandbox::new();
-    sandbox.write(".aws/config", "[default]\ncredential_process = sleep 5\n");
-    let mut command = sandbox.command("prlimit");
-    command.args(["--core=unlimited", PROGRAM, TARGET]).stdout(Stdio::null()).stderr(Stdio::null());
-    let mut child = command.spawn().unwrap();
-    std::thread::sleep(std::time::Duration::from_millis(300));
-    let pid = rustix::process::Pid::from_child(&child);
-    rustix::process::kill_process(pid, rustix::process::Signal::ABORT).unwrap();
-    use std::os::unix::process::ExitStatusExt as _;
-    let status = child.wait().unwrap();
-    assert!(status.signal().is_some() && !status.core_dumped(), "{status}");
 }

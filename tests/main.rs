@@ -4,6 +4,7 @@
 
 mod ca;
 mod cache;
+mod canaries;
 mod clients;
 mod command_line;
 mod credentials;

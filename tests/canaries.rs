@@ -1,0 +1,426 @@
+//! No secret where none belongs: in no message, in nobody's arguments, in no core.
+
+use std::collections::BTreeSet;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::{Child, Output, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::harness::{HOST, PROGRAM, Run, Sandbox, Server, TARGET, has, skip, texts};
+
+const ROLE: &str = "arn:aws:iam::123456789012:role/lab";
+
+/// A text that is nowhere else.
+fn canary(name: &str) -> String {
+    let random: String = std::iter::repeat_with(fastrand::alphanumeric).take(24).collect();
+    format!("canary{name}{random}")
+}
+
+/// Looks at the arguments of every process, again and again, until it is dropped or asked.
+struct Watch {
+    is_over: Arc<AtomicBool>,
+    thread: std::thread::JoinHandle<BTreeSet<String>>,
+    control: String,
+}
+
+impl Watch {
+    fn start(secrets: &[&String]) -> Self {
+        let control = canary("control");
+        let marks: Vec<String> = secrets.iter().copied().chain([&control]).cloned().collect();
+        let is_over = Arc::new(AtomicBool::new(false));
+        let flag = Arc::clone(&is_over);
+        let thread = std::thread::spawn(move || {
+            let mut seen = BTreeSet::new();
+            while !flag.load(Ordering::SeqCst) {
+                for process in std::fs::read_dir("/proc").unwrap().flatten() {
+                    let line = std::fs::read(process.path().join("cmdline")).unwrap_or_default();
+                    let line = String::from_utf8_lossy(&line);
+                    seen.extend(marks.iter().filter(|mark| line.contains(*mark)).cloned());
+                }
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            seen
+        });
+        Self { is_over, thread, control }
+    }
+
+    /// What was seen: nothing but what was put there to show that it would be.
+    fn saw_nothing(self, sandbox: &Sandbox) {
+        let mut control = sandbox.command("sh").args(["-c", "sleep 1", &self.control]).spawn().unwrap();
+        control.wait().unwrap();
+        self.is_over.store(true, Ordering::SeqCst);
+        assert_eq!(self.thread.join().unwrap(), BTreeSet::from([self.control]));
+    }
+}
+
+/// Runs it under every setting that makes programs talk; returns what it said, after a look for secrets:
+/// none may be on stderr, and none on stdout but the session token, which is part of a token.
+fn looked_through(run: Run, secrets: &[&String], session: &String) -> Output {
+    let run = run.env("RUST_LOG", "trace").env("RUST_BACKTRACE", "full");
+    let shown = format!("{:?}", run.command.get_args());
+    let output = run.output();
+    let (stdout, stderr) = texts(&output);
+    for secret in secrets {
+        assert!(!stderr.contains(*secret), "{shown}: {stderr}");
+        assert!(*secret == session || !stdout.contains(*secret), "{shown}: {stdout}");
+    }
+    assert!(!stdout.contains(session) || stdout.contains("X-Amz-Security-Token"), "{shown}: {stdout}");
+    for part in ["X-Amz-Signature", "internal error", "panicked", "backtrace"] {
+        assert!(!stderr.contains(part), "{shown}: {stderr}");
+    }
+    assert!(output.status.code().is_some(), "{shown}: {}", output.status);
+    output
+}
+
+/// The secrets in a request and what stands around them, on one line without markup.
+fn what_was_told(head: &str, body: &str) -> String {
+    let told = head.lines().chain(body.split('&')).filter(|part| part.contains("canary"));
+    told.collect::<Vec<_>>().join(" ").replace(['<', '>', '&', '"'], " ")
+}
+
+#[test]
+fn no_command_tells_the_keys_of_the_environment() {
+    let sandbox = Sandbox::new();
+    let (secret, session) = (canary("secret"), canary("session"));
+    let secrets = [&secret, &session];
+    let watch = Watch::start(&secrets);
+    // It quotes what it was told.
+    let (mine, quoted) = (session.clone(), secret.clone());
+    let sts = Server::start(move |head, body| {
+        let text = format!("{mine} {quoted} {}", what_was_told(head, body));
+        (
+            403,
+            format!("<ErrorResponse><Error><Code>AccessDenied</Code><Message>{text}</Message></Error></ErrorResponse>"),
+        )
+    });
+    let config = sandbox.write("c.toml", &format!("[target.prod]\nhost = '{HOST}'\nuser = 'app'\nport = 3306\n"));
+    let broken = sandbox.write("broken.toml", "[target.prod]\nhots = 1\n");
+    let github = sandbox.write("github_env", "");
+    let run = |args: &[&str]| {
+        let run = sandbox.without_keys(args).env("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE").env("RDS_TOKEN_CONFIG", &config);
+        let run = run.env("AWS_SECRET_ACCESS_KEY", &secret).env("AWS_SESSION_TOKEN", &session);
+        run.env("AWS_ENDPOINT_URL_STS", &sts.url).env("GITHUB_ENV", &github)
+    };
+    let postgres = &format!("postgres://app@{HOST}/ExampleDB");
+    let mut lines: Vec<Vec<&str>> = [
+        &[TARGET][..],
+        &["token", "prod", "-n"],
+        &[TARGET, "--output", "json"],
+        &[TARGET, "--output", "url", "--refresh"],
+        &[TARGET, "--no-cache"],
+        &["cnf", TARGET, "--flavor", "mysql"],
+        &["cnf", TARGET, "--flavor", "mariadb"],
+        &["cnf", TARGET, "--flavor", "library", "--stdout"],
+        &["pgpass", postgres],
+        &["env", TARGET, "--shell", "sh", "--no-secret"],
+        &["env", "--shell", "fish", "--unset"],
+        &["connect", TARGET, "--", "sh", "-c", "sleep 0.1; exit 3"],
+        &["exec", postgres, "--", "sh", "-c", "sleep 0.1"],
+        &["cache", "path"],
+        &["cache", "list"],
+        &["cache", "clear", TARGET],
+        &["cache", "clear"],
+        &["targets"],
+        &["ca"],
+        &["man"],
+        &["help"],
+        &["--version"],
+        // What goes wrong.
+        &["nonsense"],
+        &[TARGET, "--nonsense"],
+        &["token", "u@h\n.x:1"],
+        &[TARGET, "--region", "us-east-1"],
+        &[TARGET, "--profile", "absent"],
+        &[TARGET, "--role-arn", ROLE],
+        &["connect", TARGET, "--role-arn", ROLE, "--", "true"],
+        &[TARGET, "--role-arn", ROLE, "--no-cache", "--timeout", "1ms"],
+        &["cnf", postgres],
+        &["cnf", TARGET, "--flavor", "nosuch"],
+        &["pgpass", TARGET, "--ca", "/nonexistent"],
+        &["env", "a b@db.abc123.eu-west-1.rds.amazonaws.com:5432", "--shell", "dotenv"],
+        &["env", TARGET, "--shell", "nosuch"],
+        &["env", "--shell", "dotenv", "--unset"],
+        &["connect", TARGET, "--", "no-such-program"],
+        &["connect", "nosuch"],
+        &["cache", "burn"],
+        &["cache", "clear", "-P", "x"],
+        &["init", "nosuch"],
+        &["completions"],
+    ]
+    .map(<[&str]>::to_vec)
+    .into();
+    for shell in ["sh", "bash", "zsh", "fish", "powershell", "nushell", "cmd", "dotenv", "github"] {
+        lines.push(vec!["env", TARGET, "--shell", shell]);
+        lines.push(vec!["env", postgres, "--shell", shell]);
+    }
+    for shell in ["bash", "zsh", "fish", "powershell"] {
+        lines.extend([vec!["init", shell], vec!["completions", shell]]);
+    }
+    let mut tokens = 0;
+    for line in &lines {
+        let end = line.iter().position(|word| *word == "--").unwrap_or(line.len());
+        let verbose = [&line[..end], &["-v"], &line[end..]].concat();
+        for line in [line, &verbose] {
+            let output = looked_through(run(line), &secrets, &session);
+            tokens += usize::from(texts(&output).0.contains(&session));
+        }
+    }
+    assert!(tokens > 20, "the session token was on stdout {tokens} times only: has it been used?");
+    // Where there is no room, no place, no sense.
+    for line in [&[TARGET, "-v"][..], &["env", TARGET, "--shell", "sh", "-v"], &["cnf", TARGET, "--flavor", "mysql"]] {
+        for (name, value) in [
+            ("RDS_TOKEN_CACHE_DIR", "relative"),
+            ("RDS_TOKEN_CACHE_DIR", "/proc/nowhere"),
+            ("RDS_TOKEN_CACHE", "nowhere"),
+            ("RDS_TOKEN_CONFIG", broken.to_str().unwrap()),
+            ("AWS_CREDENTIAL_EXPIRATION", "soon"),
+            ("AWS_CREDENTIAL_EXPIRATION", "2001-01-01T00:00:00Z"),
+            ("AWS_ACCESS_KEY_ID", "two words"),
+            ("AWS_REGION", "\u{1b}"),
+        ] {
+            looked_through(run(line).env(name, value), &secrets, &session);
+        }
+        let mut full = run(line);
+        full.command.stdout(std::fs::File::options().write(true).open("/dev/full").unwrap());
+        assert_eq!(looked_through(full, &secrets, &session).status.code(), Some(1));
+    }
+    for value in [format!("{secret} {secret}"), format!("{secret}\n"), secret.repeat(1_000)] {
+        let output = looked_through(run(&[TARGET]).env("AWS_SECRET_ACCESS_KEY", value), &secrets, &session);
+        assert_eq!(output.status.code(), Some(3));
+    }
+    watch.saw_nothing(&sandbox);
+}
+
+/// Every source of credentials, when it gives them and when it doesn't.
+#[test]
+fn no_source_tells_what_it_gave() {
+    let sandbox = Sandbox::new();
+    let [secret, session, portal, jwt, pod] = ["secret", "session", "portal", "jwt", "pod"].map(canary);
+    let secrets = [&secret, &session, &portal, &jwt, &pod];
+    let watch = Watch::start(&secrets);
+    let end = (time::OffsetDateTime::now_utc() + time::Duration::HOUR)
+        .format(&time::format_description::well_known::Rfc3339)
+        .unwrap();
+    let xml = format!(
+        "<AccessKeyId>ASIAX</AccessKeyId><SecretAccessKey>{secret}</SecretAccessKey>\
+         <SessionToken>{session}</SessionToken><Expiration>{end}</Expiration>"
+    );
+    let xml = |action: &str| {
+        format!(
+            "<{action}Response><{action}Result><Credentials>{xml}</Credentials></{action}Result></{action}Response>"
+        )
+    };
+    let keys = format!(
+        "\"AccessKeyId\":\"ASIAX\",\"SecretAccessKey\":\"{secret}\",\"Token\":\"{session}\",\
+         \"SessionToken\":\"{session}\",\"Expiration\":\"{end}\""
+    );
+    let json = format!("{{\"Version\":1,\"Code\":\"Success\",\"Type\":\"AWS-HMAC\",\"LastUpdated\":\"{end}\",{keys}}}");
+    let role = format!(
+        "{{\"roleCredentials\":{{\"accessKeyId\":\"ASIAX\",\"secretAccessKey\":\"{secret}\",\
+         \"sessionToken\":\"{session}\",\"expiration\":4000000000000}}}}"
+    );
+    let (assumed, web) = (xml("AssumeRole"), xml("AssumeRoleWithWebIdentity"));
+    let printed = json.clone();
+    let good = Server::start(move |head, body| match head.split(' ').nth(1).unwrap().split('?').next().unwrap() {
+        "/federation/credentials" => (200, role.clone()),
+        "/pod" | "/latest/meta-data/iam/security-credentials/r" => (200, json.clone()),
+        "/latest/api/token" => (200, "imds".to_owned()),
+        "/latest/meta-data/iam/security-credentials/" => (200, "r".to_owned()),
+        _ if body.contains("WebIdentity") => (200, web.clone()),
+        _ => (200, assumed.clone()),
+    });
+    // These quote what they were told, one as an error of AWS's, the others as what they should not be; and one
+    // gives half of the answer.
+    let quoting = |status: u16, form: fn(&str) -> String| {
+        Server::start(move |head, body| (status, form(&what_was_told(head, body))))
+    };
+    let half = secret.clone();
+    let bad = [
+        quoting(403, |text| {
+            format!("<ErrorResponse><Error><Code>X</Code><Message>{text}</Message></Error></ErrorResponse>")
+        }),
+        quoting(403, |text| format!("{{\"message\":\"{}\",\"code\":\"X\"}}", text)),
+        quoting(200, str::to_owned),
+        Server::start(move |_, _| (200, format!("{{\"SecretAccessKey\":\"{half}\",<SecretAccessKey>{half}"))),
+    ];
+    let jwt_file = sandbox.write("jwt", &jwt);
+    let pod_file = sandbox.write("pod", &pod);
+    for file in ["34c6fceca75e456f25e7e99531e2425c6c1de443", "x"] {
+        let text = format!(
+            "{{\"startUrl\":\"https://x/start\",\"region\":\"eu-west-1\",\"accessToken\":\"{portal}\",\"expiresAt\":\"{end}\"}}"
+        );
+        sandbox.write(&format!(".aws/sso/cache/{file}.json"), &text);
+    }
+    let helper = |name: &str, body: &str| {
+        let path = sandbox.write(name, &format!("#!/bin/sh\n{body}\n"));
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        path.display().to_string()
+    };
+    let helpers = [
+        helper("good", &format!("sleep 0.1; cat <<'E'\n{printed}\nE")),
+        helper("fails", &format!("cat <<'E'\n{printed}\nE\necho locked >&2; exit 1")),
+        helper("other", &format!("cat <<'E'\n{}\nE", printed.replace("\"Version\":1", "\"Version\":9"))),
+        helper("half", &format!("cat <<'E'\n{{\"Version\":1,\"SecretAccessKey\":\"{secret}\"}}\nE")),
+        helper("text", &format!("echo secret {secret} {session}")),
+    ];
+    let mut config = format!(
+        "[profile r]\nrole_arn = {ROLE}\nsource_profile = base\n[profile base]\naws_access_key_id = AKID\n\
+         aws_secret_access_key = {secret}\naws_session_token = {session}\n\
+         [profile sso]\nsso_session = dev\nsso_account_id = 1\nsso_role_name = r\n\
+         [sso-session dev]\nsso_region = eu-west-1\nsso_start_url = https://x/start\n\
+         [profile half]\naws_secret_access_key = {secret}\n[profile blank]\naws_access_key_id = A\n\
+         aws_secret_access_key = {secret} {secret}\n"
+    );
+    for (number, path) in helpers.iter().enumerate() {
+        config += &format!("[profile p{number}]\ncredential_process = {path}\n");
+    }
+    sandbox.write(".aws/config", &config);
+    let from = |args: &[&str], server: &Server| {
+        let run = sandbox.without_keys([&[TARGET, "-v", "--refresh", "--timeout", "5s"], args].concat());
+        run.env("AWS_ENDPOINT_URL", &server.url)
+    };
+    let with_role = |run: Run| run.env("AWS_ROLE_ARN", ROLE);
+    let sources = |server: &Server| {
+        let pod_url = format!("{}/pod", server.url);
+        vec![
+            from(&["--profile", "r"], server),
+            from(&["--profile", "sso"], server),
+            with_role(from(&[], server)).env("AWS_WEB_IDENTITY_TOKEN_FILE", &jwt_file),
+            from(&[], server)
+                .env("AWS_CONTAINER_CREDENTIALS_FULL_URI", &pod_url)
+                .env("AWS_CONTAINER_AUTHORIZATION_TOKEN", &pod),
+            from(&[], server)
+                .env("AWS_CONTAINER_CREDENTIALS_FULL_URI", &pod_url)
+                .env("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", &pod_file),
+            from(&[], server)
+                .without("AWS_EC2_METADATA_DISABLED")
+                .env("AWS_EC2_METADATA_SERVICE_ENDPOINT", &server.url),
+        ]
+    };
+    let profiles =
+        |names: &[&str]| -> Vec<Run> { names.iter().map(|name| from(&["--profile", name], &good)).collect() };
+    for run in sources(&good).into_iter().chain(profiles(&["base", "p0"])) {
+        let output = looked_through(run, &secrets, &session);
+        let (stdout, stderr) = texts(&output);
+        assert!(stdout.contains(&session), "{stderr}");
+    }
+    for run in bad.iter().flat_map(sources).chain(profiles(&["p1", "p2", "p3", "p4", "half", "blank"])) {
+        let shown = format!("{:?} {:?}", run.command.get_args(), run.command.get_envs());
+        let output = looked_through(run, &secrets, &session);
+        assert!(output.stdout.is_empty() && matches!(output.status.code(), Some(3 | 4)), "{shown}: {output:?}");
+    }
+    // A file that can't be parsed is not quoted.
+    for text in [
+        format!("[default]\naws_secret_access_key {secret}\n"),
+        format!("[default\naws_secret_access_key = {secret}\n"),
+        format!("aws_secret_access_key = {secret}\n"),
+        format!("[default]\n{secret}\n"),
+        format!("[default]\nx =\n {secret}\n"),
+    ] {
+        sandbox.write(".aws/credentials", &text);
+        let output = looked_through(from(&[], &good), &secrets, &session);
+        assert!(!output.status.success(), "{text}");
+    }
+    watch.saw_nothing(&sandbox);
+}
+
+/// Waits for what a process does; the test fails where it never does.
+fn wait_for(what: &str, mut is_there: impl FnMut() -> bool) {
+    let begin = Instant::now();
+    while !is_there() {
+        assert!(begin.elapsed() < Duration::from_secs(60), "{what} is not reached");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Aborts the process; returns whether a core was dumped.
+fn dumps(child: &mut Child) -> bool {
+    kill_process(Pid::from_child(child), Signal::ABORT).unwrap();
+    let status = child.wait().unwrap();
+    assert_eq!(status.signal(), Some(6), "{status}");
+    status.core_dumped()
+}
+
+/// Wherever it is stopped: while it reads, asks, waits for another, and while it prints.
+#[test]
+fn no_phase_dumps_a_core() {
+    let test = "no_phase_dumps_a_core";
+    if !has("prlimit") {
+        return skip(test, "prlimit is not installed");
+    }
+    let sandbox = Sandbox::new();
+    let secret = canary("secret");
+    let limits = ["--core=unlimited"];
+    let mut sleep = sandbox.command("prlimit").args(limits).args(["sleep", "30"]).spawn().unwrap();
+    wait_for("sleep", || std::fs::read(format!("/proc/{}/cmdline", sleep.id())).unwrap().starts_with(b"sleep"));
+    if !dumps(&mut sleep) {
+        return skip(test, "this machine dumps no cores at all");
+    }
+    for core in std::fs::read_dir(sandbox.path("")).unwrap().flatten() {
+        let _ = core.file_name().to_string_lossy().starts_with("core").then(|| std::fs::remove_file(core.path()));
+    }
+
+    let sts = Server::sts(Duration::from_secs(60), 3600);
+    let pipe = sandbox.path("pipe");
+    assert!(sandbox.command("mkfifo").arg(&pipe).status().unwrap().success());
+    for name in ["helper", "bin/mysql"] {
+        let path = sandbox.write(name, "#!/bin/sh\n: >~/reached\nexec sleep 30\n");
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let helper = sandbox.path("home/helper");
+    sandbox.write(".aws/config", &format!("[profile p]\ncredential_process = {}\n", helper.display()));
+    let reached = sandbox.path("home/reached");
+    let start = |args: &[&str], vars: &[(&str, &str)]| {
+        let _ = std::fs::remove_file(&reached);
+        let mut command = sandbox.command("prlimit");
+        command.args(limits).arg(PROGRAM).args(args).envs(vars.iter().copied());
+        command.env("AWS_ACCESS_KEY_ID", "AKID").env("AWS_SECRET_ACCESS_KEY", &secret);
+        command.env("AWS_ENDPOINT_URL_STS", &sts.url);
+        command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
+    };
+
+    let mut child = start(&[TARGET, "--profile", "p"], &[]);
+    wait_for("credential_process", || reached.exists());
+    assert!(!dumps(&mut child), "in credential_process");
+
+    let mut leader = start(&[TARGET, "--role-arn", ROLE], &[]);
+    wait_for("STS", || sts.requests() == 1);
+    let mut waiting = start(&[TARGET, "--role-arn", ROLE, "-v"], &[]);
+    let said = BufReader::new(waiting.stderr.take().unwrap()).lines().map_while(Result::ok);
+    assert!(said.into_iter().any(|line| line.contains("waiting for another rds-token")));
+    assert!(!dumps(&mut waiting), "while it waits for another");
+    assert!(!dumps(&mut leader), "while it asks STS");
+
+    let path = format!("{}:/usr/bin:/bin", sandbox.path("home/bin").display());
+    let mut child = start(&["cnf", TARGET], &[("PATH", &path)]);
+    wait_for("the client's version", || reached.exists());
+    assert!(!dumps(&mut child), "while it asks a client");
+
+    let profile = ["--profile", "p"];
+    let mut child = start(&[&[TARGET], &profile[..]].concat(), &[("AWS_CONFIG_FILE", pipe.to_str().unwrap())]);
+    // Opened for writing as soon as it is open for reading.
+    let writer = std::fs::File::options().write(true).open(&pipe).unwrap();
+    assert!(!dumps(&mut child), "while it reads the profiles");
+    drop(writer);
+
+    // A pipe that is full takes no token.
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    rustix::fs::fcntl_setfl(&writer, rustix::fs::OFlags::NONBLOCK).unwrap();
+    while writer.write(&[0; 4096]).is_ok() {}
+    rustix::fs::fcntl_setfl(&writer, rustix::fs::OFlags::empty()).unwrap();
+    let mut command = sandbox.command("prlimit");
+    command.args(limits).arg(PROGRAM).arg(TARGET).stdout(writer).envs(crate::harness::KEYS);
+    let mut child = command.spawn().unwrap();
+    wait_for("the token", || !sandbox.cached("token").is_empty());
+    std::thread::sleep(Duration::from_millis(300));
+    assert!(!dumps(&mut child), "while it prints");
+    drop(reader);
+
+    let left: Vec<_> = std::fs::read_dir(sandbox.path("")).unwrap().flatten().map(|entry| entry.file_name()).collect();
+    assert!(!left.iter().any(|name| name.to_string_lossy().starts_with("core")), "{left:?}");
+}
