@@ -107,9 +107,10 @@ fn text_of(target: &Target, token: &str, flavor: Flavor) -> Result<String, Strin
     file.render(&Secret::new(token.to_owned())).map_err(|error| error.to_string())
 }
 
-/// A text of at most `max` of the characters that option files and passfiles give a meaning.
-fn odd_text(max: usize) -> String {
-    let odd: Vec<char> = "'\"\\#;:%=[]!$ \u{a0}nrtbs0/+&é漢🦀\u{202e}*-_.~AZaz09".chars().collect();
+/// A text of at most `max` of the characters that option files, passfiles, shells and URLs give a meaning.
+pub(crate) fn odd_text(max: usize) -> String {
+    let odd = "'\"\\#;:%=[]{}()<>|!$`~^*?&@,/+ \u{a0}nrtbs09azAZ_.-é漢🦀\u{2018}\u{201b}\u{202e}";
+    let odd: Vec<char> = odd.chars().collect();
     (0..fastrand::usize(1..=max)).map(|_| odd[fastrand::usize(..odd.len())]).collect()
 }
 

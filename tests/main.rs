@@ -14,6 +14,7 @@ mod harness;
 mod hit;
 #[cfg(target_os = "linux")]
 mod keyring;
+mod hostile;
 mod login;
 mod platform;
 mod properties;

@@ -10,7 +10,7 @@ use crate::servers::{Engine, Mariadb, Postgres};
 /// A server without TLS that takes any password, in clear.
 pub(crate) struct Rogue {
     pub(crate) port: u16,
-    heard: Arc<Mutex<Vec<u8>>>,
+    heard: Arc<Mutex<Vec<Vec<u8>>>>,
 }
 
 impl Rogue {
@@ -35,21 +35,26 @@ impl Rogue {
     }
 
     pub(crate) fn has_a_token(&self) -> bool {
-        String::from_utf8_lossy(&self.heard.lock().unwrap()).contains("X-Amz-Signature")
+        String::from_utf8_lossy(&self.heard.lock().unwrap().concat()).contains("X-Amz-Signature")
+    }
+
+    /// What it has heard since the last time.
+    pub(crate) fn take(&self) -> Vec<Vec<u8>> {
+        std::mem::take(&mut self.heard.lock().unwrap())
     }
 }
 
 /// What comes next, kept in `ears`. Empty at the end.
-fn hear(stream: &mut TcpStream, ears: &Mutex<Vec<u8>>) -> std::io::Result<Vec<u8>> {
+fn hear(stream: &mut TcpStream, ears: &Mutex<Vec<Vec<u8>>>) -> std::io::Result<Vec<u8>> {
     let mut bytes = vec![0; 16_384];
     let length = stream.read(&mut bytes)?;
     bytes.truncate(length);
-    ears.lock().unwrap().extend(&bytes);
+    ears.lock().unwrap().push(bytes.clone());
     Ok(bytes)
 }
 
 /// The MySQL protocol: a greeting that offers no TLS, then a request for `mysql_clear_password`.
-fn play_mysql(mut stream: TcpStream, ears: &Mutex<Vec<u8>>) -> std::io::Result<()> {
+fn play_mysql(mut stream: TcpStream, ears: &Mutex<Vec<Vec<u8>>>) -> std::io::Result<()> {
     let packet = |number: u8, body: &[u8]| {
         let mut packet = vec![u8::try_from(body.len()).unwrap(), 0, 0, number];
         packet.extend(body);
@@ -67,7 +72,7 @@ fn play_mysql(mut stream: TcpStream, ears: &Mutex<Vec<u8>>) -> std::io::Result<(
 }
 
 /// PostgreSQL's: no to TLS and to GSSAPI, then a request for the password in clear.
-fn play_postgres(mut stream: TcpStream, ears: &Mutex<Vec<u8>>) -> std::io::Result<()> {
+fn play_postgres(mut stream: TcpStream, ears: &Mutex<Vec<Vec<u8>>>) -> std::io::Result<()> {
     while let request @ [first, ..] = hear(&mut stream, ears)?.as_slice() {
         if *first == b'p' {
             break; // the password

@@ -1,0 +1,491 @@
+//! What the program is handed by those who wish it ill: a directory to stand in, files in the places of its
+//! own, texts full of what its readers give a meaning.
+
+use std::ffi::OsString;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use rds_token::cache::Key;
+use rds_token::credentials::{Identity, Profiles};
+use rds_token::host::Host;
+use rds_token::secret::Secret;
+use rds_token::sink::environment::{Shell, Variable};
+use rds_token::sink::passfile;
+use rds_token::sink::url::Url;
+use rds_token::target::{Parts, Target};
+
+use crate::clients::odd_text;
+use crate::harness::{HOST, KEYS, PROGRAM, Sandbox, Server, TARGET, has, is_root, skip, texts};
+use crate::rogue::Rogue;
+use crate::servers::Postgres;
+
+/// Control characters, of ASCII and beyond; an argument can't have NUL.
+const CONTROLS: [char; 8] = ['\n', '\r', '\t', '\u{1}', '\u{1b}', '\u{7f}', '\u{85}', '\u{9b}'];
+
+#[test]
+fn control_characters_are_refused_in_every_input() {
+    let sandbox = Sandbox::new();
+    let host = |name: &str| format!("{name}.abc123.eu-west-1.rds.amazonaws.com");
+    for c in CONTROLS {
+        let bad = format!("a{c}b");
+        let flags: [(&str, &str, i32); 12] = [
+            ("--host", &host(&bad), 2),
+            ("--port", &format!("3306{c}"), 2),
+            ("--user", &bad, 2),
+            ("--database", &bad, 2),
+            ("--engine", &format!("mysql{c}"), 2),
+            ("--region", &format!("eu-west-1{c}"), 2),
+            ("--via", &format!("{bad}:1"), 2),
+            ("--ca", &bad, 2),
+            ("--role-arn", &format!("arn:aws:iam::1:role/{bad}"), 2),
+            ("--profile", &bad, 3),
+            ("--min-ttl", &format!("5m{c}x"), 2),
+            ("--timeout", &format!("5s{c}x"), 2),
+        ];
+        for (flag, value, code) in flags {
+            let line = sandbox.rds_token(["cnf", TARGET, "--flavor", "mysql", flag, value]).fails(code);
+            assert!(line.len() < 2_000, "{flag}: {line}");
+        }
+        for target in [format!("{bad}@{HOST}:3306"), format!("u@{}:3306", host(&bad)), format!("{TARGET}/{bad}")] {
+            sandbox.rds_token([&target]).fails(2);
+        }
+        for code in [format!("%{:02X}", c as u32), "%00".to_owned(), "%C2%9B".to_owned()] {
+            sandbox.rds_token([format!("mysql://a{code}b@{HOST}")]).fails(2);
+            sandbox.rds_token([format!("mysql://a@{HOST}/a{code}b")]).fails(2);
+        }
+        for name in ["HOST", "PORT", "USER", "DATABASE", "ENGINE", "CA", "CACHE", "CONFIG"] {
+            let run =
+                sandbox.rds_token(["cnf", "--flavor", "mysql"]).env("RDS_TOKEN_HOST", HOST).env("RDS_TOKEN_USER", "u");
+            run.env("RDS_TOKEN_PORT", "3306").env(&format!("RDS_TOKEN_{name}"), &bad).fails(2);
+        }
+        for (name, code) in
+            [("AWS_PROFILE", 3), ("AWS_ACCESS_KEY_ID", 3), ("AWS_SECRET_ACCESS_KEY", 3), ("AWS_SESSION_TOKEN", 3)]
+        {
+            let run = if name == "AWS_PROFILE" { sandbox.without_keys([TARGET]) } else { sandbox.rds_token([TARGET]) };
+            run.env(name, &bad).fails(code);
+        }
+        // A CA file may have such a name; what can't carry it refuses it.
+        let ca = sandbox.write(&format!("{bad}.pem"), "");
+        let ca = ca.to_str().unwrap();
+        sandbox.rds_token(["cnf", TARGET, "--flavor", "mysql", "--ca", ca]).fails(2);
+        sandbox.rds_token(["env", "--shell", "sh", &format!("postgres://u@{HOST}"), "--ca", ca]).fails(2);
+    }
+}
+
+/// Shells that Debian has read back every value as it was.
+#[test]
+fn shells_read_any_value() {
+    let mut values: Vec<String> = (0..600).map(|_| odd_text(40)).collect();
+    values.push("%2B%2F".repeat(4_000));
+    for (name, shell) in [
+        ("sh", Shell::Sh),
+        ("bash", Shell::Bash),
+        ("zsh", Shell::Zsh),
+        ("fish", Shell::Fish),
+        ("pwsh", Shell::Powershell),
+    ] {
+        if !has(name) {
+            if name != "pwsh" {
+                skip("shells_read_any_value", &format!("{name} is not there"));
+            }
+            continue;
+        }
+        let sandbox = Sandbox::new();
+        let print = match name {
+            "pwsh" => "[Console]::Out.Write(\"$env:PGUSER`0\");\n",
+            _ => "printf '%s\\0' \"$PGUSER\";\n",
+        };
+        let line = |value: &String| {
+            shell.set(&Variable { name: "PGUSER", value: value.clone(), is_secret: false }).unwrap() + print
+        };
+        let script = sandbox.write("script", &values.iter().map(line).collect::<String>());
+        let mut command = sandbox.command(name);
+        if name == "fish" {
+            command.arg("--no-config");
+        }
+        let output = command.arg(&script).env("LC_ALL", "C.UTF-8").output().unwrap();
+        let (stdout, stderr) = texts(&output);
+        assert!(stderr.is_empty(), "{name}: {stderr}");
+        let read: Vec<&str> = stdout.split_terminator('\0').collect();
+        assert_eq!(read, values, "{name}");
+    }
+}
+
+/// What libpq sends a server: user, database, password. None for what it sends no password.
+fn heard_from_psql(
+    rogue: &Rogue,
+    sandbox: &Sandbox,
+    vars: &[(&str, &str)],
+    connection: &str,
+) -> (String, String, String) {
+    let mut command = sandbox.command("psql");
+    command.args(["-XAtw", "-c", "SELECT 1", "-d", connection]).envs(vars.iter().copied());
+    command.stdout(Stdio::null());
+    let (_, stderr) = texts(&command.output().unwrap());
+    let heard = rogue.take();
+    let packet =
+        |kind: &[u8]| heard.iter().find(|packet| packet.starts_with(kind) || kind.is_empty() && packet[0] == 0);
+    let startup = packet(b"").unwrap_or_else(|| panic!("{stderr}"));
+    let startup = String::from_utf8(startup[8..].to_vec()).unwrap();
+    let texts: Vec<&str> = startup.split('\0').collect();
+    let value = |name: &str| {
+        let place = texts.iter().step_by(2).position(|text| *text == name).unwrap();
+        texts[place * 2 + 1].to_owned()
+    };
+    let password = packet(b"p").unwrap_or_else(|| panic!("no password: {stderr}"));
+    let password = String::from_utf8(password[5..password.len() - 1].to_vec()).unwrap();
+    (value("user"), value("database"), password)
+}
+
+/// Passfiles and URLs, read by libpq itself: it says what it read to a server that asks.
+#[test]
+fn libpq_reads_passfiles_and_urls_as_they_were_meant() {
+    if !has("psql") {
+        return skip("libpq_reads_passfiles_and_urls_as_they_were_meant", "there is no psql");
+    }
+    let sandbox = Sandbox::new();
+    let rogue = Rogue::start(Postgres);
+    let target = |user: &str, database: &str| -> Option<Target> {
+        let given = |text: &str| Some(text.to_owned());
+        let (port, engine) = (Some(rogue.port.to_string()), given("postgres"));
+        let parts = Parts { host: given(HOST), port, user: given(user), database: given(database), engine };
+        parts.validate(None, || Ok(None)).ok()
+    };
+    let port = rogue.port.to_string();
+    let mut tried = 0;
+    while tried < 60 {
+        let (user, database, token) = (odd_text(20), odd_text(20), odd_text(900));
+        let Some(target) = target(&user, &database) else { continue };
+        tried += 1;
+        let secret = Secret::new(token.clone());
+        let expected = (user.clone(), database.clone(), token);
+        let file = sandbox.write("pgpass", &passfile::render(&target, None, &secret));
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
+        let vars = [
+            ("PGPASSFILE", file.to_str().unwrap()),
+            ("PGHOST", HOST),
+            ("PGHOSTADDR", "127.0.0.1"),
+            ("PGPORT", &port),
+            ("PGUSER", &user),
+            ("PGSSLMODE", "disable"),
+            ("PGDATABASE", &database),
+        ];
+        // Given by `-d` it could be read as settings: that is why `=` is refused.
+        assert_eq!(heard_from_psql(&rogue, &sandbox, &vars, &database), expected);
+        let url = Url::new(&target, None, Path::new("/ca.pem")).unwrap().render(&secret);
+        // The server is no endpoint: it has neither name nor TLS.
+        let url = format!("{url}&hostaddr=127.0.0.1&sslmode=disable");
+        assert_eq!(heard_from_psql(&rogue, &sandbox, &[], &url), expected, "{url}");
+    }
+}
+
+/// Every sink takes a token of every size, or says which limit it has.
+#[test]
+fn a_token_of_any_size_is_whole_or_refused_by_name() {
+    let sandbox = Sandbox::new();
+    let postgres = format!("postgres://app@{HOST}");
+    let mut sinks: Vec<Vec<&str>> = vec![
+        vec![TARGET],
+        vec![TARGET, "--output", "json"],
+        vec![TARGET, "--output", "url"],
+        vec!["cnf", TARGET, "--stdout", "--flavor", "mysql"],
+        vec!["cnf", TARGET, "--stdout", "--flavor", "mariadb"],
+        vec!["cnf", TARGET, "--stdout", "--flavor", "library"],
+        vec!["pgpass", &postgres],
+        vec!["connect", TARGET, "--", "env"],
+        vec!["connect", &postgres, "--", "env"],
+    ];
+    for shell in ["sh", "bash", "zsh", "fish", "powershell", "nushell", "cmd", "dotenv"] {
+        sinks.push(vec!["env", TARGET, "--shell", shell]);
+        sinks.push(vec!["env", &postgres, "--shell", shell]);
+    }
+    for size in [300, 1_000, 1_600, 2_500, 4_000, 8_000] {
+        // A quarter of it grows threefold.
+        let session = "+abc".repeat(size / 4);
+        let once = "%2Babc".repeat(size / 4);
+        let get = |args: &[&str]| sandbox.rds_token(args).env("AWS_SESSION_TOKEN", &session);
+        let token = get(&[TARGET]).succeeds();
+        assert!(token.contains(&format!("&X-Amz-Security-Token={once}&")), "{size}");
+        for sink in &sinks {
+            let output = get(sink).output();
+            let (stdout, stderr) = texts(&output);
+            if output.status.success() {
+                let stdout =
+                    if sink[0] == "pgpass" { std::fs::read_to_string(stdout.trim_end()).unwrap() } else { stdout };
+                let forms = [once.clone(), once.replace('%', "%25"), once.replace('%', "%%")];
+                assert!(forms.iter().any(|form| stdout.contains(form)), "{size}, {sink:?}");
+            } else {
+                assert_eq!((output.status.code(), stdout.as_str()), (Some(2), ""), "{size}, {sink:?}: {stderr}");
+                assert!(stderr.contains("4094") || stderr.contains("8191"), "{size}, {sink:?}: {stderr}");
+                let is_narrow = ["mariadb", "library", "cmd"].contains(sink.last().unwrap());
+                assert!(is_narrow && size >= 2_500, "{size}, {sink:?}: {stderr}");
+            }
+        }
+    }
+}
+
+/// Puts something in the place of a file that the program is to write or to lock. It goes on, and what a link
+/// leads to stays as it is.
+#[test]
+fn what_is_planted_in_a_files_place_leads_nowhere() {
+    type Make = fn(&Path, &Path);
+    let made: [(&str, Make); 7] = [
+        ("symbolic link", |path, victim| symlink(victim, path).unwrap()),
+        ("dangling link", |path, victim| symlink(victim.with_extension("none"), path).unwrap()),
+        ("hard link", |path, victim| std::fs::hard_link(victim, path).unwrap()),
+        ("pipe", |path, _| {
+            let made = std::process::Command::new("mkfifo").args(["-m", "600"]).arg(path).status();
+            assert!(made.unwrap().success());
+        }),
+        ("open file", |path, _| {
+            std::fs::write(path, "planted").unwrap();
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o644)).unwrap();
+        }),
+        ("directory", |path, _| std::fs::create_dir(path).unwrap()),
+        ("1 GiB", |path, _| {
+            let file = std::fs::File::create(path).unwrap();
+            file.set_len(1 << 30).unwrap();
+            file.set_permissions(std::fs::Permissions::from_mode(0o600)).unwrap();
+        }),
+    ];
+    let postgres = format!("postgres://app@{HOST}");
+    for (what, make) in made {
+        let sandbox = Sandbox::new();
+        let cnf = ["cnf", TARGET, "--flavor", "mysql"];
+        let (cnf, pgpass) = (&cnf[..], &["pgpass", &postgres][..]);
+        let path = |args: &[&str]| PathBuf::from(sandbox.rds_token(args).succeeds().trim_end());
+        let (cnf_file, pgpass_file, ca_file) = (path(cnf), path(pgpass), path(&["ca"]));
+        let mut planted = sandbox.cached("lock");
+        planted.extend([sandbox.cache().join("swept"), cnf_file.clone(), pgpass_file.clone(), ca_file.clone()]);
+        planted.extend(sandbox.cached("token"));
+        assert_eq!(planted.len(), 8, "{planted:?}");
+        for (number, path) in planted.iter().enumerate() {
+            std::fs::remove_file(path).unwrap();
+            let victim = sandbox.write(&format!("victim{number}"), "precious");
+            std::fs::set_permissions(&victim, std::fs::Permissions::from_mode(0o640)).unwrap();
+            make(path, &victim);
+        }
+        for args in [cnf, pgpass, &["ca"], &[TARGET, "--refresh"]] {
+            let output = sandbox.rds_token(args).output();
+            let (stdout, stderr) = texts(&output);
+            assert!(output.status.success() && !stdout.is_empty(), "{what}, {args:?}: {stderr}");
+        }
+        for file in [&cnf_file, &pgpass_file, &ca_file] {
+            let metadata = std::fs::symlink_metadata(file).unwrap();
+            assert!(metadata.is_file(), "{what}: {}", file.display());
+            assert_eq!(metadata.permissions().mode() & 0o777, 0o600, "{what}: {}", file.display());
+            let text = std::fs::read_to_string(file).unwrap();
+            assert!(text.contains("X-Amz-Signature") || text.contains("BEGIN CERTIFICATE"), "{what}: {text}");
+        }
+        for (number, planted) in planted.iter().enumerate() {
+            let victim = sandbox.path(format!("home/victim{number}"));
+            assert_eq!(std::fs::read_to_string(&victim).unwrap(), "precious", "{what}");
+            assert_eq!(victim.metadata().unwrap().permissions().mode() & 0o777, 0o640, "{what}: {}", planted.display());
+        }
+        assert!(
+            !sandbox
+                .path("home")
+                .read_dir()
+                .unwrap()
+                .flatten()
+                .any(|e| e.file_name().to_string_lossy().ends_with("none"))
+        );
+    }
+}
+
+/// The paths that a run names to the kernel, and how: relative ones are the current directory's.
+fn paths(sandbox: &Sandbox, directory: &Path, args: &[&str], vars: &[(&str, &str)]) -> Vec<String> {
+    let log = sandbox.path("strace.log");
+    let mut command = sandbox.command("strace");
+    command.args(["-f", "-qq", "-s", "4096", "-e", "trace=%file", "-o"]).arg(&log).arg(PROGRAM).args(args);
+    command.envs(KEYS).envs(vars.iter().copied()).current_dir(directory).output().unwrap();
+    let calls = std::fs::read_to_string(&log).unwrap();
+    // What another program does, once it has been started, is its own.
+    let mut others = Vec::new();
+    let is_ours = |call: &&str| {
+        let process = call.split(' ').next().unwrap().to_owned();
+        let is_ours = !call.contains("resumed>") && !others.contains(&process);
+        if call.contains("execve(") && !call.contains(PROGRAM) {
+            others.push(process);
+        }
+        is_ours
+    };
+    calls.lines().filter(is_ours).map(str::to_owned).collect()
+}
+
+#[test]
+fn nothing_is_looked_for_where_one_stands() {
+    let test = "nothing_is_looked_for_where_one_stands";
+    if !has("strace") || !is_root() {
+        return skip(test, "it takes strace, and root, which sees the paths of a program that may not be traced");
+    }
+    let sandbox = Sandbox::new();
+    let trap = sandbox.path("trap");
+    let evil = "[default]\naws_access_key_id = AKIDEVIL\naws_secret_access_key = s\n[client]\npassword=x\n";
+    for name in [
+        ".env",
+        ".my.cnf",
+        "my.cnf",
+        ".pgpass",
+        ".pg_service.conf",
+        "config",
+        "credentials",
+        "config.toml",
+        ".aws/config",
+        ".aws/credentials",
+        ".config/rds-token/config.toml",
+        "rds-token/config.toml",
+        ".rds-token.toml",
+        "mysql",
+        "psql",
+        "mariadb",
+        "true",
+        "sh",
+        "ca.pem",
+        ".cache/rds-token/x",
+        "libc.so.6",
+        "libnss_files.so.2",
+        "openssl.cnf",
+    ] {
+        let path = trap.join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, evil).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let sts = Server::sts(std::time::Duration::ZERO, 3600);
+    let cache = sandbox.path("cache");
+    let postgres = format!("postgres://app@{HOST}/ExampleDB");
+    let role = ["--role-arn", "arn:aws:iam::1:role/x"];
+    let lines: [&[&str]; 14] = [
+        &[TARGET],
+        &[TARGET, "-v", "--refresh"],
+        &[TARGET, role[0], role[1]],
+        &[TARGET, "--profile", "evil"],
+        &["cnf", TARGET],
+        &["cnf", TARGET, "--flavor", "library", "--stdout"],
+        &["pgpass", &postgres],
+        &["env", &postgres, "--shell", "sh", "--no-secret"],
+        &["connect", TARGET, "--", "true"],
+        &["connect", TARGET, "--client", "nosuch"],
+        &["prod"],
+        &["targets"],
+        &["ca"],
+        &["cache", "list"],
+    ];
+    let mut seen = 0;
+    for (name, value) in [
+        ("PATH", ".:trap::/usr/bin:/bin"),
+        ("XDG_CONFIG_HOME", "."),
+        ("XDG_CACHE_HOME", "."),
+        ("XDG_RUNTIME_DIR", "."),
+        ("RDS_TOKEN_CACHE_DIR", "."),
+        ("HOME", "."),
+        ("HOME", ""),
+    ] {
+        for args in lines {
+            // The user database's home is none of this test's.
+            let mut vars = vec![("PATH", "/usr/bin:/bin"), ("XDG_CACHE_HOME", cache.to_str().unwrap())];
+            vars.extend([("AWS_ENDPOINT_URL_STS", sts.url.as_str()), (name, value)]);
+            for call in paths(&sandbox, &trap, args, &vars) {
+                // An empty path is none: what is open already is asked of, or nothing is.
+                let Some(path) = call.split('"').nth(1).filter(|path| !path.is_empty()) else { continue };
+                seen += 1;
+                let is_elsewhere = path.starts_with('/') && !Path::new(path).starts_with(&trap);
+                assert!(is_elsewhere, "{name}={value}, {args:?}: {call}");
+            }
+        }
+    }
+    assert!(seen > 1_000, "{seen} calls were seen");
+}
+
+/// A file of ours is private from its first moment, and made by us.
+#[test]
+fn what_is_written_is_made_private() {
+    let test = "what_is_written_is_made_private";
+    if !has("strace") || !is_root() {
+        return skip(test, "it takes strace, and root, which sees the paths of a program that may not be traced");
+    }
+    let sandbox = Sandbox::new();
+    let mut made = 0;
+    let postgres = format!("postgres://app@{HOST}");
+    for args in [&[TARGET][..], &["cnf", TARGET, "--flavor", "mysql"], &["pgpass", &postgres], &["ca"]] {
+        for call in paths(&sandbox, &sandbox.path(""), args, &[("PATH", "/usr/bin:/bin")]) {
+            if call.contains("O_CREAT") {
+                made += 1;
+                assert!(call.contains(", 0600)"), "{call}");
+                assert!(call.contains("O_EXCL") || (call.contains("O_NOFOLLOW") && call.contains(".lock")), "{call}");
+            }
+            assert!(!call.contains("mkdir") || call.contains(", 0700)"), "{call}");
+        }
+    }
+    assert!(made >= 6, "{made} files were made");
+}
+
+/// Each of these is part of the key: a change of one is a miss.
+#[test]
+fn every_part_of_the_key_counts() {
+    let sandbox = Sandbox::new();
+    let profiles = "[profile a]\nrole_arn = r\nsource_profile = base\n[profile b]\nrole_arn = r\nsource_profile = base\n\
+                    [profile base]\naws_access_key_id = A\naws_secret_access_key = s\n";
+    let config = sandbox.write("config", profiles).into_os_string();
+    let same = sandbox.write("same", profiles).into_os_string();
+    let changed = sandbox.write("changed", &profiles.replace("= s", "= other")).into_os_string();
+    let none: OsString = "/nonexistent".into();
+    let key = |vars: &[(&str, OsString)], target: &str, profile: Option<&str>, role: Option<&str>| {
+        let set = |vars: &[(&str, OsString)]| {
+            vars.iter().map(|(n, v)| ((*n).into(), v.clone())).collect::<Vec<(OsString, OsString)>>()
+        };
+        // What is set comes ahead of what is there by default.
+        let host = Host::with_vars(
+            [set(vars), set(&[("AWS_CONFIG_FILE", config.clone()), ("AWS_SHARED_CREDENTIALS_FILE", none.clone())])]
+                .concat(),
+        );
+        let load = || Profiles::load(&host, host.deadline(std::time::Duration::from_secs(60)));
+        let identity = Identity::find(&host, load, profile, role).unwrap();
+        let region = (!target.contains("amazonaws")).then_some("eu-west-1");
+        let region = if target.starts_with("r@") { Some("us-east-1") } else { region };
+        let target = Parts::parse(target.trim_start_matches("r@")).unwrap().validate(region, || Ok(None)).unwrap();
+        Key::of(&host, &target, &identity).as_str().to_owned()
+    };
+    let keys =
+        |id: &str, secret: &str| vec![("AWS_ACCESS_KEY_ID", id.into()), ("AWS_SECRET_ACCESS_KEY", secret.into())];
+    let with = |name: &'static str, value: &str| [keys("A", "s"), vec![(name, value.into())]].concat();
+    let base = key(&keys("A", "s"), "u@db.example.com:3306", None, None);
+    assert_eq!(key(&keys("A", "s"), "u@db.example.com:3306", None, None), base, "nothing changed");
+    assert_eq!(key(&with("LANG", "x"), "u@db.example.com:3306/Ex", None, None), base, "nothing that counts changed");
+    let mut all = vec![base];
+    for target in
+        ["u@other.example.com:3306", "u@db.example.com:3307", "v@db.example.com:3306", "r@u@db.example.com:3306"]
+    {
+        all.push(key(&keys("A", "s"), target, None, None));
+    }
+    let target = "u@db.example.com:3306";
+    all.push(key(&keys("A", "s"), target, None, Some("arn:aws:iam::1:role/x")));
+    all.push(key(&keys("A", "s"), target, None, Some("arn:aws:iam::1:role/y")));
+    all.push(key(&keys("B", "s"), target, None, None));
+    all.push(key(&keys("A", "t"), target, None, None));
+    for (name, value) in [
+        ("AWS_SESSION_TOKEN", "x"),
+        ("AWS_CREDENTIAL_EXPIRATION", "2030-01-01T00:00:00Z"),
+        ("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "/x"),
+        ("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://localhost/x"),
+        ("AWS_CONTAINER_AUTHORIZATION_TOKEN", "x"),
+        ("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", "/x"),
+        ("AWS_WEB_IDENTITY_TOKEN_FILE", "/x"),
+        ("AWS_ROLE_ARN", "x"),
+        ("AWS_ROLE_SESSION_NAME", "x"),
+        ("AWS_ENDPOINT_URL", "https://x.y"),
+        ("AWS_ENDPOINT_URL_STS", "https://x.y"),
+    ] {
+        all.push(key(&with(name, value), target, None, None));
+    }
+    all.push(key(&[], target, Some("a"), None));
+    all.push(key(&[], target, Some("base"), None));
+    all.push(key(&[("AWS_CONFIG_FILE", same)], target, Some("a"), None));
+    all.push(key(&[("AWS_CONFIG_FILE", changed)], target, Some("a"), None));
+    let count = all.len();
+    all.sort();
+    all.dedup();
+    assert_eq!(all.len(), count, "two of them have the same key");
+}
