@@ -400,8 +400,12 @@ fn without_a_home_there_is_no_cache_and_one_warning() {
     chmod(&sandbox.path(""), 0o755);
     let mut command = sandbox.command("setpriv");
     command.args(["--reuid=54321", "--regid=54321", "--clear-groups"]).arg(&program).arg(TARGET);
-    command.env_remove("HOME").envs(crate::harness::KEYS);
+    let shared = sandbox.path("tmp");
+    std::fs::create_dir(&shared).unwrap();
+    chmod(&shared, 0o1777);
+    command.env_remove("HOME").env("TMPDIR", &shared).envs(crate::harness::KEYS);
     let (stdout, stderr) = crate::harness::texts(&command.output().unwrap());
     assert!(stdout.starts_with(HOST), "{stderr}");
+    assert_eq!(shared.read_dir().unwrap().count(), 0, "a directory that others share");
     assert!(stderr.contains("no cache: there is no home") && stderr.matches('\n').count() == 1, "{stderr}");
 }

@@ -1,13 +1,27 @@
 //! What the program meets on a bad day, outside of its cache and its credentials.
 
-use crate::harness::{HOST, KEYS, PROGRAM, Sandbox, TARGET, texts};
+use crate::harness::{HOST, KEYS, PROGRAM, Sandbox, TARGET, parameter, skip, texts};
 
 #[test]
 fn a_stdout_that_takes_nothing_is_an_error() {
     let sandbox = Sandbox::new();
-    for args in
-        [vec![TARGET], vec![TARGET, "-n"], vec!["--help"], vec!["cache", "list"], vec![TARGET, "--output", "json"]]
-    {
+    let postgres = format!("postgres://app@{HOST}");
+    for args in [
+        vec![TARGET],
+        vec![TARGET, "-n"],
+        vec![TARGET, "--output", "json"],
+        vec![TARGET, "--output", "url"],
+        vec!["cnf", TARGET, "--flavor", "mysql"],
+        vec!["cnf", TARGET, "--flavor", "mysql", "--stdout"],
+        vec!["pgpass", &postgres],
+        vec!["env", TARGET, "--shell", "sh"],
+        vec!["cache", "list"],
+        vec!["ca"],
+        vec!["init", "bash"],
+        vec!["completions", "zsh"],
+        vec!["man"],
+        vec!["--help"],
+    ] {
         sandbox.rds_token([TARGET]).succeeds();
         let mut full = sandbox.rds_token(&args).command;
         full.stdout(std::fs::File::options().write(true).open("/dev/full").unwrap());
@@ -45,4 +59,72 @@ fn keys_in_an_empty_environment_are_enough() {
     bare.arg(TARGET).env_clear().envs(KEYS).env("XDG_CACHE_HOME", sandbox.path("cache"));
     let (stdout, stderr) = texts(&bare.output().unwrap());
     assert!(stdout.starts_with(HOST) && stderr.is_empty(), "{stderr}");
+}
+
+/// The language opens /dev/null in the place of what is closed, so that no file of ours gets its number.
+#[test]
+fn closed_descriptors_harm_no_file() {
+    let sandbox = Sandbox::new();
+    let token = sandbox.rds_token([TARGET]).succeeds();
+    for closed in [">&-", "<&- >&- 2>&-", ">&- 2>/dev/full"] {
+        for args in [TARGET.to_owned(), format!("{TARGET} -v --refresh"), format!("cnf {TARGET} --flavor mysql")] {
+            let mut shell = sandbox.command("sh");
+            shell.args(["-c", &format!("exec {PROGRAM} {args} {closed}")]).envs(KEYS);
+            assert!(shell.output().unwrap().status.code().is_some_and(|code| code < 2), "{args} {closed}");
+        }
+        assert_eq!(sandbox.cached("token").len(), 1);
+        let kept = std::fs::read_to_string(sandbox.cached_token()).unwrap();
+        assert!(kept.starts_with("{\"version\":1,") && kept.ends_with("\"}\n"), "{closed}: {kept}");
+        let now = sandbox.rds_token([TARGET, "--output", "json"]).succeeds();
+        assert!(now.contains("\"source\":\"cache\"") && now.contains(&token[..100]), "{closed}: {now}");
+    }
+}
+
+/// Where the library is that gives a process another time.
+fn libfaketime() -> Option<std::path::PathBuf> {
+    let places = std::fs::read_dir("/usr/lib").unwrap().flatten();
+    places.map(|place| place.path().join("faketime/libfaketime.so.1")).find(|path| path.exists())
+}
+
+/// The clock as the whole process sees it, set to and fro: no token is older than it should be, or from a
+/// time that is not.
+#[test]
+fn a_clock_that_jumps_makes_no_old_token_fresh() {
+    let Some(library) = libfaketime() else {
+        return skip("a_clock_that_jumps_makes_no_old_token_fresh", "libfaketime is not installed");
+    };
+    let sandbox = Sandbox::new();
+    let date = |token: &str| {
+        let form = time::macros::format_description!("[year][month][day]T[hour][minute][second]Z");
+        let date = parameter(token, "X-Amz-Date").unwrap();
+        time::PrimitiveDateTime::parse(date, form).unwrap().assume_utc()
+    };
+    let at = |clock: &str| {
+        let run = sandbox.rds_token([TARGET]).env("LD_PRELOAD", library.as_os_str()).env("FAKETIME", clock);
+        // The time since boot can't be set.
+        let token = run.env("FAKETIME_DONT_FAKE_MONOTONIC", "1").env("TZ", "UTC").succeeds();
+        (date(&token), token)
+    };
+    let now = time::OffsetDateTime::now_utc;
+    let is_about = |date: time::OffsetDateTime, expected: time::OffsetDateTime| {
+        (date - expected).abs() < time::Duration::minutes(2)
+    };
+    for (clock, expected) in [
+        ("-1h", now() - time::Duration::HOUR),
+        ("+20m", now() + time::Duration::minutes(20)),
+        ("+2y", now() + time::Duration::days(730)),
+        ("@1970-01-02 00:00:00", time::macros::datetime!(1970-01-02 00:00 UTC)),
+    ] {
+        let (first, token) = at("+0");
+        assert!(is_about(first, now()), "{clock}: {first}");
+        assert_eq!(at("+0").1, token, "{clock}: it is kept");
+        let (jumped, other) = at(clock);
+        assert!(other != token && is_about(jumped, expected), "{clock}: {jumped}");
+        // Back again, what was signed at a time that was none is not served either.
+        let (last, again) = at("+0");
+        assert!(again != other && is_about(last, now()), "{clock}: {last}");
+    }
+    // Back, but within the life of the token: it was signed in what is the future now.
+    let (_, token) = at("+0");
+    assert_ne!(at("-5m").1, token);
 }

@@ -158,3 +158,23 @@ fn what_ends_one_process_is_not_handed_to_others() {
     run("20s").succeeds();
     assert_eq!(leader.wait().unwrap().code(), Some(4));
 }
+
+/// A lock file that went while it is held would let a second process ask.
+#[test]
+fn a_lock_that_is_held_is_not_cleared() {
+    let sandbox = Sandbox::new();
+    let sts = Server::sts(Duration::from_secs(3), 3600);
+    let run = || sandbox.rds_token([TARGET, "--role-arn", ROLE]).env("AWS_ENDPOINT_URL_STS", &sts.url);
+    let start = || run().command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let leader = start();
+    while sts.requests() == 0 {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    sandbox.rds_token(["cache", "clear"]).succeeds();
+    assert_eq!(sandbox.cached("lock").len(), 1);
+    let outcomes = outcomes(vec![leader, start()]);
+    assert_eq!(sts.requests(), 1);
+    assert!(outcomes.iter().all(|outcome| outcome.0 == Some(0) && outcome.1 == outcomes[0].1));
+    sandbox.rds_token(["cache", "clear"]).succeeds();
+    assert_eq!(sandbox.cached("lock").len(), 0, "nobody holds it any more");
+}
