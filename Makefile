@@ -17,7 +17,7 @@ STATIC := RUSTFLAGS='$(RUSTFLAGS) -C target-feature=+crt-static -C relocation-mo
 	-C link-arg=-Wl,-T,$(CURDIR)/src/hit.ld --cfg sha2_256_backend="soft"'
 endif
 
-.PHONY: build install demo test bench lint platforms fuzz clean
+.PHONY: build install demo test bench lint platforms fuzz deny clean
 
 build:
 	@tests/install build
@@ -58,7 +58,8 @@ lint:
 	cargo fmt --all --check
 	cargo clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items
-	shellcheck shell/rds-token.bash .ci/run fuzz/run fuzz/rustc src/ca/update tests/install tests/lab/install tests/lab/demo
+	shellcheck shell/rds-token.bash .ci/run fuzz/run fuzz/rustc src/ca/update tests/deny tests/install \
+		tests/lab/install tests/lab/demo
 	zsh -n shell/rds-token.zsh
 	fish -n shell/rds-token.fish
 
@@ -66,6 +67,10 @@ lint:
 platforms:
 	@tests/install build platforms
 	@tests/platforms
+# Licences, sources and advisories of the dependencies.
+deny:
+	@tests/install deny
+	@tests/deny
 
 clean:
 	cargo clean
