@@ -382,7 +382,51 @@ fn a_cache_that_cannot_be_written_costs_a_warning() {
         let (stdout, stderr) = crate::harness::texts(&shell.output().unwrap());
         assert!(stdout.starts_with(HOST), "{what}: {stderr}");
         assert!(stderr.contains(part) && stderr.matches('\n').count() == 1, "{what}: {stderr}");
+        // What needs a file says that there can be none, and leaves none behind.
+        for args in [
+            "cnf --flavor mysql",
+            "pgpass --engine postgres",
+            "env --shell sh",
+            "connect --client true",
+            "ca",
+            "cache list",
+        ] {
+            let (command, flags) = args.split_once(' ').unwrap_or((args, ""));
+            let target = if ["ca", "cache"].contains(&command) { "" } else { TARGET };
+            let script = format!("{mount}; {} {command} {flags} {target}; echo $?; ls $C", crate::harness::PROGRAM);
+            let mut shell = sandbox.command("unshare");
+            shell.args(["--mount", "sh", "-c", &script]).envs(crate::harness::KEYS);
+            shell.env("C", &cache).env("RDS_TOKEN_CACHE_DIR", &cache);
+            let (stdout, stderr) = crate::harness::texts(&shell.output().unwrap());
+            let shown = format!("{what}, {args}: {stdout}{stderr}");
+            let (code, left) = stdout.split_once('\n').unwrap();
+            assert!(!["cnf", "pgpass", "pem", ".rds-token-"].iter().any(|part| left.contains(part)), "{shown}");
+            if command == "cache" {
+                assert_eq!((code, stderr.as_str()), ("0", ""), "{shown}");
+            } else {
+                assert!(code == "1" && stderr.contains(part), "{shown}");
+                assert!(stderr.lines().all(|line| line.starts_with("rds-token: ")), "{shown}");
+            }
+        }
     }
+}
+
+/// The time since boot means nothing to another boot.
+#[test]
+fn another_boot_is_a_miss() {
+    if !is_root() || !has("unshare") || !can_mount() {
+        return skip("another_boot_is_a_miss", "it takes root and mount namespaces");
+    }
+    let sandbox = Sandbox::new();
+    let token = sandbox.rds_token([TARGET]).succeeds();
+    let other = sandbox.write("boot_id", "00000000-0000-0000-0000-000000000000\n");
+    std::thread::sleep(Duration::from_millis(1100));
+    let mut shell = sandbox.command("unshare");
+    let mount = format!("mount --bind {} /proc/sys/kernel/random/boot_id", other.display());
+    shell.args(["--mount", "sh", "-c", &format!("{mount} && exec {} {TARGET}", crate::harness::PROGRAM)]);
+    let (stdout, stderr) = crate::harness::texts(&shell.envs(crate::harness::KEYS).output().unwrap());
+    assert!(stdout.starts_with(HOST) && stdout != token, "{stdout}{stderr}");
+    assert_eq!(sandbox.rds_token([TARGET]).succeeds(), token);
 }
 
 fn can_mount() -> bool {

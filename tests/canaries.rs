@@ -21,6 +21,12 @@ fn canary(name: &str) -> String {
     format!("canary{name}{random}")
 }
 
+/// The AWS crates' debug messages, some with session tokens, are not in the program.
+#[test]
+fn no_message_below_info_is_compiled_in() {
+    assert_eq!(tracing::level_filters::STATIC_MAX_LEVEL, tracing::level_filters::LevelFilter::INFO);
+}
+
 /// Looks at the arguments of every process, again and again, until it is dropped or asked.
 struct Watch {
     is_over: Arc<AtomicBool>,
