@@ -98,7 +98,7 @@ fn entry(data: &[u8]) {
     };
     let stored = entry.encode(&KEY);
     says_the_same(&Entry::decode(&stored, KEY.as_str()).expect("what was stored is read"));
-    assert!(Entry::decode(&stored, &KEY.as_str().replace('0', "1")).is_none(), "read under another key");
+    assert!(Entry::decode(&stored, "another key").is_none(), "read under another key");
 
     let place = place.parse::<usize>().unwrap_or(0).min(stored.len());
     assert!(place + 1 >= stored.len() || Entry::decode(&stored[..place], KEY.as_str()).is_none(), "cut, and read");
