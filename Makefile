@@ -67,6 +67,7 @@ lint:
 platforms:
 	@tests/install build platforms
 	@tests/platforms
+
 # Licences, sources and advisories of the dependencies.
 deny:
 	@tests/install deny

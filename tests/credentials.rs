@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use crate::harness::{KEYS, Sandbox, Server, TARGET, key_id, parameter, rfc3339};
+use crate::harness::{KEYS, Sandbox, Server, TARGET, key_id, parameter, rfc3339, tell};
 
 const ROLE: &str = "arn:aws:iam::123456789012:role/lab";
 
@@ -556,7 +556,7 @@ fn each_hang_is_bounded() {
         }
         let begin = Instant::now();
         let line = run.fails(4);
-        eprintln!("{name} hangs: exit 4 after {:?}", begin.elapsed());
+        tell(&format!("{name} hangs: exit 4 after {:?}", begin.elapsed()));
         assert!(line.contains("did not answer in time"), "{name}: {line}");
         assert!(begin.elapsed() < Duration::from_secs(20), "{name}: {:?}", begin.elapsed());
     }

@@ -147,6 +147,11 @@ pub(crate) fn texts(output: &Output) -> (String, String) {
     (text(&output.stdout), text(&output.stderr))
 }
 
+/// Says something that a reader of the tests' output wants to know; `cargo test -- --show-output` shows it.
+pub(crate) fn tell(what: &str) {
+    let _ = writeln!(std::io::stderr(), "{what}");
+}
+
 /// A test that this machine can't run is skipped out loud; where `CI` is set it fails.
 pub(crate) fn skip(test: &str, why: &str) {
     assert!(std::env::var_os("CI").is_none(), "{test} can't run: {why}");

@@ -12,9 +12,9 @@ mod faults;
 mod fuzzed;
 mod harness;
 mod hit;
+mod hostile;
 #[cfg(target_os = "linux")]
 mod keyring;
-mod hostile;
 mod login;
 mod platform;
 mod properties;

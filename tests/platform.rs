@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use crate::harness::{PROGRAM, Run, Sandbox, TARGET, key_id, skip};
+use crate::harness::{PROGRAM, Run, Sandbox, TARGET, key_id, skip, tell};
 
 /// Joins a namespace of its own, with these commands of `ip`, and becomes what comes after. `unshare` maps a
 /// user that isn't root to one.
@@ -106,6 +106,6 @@ fn a_laptop_waits_a_second_for_a_metadata_service() {
     let begin = Instant::now();
     let line = in_namespace(&sandbox, nowhere, &[TARGET, "--no-cache"]).fails(3);
     assert!(line.contains("there are none"), "{line}");
-    eprintln!("no metadata service: exit 3 after {:?}", begin.elapsed());
+    tell(&format!("no metadata service: exit 3 after {:?}", begin.elapsed()));
     assert!(begin.elapsed() < Duration::from_secs(20), "{:?}", begin.elapsed());
 }
