@@ -702,3 +702,65 @@ fn regions_fips_and_dual_stack_lead_to_their_endpoints() {
         assert!(!asked.is_empty() && asked.iter().all(|host| host == expected), "{asked:?}, not {expected}");
     }
 }
+
+/// An STS that speaks TLS, with a certificate for localhost.
+const STS_BY_TLS: &str = "
+import datetime, http.server, ssl, sys
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        end = (datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(hours=1)).strftime('%Y-%m-%dT%H:%M:%SZ')
+        keys = '<AccessKeyId>ASIATLS</AccessKeyId><SecretAccessKey>s</SecretAccessKey><SessionToken>t</SessionToken>'
+        keys = f'<Credentials>{keys}<Expiration>{end}</Expiration></Credentials>'
+        body = f'<AssumeRoleResponse><AssumeRoleResult>{keys}</AssumeRoleResult></AssumeRoleResponse>'.encode()
+        self.send_response(200)
+        self.send_header('Content-Length', str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+    log_message = lambda self, *args: None
+server = http.server.HTTPServer(('127.0.0.1', 0), Handler)
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+context.load_cert_chain(sys.argv[1], sys.argv[2])
+server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+print(server.server_address[1], flush=True)
+server.serve_forever()
+";
+
+#[test]
+fn aws_is_verified_by_the_system_or_by_the_bundle_that_is_named() {
+    use std::io::{BufRead as _, BufReader};
+    let sandbox = Sandbox::new();
+    let (key, ca) = (sandbox.path("key.pem"), sandbox.path("ca.pem"));
+    let mut make = std::process::Command::new("openssl");
+    make.args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]);
+    make.args(["-addext", "subjectAltName=DNS:localhost", "-addext", "basicConstraints=critical,CA:FALSE"])
+        .arg("-keyout")
+        .arg(&key)
+        .arg("-out")
+        .arg(&ca);
+    assert!(make.output().unwrap().status.success());
+    let mut server = std::process::Command::new("python3");
+    server.args(["-c", STS_BY_TLS]).arg(&ca).arg(&key).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut server = server.spawn().unwrap();
+    let mut port = String::new();
+    BufReader::new(server.stdout.take().unwrap()).read_line(&mut port).unwrap();
+    let url = format!("https://localhost:{}", port.trim());
+    let get = || sandbox.rds_token([TARGET, "--no-cache", "--role-arn", ROLE]).env("AWS_ENDPOINT_URL_STS", &url);
+
+    assert_eq!(key_id(&get().env("AWS_CA_BUNDLE", &ca).succeeds()), "ASIATLS");
+    sandbox.write(".aws/config", &format!("[default]\nca_bundle = {}\n", ca.display()));
+    sandbox.write(".aws/credentials", "[default]\naws_access_key_id = A\naws_secret_access_key = s\n");
+    let of_profile = sandbox.without_keys([TARGET, "--no-cache", "--role-arn", ROLE]);
+    assert_eq!(key_id(&of_profile.env("AWS_ENDPOINT_URL_STS", &url).succeeds()), "ASIATLS");
+
+    let line = get().fails(4);
+    assert!(line.contains("certificate"), "{line}");
+    let by_address = get().env("AWS_ENDPOINT_URL_STS", url.replace("localhost", "127.0.0.1")).env("AWS_CA_BUNDLE", &ca);
+    assert!(by_address.fails(4).contains("certificate"));
+    for (text, part) in [("", "has no certificates"), ("-----BEGIN CERTIFICATE-----\n!\n", "CA bundle")] {
+        let bad = sandbox.write("bad.pem", text);
+        assert!(get().env("AWS_CA_BUNDLE", bad).fails(3).contains(part), "{text}");
+    }
+    assert!(get().env("AWS_CA_BUNDLE", "/nonexistent").fails(3).contains("can't be read"));
+    let _ = server.kill();
+    server.wait().unwrap();
+}

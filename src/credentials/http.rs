@@ -1,10 +1,11 @@
 //! HTTP clients that let nothing out in clear text, except to where that is how it is done.
 
 use std::net::IpAddr;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
-use aws_smithy_http_client::tls::{Provider as TlsProvider, rustls_provider::CryptoMode};
+use aws_smithy_http_client::tls::{Provider as TlsProvider, TlsContext, TrustStore, rustls_provider::CryptoMode};
 use aws_smithy_http_client::{Connector, ConnectorBuilder, proxy::ProxyConfig};
 use aws_smithy_runtime_api::client::http::{
     HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector, http_client_fn,
@@ -43,14 +44,20 @@ impl Dates {
     }
 }
 
-/// A client. TLS is by the system's roots and the proxy that the environment names; plain HTTP goes without
-/// a proxy, which would see what it carries.
-pub(super) fn client(reach: Reach, dates: &Dates) -> SharedHttpClient {
-    let dates = dates.clone();
+/// A client. TLS is by the roots in `ca_bundle`, else the system's, and by the proxy that the environment names;
+/// plain HTTP goes without a proxy, which would see what it carries.
+pub(super) fn client(reach: Reach, dates: &Dates, ca_bundle: Option<&Path>) -> SharedHttpClient {
+    let (dates, ca_bundle) = (dates.clone(), ca_bundle.map(Path::to_owned));
     http_client_fn(move |settings, components| {
-        let (settings, components, dates) = (settings.clone(), components.clone(), dates.clone());
-        let (plain, tls) = (OnceLock::new(), OnceLock::new());
-        SharedHttpConnector::new(Fence { reach, settings, components, dates, plain, tls })
+        SharedHttpConnector::new(Fence {
+            reach,
+            ca_bundle: ca_bundle.clone(),
+            settings: settings.clone(),
+            components: components.clone(),
+            dates: dates.clone(),
+            plain: OnceLock::new(),
+            tls: OnceLock::new(),
+        })
     })
 }
 
@@ -59,16 +66,17 @@ pub(super) fn client(reach: Reach, dates: &Dates) -> SharedHttpClient {
 #[derive(Debug)]
 struct Fence {
     reach: Reach,
+    ca_bundle: Option<PathBuf>,
     settings: HttpConnectorSettings,
     components: RuntimeComponents,
     dates: Dates,
     plain: OnceLock<SharedHttpConnector>,
-    tls: OnceLock<Result<SharedHttpConnector, &'static str>>,
+    tls: OnceLock<Result<SharedHttpConnector, String>>,
 }
 
 impl HttpConnector for Fence {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let refuse = |why: &'static str| HttpConnectorFuture::ready(Err(ConnectorError::user(why.into())));
+        let refuse = |why: &str| HttpConnectorFuture::ready(Err(ConnectorError::user(why.to_owned().into())));
         let answer = match scheme(request.uri(), self.reach) {
             Some(Scheme::Plain) => {
                 let plain = || SharedHttpConnector::new(self.builder().build_http());
@@ -96,13 +104,34 @@ impl Fence {
         builder
     }
 
-    fn with_tls(&self) -> Result<SharedHttpConnector, &'static str> {
-        if rustls_native_certs::load_native_certs().certs.is_empty() {
-            return Err("this machine has no CA certificates to verify AWS by; install ca-certificates");
-        }
-        let builder = self.builder().proxy_config(ProxyConfig::from_env());
-        Ok(SharedHttpConnector::new(builder.tls_provider(TlsProvider::Rustls(CryptoMode::Ring)).build()))
+    fn with_tls(&self) -> Result<SharedHttpConnector, String> {
+        let roots = match &self.ca_bundle {
+            Some(path) => roots_in(path)?,
+            None if rustls_native_certs::load_native_certs().certs.is_empty() => {
+                let why = "this machine has no CA certificates to verify AWS by; install ca-certificates";
+                return Err(why.to_owned());
+            }
+            None => TrustStore::default(),
+        };
+        let context = TlsContext::builder().with_trust_store(roots).build().map_err(|error| error.to_string())?;
+        let tls =
+            self.builder().proxy_config(ProxyConfig::from_env()).tls_provider(TlsProvider::Rustls(CryptoMode::Ring));
+        Ok(SharedHttpConnector::new(tls.tls_context(context).build()))
     }
+}
+
+/// The certificates in a file, which the HTTP client would take unseen.
+fn roots_in(path: &Path) -> Result<TrustStore, String> {
+    let fail = |why: &str| format!("the CA bundle {} (AWS_CA_BUNDLE, ca_bundle) {why}", path.display());
+    let found = rustls_native_certs::load_certs_from_paths(Some(path), None);
+    if let Some(error) = found.errors.first() {
+        return Err(fail(&format!("can't be read: {error}")));
+    }
+    if found.certs.is_empty() {
+        return Err(fail("has no certificates"));
+    }
+    let pem = std::fs::read(path).map_err(|error| fail(&error.to_string()))?;
+    Ok(TrustStore::empty().with_pem_certificate(pem))
 }
 
 #[derive(Debug, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! Credentials that somebody has to be asked for: the program's only async code.
+//! Credentials that somebody has to be asked for, in async code, as the SDK wants it.
 
 use std::error::Error as StdError;
 use std::time::{Duration, SystemTime};
@@ -303,7 +303,7 @@ impl<'a> Asking<'a> {
         let mut config = SdkConfig::builder()
             .behavior_version(BehaviorVersion::v2026_01_12())
             .region(region.clone())
-            .http_client(client(Reach::Services, &self.dates))
+            .http_client(client(Reach::Services, &self.dates, services.ca_bundle.as_deref()))
             .sleep_impl(TokioSleep::new())
             .time_source(SystemTimeSource::new())
             .retry_config(RetryConfig::standard())
@@ -318,10 +318,11 @@ impl<'a> Asking<'a> {
     fn provider_config(&self, reach: Reach) -> ProviderConfig {
         // Only AWS's own services are asked what time it is.
         let dates = if reach == Reach::Services { self.dates.clone() } else { Dates::default() };
+        let ca_bundle = self.identity.services.ca_bundle.as_deref();
         ProviderConfig::without_region()
             .with_region(Some(self.region.clone()))
             .with_behavior_version(Some(BehaviorVersion::v2026_01_12()))
-            .with_http_client(client(reach, &dates))
+            .with_http_client(client(reach, &dates, ca_bundle))
             .with_sleep_impl(TokioSleep::new())
     }
 

@@ -3,6 +3,8 @@
 //! Source: "Service-specific endpoints" and "Dual-stack and FIPS endpoints", AWS SDKs and tools reference
 //! guide.
 
+use std::path::PathBuf;
+
 use aws_config::Region;
 use http::Uri;
 
@@ -28,6 +30,8 @@ pub(super) struct Services {
     pub(super) use_dual_stack: bool,
     /// Their region, where it is configured.
     pub(super) region: Option<Region>,
+    /// The roots to verify them by, in place of the system's.
+    pub(super) ca_bundle: Option<PathBuf>,
 }
 
 impl Services {
@@ -56,6 +60,7 @@ impl Services {
             use_fips: flag("AWS_USE_FIPS_ENDPOINT", "use_fips_endpoint"),
             use_dual_stack: flag("AWS_USE_DUALSTACK_ENDPOINT", "use_dualstack_endpoint"),
             region: region.map(Region::new),
+            ca_bundle: host.path_var("AWS_CA_BUNDLE").or_else(|| Some(host.expand_home(&value("ca_bundle")?))),
         })
     }
 
@@ -70,6 +75,7 @@ impl Services {
         fingerprint
             .field([u8::from(self.use_fips), u8::from(self.use_dual_stack)])
             .optional(self.region.as_ref().map(Region::as_ref))
+            .optional(self.ca_bundle.as_ref().map(|path| path.as_os_str().as_encoded_bytes()))
     }
 }
 
