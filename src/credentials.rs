@@ -4,6 +4,7 @@
 //! credentials a request would use; [`obtain`] then gets them. Keys that are at hand never start an
 //! async runtime or build an HTTP client.
 
+mod chain;
 mod http;
 mod identity;
 mod metadata;
@@ -13,7 +14,9 @@ mod process;
 mod profile;
 mod services;
 mod session;
+mod source;
 mod sso;
+mod sts;
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};

@@ -102,15 +102,18 @@ fn a_stopped_leader_does_not_stop_the_others() {
 #[test]
 fn a_thousand_kills_leave_no_torn_entry_and_no_stuck_lock() {
     let sandbox = Sandbox::new();
-    let sts = Server::sts(Duration::from_millis(2), 3600);
+    // Sessions that end within the largest `--min-ttl`, so that each run begins another and writes that too.
+    let sts = Server::sts(Duration::from_millis(2), 800);
     let run = |args: &[&str]| {
         let args = [&[TARGET, "--role-arn", ROLE], args].concat();
         sandbox.rds_token(args).env("AWS_ENDPOINT_URL_STS", &sts.url)
     };
     run(&[]).succeeds();
+    let sessions = sandbox.path("home/.aws/cli/cache");
     for round in 0..1_000 {
-        let mut child = run(&["--refresh"]).command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        std::thread::sleep(Duration::from_micros(fastrand::u64(0..20_000)));
+        let mut command = run(&["--refresh", "--min-ttl", "14m"]).command;
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        std::thread::sleep(Duration::from_micros(fastrand::u64(0..25_000)));
         let _ = child.kill();
         child.wait().unwrap();
         if round % 50 == 0 {
@@ -120,10 +123,16 @@ fn a_thousand_kills_leave_no_torn_entry_and_no_stuck_lock() {
                 token.contains("&X-Amz-Signature=") && token.contains("\"source\":\"cache\""),
                 "the entry was torn"
             );
+            let files = std::fs::read_dir(&sessions).unwrap().map(|entry| entry.unwrap().path());
+            for file in files.filter(|path| path.extension().is_some_and(|extension| extension == "json")) {
+                let session: serde_json::Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
+                assert!(session["Credentials"]["Expiration"].is_string(), "the session was torn: {session}");
+            }
         }
     }
+    assert!(sts.requests() > 100, "some came as far as STS: {}", sts.requests());
     let begin = Instant::now();
-    run(&["--refresh"]).succeeds();
+    run(&["--refresh", "--min-ttl", "14m"]).warns();
     assert!(begin.elapsed() < Duration::from_secs(20), "{:?}", begin.elapsed());
 }
 

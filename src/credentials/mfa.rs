@@ -3,8 +3,8 @@
 
 use std::io::{self, BufRead as _, BufReader, Write as _};
 
-use super::identity::Mfa;
 use super::process;
+use super::source::Mfa;
 use crate::error::{Error, one_line};
 use crate::host::{Host, Terminal};
 

@@ -13,18 +13,18 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials as AwsCredentials;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, error::CredentialsError};
 use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_sts::types::Credentials as StsCredentials;
 use aws_smithy_async::rt::sleep::TokioSleep;
 use aws_smithy_async::time::SystemTimeSource;
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use time::OffsetDateTime;
 
 use super::http::{Dates, Reach, client};
-use super::identity::{Identity, NONE_FOUND, Role, SESSION_NAME, Source};
+use super::identity::{Identity, NONE_FOUND};
 use super::metadata::{self, Absent};
 use super::mfa::Code;
 use super::profile::read_text;
 use super::session::Sessions;
+use super::source::Source;
 use super::{Credentials, Request, process, sso};
 use crate::error::{Error, Exit};
 
@@ -131,7 +131,7 @@ pub(super) struct Asking<'a> {
     pub(super) request: &'a Request<'a>,
     identity: &'a Identity,
     /// The region of AWS's own services.
-    region: Region,
+    pub(super) region: Region,
     dates: Dates,
 }
 
@@ -180,7 +180,7 @@ impl<'a> Asking<'a> {
                 let token = read_text(token_file.as_ref(), *deadline).map_err(|error| {
                     self.fail(Exit::Credentials, &format!("could not read the token file {token_file}: {error}"))
                 })?;
-                self.web_identity(role_arn, session_name.as_deref().unwrap_or(SESSION_NAME), token.trim()).await
+                self.web_identity(role_arn, session_name.as_deref(), token.trim()).await
             }
             Source::Sso(sso) => sso::credentials(self, sso).await,
             Source::Login(session) => {
@@ -242,57 +242,6 @@ impl<'a> Asking<'a> {
             return Err(bad("the session token is missing"));
         }
         Credentials::new(id, secret, Some(token), expires_at).map_err(|why| bad(&why))
-    }
-
-    async fn web_identity(&self, role_arn: &str, session_name: &str, token: &str) -> Result<Credentials, Error> {
-        if token.is_empty() {
-            return Err(self.fail(Exit::Credentials, "the token file is empty"));
-        }
-        let request = aws_sdk_sts::Client::new(&self.sdk_config("sts", &self.region, None))
-            .assume_role_with_web_identity()
-            .role_arn(role_arn)
-            .role_session_name(session_name)
-            .web_identity_token(token);
-        match request.send().await {
-            Ok(answer) => self.from_sts(answer.credentials),
-            Err(error) => {
-                let why = explain_service(&error).replace(token, "…");
-                Err(self.fail(exit_of(&error), &format!("could not assume {role_arn}: {why}")))
-            }
-        }
-    }
-
-    async fn assume(&self, role: &Role, code: Option<Code>, with: &Credentials) -> Result<Credentials, Error> {
-        let fail = |exit, why: &str| self.fail(exit, &format!("could not assume {}: {why}", role.arn));
-        let code = match (code, &role.mfa) {
-            (Some(code), Some(mfa)) => {
-                Some(code.get(mfa).await.map_err(|why| fail(Exit::Credentials, &why).personal())?)
-            }
-            _ => None,
-        };
-        let request = aws_sdk_sts::Client::new(&self.sdk_config("sts", &self.region, Some(with)))
-            .assume_role()
-            .role_arn(&role.arn)
-            .role_session_name(role.session_name.as_deref().unwrap_or(SESSION_NAME))
-            .set_external_id(role.external_id.clone())
-            .set_duration_seconds(role.duration)
-            .set_serial_number(role.mfa.as_ref().map(|mfa| mfa.serial.clone()))
-            .set_token_code(code);
-        match request.send().await {
-            Ok(answer) => self.from_sts(answer.credentials),
-            Err(error) => {
-                let failure = fail(exit_of(&error), &with.scrub(&explain_service(&error)));
-                // Another's code may be the right one.
-                Err(if role.mfa.is_some() { failure.personal() } else { failure })
-            }
-        }
-    }
-
-    #[expect(clippy::wrong_self_convention, reason = "it takes what STS gave")]
-    fn from_sts(&self, given: Option<StsCredentials>) -> Result<Credentials, Error> {
-        let given = given.ok_or_else(|| self.fail(Exit::Credentials, "STS answered without credentials"))?;
-        let expires_at = OffsetDateTime::from_unix_timestamp(given.expiration.secs()).ok();
-        self.accept(given.access_key_id, given.secret_access_key, given.session_token, expires_at)
     }
 
     /// The SDK's settings for a service, all of them given: it shall read neither environment nor files, which

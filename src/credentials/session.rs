@@ -12,8 +12,9 @@ use serde::{Deserialize, Serialize};
 use sha1::{Digest as _, Sha1};
 use time::OffsetDateTime;
 
-use super::identity::{Identity, Role, Source, Sso};
+use super::identity::Identity;
 use super::network;
+use super::source::{Role, Source, Sso};
 use super::{Credentials, Request, parse_time};
 use crate::error::Error;
 use crate::fingerprint::Fingerprint;
@@ -248,7 +249,7 @@ pub(super) fn sha1(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::credentials::identity::Mfa;
+    use crate::credentials::source::Mfa;
 
     fn role() -> Role {
         let arn = "arn:aws:iam::123456789012:role/lab".to_owned();

@@ -11,10 +11,10 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use time::{Duration, OffsetDateTime};
 
-use super::identity::Sso;
 use super::network::{Asking, exit_of, explain_service};
 use super::profile::read_text;
 use super::session::sha1;
+use super::source::Sso;
 use super::{Credentials, Request, parse_time};
 use crate::error::{Error, Exit};
 use crate::fingerprint::Fingerprint;
