@@ -147,7 +147,7 @@ pub(crate) fn texts(output: &Output) -> (String, String) {
     (text(&output.stdout), text(&output.stderr))
 }
 
-/// Says something that a reader of the tests' output wants to know; `cargo test -- --show-output` shows it.
+/// Says something on the tests' output, which the macros would keep from it.
 pub(crate) fn tell(what: &str) {
     let _ = writeln!(std::io::stderr(), "{what}");
 }

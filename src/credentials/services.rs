@@ -48,9 +48,10 @@ impl Services {
             profiles.service(&value("services")?, service, "endpoint_url").map(str::to_owned)
         };
         let is_ignored = flag("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "ignore_configured_endpoint_urls");
+        let shared = host.var("AWS_ENDPOINT_URL");
         let mut endpoints = [const { None }; SERVICES.len()];
         for (endpoint, (service, variable)) in endpoints.iter_mut().zip(SERVICES).filter(|_| !is_ignored) {
-            let of_environment = host.var(variable).or_else(|| host.var("AWS_ENDPOINT_URL"));
+            let of_environment = host.var(variable).or_else(|| shared.clone());
             *endpoint = of_environment.or_else(|| section(service)).or_else(|| value("endpoint_url"));
             endpoint.as_deref().map(|url| check(service, url)).transpose()?;
         }
