@@ -30,7 +30,7 @@ fn has_namespaces(test: &str) -> bool {
 
 /// The platform's services, started in the same namespace.
 fn platform(sandbox: &Sandbox) -> String {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/lab/platform.py");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/lab/aws_platform.py");
     let (log, ready) = (sandbox.path("log"), sandbox.path("ready"));
     let addresses =
         ["169.254.170.2/32", "169.254.170.23/32", "169.254.169.254/32", "fd00:ec2::23/128", "fd00:ec2::254/128"]

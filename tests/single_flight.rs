@@ -180,7 +180,7 @@ fn a_lock_that_is_held_is_not_cleared() {
         std::thread::sleep(Duration::from_millis(5));
     }
     sandbox.rds_token(["cache", "clear"]).succeeds();
-    assert_eq!(sandbox.cached("lock").len(), 1);
+    assert_eq!(sandbox.cached("lock").len(), 2, "of the token, and of the session");
     let outcomes = outcomes(vec![leader, start()]);
     assert_eq!(sts.requests(), 1);
     assert!(outcomes.iter().all(|outcome| outcome.0 == Some(0) && outcome.1 == outcomes[0].1));

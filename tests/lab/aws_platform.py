@@ -2,7 +2,7 @@
 """Plays what AWS's platforms have beside a machine: the credentials endpoints of ECS and EKS and EC2's metadata
 service, at their own addresses. For a network namespace of one's own, as root there:
 
-    platform.py LOG READY
+    aws_platform.py LOG READY
 
 Each request is a line of LOG; READY is made once all are listening.
 """
