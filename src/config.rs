@@ -86,7 +86,10 @@ impl Config {
             )));
         }
         let file = match open(&path) {
-            Err(error) if error.kind() == ErrorKind::NotFound && !host.names_config_file() => {
+            Err(error)
+                if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
+                    && !host.names_config_file() =>
+            {
                 return Ok(Self::default());
             }
             opened => opened.map_err(|error| fail(&error))?,

@@ -84,21 +84,27 @@ impl Credentials {
         Ok(Self { access_key_id: id, secret_access_key, session_token, expires_at })
     }
 
-    /// `text` with these secrets taken out, as they are and as they stand in a URL, should some server or
-    /// program have quoted them.
-    fn scrub(&self, text: &str) -> String {
-        let secrets = self.session_token.iter().chain([&self.secret_access_key]);
-        // A secret of a few characters is a test's, and part of many words.
-        secrets.filter(|secret| secret.expose().len() > 7).fold(text.to_owned(), |text, secret| {
-            text.replace(secret.expose(), "…").replace(&encode(secret.expose()).to_string(), "…")
-        })
+    /// `text` without these secrets.
+    fn scrub(&self, text: String) -> String {
+        scrub(text, self.session_token.iter().chain([&self.secret_access_key]).map(|secret| secret.expose().as_str()))
     }
+}
+
+/// `text` with `secrets` taken out, as they are and as they stand in a URL, should some server or program have
+/// quoted them.
+fn scrub<'a>(text: String, secrets: impl IntoIterator<Item = &'a str>) -> String {
+    // A secret of a few characters is a test's, and part of many words.
+    secrets
+        .into_iter()
+        .filter(|secret| secret.len() > 7)
+        .fold(text, |text, secret| text.replace(secret, "…").replace(&encode(secret).to_string(), "…"))
 }
 
 /// Tells the lock file for a digest, where there is a place for one.
 pub type LockPath<'a> = dyn Fn(&str) -> Option<PathBuf> + 'a;
 
 /// A request for credentials.
+#[derive(Clone, Copy)]
 pub struct Request<'a> {
     /// Whose.
     pub identity: &'a Identity,
@@ -118,6 +124,13 @@ pub struct Request<'a> {
     pub locks: Option<&'a LockPath<'a>>,
     /// Who is told of what.
     pub report: &'a Report,
+}
+
+impl Request<'_> {
+    /// When to stop waiting for another that asks for the same.
+    fn give_up(&self) -> Instant {
+        self.identity.give_up(self.host, self.deadline)
+    }
 }
 
 /// Gets credentials.

@@ -64,6 +64,11 @@ pub fn check_directory(path: &Path) -> io::Result<()> {
     platform::check_owner(path, &metadata)
 }
 
+/// Whether only we can put files into a directory. Others may look, as they may into one of the AWS CLI's.
+pub fn is_ours_to_fill(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|metadata| platform::is_ours_to_fill(path, &metadata))
+}
+
 /// Reads a private file of at most `max` bytes. Never follows a link, never waits for a FIFO.
 ///
 /// # Errors

@@ -761,6 +761,58 @@ fn aws_is_verified_by_the_system_or_by_the_bundle_that_is_named() {
         assert!(get().env("AWS_CA_BUNDLE", bad).fails(3).contains(part), "{text}");
     }
     assert!(get().env("AWS_CA_BUNDLE", "/nonexistent").fails(3).contains("can't be read"));
+    let fifo = sandbox.path("fifo");
+    assert!(std::process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    for variable in ["AWS_CA_BUNDLE", "SSL_CERT_FILE"] {
+        sandbox.write(".aws/config", "");
+        assert!(get().env(variable, &fifo).fails(3).contains("is no file"), "{variable}");
+        assert!(get().env(variable, "/dev/zero").fails(3).contains("is no file"), "{variable}");
+    }
     let _ = server.kill();
     server.wait().unwrap();
+}
+
+#[test]
+fn keys_of_the_credentials_file_come_before_a_process_and_others_after() {
+    let keys = |id: &str| format!("aws_access_key_id = {id}\naws_secret_access_key = s\n");
+    let process =
+        "credential_process = echo '{\"Version\":1,\"AccessKeyId\":\"AKIDPROCESS\",\"SecretAccessKey\":\"s\"}'\n";
+    for (config, credentials, id) in [
+        (format!("[default]\n{}{process}", keys("AKIDCONFIG")), String::new(), "AKIDPROCESS"),
+        (format!("[default]\n{process}"), format!("[default]\n{}", keys("AKIDFILE")), "AKIDFILE"),
+        (format!("[default]\n{}", keys("AKIDCONFIG")), format!("[default]\n{process}"), "AKIDPROCESS"),
+        (format!("[default]\n{}", keys("AKIDCONFIG")), String::new(), "AKIDCONFIG"),
+    ] {
+        let sandbox = Sandbox::new();
+        sandbox.write(".aws/config", &config);
+        sandbox.write(".aws/credentials", &credentials);
+        assert_eq!(key_id(&sandbox.without_keys([TARGET]).succeeds()), id, "{config}{credentials}");
+    }
+}
+
+#[test]
+fn an_answer_without_end_is_cut_and_a_broken_one_is_the_network() {
+    let sandbox = Sandbox::new();
+    let get = |url: &str| {
+        let run = sandbox.rds_token([TARGET, "--no-cache", "--role-arn", ROLE]);
+        run.env("AWS_ENDPOINT_URL_STS", url)
+    };
+    let huge = Server::start(|_, _| (200, "x".repeat(50 << 20)));
+    let output = get(&huge.url).output();
+    assert!(output.stdout.is_empty() && matches!(output.status.code(), Some(3 | 4)), "{output:?}");
+    let never =
+        Server::start(|_, body| (200, answer("A", "300000-01-01T00:00:00Z").replace("AssumeRole", &body[7..17])));
+    get(&never.url).fails(3);
+
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || listener.incoming().for_each(drop));
+    get(&url).fails(4);
+}
+
+#[test]
+fn a_home_that_is_a_file_is_no_home() {
+    let sandbox = Sandbox::new();
+    let (stdout, _) = sandbox.rds_token([TARGET]).env("HOME", "/dev/null").warns();
+    assert!(stdout.contains("X-Amz-Signature"));
 }

@@ -287,6 +287,75 @@ fn the_rest_of_a_session_is_used_when_no_other_is_to_be_had() {
 }
 
 #[test]
+fn the_rest_of_a_session_hides_no_signal_and_no_wrong_clock() {
+    let hour_off = Server::start_with(
+        || "Date: Thu, 01 Jan 2026 00:00:00 GMT\r\n".to_owned(),
+        |_, body| (200, sts_answer(body, 3600)),
+    );
+    let ending = |settings: &str| {
+        let sandbox = with_role(settings);
+        let run = rds_token(&sandbox, &sts(), if settings.is_empty() { &[] } else { &["--mfa-code", CODE] });
+        run.succeeds();
+        let file = only_session(&sandbox);
+        let text = std::fs::read_to_string(&file).unwrap();
+        let end = text.split("Expiration\":\"").nth(1).unwrap().split('"').next().unwrap();
+        std::fs::write(&file, text.replace(end, &rfc3339(120))).unwrap();
+        sandbox
+    };
+    assert!(rds_token(&ending(""), &hour_off, &["--refresh"]).fails(1).contains("clock: "));
+
+    let sandbox = ending(&format!("mfa_serial = {DEVICE}\nmfa_process = touch started; sleep 60"));
+    let mut command = rds_token(&sandbox, &hour_off, &["--refresh"]).command;
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    while !sandbox.path("started").exists() {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    rustix::process::kill_process(rustix::process::Pid::from_child(&child), rustix::process::Signal::TERM).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(143));
+}
+
+#[test]
+fn a_web_identity_gives_its_session_to_no_other() {
+    let sandbox = Sandbox::new();
+    let sts = Server::start(|_, body| match body.contains("WebIdentityToken=jwt.alice") {
+        true => (200, sts_answer(body, 3600)),
+        false => (403, "<ErrorResponse><Error><Code>InvalidIdentityToken</Code></Error></ErrorResponse>".to_owned()),
+    });
+    let file = sandbox.write("jwt", "jwt.alice");
+    let get = |target: &str| {
+        let run = sandbox.without_keys([target]).env("AWS_WEB_IDENTITY_TOKEN_FILE", &file);
+        run.env("AWS_ROLE_ARN", ROLE).env("AWS_ENDPOINT_URL_STS", &sts.url)
+    };
+    let token = get(TARGET).succeeds();
+    assert_eq!(key_id(&get(&TARGET.replace(":3306", ":5432")).succeeds()), key_id(&token), "one session for both");
+    assert_eq!(sts.requests(), 1);
+    std::fs::write(&file, "jwt.mallory").unwrap();
+    assert!(get(TARGET).fails(3).contains("InvalidIdentityToken"));
+    let mut role = sandbox.rds_token([TARGET, "--role-arn", ROLE]);
+    role.command.env("AWS_ENDPOINT_URL_STS", &sts.url);
+    role.fails(3);
+    // The AWS CLI finds it too.
+    std::fs::write(&file, "jwt.alice").unwrap();
+    let config =
+        format!("[profile lab]\nrole_arn = {ROLE}\nweb_identity_token_file = {}\nregion = eu-west-1\n", file.display());
+    sandbox.write(".aws/config", &config);
+    let asked = self::sts();
+    assert_eq!((aws_key(&sandbox, &asked), asked.requests()), (key_id(&token).to_owned(), 1));
+}
+
+#[test]
+fn a_directory_that_others_can_fill_has_no_sessions() {
+    let (sandbox, sts) = (with_role(""), sts());
+    rds_token(&sandbox, &sts, &[]).succeeds();
+    let directory = sandbox.path("home/.aws/cli/cache");
+    for (mode, requests) in [(0o755, 1), (0o777, 2), (0o775, 3)] {
+        std::fs::set_permissions(&directory, std::fs::Permissions::from_mode(mode)).unwrap();
+        rds_token(&sandbox, &sts, &["--refresh"]).succeeds();
+        assert_eq!(sts.requests(), requests, "{mode:o}");
+    }
+}
+
+#[test]
 fn each_role_of_a_chain_has_its_session() {
     let sandbox = with_role("");
     let config = sandbox.path("home/.aws/config");
@@ -472,6 +541,14 @@ fn a_login_that_ends_is_refreshed_once_for_all() {
     botocore_key(&sandbox, &server, "new");
     assert_eq!(server.requests(), 12);
 
+    // What a killed process left with a refresh token in it is swept at the next refresh.
+    let (sandbox, short) = (with_sso(-10), identity_center());
+    let left = sandbox.write(".aws/sso/cache/.rds-token-left", "refresh-0");
+    let hours_ago = std::time::SystemTime::now() - Duration::from_secs(7200);
+    std::fs::File::options().write(true).open(&left).unwrap().set_modified(hours_ago).unwrap();
+    sso_token(&sandbox, &short, "new").succeeds();
+    assert!(!left.exists());
+
     // The older form can't be refreshed; a login that was ended elsewhere is found out; no secret is told.
     let line = sso_token(&with_sso(-10), &server, "old").fails(3);
     assert!(line.contains("the login has ended; run `aws sso login --profile old`"), "{line}");
@@ -510,4 +587,52 @@ fn a_terminal_in_the_background_is_none() {
     let (command, _) = on_terminal(&sandbox, &shell, CODE);
     let said = succeeds(command);
     assert!(said.starts_with("3\n") && said.contains("there is no terminal"), "{said}");
+}
+
+/// A refresh token may be good for once: who is told that it is spent looks for what the other got for it.
+#[test]
+fn a_login_that_another_refreshed_meanwhile_is_taken() {
+    let sandbox = with_sso(-10);
+    let login = sandbox.path("home/.aws/sso/cache/34c6fceca75e456f25e7e99531e2425c6c1de443.json");
+    let other = std::fs::read_to_string(&login).unwrap().replace("access-0", "access-9");
+    let expired = other.split("expiresAt\":\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
+    let other = other.replacen(&expired, &rfc3339(3600), 1);
+    let server = Server::start(move |head, _| {
+        if head.starts_with("POST /token ") {
+            std::fs::write(&login, &other).unwrap();
+            return (400, "{\"error\":\"invalid_grant\"}".to_owned());
+        }
+        assert!(head.to_lowercase().contains("x-amz-sso_bearer_token: access-9"), "{head}");
+        let end = (time::OffsetDateTime::now_utc().unix_timestamp() + 3600) * 1000;
+        let keys = "\"accessKeyId\":\"ASIAOTHER\",\"secretAccessKey\":\"s\",\"sessionToken\":\"t\"";
+        (200, format!("{{\"roleCredentials\":{{{keys},\"expiration\":{end}}}}}"))
+    });
+    assert_eq!(key_id(&sso_token(&sandbox, &server, "new").succeeds()), "ASIAOTHER");
+}
+
+/// With a token that lives for less than the time ahead of which it is refreshed, each would refresh it.
+#[test]
+fn a_short_login_is_refreshed_once_for_all_too() {
+    let sandbox = with_sso(-10);
+    let refreshed = std::sync::atomic::AtomicUsize::new(0);
+    let server = Server::start(move |head, _| {
+        if head.starts_with("POST /token ") {
+            std::thread::sleep(Duration::from_millis(300));
+            return match refreshed.fetch_add(1, std::sync::atomic::Ordering::SeqCst) {
+                0 => {
+                    (200, "{\"accessToken\":\"access-1\",\"expiresIn\":250,\"refreshToken\":\"refresh-1\"}".to_owned())
+                }
+                _ => (400, "{\"error\":\"invalid_grant\"}".to_owned()),
+            };
+        }
+        let end = (time::OffsetDateTime::now_utc().unix_timestamp() + 3600) * 1000;
+        let keys = "\"accessKeyId\":\"ASIASHORT\",\"secretAccessKey\":\"s\",\"sessionToken\":\"t\"";
+        (200, format!("{{\"roleCredentials\":{{{keys},\"expiration\":{end}}}}}"))
+    });
+    let start = |i| sso_token(&sandbox, &server, &format!("new{i}")).command.stdout(Stdio::null()).spawn().unwrap();
+    let children: Vec<_> = (0..10).map(start).collect();
+    for mut child in children {
+        assert!(child.wait().unwrap().success());
+    }
+    assert_eq!(server.requests(), 11);
 }

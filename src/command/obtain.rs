@@ -7,7 +7,7 @@ use crate::command::rfc3339;
 use crate::command::settings::Settings;
 use crate::credentials::{self, Credentials, Identity, LockPath, Profiles};
 use crate::error::Error;
-use crate::flight::{Boarding, board, give_up};
+use crate::flight::{Boarding, board};
 use crate::host::Host;
 use crate::token::sign;
 
@@ -70,7 +70,7 @@ impl Request<'_> {
         let look = || cache.load(key, &self.settings.target).filter(will_do);
         let progress = |message: &str| self.settings.report.progress(message);
         let boarding = match cache.lock_path(key.as_str()) {
-            Some(lock) => board(&lock, self.host, give_up(self.deadline), progress, look),
+            Some(lock) => board(&lock, self.host, self.identity.give_up(self.host, self.deadline), progress, look),
             None => Boarding::Alone,
         };
         let leader = match boarding {

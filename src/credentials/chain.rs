@@ -135,21 +135,21 @@ fn first_source(profiles: &Profiles, name: &str) -> Result<Option<Source>, Error
     if value("sso_account_id").is_some() || value("sso_role_name").is_some() {
         return sso(profiles, name).map(|sso| Some(Source::Sso(sso))).map_err(|why| fail(&why));
     }
+    let elsewhere =
+        owned("login_session").map(Source::Login).or_else(|| owned("credential_process").map(Source::Process));
+    // As with the AWS CLI, keys in the credentials file come before these, and keys in the other file after.
+    if let Some(source) = elsewhere.filter(|_| !profiles.has_keys_in_credentials(name)) {
+        return Ok(Some(source));
+    }
     match (owned("aws_access_key_id"), owned("aws_secret_access_key")) {
         (Some(id), Some(secret)) => {
             let expires_at = value("aws_credential_expiration").or(value("x_security_token_expires"));
             let keys = Credentials::new(id, secret, owned("aws_session_token"), expires_at.and_then(parse_time));
-            return keys
-                .map(|keys| Some(Source::Keys(keys)))
-                .map_err(|why| fail(&format!("can't sign: {why}; mend it")));
+            keys.map(|keys| Some(Source::Keys(keys))).map_err(|why| fail(&format!("can't sign: {why}; mend it")))
         }
-        (None, None) => {}
-        _ => return Err(fail("has only one of aws_access_key_id and aws_secret_access_key; give it both")),
+        (None, None) => Ok(None),
+        _ => Err(fail("has only one of aws_access_key_id and aws_secret_access_key; give it both")),
     }
-    if let Some(command) = owned("credential_process") {
-        return Ok(Some(Source::Process(command)));
-    }
-    Ok(owned("login_session").map(Source::Login))
 }
 
 /// Both forms of IAM Identity Center's configuration: with an `[sso-session]` section, and without.

@@ -13,7 +13,9 @@ use aws_smithy_runtime_api::client::http::{
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::body::SdkBody;
 use http::Uri;
+use http_body_util::Limited;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc2822;
 
@@ -25,6 +27,9 @@ pub(super) enum Reach {
     /// The container's endpoint and the metadata service: their own addresses too.
     Platform,
 }
+
+/// More than any answer with credentials has, in bytes.
+const MAX_ANSWER: usize = 1 << 20;
 
 /// When those that were asked last say they answered (`Date`), and when that came here.
 #[derive(Clone, Debug, Default)]
@@ -92,7 +97,7 @@ impl HttpConnector for Fence {
         HttpConnectorFuture::new(async move {
             let response = answer.await?;
             response.headers().get("date").inspect(|date| dates.note(date));
-            Ok(response)
+            Ok(response.map(|body| SdkBody::from_body_1_x(Limited::new(body, MAX_ANSWER))))
         })
     }
 }
@@ -122,7 +127,12 @@ impl Fence {
 
 /// The certificates in a file, which the HTTP client would take unseen.
 fn roots_in(path: &Path) -> Result<TrustStore, String> {
-    let fail = |why: &str| format!("the CA bundle {} (AWS_CA_BUNDLE, ca_bundle) {why}", path.display());
+    let fail =
+        |why: &str| format!("the CA bundle {} (AWS_CA_BUNDLE, SSL_CERT_FILE or ca_bundle) {why}", path.display());
+    // A pipe or a device could keep us waiting, or never end.
+    if path.exists() && !path.is_file() {
+        return Err(fail("is no file"));
+    }
     let found = rustls_native_certs::load_certs_from_paths(Some(path), None);
     if let Some(error) = found.errors.first() {
         return Err(fail(&format!("can't be read: {error}")));

@@ -1,5 +1,7 @@
 //! Whose credentials a request would use, decided without network.
 
+use std::time::Instant;
+
 use super::chain::{Chain, follow, no_such_profile};
 use super::profile::Profiles;
 use super::services::Services;
@@ -7,6 +9,7 @@ use super::source::{Role, Source};
 use super::{Credentials, parse_time};
 use crate::error::Error;
 use crate::fingerprint::Fingerprint;
+use crate::flight::{give_up, give_up_on_person};
 use crate::host::Host;
 
 /// The variables that lead to credentials outside of profiles.
@@ -98,6 +101,15 @@ impl Identity {
     /// Whether a role on the way wants the code of an MFA device.
     pub fn wants_code(&self) -> bool {
         self.roles.iter().any(|role| role.mfa.is_some())
+    }
+
+    /// When to stop waiting for another process that obtains the same: soon, where that one may be asking
+    /// somebody who has left, and there is somebody to ask here.
+    pub fn give_up(&self, host: &Host, deadline: Instant) -> Instant {
+        match self.wants_code() && host.is_foreground() {
+            true => give_up_on_person(deadline),
+            false => give_up(deadline),
+        }
     }
 
     /// The source in words, for `-v` and for errors.

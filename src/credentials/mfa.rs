@@ -82,11 +82,11 @@ fn ask(Terminal { input, mut output }: Terminal, prompt: &str) -> io::Result<Str
     let mut lines = BufReader::new(input);
     for _ in 0..TRIES {
         output.write_all(prompt.as_bytes())?;
-        let mut line = String::new();
-        if lines.read_line(&mut line)? == 0 {
+        let mut line = Vec::new();
+        if lines.read_until(b'\n', &mut line)? == 0 {
             return Err(io::Error::other("it was closed"));
         }
-        let code: String = line.chars().filter(|c| !c.is_whitespace()).collect();
+        let code: String = String::from_utf8_lossy(&line).chars().filter(|c| !c.is_whitespace()).collect();
         if is_code(&code) {
             return Ok(code);
         }

@@ -27,6 +27,8 @@ use super::session::Sessions;
 use super::source::Source;
 use super::{Credentials, Request, process, sso};
 use crate::error::{Error, Exit};
+use crate::fingerprint::Fingerprint;
+use crate::flight::{Boarding, board, give_up};
 
 /// After this long a person who waits is told for what.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -184,6 +186,9 @@ impl<'a> Asking<'a> {
             }
             Source::Sso(sso) => sso::credentials(self, sso).await,
             Source::Login(session) => {
+                // Keys that end are traded for new ones by what may be good for once: one after the other. Who
+                // comes later finds what the first has got.
+                let _turn = self.board(session.as_bytes(), || None::<()>).await;
                 let config = self.provider_config(Reach::Services);
                 let config = config.with_use_fips(Some(self.identity.services.use_fips));
                 let config = config.with_use_dual_stack(Some(self.identity.services.use_dual_stack));
@@ -208,6 +213,20 @@ impl<'a> Asking<'a> {
         }
     }
 
+    /// Joins those that renew the login that `what` tells, in a thread, so that a signal ends the waiting. None
+    /// for who waits for nobody.
+    pub(super) async fn board<T: Send + 'static>(
+        &self,
+        what: &[u8],
+        look: impl Fn() -> Option<T> + Send + 'static,
+    ) -> Option<Boarding<T>> {
+        let Request { host, deadline, locks, report, .. } = *self.request;
+        let lock = locks?(&Fingerprint::default().field("login").field(what).hex())?;
+        let (host, report) = (host.clone(), *report);
+        let wait = move || board(&lock, &host, give_up(deadline), |message| report.progress(message), look);
+        tokio::task::spawn_blocking(wait).await.ok()
+    }
+
     /// The SDK reads this file without a limit in time or size.
     fn check_token_file(&self) -> Result<(), Error> {
         let Some(path) = self.request.host.path_var("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE") else { return Ok(()) };
@@ -221,12 +240,17 @@ impl<'a> Asking<'a> {
     async fn provided(&self, provider: impl ProvideCredentials) -> Result<Credentials, Error> {
         let given =
             provider.provide_credentials().await.map_err(|error| self.fail(exit_of(&error), &explain(&error)))?;
-        let expires_at = given.expiry().and_then(|end| {
-            let since = end.duration_since(SystemTime::UNIX_EPOCH).ok()?;
-            OffsetDateTime::from_unix_timestamp(i64::try_from(since.as_secs()).ok()?).ok()
-        });
+        let seconds = |end: SystemTime| end.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+        let expires_at = given.expiry().map(|end| self.time(i64::try_from(seconds(end)).unwrap_or(i64::MAX)));
+        let expires_at = expires_at.transpose()?;
         let (id, secret) = (given.access_key_id().to_owned(), given.secret_access_key().to_owned());
         self.accept(id, secret, given.session_token().unwrap_or_default().to_owned(), expires_at)
+    }
+
+    /// An expiration, in seconds since 1970: one beyond the calendar would count as none.
+    pub(super) fn time(&self, seconds: i64) -> Result<OffsetDateTime, Error> {
+        let bad = |_| self.fail(Exit::Credentials, "in the answer, the expiration is no time");
+        OffsetDateTime::from_unix_timestamp(seconds).map_err(bad)
     }
 
     /// Temporary credentials, which without a session token are none.
@@ -306,7 +330,7 @@ fn account_of(arn: &str) -> Option<&str> {
 
 pub(super) fn exit_of(error: &(dyn StdError + 'static)) -> Exit {
     let network = |error: &(dyn StdError + 'static)| {
-        error.downcast_ref::<ConnectorError>().is_some_and(|error| !error.is_user() && !error.is_other())
+        error.downcast_ref::<ConnectorError>().is_some_and(|error| !error.is_user())
             || matches!(error.downcast_ref(), Some(CredentialsError::ProviderTimedOut(_)))
     };
     if causes(error).any(network) { Exit::Network } else { Exit::Credentials }

@@ -24,6 +24,8 @@ const MAX_FILE: u64 = 16 << 20;
 /// `AWS_SHARED_CREDENTIALS_FILE` name.
 pub struct Profiles {
     sections: EnvConfigSections,
+    /// The text of the credentials file.
+    credentials: String,
     /// The paths, for the fingerprint and for messages.
     pub(super) paths: [PathBuf; 2],
 }
@@ -52,7 +54,7 @@ impl Profiles {
             let why = error.replace('\n', " ").replace("error parsing  on", "on");
             Error::usage(format!("could not parse {}: {why}; mend the line", guilty.display()))
         })?;
-        Ok(Self { sections, paths })
+        Ok(Self { sections, credentials, paths })
     }
 
     /// The region that `profile` names.
@@ -67,6 +69,13 @@ impl Profiles {
     /// A value of a profile; a blank one counts as absent.
     pub(super) fn value(&self, profile: &str, key: &str) -> Option<&str> {
         self.get(profile)?.get(key).filter(|value| !value.trim().is_empty())
+    }
+
+    /// Whether the credentials file, and not only the other, has keys of `profile`.
+    pub(super) fn has_keys_in_credentials(&self, profile: &str) -> bool {
+        let sections = parse(None, Some(&self.credentials)).ok();
+        let section = sections.as_ref().and_then(|sections| sections.get_profile(profile));
+        section.is_some_and(|section| section.get("aws_access_key_id").is_some())
     }
 
     /// A value of an `[sso-session NAME]` section.
@@ -118,7 +127,8 @@ pub(super) fn read_text(path: &Path, deadline: Instant) -> io::Result<String> {
     receiver.recv_timeout(left).unwrap_or_else(|_| Err(io::Error::new(ErrorKind::TimedOut, "it said nothing in time")))
 }
 
-fn read_bounded(path: &Path) -> io::Result<String> {
+/// Reads a file of sane size.
+pub(super) fn read_bounded(path: &Path) -> io::Result<String> {
     let mut text = String::new();
     match File::open(path)?.take(MAX_FILE).read_to_string(&mut text)? {
         size if size as u64 == MAX_FILE => Err(io::Error::other("it has no end")),

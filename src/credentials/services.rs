@@ -56,12 +56,13 @@ impl Services {
             endpoint.as_deref().map(|url| check(service, url)).transpose()?;
         }
         let region = host.var("AWS_REGION").or_else(|| host.var("AWS_DEFAULT_REGION")).or_else(|| value("region"));
+        let of_profile = || Some(host.expand_home(&value("ca_bundle")?));
         Ok(Self {
             endpoints,
             use_fips: flag("AWS_USE_FIPS_ENDPOINT", "use_fips_endpoint"),
             use_dual_stack: flag("AWS_USE_DUALSTACK_ENDPOINT", "use_dualstack_endpoint"),
             region: region.map(Region::new),
-            ca_bundle: host.path_var("AWS_CA_BUNDLE").or_else(|| Some(host.expand_home(&value("ca_bundle")?))),
+            ca_bundle: host.path_var("AWS_CA_BUNDLE").or_else(of_profile).or_else(|| roots_for_all(host)),
         })
     }
 
@@ -78,6 +79,11 @@ impl Services {
             .optional(self.region.as_ref().map(Region::as_ref))
             .optional(self.ca_bundle.as_ref().map(|path| path.as_os_str().as_encoded_bytes()))
     }
+}
+
+/// The roots that the environment names for all programs, as OpenSSL has it.
+fn roots_for_all(host: &Host) -> Option<PathBuf> {
+    host.path_var("SSL_CERT_FILE").filter(|_| host.path_var("SSL_CERT_DIR").is_none())
 }
 
 fn check(service: &str, url: &str) -> Result<(), Error> {

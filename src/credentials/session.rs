@@ -6,7 +6,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 use sha1::{Digest as _, Sha1};
@@ -14,11 +14,12 @@ use time::OffsetDateTime;
 
 use super::identity::Identity;
 use super::network;
+use super::profile::read_text;
 use super::source::{Role, Source, Sso};
 use super::{Credentials, Request, parse_time};
-use crate::error::Error;
+use crate::error::{Error, Exit};
 use crate::fingerprint::Fingerprint;
-use crate::flight::{Boarding, board, give_up};
+use crate::flight::{Boarding, board};
 use crate::host::Host;
 use crate::private_file;
 
@@ -61,34 +62,35 @@ pub(super) fn obtain(request: &Request) -> Result<Credentials, Error> {
     if let Some(credentials) = found() {
         return Ok(credentials);
     }
-    let make = || match network::obtain(request, &sessions) {
-        // What lives for a minute is better than nothing, when no other is to be had.
-        Err(error) => match sessions.load(whole, Duration::ZERO) {
-            Some(credentials) => {
-                request.report.note(error.message());
-                Ok(credentials)
-            }
-            None => Err(error),
-        },
-        made => made,
-    };
     // Waiting for another's session is of use where it is kept.
     let is_shared = request.keeps && sessions.is_named(whole);
-    let digest = || Fingerprint::default().field("session").field(request.identity.fingerprint()).hex();
-    let Some(lock) = request.locks.filter(|_| is_shared).and_then(|locks| locks(&digest())) else { return make() };
+    // One region's STS may refuse what another's gives.
+    let region = request.identity.services.region.as_ref().map_or(request.region, |region| region.as_ref());
+    let digest = || Fingerprint::default().field("session").field(request.identity.fingerprint()).field(region).hex();
     let progress = |message: &str| request.report.progress(message);
-    match board(&lock, request.host, give_up(request.deadline), progress, found) {
-        Boarding::Landed(credentials) => Ok(*credentials),
-        Boarding::Failed(error) => Err(error),
-        Boarding::Alone => make(),
-        Boarding::Lead(leader) => {
-            let made = make();
+    let lock = request.locks.filter(|_| is_shared).and_then(|locks| locks(&digest()));
+    let made = match lock.map(|lock| board(&lock, request.host, request.give_up(), progress, found)) {
+        None => network::obtain(request, &sessions),
+        Some(Boarding::Landed(credentials)) => return Ok(*credentials),
+        Some(Boarding::Failed(error)) => Err(error),
+        // Who has waited enough for others waits for nobody else.
+        Some(Boarding::Alone) => network::obtain(&Request { locks: None, ..*request }, &sessions),
+        Some(Boarding::Lead(leader)) => {
+            let made = network::obtain(request, &sessions);
             if let Err(error) = &made {
                 leader.fail(error, request.host.now());
             }
             made
         }
-    }
+    };
+    let error = match made {
+        // What lives for a minute is better than nothing, when no other is to be had.
+        Err(error) if matches!(error.exit(), Exit::Credentials | Exit::Network) => error,
+        made => return made,
+    };
+    let rest = sessions.load(whole, Duration::ZERO).ok_or_else(|| error.clone())?;
+    request.report.note(error.message());
+    Ok(rest)
 }
 
 /// The sessions on the way to an identity's credentials.
@@ -103,8 +105,11 @@ pub(super) struct Sessions<'a> {
 impl<'a> Sessions<'a> {
     fn of(request: &'a Request<'a>) -> Self {
         let Identity { source, roles, .. } = request.identity;
-        let names = std::iter::once(name_of_source(source)).chain(roles.iter().map(|role| Some(name_of_role(role))));
-        let directory = request.host.home().map(|home| home.join(".aws/cli/cache"));
+        let names = std::iter::once(name_of_source(source, request.deadline))
+            .chain(roles.iter().map(|role| Some(name_of_role(role))));
+        // Somebody else could put one role's session in the place of another's.
+        let is_trusted = |path: &PathBuf| !path.exists() || private_file::is_ours_to_fill(path);
+        let directory = request.host.home().map(|home| home.join(".aws/cli/cache")).filter(is_trusted);
         Self { request, directory, names: names.collect() }
     }
 
@@ -138,6 +143,9 @@ impl<'a> Sessions<'a> {
     /// Keeps a session, where tokens are kept too. `account` is whose it is, where that is known.
     pub(super) fn store(&self, count: usize, credentials: &Credentials, account: Option<&str>) {
         let Some(path) = self.path(count).filter(|_| self.request.keeps) else { return };
+        if credentials.expires_at.is_some_and(|end| end <= self.request.host.now().wall) {
+            return;
+        }
         let is_sso = count == 1 && matches!(self.request.identity.source, Source::Sso(_));
         let Some(bytes) = encode(credentials, is_sso.then_some("sso"), account) else { return };
         let directory = path.parent().unwrap_or(Path::new("/"));
@@ -181,7 +189,7 @@ fn encode(credentials: &Credentials, provider_type: Option<&str>, account: Optio
 }
 
 /// Removes what killed processes of ours left of their writes.
-fn sweep(directory: &Path, host: &Host) {
+pub(super) fn sweep(directory: &Path, host: &Host) {
     let now = std::time::SystemTime::from(host.now().wall);
     for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
         let is_ours = entry.file_name().as_encoded_bytes().starts_with(private_file::TEMPORARY.as_bytes());
@@ -207,12 +215,17 @@ fn name_of_role(role: &Role) -> String {
 }
 
 /// The name of the first source's session, if it is one that the AWS CLI keeps.
-fn name_of_source(source: &Source) -> Option<String> {
+fn name_of_source(source: &Source, deadline: Instant) -> Option<String> {
     match source {
-        Source::WebIdentity { role_arn, session_name, .. } => Some(name_of_arguments([
-            ("RoleArn", Some(python_string(role_arn))),
-            ("RoleSessionName", session_name.as_deref().map(python_string)),
-        ])),
+        // The token is whose session it is. A pipe gives it once, to who trades it.
+        Source::WebIdentity { role_arn, session_name, token_file } if Path::new(token_file).is_file() => {
+            let token = read_text(token_file.as_ref(), deadline).ok()?;
+            Some(name_of_arguments([
+                ("RoleArn", Some(python_string(role_arn))),
+                ("RoleSessionName", session_name.as_deref().map(python_string)),
+                ("WebIdentityToken", Some(python_string(&token))),
+            ]))
+        }
         Source::Sso(Sso { session, start_url, account_id, role_name, .. }) => {
             let (key, login) = session.as_ref().map_or(("startUrl", start_url), |session| ("sessionName", session));
             let [account_id, role_name, login] = [account_id, role_name, login].map(|text| python_string(text));

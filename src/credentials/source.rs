@@ -1,6 +1,9 @@
 //! Sources of credentials, and the roles that are assumed with them.
 
+use std::path::Path;
+
 use super::Credentials;
+use super::profile::read_bounded;
 use crate::fingerprint::Fingerprint;
 
 /// Where the first credentials come from.
@@ -76,7 +79,11 @@ impl Source {
             Self::Keys(keys) => keys.fingerprint(fingerprint.field("keys")),
             Self::Process(command) => fingerprint.field("process").field(command),
             Self::WebIdentity { role_arn, session_name, token_file } => {
-                fingerprint.field("web identity").field(role_arn).optional(session_name.as_ref()).field(token_file)
+                let fingerprint = fingerprint.field("web identity").field(role_arn).optional(session_name.as_ref());
+                // Whose it is, the token says. A pipe gives it once, to who trades it.
+                let is_file = Path::new(token_file).is_file();
+                let token = is_file.then(|| read_bounded(Path::new(token_file)).ok()).flatten();
+                fingerprint.field(token_file).optional(token)
             }
             Self::Login(session) => fingerprint.field("login").field(session),
             Self::Sso(Sso { session, region, start_url, account_id, role_name }) => {

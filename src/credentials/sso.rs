@@ -13,12 +13,12 @@ use time::{Duration, OffsetDateTime};
 
 use super::network::{Asking, exit_of, explain_service};
 use super::profile::read_text;
-use super::session::sha1;
+use super::session::{sha1, sweep};
 use super::source::Sso;
-use super::{Credentials, Request, parse_time};
+use super::{Credentials, Request, parse_time, scrub};
 use crate::error::{Error, Exit};
-use crate::fingerprint::Fingerprint;
-use crate::flight::{Boarding, board, give_up};
+use crate::flight::Boarding;
+use crate::host::Host;
 use crate::private_file;
 use crate::secret::Secret;
 
@@ -62,39 +62,50 @@ pub(super) async fn credentials(asking: &Asking<'_>, sso: &Sso) -> Result<Creden
     let answer = request.send().await.map_err(|error| {
         let has_ended = matches!(error.as_service_error(), Some(GetRoleCredentialsError::UnauthorizedException(_)));
         let why = if has_ended { "the login has ended".to_owned() } else { explain_service(&error) };
-        asking.fail(exit_of(&error), &why.replace(login.access_token.expose(), "…"))
+        asking.fail(exit_of(&error), &scrub(why, [login.access_token.expose().as_str()]))
     })?;
     let given =
         answer.role_credentials.ok_or_else(|| asking.fail(Exit::Credentials, "the answer has no credentials"))?;
-    let expires_at = OffsetDateTime::from_unix_timestamp(given.expiration / 1000).ok();
+    let expires_at = asking.time(given.expiration / 1000)?;
     let or_empty = Option::unwrap_or_default;
     let (id, secret, token) = (given.access_key_id, given.secret_access_key, given.session_token);
-    asking.accept(or_empty(id), or_empty(secret), or_empty(token), expires_at)
+    asking.accept(or_empty(id), or_empty(secret), or_empty(token), Some(expires_at))
 }
 
 /// The login, refreshed if it ends soon. Of many processes one refreshes it: the token that does it may be good
 /// for once.
 async fn live_login(asking: &Asking<'_>, sso: &Sso) -> Result<Login, Error> {
-    let Request { host, deadline, locks, report, .. } = asking.request;
+    let Request { host, deadline, report, .. } = asking.request;
     let path = path(asking, sso)?;
     let login = read(asking, &path)?;
     let now = || host.now().wall;
     if login.left(now()).is_some_and(|left| left > REFRESH_AHEAD) {
         return Ok(login);
     }
-    let fresh = || read(asking, &path).ok().filter(|login| login.left(now()).is_some_and(|left| left > REFRESH_AHEAD));
-    let digest = || Fingerprint::default().field(path.as_os_str().as_encoded_bytes()).hex();
-    let progress = |message: &str| report.progress(message);
+    let fresh = {
+        let (host, path, deadline, old) = (Host::clone(host), path.clone(), *deadline, login.access_token.clone());
+        move || {
+            let login: Login = serde_json::from_str(&read_text(&path, deadline).ok()?).ok()?;
+            // A token that another got meanwhile is as good as ours would be, even where it doesn't live for long.
+            let least = if login.access_token == old { REFRESH_AHEAD } else { Duration::ZERO };
+            login.left(host.now().wall).is_some_and(|left| left > least).then_some(login)
+        }
+    };
     // The lock is held until the end of this function.
-    let lock = locks.and_then(|locks| locks(&digest()));
-    let boarding = lock.map(|lock| board(&lock, host, give_up(*deadline), progress, fresh));
+    let boarding = asking.board(path.as_os_str().as_encoded_bytes(), fresh.clone()).await;
     if let Some(Boarding::Landed(login)) = boarding {
         return Ok(*login);
     }
     if login.is_refreshable(now()) && sso.session.is_some() {
         match refresh(asking, sso, &path, &login).await {
             Ok(login) => return Ok(login),
-            Err(why) => report.note(&format!("the login of IAM Identity Center could not be refreshed: {why}")),
+            Err(why) => {
+                report.note(&format!("the login of IAM Identity Center could not be refreshed: {why}"));
+                // The AWS CLI, which takes no lock, may have been first.
+                if let Some(login) = fresh() {
+                    return Ok(login);
+                }
+            }
         }
     }
     match login.left(now()) {
@@ -138,8 +149,7 @@ async fn refresh(asking: &Asking<'_>, sso: &Sso, path: &Path, login: &Login) -> 
         .set_client_secret(client_secret.clone())
         .set_refresh_token(refresh_token.clone());
     let answer = request.send().await.map_err(|error| {
-        let secrets = [refresh_token, client_secret].into_iter().flatten();
-        secrets.fold(explain_service(&error), |why, secret| why.replace(&secret, "…"))
+        scrub(explain_service(&error), [&refresh_token, &client_secret].into_iter().flatten().map(String::as_str))
     })?;
     let access_token = answer.access_token.ok_or("the answer has no token")?;
     let end = asking.request.host.now().wall + Duration::seconds(answer.expires_in.into());
@@ -159,5 +169,6 @@ async fn refresh(asking: &Asking<'_>, sso: &Sso, path: &Path, login: &Login) -> 
         let why = format!("the refreshed login could not be kept: {}: {error}; `aws sso login` again", path.display());
         asking.request.report.warn(&why);
     }
+    sweep(path.parent().unwrap_or(Path::new("/")), asking.request.host);
     serde_json::from_value(file).map_err(|_| "the new token can't be read back".to_owned())
 }

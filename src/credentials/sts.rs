@@ -1,12 +1,11 @@
 //! What STS is asked: `AssumeRole` and `AssumeRoleWithWebIdentity`.
 
 use aws_sdk_sts::types::Credentials as StsCredentials;
-use time::OffsetDateTime;
 
-use super::Credentials;
 use super::mfa::Code;
 use super::network::{Asking, exit_of, explain_service};
 use super::source::{Role, SESSION_NAME};
+use super::{Credentials, scrub};
 use crate::error::{Error, Exit};
 
 impl Asking<'_> {
@@ -27,7 +26,7 @@ impl Asking<'_> {
         match request.send().await {
             Ok(answer) => self.accept_answer(answer.credentials),
             Err(error) => {
-                let why = explain_service(&error).replace(token, "…");
+                let why = scrub(explain_service(&error), [token]);
                 Err(self.fail(exit_of(&error), &format!("could not assume {role_arn}: {why}")))
             }
         }
@@ -57,7 +56,7 @@ impl Asking<'_> {
         match request.send().await {
             Ok(answer) => self.accept_answer(answer.credentials),
             Err(error) => {
-                let failure = fail(exit_of(&error), &with.scrub(&explain_service(&error)));
+                let failure = fail(exit_of(&error), &with.scrub(explain_service(&error)));
                 // Another's code may be the right one.
                 Err(if role.mfa.is_some() { failure.personal() } else { failure })
             }
@@ -66,7 +65,7 @@ impl Asking<'_> {
 
     fn accept_answer(&self, given: Option<StsCredentials>) -> Result<Credentials, Error> {
         let given = given.ok_or_else(|| self.fail(Exit::Credentials, "STS answered without credentials"))?;
-        let expires_at = OffsetDateTime::from_unix_timestamp(given.expiration.secs()).ok();
-        self.accept(given.access_key_id, given.secret_access_key, given.session_token, expires_at)
+        let expires_at = self.time(given.expiration.secs())?;
+        self.accept(given.access_key_id, given.secret_access_key, given.session_token, Some(expires_at))
     }
 }

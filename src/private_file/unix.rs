@@ -22,6 +22,9 @@ pub(super) fn make_directory(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// Permission bits of group and others to write.
+const WRITABLE_BY_OTHERS: u32 = 0o022;
+
 pub(super) fn check_owner(path: &Path, metadata: &Metadata) -> io::Result<()> {
     if metadata.uid() != rustix::process::getuid().as_raw() {
         return Err(refused(path, "belongs to another user"));
@@ -30,6 +33,10 @@ pub(super) fn check_owner(path: &Path, metadata: &Metadata) -> io::Result<()> {
         return Err(refused(path, &format!("is open to others (mode {:o})", metadata.mode() & 0o7777)));
     }
     Ok(())
+}
+
+pub(super) fn is_ours_to_fill(_: &Path, metadata: &Metadata) -> bool {
+    metadata.uid() == rustix::process::getuid().as_raw() && metadata.mode() & WRITABLE_BY_OTHERS == 0
 }
 
 /// Opens no link, waits for no FIFO, makes files 0600.

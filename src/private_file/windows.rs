@@ -30,6 +30,10 @@ pub(super) fn check_owner(path: &Path, _: &Metadata) -> io::Result<()> {
     }
 }
 
+pub(super) fn is_ours_to_fill(path: &Path, metadata: &Metadata) -> bool {
+    check_owner(path, metadata).is_ok()
+}
+
 pub(super) fn without_links(options: &mut OpenOptions) -> &mut OpenOptions {
     options.custom_flags(FILE_FLAG_OPEN_REPARSE_POINT)
 }
