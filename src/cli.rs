@@ -22,9 +22,15 @@ Examples:
 
 HOST is an RDS endpoint, such as db.abc123.eu-west-1.rds.amazonaws.com.
 
+Files and variables:
+  ~/.config/rds-token/config.toml, or RDS_TOKEN_CONFIG    named targets and defaults
+  RDS_TOKEN_CACHE_DIR, RDS_TOKEN_KEYRING                  where tokens are kept
+  ~/.aws/config, ~/.aws/credentials, ~/.aws/cli/cache     profiles, and sessions shared with the AWS CLI
+
 Exit codes:
   0 done   1 other failure   2 usage, configuration or target
-  3 no usable AWS credentials   4 network, or out of time";
+  3 no usable AWS credentials   4 network, or out of time
+  126, 127, 128+N   connect: the command can't be run, is not there, died of signal N; else its own";
 
 /// Print an AWS RDS or Aurora IAM token, which logs into the database in place of a password. It comes
 /// from a cache as long as it lives.
@@ -290,7 +296,7 @@ pub struct IdentityArgs {
     /// The AWS profile. Unlike AWS_PROFILE, it beats access keys in the environment
     #[arg(long, value_name = "NAME")]
     pub profile: Option<String>,
-    /// Assume this role on top
+    /// Assume this role with the credentials found
     #[arg(long, value_name = "ARN")]
     pub role_arn: Option<String>,
     /// The code of the MFA device that the profile's role wants (mfa_serial); else its mfa_process gives it,

@@ -283,7 +283,11 @@ fn the_rest_of_a_session_is_used_when_no_other_is_to_be_had() {
     let (token, stderr) = without_terminal(&sandbox, &sts, &["--refresh"]).warns();
     assert_eq!(key_id(&token), key_id(&first));
     assert!(stderr.contains("the token ends in 1") && stderr.contains("because the AWS credentials do"), "{stderr}");
-    assert_eq!(stderr.lines().count(), 1, "{stderr}");
+    assert!(
+        stderr.contains("warning: what is left of a session is used") && stderr.contains("no terminal"),
+        "{stderr}"
+    );
+    assert_eq!(stderr.lines().count(), 2, "{stderr}");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Profiles followed to what they lead to: a first source, and the roles on the way.
 
-use super::identity::{environment_keys, is_metadata_disabled};
+use super::identity::{environment_keys, has_container, is_metadata_disabled};
 use super::profile::Profiles;
 use super::source::{Mfa, Role, Source, Sso};
 use super::{Credentials, parse_time};
@@ -155,6 +155,10 @@ fn first_source(profiles: &Profiles, name: &str) -> Result<Option<Source>, Error
 /// Both forms of IAM Identity Center's configuration: with an `[sso-session]` section, and without.
 fn sso(profiles: &Profiles, name: &str) -> Result<Sso, String> {
     let session = profiles.value(name, "sso_session");
+    if let Some(session) = session.filter(|session| !profiles.has_sso_session(session)) {
+        let why = format!("names the sso_session '{session}', but there is no section [sso-session {session}]");
+        return Err(format!("{why}; `aws configure sso-session` adds it"));
+    }
     let value = |key: &str| {
         let found = profiles.value(name, key).or_else(|| profiles.sso_session(session?, key));
         found.map(str::to_owned).ok_or_else(|| format!("has no {key}; `aws configure sso` adds it"))
@@ -176,6 +180,11 @@ fn named_source(host: &Host, name: &str) -> Result<Source, String> {
                 .map_err(|error| error.message().to_owned())?
                 .ok_or("has credential_source = Environment, but AWS_ACCESS_KEY_ID is not set; set it")?;
             Ok(Source::Keys(keys))
+        }
+        "EcsContainer" if !has_container(host) => {
+            Err("has credential_source = EcsContainer, but AWS_CONTAINER_CREDENTIALS_RELATIVE_URI and …_FULL_URI are \
+                 not set: this is no container of ECS or EKS"
+                .to_owned())
         }
         "EcsContainer" => Ok(Source::Container),
         "Ec2InstanceMetadata" if is_metadata_disabled(host) => {

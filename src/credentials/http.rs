@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
 
 use aws_smithy_http_client::tls::{Provider as TlsProvider, TlsContext, TrustStore, rustls_provider::CryptoMode};
@@ -31,35 +31,55 @@ pub(super) enum Reach {
 /// More than any answer with credentials has, in bytes.
 const MAX_ANSWER: usize = 1 << 20;
 
-/// When those that were asked last say they answered (`Date`), and when that came here.
+/// Who was asked last, when it says it answered (`Date`), and when that came here.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Dates(Arc<Mutex<Option<(OffsetDateTime, Instant)>>>);
+pub(super) struct Asked(Arc<Mutex<Last>>);
 
-impl Dates {
-    fn note(&self, date: &str) {
+#[derive(Debug, Default)]
+struct Last {
+    authority: Option<String>,
+    date: Option<(OffsetDateTime, Instant)>,
+}
+
+impl Asked {
+    fn last(&self) -> MutexGuard<'_, Last> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note_request(&self, uri: &str) {
+        let uri: Option<Uri> = uri.parse().ok();
+        self.last().authority = uri.and_then(|uri| Some(uri.authority()?.to_string()));
+    }
+
+    fn note_date(&self, date: &str) {
         if let Ok(date) = OffsetDateTime::parse(date, &Rfc2822) {
-            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((date, Instant::now()));
+            self.last().date = Some((date, Instant::now()));
         }
+    }
+
+    /// Host and port of who was asked last.
+    pub(super) fn authority(&self) -> Option<String> {
+        self.last().authority.clone()
     }
 
     /// How far a clock that shows `now` is ahead of theirs, or behind when negative. None when nobody told.
     pub(super) fn skew(&self, now: OffsetDateTime) -> Option<time::Duration> {
-        let (date, came) = (*self.0.lock().unwrap_or_else(PoisonError::into_inner))?;
+        let (date, came) = self.last().date?;
         Some(now - came.elapsed() - date)
     }
 }
 
 /// A client. TLS is by the roots in `ca_bundle`, else the system's, and by the proxy that the environment names;
 /// plain HTTP goes without a proxy, which would see what it carries.
-pub(super) fn client(reach: Reach, dates: &Dates, ca_bundle: Option<&Path>) -> SharedHttpClient {
-    let (dates, ca_bundle) = (dates.clone(), ca_bundle.map(Path::to_owned));
+pub(super) fn client(reach: Reach, asked: &Asked, ca_bundle: Option<&Path>) -> SharedHttpClient {
+    let (asked, ca_bundle) = (asked.clone(), ca_bundle.map(Path::to_owned));
     http_client_fn(move |settings, components| {
         SharedHttpConnector::new(Fence {
             reach,
             ca_bundle: ca_bundle.clone(),
             settings: settings.clone(),
             components: components.clone(),
-            dates: dates.clone(),
+            asked: asked.clone(),
             plain: OnceLock::new(),
             tls: OnceLock::new(),
         })
@@ -74,13 +94,14 @@ struct Fence {
     ca_bundle: Option<PathBuf>,
     settings: HttpConnectorSettings,
     components: RuntimeComponents,
-    dates: Dates,
+    asked: Asked,
     plain: OnceLock<SharedHttpConnector>,
     tls: OnceLock<Result<SharedHttpConnector, String>>,
 }
 
 impl HttpConnector for Fence {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        self.asked.note_request(request.uri());
         let refuse = |why: &str| HttpConnectorFuture::ready(Err(ConnectorError::user(why.to_owned().into())));
         let answer = match scheme(request.uri(), self.reach) {
             Some(Scheme::Plain) => {
@@ -93,10 +114,10 @@ impl HttpConnector for Fence {
             },
             None => refuse("the configured endpoint is plain http:// and not on this machine; make it https://"),
         };
-        let dates = self.dates.clone();
+        let asked = self.asked.clone();
         HttpConnectorFuture::new(async move {
             let response = answer.await?;
-            response.headers().get("date").inspect(|date| dates.note(date));
+            response.headers().get("date").inspect(|date| asked.note_date(date));
             Ok(response.map(|body| SdkBody::from_body_1_x(Limited::new(body, MAX_ANSWER))))
         })
     }

@@ -183,8 +183,8 @@ fn from_profile_or_platform(
         Some(chain) => chain,
         None if explicit.is_some() => {
             return Err(Error::credentials(format!(
-                "AWS credentials: profile '{name}' has none; give it keys, role_arn, sso_session, credential_process \
-                 or credential_source, or leave --profile out"
+                "AWS credentials: profile '{name}' has none; give it keys, sso_session, credential_process, or role_arn with \
+                 source_profile or credential_source, or leave --profile out"
             )));
         }
         None => from_platform(host)?,
@@ -211,9 +211,7 @@ fn from_platform(host: &Host) -> Result<Chain, Error> {
             Error::credentials("AWS credentials: AWS_WEB_IDENTITY_TOKEN_FILE is set but AWS_ROLE_ARN is not; set both")
         })?;
         Source::WebIdentity { role_arn, session_name: host.var("AWS_ROLE_SESSION_NAME"), token_file }
-    } else if host.var("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI").is_some()
-        || host.var("AWS_CONTAINER_CREDENTIALS_FULL_URI").is_some()
-    {
+    } else if has_container(host) {
         Source::Container
     } else if is_metadata_disabled(host) {
         return Err(Error::credentials(format!("AWS credentials: {NONE_FOUND}")));
@@ -224,6 +222,13 @@ fn from_platform(host: &Host) -> Result<Chain, Error> {
     Ok(Chain { source, roles: Vec::new(), description })
 }
 
+/// Whether the environment names a container's endpoint.
+pub(super) fn has_container(host: &Host) -> bool {
+    let names = ["AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI"];
+    names.iter().any(|name| host.var(name).is_some())
+}
+
+/// Whether EC2's metadata service is not to be asked.
 pub(super) fn is_metadata_disabled(host: &Host) -> bool {
     host.var("AWS_EC2_METADATA_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true"))
 }

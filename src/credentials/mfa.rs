@@ -3,10 +3,10 @@
 
 use std::io::{self, BufRead as _, BufReader, Write as _};
 
-use super::process;
 use super::source::Mfa;
+use super::{Request, process};
 use crate::error::{Error, one_line};
-use crate::host::{Host, Terminal};
+use crate::host::Terminal;
 
 /// How often somebody may mistype.
 const TRIES: usize = 3;
@@ -26,18 +26,19 @@ impl Code {
     ///
     /// # Errors
     /// When there is no way to get a code (exit 3).
-    pub(super) fn find(mfa: &Mfa, given: Option<&str>, profile: Option<&str>, host: &Host) -> Result<Self, Error> {
+    pub(super) fn find(mfa: &Mfa, given: Option<&str>, request: &Request) -> Result<Self, Error> {
+        let Request { host, region, identity, .. } = request;
         match (given, &mfa.process) {
             (Some(code), _) => Ok(Self::Given(code.to_owned())),
             (None, Some(command)) => {
                 Ok(Self::Process { command: command.clone(), is_foreground: host.is_foreground() })
             }
             (None, None) => host.terminal().map(Self::Prompt).ok_or_else(|| {
-                let profile = profile.unwrap_or("default");
+                let profile = identity.profile.as_deref().unwrap_or("default");
                 Error::credentials(format!(
                     "AWS credentials: profile '{profile}' wants a code of {}, and there is no terminal to ask for it; \
-                     give --mfa-code, set mfa_process in the profile, or begin a session for an hour, in a terminal, by \
-                     `aws sts get-caller-identity --profile {profile}`",
+                     give --mfa-code, set mfa_process in the profile, or begin a session in a terminal, by \
+                     `aws sts get-caller-identity --profile {profile} --region {region}`",
                     mfa.serial
                 ))
                 .personal()
@@ -84,13 +85,14 @@ fn ask(Terminal { input, mut output }: Terminal, prompt: &str) -> io::Result<Str
         output.write_all(prompt.as_bytes())?;
         let mut line = Vec::new();
         if lines.read_until(b'\n', &mut line)? == 0 {
+            output.write_all(b"\n")?;
             return Err(io::Error::other("it was closed"));
         }
         let code: String = String::from_utf8_lossy(&line).chars().filter(|c| !c.is_whitespace()).collect();
         if is_code(&code) {
             return Ok(code);
         }
-        output.write_all(b"A code has 6 digits.\r\n")?;
+        output.write_all(b"A code has 6 digits.\n")?;
     }
     Err(io::Error::other("no code of 6 digits was typed"))
 }

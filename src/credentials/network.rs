@@ -1,6 +1,7 @@
 //! Credentials that somebody has to be asked for, in async code, as the SDK wants it.
 
 use std::error::Error as StdError;
+use std::io::Write as _;
 use std::time::{Duration, SystemTime};
 
 use aws_config::ecs::EcsCredentialsProvider;
@@ -18,13 +19,13 @@ use aws_smithy_async::time::SystemTimeSource;
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use time::OffsetDateTime;
 
-use super::http::{Dates, Reach, client};
+use super::http::{Asked, Reach, client};
 use super::identity::{Identity, NONE_FOUND};
 use super::metadata::{self, Absent};
 use super::mfa::Code;
 use super::profile::read_text;
 use super::session::Sessions;
-use super::source::Source;
+use super::source::{Role, Source};
 use super::{Credentials, Request, process, sso};
 use crate::error::{Error, Exit};
 use crate::fingerprint::Fingerprint;
@@ -71,12 +72,13 @@ pub(super) fn obtain(request: &Request, sessions: &Sessions) -> Result<Credentia
         }
         work.await
     };
-    let has_process = matches!(request.identity.source, Source::Process(_))
-        || request.identity.roles.iter().any(|role| role.mfa.as_ref().is_some_and(|mfa| mfa.process.is_some()));
+    let has_mfa_process = codes_run(&request.identity.roles);
+    let has_process = has_mfa_process || matches!(request.identity.source, Source::Process(_));
+    let slow = if has_mfa_process { format!("{description}, or its mfa_process,") } else { description.clone() };
     let answer = runtime.block_on(async {
         tokio::select! {
             answer = tokio::time::timeout_at(request.deadline.into(), work) => {
-                answer.unwrap_or_else(|_| Err(late(&description, asks_user)))
+                answer.unwrap_or_else(|_| Err(late(&slow, asks_user)))
             }
             // A program that was started has to be ended first; without one, a signal ends us as it does others.
             (name, exit) = process::signalled(), if has_process => {
@@ -84,29 +86,38 @@ pub(super) fn obtain(request: &Request, sessions: &Sessions) -> Result<Credentia
             }
         }
     });
+    if asks_user && answer.as_ref().is_err_and(|error| error.exit() == Exit::Network) {
+        // What is said now begins a line, and doesn't follow the prompt.
+        let _ = request.host.terminal().map(|mut terminal| terminal.output.write_all(b"\n"));
+    }
     // A name lookup or a read that still runs in a thread must not hold us up.
     runtime.shutdown_background();
-    check_clock(&asking.dates, request)?;
+    check_clock(&asking.asked, request)?;
     answer
+}
+
+/// Whether a program may be run for a code.
+fn codes_run(roles: &[Role]) -> bool {
+    roles.iter().any(|role| role.mfa.as_ref().is_some_and(|mfa| mfa.process.is_some()))
 }
 
 /// Where the codes come from that the roles from `begin` on want.
 fn codes(request: &Request, begin: usize) -> Result<Vec<Option<Code>>, Error> {
     let mut given = request.mfa_code;
-    let Identity { roles, profile, .. } = request.identity;
+    let Identity { roles, .. } = request.identity;
     let mut codes = Vec::new();
     for (index, role) in roles.iter().enumerate() {
         let wanted = role.mfa.as_ref().filter(|_| index >= begin);
         // A code is good for once.
-        let code = wanted.map(|mfa| Code::find(mfa, given.take(), profile.as_deref(), request.host));
+        let code = wanted.map(|mfa| Code::find(mfa, given.take(), request));
         codes.push(code.transpose()?);
     }
     Ok(codes)
 }
 
 /// A token is dated, and the database's clock is AWS's.
-fn check_clock(dates: &Dates, request: &Request) -> Result<(), Error> {
-    let Some(skew) = dates.skew(request.host.now().wall) else { return Ok(()) };
+fn check_clock(asked: &Asked, request: &Request) -> Result<(), Error> {
+    let Some(skew) = asked.skew(request.host.now().wall) else { return Ok(()) };
     let direction = if skew.is_negative() { "behind" } else { "ahead of" };
     let told = format!("clock: this machine's is {}s {direction} AWS's", skew.whole_seconds().abs());
     if skew.abs() > MAX_SKEW {
@@ -134,14 +145,14 @@ pub(super) struct Asking<'a> {
     identity: &'a Identity,
     /// The region of AWS's own services.
     pub(super) region: Region,
-    dates: Dates,
+    asked: Asked,
 }
 
 impl<'a> Asking<'a> {
     fn new(request: &'a Request<'a>) -> Self {
         let identity = request.identity;
         let region = identity.services.region.clone().unwrap_or_else(|| Region::new(request.region.to_owned()));
-        Self { request, identity, region, dates: Dates::default() }
+        Self { request, identity, region, asked: Asked::default() }
     }
 
     /// The first source's credentials, and then each role's in turn, but for what a session is there for.
@@ -276,7 +287,7 @@ impl<'a> Asking<'a> {
         let mut config = SdkConfig::builder()
             .behavior_version(BehaviorVersion::v2026_01_12())
             .region(region.clone())
-            .http_client(client(Reach::Services, &self.dates, services.ca_bundle.as_deref()))
+            .http_client(client(Reach::Services, &self.asked, services.ca_bundle.as_deref()))
             .sleep_impl(TokioSleep::new())
             .time_source(SystemTimeSource::new())
             .retry_config(RetryConfig::standard())
@@ -290,12 +301,12 @@ impl<'a> Asking<'a> {
 
     fn provider_config(&self, reach: Reach) -> ProviderConfig {
         // Only AWS's own services are asked what time it is.
-        let dates = if reach == Reach::Services { self.dates.clone() } else { Dates::default() };
+        let asked = if reach == Reach::Services { self.asked.clone() } else { Asked::default() };
         let ca_bundle = self.identity.services.ca_bundle.as_deref();
         ProviderConfig::without_region()
             .with_region(Some(self.region.clone()))
             .with_behavior_version(Some(BehaviorVersion::v2026_01_12()))
-            .with_http_client(client(reach, &dates, ca_bundle))
+            .with_http_client(client(reach, &asked, ca_bundle))
             .with_sleep_impl(TokioSleep::new())
     }
 
@@ -304,7 +315,10 @@ impl<'a> Asking<'a> {
         let why: String = why.trim().chars().take(MAX_QUOTE).collect();
         let profile = self.identity.profile.as_deref().unwrap_or("default");
         let remedy = match (&self.identity.source, exit) {
-            (_, Exit::Network) => "; check the network and the proxy settings".to_owned(),
+            (_, Exit::Network) => {
+                let asked = self.asked.authority().map(|host| format!(" (asked: {host})")).unwrap_or_default();
+                format!("{asked}; check the network and the proxy settings")
+            }
             (Source::Sso(_), _) => format!("; run `aws sso login --profile {profile}`"),
             (Source::Login(_), _) => format!("; run `aws login --profile {profile}`"),
             _ => String::new(),
@@ -342,6 +356,11 @@ fn explain(error: &(dyn StdError + 'static)) -> String {
     let mut parts: Vec<String> = Vec::new();
     for cause in causes(error).filter(|cause| !cause.is::<CredentialsError>() || cause.source().is_none()) {
         let text = cause.to_string();
+        // Layers, which say nothing to a user.
+        if ["dispatch failure", "io error", "user error", "other"].contains(&text.as_str()) {
+            continue;
+        }
+        let text = text.strip_prefix("client error (Connect)").map_or(text.clone(), |_| "could not connect".to_owned());
         // Many wrappers repeat what they wrap.
         if !text.contains('{') && !parts.iter().any(|part| part.contains(&text)) {
             parts.push(text);
@@ -358,7 +377,7 @@ where
     match (error.code(), error.message(), error.raw_response()) {
         (Some(code), Some(message), _) => format!("{code}: {message}"),
         (Some(code), None, _) => code.to_owned(),
-        (None, _, Some(response)) => format!("the answer has HTTP status {}", response.status()),
+        (None, _, Some(response)) => format!("the answer can't be read (HTTP status {})", response.status()),
         _ => explain(error),
     }
 }

@@ -83,6 +83,11 @@ impl Profiles {
         self.sections.sso_session(name)?.get(key)
     }
 
+    /// Whether there is an `[sso-session NAME]` section.
+    pub(super) fn has_sso_session(&self, name: &str) -> bool {
+        self.sections.sso_session(name).is_some()
+    }
+
     /// A value of a service in a `[services NAME]` section.
     pub(super) fn service(&self, name: &str, service: &str, key: &str) -> Option<&str> {
         let key = PropertiesKey::builder()

@@ -89,7 +89,8 @@ pub(super) fn obtain(request: &Request) -> Result<Credentials, Error> {
         made => return made,
     };
     let rest = sessions.load(whole, Duration::ZERO).ok_or_else(|| error.clone())?;
-    request.report.note(error.message());
+    let why = error.message().trim_start_matches("AWS credentials: ");
+    request.report.warn(&format!("what is left of a session is used, since no other was to be had: {why}"));
     Ok(rest)
 }
 
@@ -150,6 +151,7 @@ impl<'a> Sessions<'a> {
         let Some(bytes) = encode(credentials, is_sso.then_some("sso"), account) else { return };
         let directory = path.parent().unwrap_or(Path::new("/"));
         let written = private_file::make_directory(directory).and_then(|()| private_file::write(&path, &bytes));
+        self.request.report.note(&format!("session: begun, and kept in {}", path.display()));
         if let Err(error) = written {
             let message = format!("the session could not be kept for the AWS CLI: {}: {error}", path.display());
             // Without a code it costs nobody anything to begin another.

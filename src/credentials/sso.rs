@@ -6,6 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use aws_config::Region;
+use aws_sdk_sso::error::ProvideErrorMetadata as _;
 use aws_sdk_sso::operation::get_role_credentials::GetRoleCredentialsError;
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -60,6 +61,10 @@ pub(super) async fn credentials(asking: &Asking<'_>, sso: &Sso) -> Result<Creden
         .role_name(&sso.role_name)
         .access_token(login.access_token.expose());
     let answer = request.send().await.map_err(|error| {
+        if error.code() == Some("ForbiddenException") {
+            let why = "the login has no such role; check sso_account_id and sso_role_name, or ask for the role";
+            return Error::credentials(format!("AWS credentials: {}: {why}", asking.request.identity.describe()));
+        }
         let has_ended = matches!(error.as_service_error(), Some(GetRoleCredentialsError::UnauthorizedException(_)));
         let why = if has_ended { "the login has ended".to_owned() } else { explain_service(&error) };
         asking.fail(exit_of(&error), &scrub(why, [login.access_token.expose().as_str()]))
