@@ -17,7 +17,6 @@ use std::ffi::OsString;
 
 use clap::Parser as _;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use time::OffsetDateTime;
 
 use crate::ca;
 use crate::cli::{Bare, Cli, Command, CommonArgs, RequestArgs, TargetArgs, TokenArgs, is_command};
@@ -105,10 +104,4 @@ fn report(host: &Host, common: CommonArgs) -> Report {
 fn targets(host: &Host) -> Result<(), Error> {
     let config = Config::load(host, is_command)?;
     report::result(&config.targets.keys().map(|name| format!("{name}\n")).collect::<String>())
-}
-
-/// A time to the second, in UTC (RFC 3339).
-fn rfc3339(time: OffsetDateTime) -> String {
-    let form = time::macros::format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]Z");
-    time.to_offset(time::UtcOffset::UTC).format(form).unwrap_or_default()
 }

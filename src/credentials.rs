@@ -22,7 +22,6 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 
 use crate::error::Error;
 use crate::host::Host;
@@ -126,13 +125,6 @@ pub struct Request<'a> {
     pub report: &'a Report,
 }
 
-impl Request<'_> {
-    /// When to stop waiting for another that asks for the same.
-    fn give_up(&self) -> Instant {
-        self.identity.give_up(self.host, self.deadline)
-    }
-}
-
 /// Gets credentials.
 ///
 /// # Errors
@@ -143,11 +135,4 @@ pub fn obtain(request: &Request) -> Result<Credentials, Error> {
         Some(keys) => Ok(keys.clone()),
         None => session::obtain(request),
     }
-}
-
-/// A time as the AWS tools write it: RFC 3339, some with `UTC` in place of `Z`.
-fn parse_time(text: &str) -> Option<OffsetDateTime> {
-    let text = text.trim();
-    let text = text.strip_suffix("UTC").map_or_else(|| text.to_owned(), |start| format!("{start}Z"));
-    OffsetDateTime::parse(&text, &Rfc3339).ok()
 }

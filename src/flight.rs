@@ -17,8 +17,6 @@ const FIRST_PAUSE: Duration = Duration::from_millis(4);
 const LAST_PAUSE: Duration = Duration::from_millis(64);
 /// After this long a person who waits is told for what.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// How long somebody is left to answer elsewhere before who is here is asked.
-const FOR_PERSON: Duration = Duration::from_secs(5);
 /// More than a failure's line has, in characters, and as it is stored, in bytes.
 const MAX_MESSAGE: usize = 2_000;
 const MAX_NOTE: u64 = 16 << 10;
@@ -55,12 +53,6 @@ pub fn give_up(deadline: Instant) -> Instant {
     // Late, since who goes on alone asks once more; and not all at the same moment, since the first of
     // them makes the thing for the others.
     Instant::now() + left.mul_f64(0.7 + 0.15 * fastrand::f64())
-}
-
-/// When to stop waiting for another process that a person may have to answer, and may have left: soon, where
-/// there is a terminal to ask here.
-pub fn give_up_on_person(deadline: Instant) -> Instant {
-    give_up(deadline).min(Instant::now() + FOR_PERSON)
 }
 
 /// Joins those that make the same thing, by the lock file at `path`, until `give_up`. `look` returns the

@@ -17,6 +17,7 @@ pub mod host;
 pub mod percent;
 pub mod private_file;
 pub mod report;
+pub mod rfc3339;
 pub mod secret;
 pub mod sink;
 pub mod target;

@@ -3,13 +3,16 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 #[cfg_attr(unix, path = "private_file/unix.rs")]
 #[cfg_attr(windows, path = "private_file/windows.rs")]
 mod platform;
 
 /// The beginning of the name of a file that is being written.
-pub const TEMPORARY: &str = ".rds-token-";
+const TEMPORARY: &str = ".rds-token-";
+/// How old an unfinished write may get.
+const UNFINISHED_AGE: Duration = Duration::from_secs(60 * 60);
 
 fn refused(path: &Path, why: &str) -> io::Error {
     io::Error::new(ErrorKind::PermissionDenied, format!("{} {why}", path.display()))
@@ -168,6 +171,28 @@ pub fn in_memory(name: &str, bytes: &[u8]) -> io::Result<(File, PathBuf)> {
     file.write_all(bytes)?;
     let path = PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()));
     Ok((file, path))
+}
+
+/// Whether a file was last written longer than `age` ago. None for one that isn't there, or is dated in what is
+/// now the future: the clock was set back, and its age is not known.
+pub fn is_older(path: &Path, age: Duration, now: SystemTime) -> Option<bool> {
+    let modified = fs::symlink_metadata(path).ok()?.modified().ok()?;
+    Some(now.duration_since(modified).ok()? > age)
+}
+
+/// Whether a file is one that a write of ours has not finished.
+pub fn is_unfinished(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(TEMPORARY.as_bytes()))
+}
+
+/// Removes what killed processes of ours left of their writes in a directory that others use too.
+pub fn sweep_unfinished(directory: &Path, now: SystemTime) {
+    let paths = fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.path());
+    for path in paths.filter(|path| is_unfinished(path)) {
+        if is_older(&path, UNFINISHED_AGE, now).unwrap_or(false) {
+            let _ = fs::remove_file(path);
+        }
+    }
 }
 
 /// The regular files in a private directory; none when it is not there.

@@ -646,6 +646,34 @@ fn the_console_session_of_aws_login() {
     assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o7777, 0o600);
 }
 
+#[test]
+fn a_console_session_is_renewed_once_for_all() {
+    let sandbox = Sandbox::new();
+    let session = "arn:aws:iam::123456789012:user/jane";
+    sandbox.write(".aws/config", &format!("[profile console]\nlogin_session = {session}\nregion = eu-west-1\n"));
+    console_session(&sandbox, session, -10);
+    let signin = Server::start(|_, body| {
+        std::thread::sleep(Duration::from_millis(300));
+        // Its refresh token is good for once.
+        if !body.contains("refresh-0") {
+            return (400, "{\"error\":\"TOKEN_EXPIRED\",\"message\":\"x\"}".to_owned());
+        }
+        let keys = "{\"accessKeyId\":\"ASIACONSOLE1\",\"secretAccessKey\":\"s1\",\"sessionToken\":\"t1\"}";
+        let rest = "\"expiresIn\":900,\"refreshToken\":\"refresh-1\",\"tokenType\":\"x\"";
+        (200, format!("{{\"accessToken\":{keys},{rest}}}"))
+    });
+    let start = |port: u16| {
+        let target = TARGET.replace(":3306", &format!(":{port}"));
+        let mut command = sandbox.without_keys([&target, "--profile", "console"]).command;
+        command.env("AWS_ENDPOINT_URL_SIGNIN", &signin.url).stdout(Stdio::null()).spawn().unwrap()
+    };
+    let children: Vec<_> = (4000..4010).map(start).collect();
+    for mut child in children {
+        assert!(child.wait().unwrap().success());
+    }
+    assert_eq!(signin.requests(), 1);
+}
+
 /// A proxy that notes where it is to connect to, and refuses.
 fn noting_proxy() -> (String, std::sync::Arc<std::sync::Mutex<Vec<String>>>) {
     use std::io::{BufRead as _, Write as _};
@@ -797,9 +825,20 @@ fn an_answer_without_end_is_cut_and_a_broken_one_is_the_network() {
         let run = sandbox.rds_token([TARGET, "--no-cache", "--role-arn", ROLE]);
         run.env("AWS_ENDPOINT_URL_STS", url)
     };
-    let huge = Server::start(|_, _| (200, "x".repeat(50 << 20)));
-    let output = get(&huge.url).output();
-    assert!(output.stdout.is_empty() && matches!(output.status.code(), Some(3 | 4)), "{output:?}");
+    let endless = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", endless.local_addr().unwrap());
+    std::thread::spawn(move || {
+        use std::io::Write as _;
+        for mut stream in endless.incoming().flatten() {
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n");
+            while stream.write_all(&[b' '; 1 << 16]).is_ok() {}
+        }
+    });
+    let mut limited = get(&url).command;
+    let output = limited.args(["--timeout", "6s"]).output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.stdout.is_empty() && matches!(output.status.code(), Some(3 | 4)), "{stderr}");
+    assert!(!stderr.contains("in time"), "it was read until the time was out: {stderr}");
     let never =
         Server::start(|_, body| (200, answer("A", "300000-01-01T00:00:00Z").replace("AssumeRole", &body[7..17])));
     get(&never.url).fails(3);

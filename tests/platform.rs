@@ -111,4 +111,12 @@ fn a_laptop_waits_a_second_for_a_metadata_service() {
     assert!(line.contains("there are none"), "{line}");
     tell(&format!("no metadata service: exit 3 after {:?}", begin.elapsed()));
     assert!(begin.elapsed() < Duration::from_secs(20), "{:?}", begin.elapsed());
+
+    // What is there but takes longer in all is none of EC2's.
+    let slow = format!("export DELAY=0.6; {}", platform(&sandbox));
+    let line = in_namespace(&sandbox, &slow, &[TARGET, "--no-cache"]).fails(3);
+    assert!(line.contains("there are none"), "{line}");
+    let named = in_namespace(&sandbox, &slow, &[TARGET, "--no-cache"]);
+    let named = named.env("AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://169.254.169.254");
+    assert_eq!(key_id(&named.succeeds()), "ASIAEC2");
 }

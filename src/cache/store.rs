@@ -4,11 +4,11 @@ use std::ffi::OsStr;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use super::{Entry, Key};
 use crate::host::{Host, Moment};
-use crate::private_file;
+use crate::private_file::{self, is_older};
 use crate::target::Target;
 use crate::token::LIFETIME;
 
@@ -172,10 +172,11 @@ impl Store {
     /// stays. A token's file is as old as its token, or older.
     pub fn sweep(&self, now: Moment) {
         let stamp = self.directory.join(SWEPT);
-        if !is_older(&stamp, SWEEP_EVERY, now).unwrap_or(true) || private_file::write(&stamp, b"").is_err() {
+        if !is_older(&stamp, SWEEP_EVERY, now.wall.into()).unwrap_or(true) || private_file::write(&stamp, b"").is_err()
+        {
             return;
         }
-        let old = |path: &PathBuf, age| is_older(path, age, now).unwrap_or(false);
+        let old = |path: &PathBuf, age| is_older(path, age, now.wall.into()).unwrap_or(false);
         let tokens = self.files_with(TOKEN).unwrap_or_default().into_iter();
         for path in tokens.chain(self.perishable().unwrap_or_default()).filter(|path| old(path, LIFETIME)) {
             let _ = remove(&path);
@@ -196,11 +197,10 @@ impl Store {
     /// What is of no use without a live token: clients' files, and writes that were not finished.
     fn perishable(&self) -> io::Result<Vec<PathBuf>> {
         let mut files = private_file::files(&self.directory)?;
-        let is_unfinished = |name: &OsStr| name.as_encoded_bytes().starts_with(private_file::TEMPORARY.as_bytes());
         let is_client_file = |extension: &OsStr| CLIENT_FILES.iter().any(|known| extension == *known);
         files.retain(|path| {
             let is_client_file = path.extension().is_some_and(is_client_file) && has_name_of_ours(path);
-            is_client_file || path.file_name().is_some_and(is_unfinished)
+            is_client_file || private_file::is_unfinished(path)
         });
         Ok(files)
     }
@@ -212,12 +212,6 @@ fn has_name_of_ours(path: &Path) -> bool {
     let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
     let digest = name.split('.').next().unwrap_or_default();
     matches!(digest.len(), 24 | 64) && digest.bytes().all(|byte| byte.is_ascii_hexdigit())
-}
-
-fn is_older(path: &Path, age: Duration, now: Moment) -> Option<bool> {
-    let modified = fs::symlink_metadata(path).ok()?.modified().ok()?;
-    // A date in the future says that the clock was set back: the file's age is not known.
-    Some(SystemTime::from(now.wall).duration_since(modified).ok()? > age)
 }
 
 /// Another process may remove it first.

@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use crate::cache::{Entry, Keyring, Kind, Store};
 use crate::cli::{CacheCommand, CachedArgs, is_command};
+use crate::command::report;
 use crate::command::settings::{Filter, Given};
-use crate::command::{report, rfc3339};
 use crate::config::{Config, Table};
 use crate::error::{Error, one_line};
 use crate::host::Host;
 use crate::report as output;
+use crate::rfc3339;
 use crate::sink::read_heading;
 
 /// Nothing is waited for but the keyring, which has a limit of its own.
@@ -82,7 +83,7 @@ fn list(host: &Host, entries: impl Iterator<Item = Entry>) -> Result<(), Error> 
     live.sort_by_key(|(_, left)| *left);
     let line = |(entry, left): &(Entry, u64)| {
         let claims = &entry.claims;
-        let expires = rfc3339(entry.expires_at());
+        let expires = rfc3339::format(entry.expires_at());
         let user = one_line(&claims.user);
         format!("{user}@{}:{}\t{}\t{expires}\t{left}s\n", claims.host, claims.port, claims.region)
     };

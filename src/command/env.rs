@@ -6,12 +6,13 @@ use std::path::Path;
 
 use crate::cli::EnvArgs;
 use crate::client;
+use crate::command::files;
 use crate::command::obtain::obtain_token;
 use crate::command::settings::Settings;
-use crate::command::{files, rfc3339};
 use crate::error::Error;
 use crate::host::Host;
 use crate::report;
+use crate::rfc3339;
 use crate::sink::environment::{Password, Shell, Variable, rivals, variables};
 use crate::sink::option_file::Flavor;
 use crate::sink::passfile;
@@ -77,7 +78,7 @@ pub(super) fn of_client(host: &Host, settings: &Settings, no_secret: bool) -> Re
         Some(path) => Password::File(path),
         None => Password::Token(entry.token.expose()),
     };
-    Ok(variables(target, engine, via.as_ref(), ca, &password, &rfc3339(entry.expires_at())))
+    Ok(variables(target, engine, via.as_ref(), ca, &password, &rfc3339::format(entry.expires_at())))
 }
 
 /// The runner reads variables from a file, and masks what it is told to, from then on.

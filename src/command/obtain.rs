@@ -3,12 +3,12 @@
 use std::time::Instant;
 
 use crate::cache::{Cache, Entry, Key, Keyring, Kind, Store};
-use crate::command::rfc3339;
 use crate::command::settings::Settings;
 use crate::credentials::{self, Credentials, Identity, LockPath, Profiles};
 use crate::error::Error;
 use crate::flight::{Boarding, board};
 use crate::host::Host;
+use crate::rfc3339;
 use crate::token::sign;
 
 /// A token, and what its user may want to know of it.
@@ -128,7 +128,7 @@ impl Request<'_> {
             return Err(Error::credentials(format!(
                 "AWS credentials: those of {} ended at {}; renew them",
                 self.identity.describe(),
-                rfc3339(end)
+                rfc3339::format(end)
             )));
         }
         let token = sign(&self.settings.target, &credentials, now.wall)
@@ -149,14 +149,14 @@ impl Request<'_> {
         };
         self.settings.report.note(&format!(
             "token: from {from}, expires {}, in {}s",
-            rfc3339(entry.expires_at()),
+            rfc3339::format(entry.expires_at()),
             left.as_secs()
         ));
         if left < self.settings.min_ttl {
             self.settings.report.warn(&format!(
                 "the token ends in {}s, at {}, because the AWS credentials do",
                 left.as_secs(),
-                rfc3339(entry.expires_at())
+                rfc3339::format(entry.expires_at())
             ));
         }
     }

@@ -1,12 +1,13 @@
 //! `rds-token [TARGET]`: prints a token.
 
 use crate::cli::{Output, TokenArgs};
+use crate::command::files;
 use crate::command::obtain::obtain_token;
 use crate::command::settings::Settings;
-use crate::command::{files, rfc3339};
 use crate::error::Error;
 use crate::host::Host;
 use crate::report;
+use crate::rfc3339;
 use crate::sink::{json, url};
 
 pub(super) fn run(host: &Host, args: &TokenArgs) -> Result<(), Error> {
@@ -23,7 +24,7 @@ pub(super) fn run(host: &Host, args: &TokenArgs) -> Result<(), Error> {
         (_, Some(url)) => url.render(&entry.token),
         (Output::Json, _) => {
             let ttl = entry.remaining(host.now()).unwrap_or_default();
-            json::render(target, &entry.token, &rfc3339(entry.expires_at()), ttl, obtained.is_cached)
+            json::render(target, &entry.token, &rfc3339::format(entry.expires_at()), ttl, obtained.is_cached)
         }
         _ => entry.token.expose().clone(),
     };

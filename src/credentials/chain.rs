@@ -1,12 +1,13 @@
 //! Profiles followed to what they lead to: a first source, and the roles on the way.
 
+use super::Credentials;
 use super::identity::{environment_keys, has_container, is_metadata_disabled};
 use super::profile::Profiles;
 use super::source::{Mfa, Role, Source, Sso};
-use super::{Credentials, parse_time};
 use crate::error::Error;
 use crate::fingerprint::Fingerprint;
 use crate::host::Host;
+use crate::rfc3339;
 
 /// The keys of a profile that decide whose credentials it gives, or where they are asked for.
 const PROFILE_KEYS: [&str; 20] = [
@@ -138,13 +139,14 @@ fn first_source(profiles: &Profiles, name: &str) -> Result<Option<Source>, Error
     let elsewhere =
         owned("login_session").map(Source::Login).or_else(|| owned("credential_process").map(Source::Process));
     // As with the AWS CLI, keys in the credentials file come before these, and keys in the other file after.
-    if let Some(source) = elsewhere.filter(|_| !profiles.has_keys_in_credentials(name)) {
+    let has_keys = || value("aws_access_key_id").is_some() && profiles.has_keys_in_credentials(name);
+    if let Some(source) = elsewhere.filter(|_| !has_keys()) {
         return Ok(Some(source));
     }
     match (owned("aws_access_key_id"), owned("aws_secret_access_key")) {
         (Some(id), Some(secret)) => {
             let expires_at = value("aws_credential_expiration").or(value("x_security_token_expires"));
-            let keys = Credentials::new(id, secret, owned("aws_session_token"), expires_at.and_then(parse_time));
+            let keys = Credentials::new(id, secret, owned("aws_session_token"), expires_at.and_then(rfc3339::parse));
             keys.map(|keys| Some(Source::Keys(keys))).map_err(|why| fail(&format!("can't sign: {why}; mend it")))
         }
         (None, None) => Ok(None),

@@ -1,16 +1,20 @@
 //! Whose credentials a request would use, decided without network.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use super::Credentials;
 use super::chain::{Chain, follow, no_such_profile};
 use super::profile::Profiles;
 use super::services::Services;
 use super::source::{Role, Source};
-use super::{Credentials, parse_time};
 use crate::error::Error;
 use crate::fingerprint::Fingerprint;
-use crate::flight::{give_up, give_up_on_person};
+use crate::flight::give_up;
 use crate::host::Host;
+use crate::rfc3339;
+
+/// How long somebody is left to answer elsewhere before who is here is asked.
+const FOR_PERSON: Duration = Duration::from_secs(5);
 
 /// The variables that lead to credentials outside of profiles.
 const VARIABLES: [&str; 17] = [
@@ -106,10 +110,8 @@ impl Identity {
     /// When to stop waiting for another process that obtains the same: soon, where that one may be asking
     /// somebody who has left, and there is somebody to ask here.
     pub fn give_up(&self, host: &Host, deadline: Instant) -> Instant {
-        match self.wants_code() && host.is_foreground() {
-            true => give_up_on_person(deadline),
-            false => give_up(deadline),
-        }
+        let asks_here = self.wants_code() && host.is_foreground();
+        if asks_here { give_up(deadline).min(Instant::now() + FOR_PERSON) } else { give_up(deadline) }
     }
 
     /// The source in words, for `-v` and for errors.
@@ -131,7 +133,7 @@ pub(super) fn environment_keys(host: &Host) -> Result<Option<Credentials>, Error
         ));
     };
     let expires_at = host.var("AWS_CREDENTIAL_EXPIRATION").map(|text| {
-        parse_time(&text).ok_or_else(|| {
+        rfc3339::parse(&text).ok_or_else(|| {
             Error::credentials(format!(
                 "AWS credentials: AWS_CREDENTIAL_EXPIRATION is '{text}', which is no time such as \
                  2026-01-31T12:00:00Z; set it so or unset it"

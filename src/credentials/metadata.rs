@@ -8,8 +8,9 @@ use std::time::Duration;
 use aws_config::imds::client::{Client, error::ImdsError};
 use serde::Deserialize;
 
-use super::{Credentials, parse_time};
+use super::Credentials;
 use crate::host::Host;
+use crate::rfc3339;
 
 const ROLES: &str = "/latest/meta-data/iam/security-credentials/";
 
@@ -75,7 +76,7 @@ async fn ask(client: &Client) -> Result<Credentials, Absent> {
     if printed.code.as_deref().is_some_and(|code| code != "Success") {
         return Err(Absent::Failed(format!("it refused credentials for role {role}")));
     }
-    let Some(expires_at) = parse_time(&printed.expiration) else {
+    let Some(expires_at) = rfc3339::parse(&printed.expiration) else {
         return Err(Absent::Failed("the expiration in its answer is no time".to_owned()));
     };
     Credentials::new(printed.access_key_id, printed.secret_access_key, Some(printed.token), Some(expires_at))

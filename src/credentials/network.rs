@@ -142,7 +142,6 @@ fn late(description: &str, asks_user: bool) -> Error {
 /// What every request of one identity shares.
 pub(super) struct Asking<'a> {
     pub(super) request: &'a Request<'a>,
-    identity: &'a Identity,
     /// The region of AWS's own services.
     pub(super) region: Region,
     asked: Asked,
@@ -152,7 +151,7 @@ impl<'a> Asking<'a> {
     fn new(request: &'a Request<'a>) -> Self {
         let identity = request.identity;
         let region = identity.services.region.clone().unwrap_or_else(|| Region::new(request.region.to_owned()));
-        Self { request, identity, region, asked: Asked::default() }
+        Self { request, region, asked: Asked::default() }
     }
 
     /// The first source's credentials, and then each role's in turn, but for what a session is there for.
@@ -166,7 +165,7 @@ impl<'a> Asking<'a> {
             Some((count, credentials)) => (count - 1, credentials),
             None => {
                 let credentials = self.first().await?;
-                let account = match &self.identity.source {
+                let account = match &self.request.identity.source {
                     Source::Sso(sso) => Some(sso.account_id.as_str()),
                     Source::WebIdentity { role_arn, .. } => account_of(role_arn),
                     _ => None,
@@ -175,7 +174,7 @@ impl<'a> Asking<'a> {
                 (0, credentials)
             }
         };
-        for (index, role) in self.identity.roles.iter().enumerate().skip(done) {
+        for (index, role) in self.request.identity.roles.iter().enumerate().skip(done) {
             credentials = self.assume(role, codes[index].take(), &credentials).await?;
             sessions.store(index + 2, &credentials, account_of(&role.arn));
         }
@@ -184,7 +183,7 @@ impl<'a> Asking<'a> {
 
     async fn first(&self) -> Result<Credentials, Error> {
         let Request { host, deadline, .. } = self.request;
-        match &self.identity.source {
+        match &self.request.identity.source {
             Source::Keys(keys) => Ok(keys.clone()),
             Source::Process(command) => process::credentials(command, host.is_foreground())
                 .await
@@ -201,8 +200,8 @@ impl<'a> Asking<'a> {
                 // comes later finds what the first has got.
                 let _turn = self.board(session.as_bytes(), || None::<()>).await;
                 let config = self.provider_config(Reach::Services);
-                let config = config.with_use_fips(Some(self.identity.services.use_fips));
-                let config = config.with_use_dual_stack(Some(self.identity.services.use_dual_stack));
+                let config = config.with_use_fips(Some(self.request.identity.services.use_fips));
+                let config = config.with_use_dual_stack(Some(self.request.identity.services.use_dual_stack));
                 self.provided(LoginCredentialsProvider::builder(session).configure(&config).build()).await
             }
             Source::Container => {
@@ -282,7 +281,7 @@ impl<'a> Asking<'a> {
     /// The SDK's settings for a service, all of them given: it shall read neither environment nor files, which
     /// would count without being in the fingerprint.
     pub(super) fn sdk_config(&self, service: &str, region: &Region, credentials: Option<&Credentials>) -> SdkConfig {
-        let services = &self.identity.services;
+        let services = &self.request.identity.services;
         let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT).build();
         let mut config = SdkConfig::builder()
             .behavior_version(BehaviorVersion::v2026_01_12())
@@ -302,7 +301,7 @@ impl<'a> Asking<'a> {
     fn provider_config(&self, reach: Reach) -> ProviderConfig {
         // Only AWS's own services are asked what time it is.
         let asked = if reach == Reach::Services { self.asked.clone() } else { Asked::default() };
-        let ca_bundle = self.identity.services.ca_bundle.as_deref();
+        let ca_bundle = self.request.identity.services.ca_bundle.as_deref();
         ProviderConfig::without_region()
             .with_region(Some(self.region.clone()))
             .with_behavior_version(Some(BehaviorVersion::v2026_01_12()))
@@ -313,8 +312,8 @@ impl<'a> Asking<'a> {
     /// One line: which source failed, why, and what to do about it.
     pub(super) fn fail(&self, exit: Exit, why: &str) -> Error {
         let why: String = why.trim().chars().take(MAX_QUOTE).collect();
-        let profile = self.identity.profile.as_deref().unwrap_or("default");
-        let remedy = match (&self.identity.source, exit) {
+        let profile = self.request.identity.profile.as_deref().unwrap_or("default");
+        let remedy = match (&self.request.identity.source, exit) {
             (_, Exit::Network) => {
                 let asked = self.asked.authority().map(|host| format!(" (asked: {host})")).unwrap_or_default();
                 format!("{asked}; check the network and the proxy settings")
@@ -323,7 +322,7 @@ impl<'a> Asking<'a> {
             (Source::Login(_), _) => format!("; run `aws login --profile {profile}`"),
             _ => String::new(),
         };
-        Error::new(exit, format!("AWS credentials: {}: {why}{remedy}", self.identity.describe()))
+        Error::new(exit, format!("AWS credentials: {}: {why}{remedy}", self.request.identity.describe()))
     }
 }
 

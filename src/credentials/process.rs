@@ -8,7 +8,8 @@ use std::process::Stdio;
 use serde::Deserialize;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 
-use super::{Credentials, parse_time};
+use super::Credentials;
+use crate::rfc3339;
 
 #[cfg_attr(unix, path = "process/unix.rs")]
 #[cfg_attr(windows, path = "process/windows.rs")]
@@ -90,7 +91,7 @@ fn parse(stdout: &[u8]) -> Result<Credentials, String> {
         return Err(format!("the program's output is of Version {}, where 1 is known", printed.version));
     }
     let expires_at = printed.expiration.map(|text| {
-        parse_time(&text).ok_or_else(|| format!("the program's Expiration '{text}' is no time (RFC 3339)"))
+        rfc3339::parse(&text).ok_or_else(|| format!("the program's Expiration '{text}' is no time (RFC 3339)"))
     });
     let (id, secret) = (printed.access_key_id, printed.secret_access_key);
     Credentials::new(id, secret, printed.session_token, expires_at.transpose()?)

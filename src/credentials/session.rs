@@ -4,29 +4,25 @@
 //! Source: `credentials.py` (`_create_cache_key`, `_load_from_cache`) and `utils.py` (`JSONFileCache`) in
 //! botocore.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 use sha1::{Digest as _, Sha1};
-use time::OffsetDateTime;
 
 use super::identity::Identity;
 use super::network;
 use super::profile::read_text;
 use super::source::{Role, Source, Sso};
-use super::{Credentials, Request, parse_time};
+use super::{Credentials, Request};
 use crate::error::{Error, Exit};
-use crate::fingerprint::Fingerprint;
+use crate::fingerprint::{Fingerprint, hex};
 use crate::flight::{Boarding, board};
-use crate::host::Host;
 use crate::private_file;
+use crate::rfc3339;
 
 /// More than a session has, in bytes.
 const MAX_SESSION: u64 = 64 << 10;
-/// How old an unfinished write of ours gets.
-const UNFINISHED_AGE: Duration = Duration::from_secs(60 * 60);
 
 /// What is read and written of a session's file; the AWS CLI writes more.
 #[derive(Serialize, Deserialize)]
@@ -63,13 +59,15 @@ pub(super) fn obtain(request: &Request) -> Result<Credentials, Error> {
         return Ok(credentials);
     }
     // Waiting for another's session is of use where it is kept.
-    let is_shared = request.keeps && sessions.is_named(whole);
+    let is_shared = request.keeps && sessions.path(whole).is_some();
     // One region's STS may refuse what another's gives.
     let region = request.identity.services.region.as_ref().map_or(request.region, |region| region.as_ref());
     let digest = || Fingerprint::default().field("session").field(request.identity.fingerprint()).field(region).hex();
     let progress = |message: &str| request.report.progress(message);
     let lock = request.locks.filter(|_| is_shared).and_then(|locks| locks(&digest()));
-    let made = match lock.map(|lock| board(&lock, request.host, request.give_up(), progress, found)) {
+    let made = match lock.map(|lock| {
+        board(&lock, request.host, request.identity.give_up(request.host, request.deadline), progress, found)
+    }) {
         None => network::obtain(request, &sessions),
         Some(Boarding::Landed(credentials)) => return Ok(*credentials),
         Some(Boarding::Failed(error)) => Err(error),
@@ -120,10 +118,6 @@ impl<'a> Sessions<'a> {
         Some(self.directory.as_ref()?.join(name).with_extension("json"))
     }
 
-    fn is_named(&self, count: usize) -> bool {
-        self.path(count).is_some()
-    }
-
     /// The session furthest along the way that lives for `--min-ttl`, and how far that is.
     pub(super) fn furthest(&self) -> Option<(usize, Credentials)> {
         (1..self.names.len()).rev().find_map(|count| Some((count, self.load(count, self.request.min_ttl)?)))
@@ -151,16 +145,16 @@ impl<'a> Sessions<'a> {
         let Some(bytes) = encode(credentials, is_sso.then_some("sso"), account) else { return };
         let directory = path.parent().unwrap_or(Path::new("/"));
         let written = private_file::make_directory(directory).and_then(|()| private_file::write(&path, &bytes));
-        self.request.report.note(&format!("session: begun, and kept in {}", path.display()));
-        if let Err(error) = written {
-            let message = format!("the session could not be kept for the AWS CLI: {}: {error}", path.display());
-            // Without a code it costs nobody anything to begin another.
-            match self.request.identity.wants_code() {
-                true => self.request.report.warn(&message),
-                false => self.request.report.note(&message),
+        let Request { report, identity, host, .. } = self.request;
+        match written {
+            Ok(()) => report.note(&format!("session: begun, and kept in {}", path.display())),
+            Err(error) => {
+                let message = format!("the session could not be kept for the AWS CLI: {}: {error}", path.display());
+                // Without a code it costs nobody anything to begin another.
+                if identity.wants_code() { report.warn(&message) } else { report.note(&message) }
             }
         }
-        sweep(directory, self.request.host);
+        private_file::sweep_unfinished(directory, host.now().wall.into());
     }
 }
 
@@ -168,38 +162,24 @@ fn read(path: &Path) -> Option<Credentials> {
     let bytes = private_file::read(path, MAX_SESSION).ok()?;
     let Kept { credentials, .. } = serde_json::from_slice(&bytes).ok()?;
     let (id, secret, token) = (credentials.access_key_id, credentials.secret_access_key, credentials.session_token);
-    let expires_at = parse_time(&credentials.expiration)?;
+    let expires_at = rfc3339::parse(&credentials.expiration)?;
     let credentials = Credentials::new(id, secret, Some(token), Some(expires_at)).ok()?;
     credentials.session_token.is_some().then_some(credentials)
 }
 
 /// The file's text; None for credentials without an end, which are no session.
 fn encode(credentials: &Credentials, provider_type: Option<&str>, account: Option<&str>) -> Option<Vec<u8>> {
-    let form = time::macros::format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]Z");
-    let expiration: OffsetDateTime = credentials.expires_at?;
     let kept = Kept {
         provider_type: provider_type.map(str::to_owned),
         credentials: KeptCredentials {
             access_key_id: credentials.access_key_id.clone(),
             secret_access_key: credentials.secret_access_key.expose().clone(),
             session_token: credentials.session_token.as_ref()?.expose().clone(),
-            expiration: expiration.to_offset(time::UtcOffset::UTC).format(form).ok()?,
+            expiration: rfc3339::format(credentials.expires_at?),
             account_id: account.map(str::to_owned),
         },
     };
     serde_json::to_vec(&kept).ok()
-}
-
-/// Removes what killed processes of ours left of their writes.
-pub(super) fn sweep(directory: &Path, host: &Host) {
-    let now = std::time::SystemTime::from(host.now().wall);
-    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
-        let is_ours = entry.file_name().as_encoded_bytes().starts_with(private_file::TEMPORARY.as_bytes());
-        let age = || now.duration_since(entry.metadata().ok()?.modified().ok()?).ok();
-        if is_ours && age().is_some_and(|age| age > UNFINISHED_AGE) {
-            let _ = fs::remove_file(entry.path());
-        }
-    }
 }
 
 /// The AWS CLI names a role's session by the SHA-1 of the arguments of `AssumeRole`, but for a session name
@@ -258,7 +238,7 @@ fn python_string(text: &str) -> String {
 
 /// In lower-case hexadecimal.
 pub(super) fn sha1(text: &str) -> String {
-    Sha1::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&Sha1::digest(text))
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! name and form are those of botocore's `SSOTokenLoader`.
 
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use aws_config::Region;
 use aws_sdk_sso::error::ProvideErrorMetadata as _;
@@ -14,13 +15,14 @@ use time::{Duration, OffsetDateTime};
 
 use super::network::{Asking, exit_of, explain_service};
 use super::profile::read_text;
-use super::session::{sha1, sweep};
+use super::session::sha1;
 use super::source::Sso;
-use super::{Credentials, Request, parse_time, scrub};
+use super::{Credentials, Request, scrub};
 use crate::error::{Error, Exit};
 use crate::flight::Boarding;
 use crate::host::Host;
 use crate::private_file;
+use crate::rfc3339;
 use crate::secret::Secret;
 
 /// A token that ends within this time is refreshed first, where it can be.
@@ -41,12 +43,12 @@ struct Login {
 impl Login {
     /// How long the token lives from `now` on; None when the file doesn't say.
     fn left(&self, now: OffsetDateTime) -> Option<Duration> {
-        Some(parse_time(&self.expires_at)? - now)
+        Some(rfc3339::parse(&self.expires_at)? - now)
     }
 
     fn is_refreshable(&self, now: OffsetDateTime) -> bool {
         let is_registered =
-            || self.registration_expires_at.as_deref().and_then(parse_time).is_some_and(|end| end > now);
+            || self.registration_expires_at.as_deref().and_then(rfc3339::parse).is_some_and(|end| end > now);
         self.refresh_token.is_some() && self.client_id.is_some() && self.client_secret.is_some() && is_registered()
     }
 }
@@ -82,7 +84,7 @@ pub(super) async fn credentials(asking: &Asking<'_>, sso: &Sso) -> Result<Creden
 async fn live_login(asking: &Asking<'_>, sso: &Sso) -> Result<Login, Error> {
     let Request { host, deadline, report, .. } = asking.request;
     let path = path(asking, sso)?;
-    let login = read(asking, &path)?;
+    let login = load(&path, *deadline).map_err(|why| asking.fail(Exit::Credentials, &why))?;
     let now = || host.now().wall;
     if login.left(now()).is_some_and(|left| left > REFRESH_AHEAD) {
         return Ok(login);
@@ -90,7 +92,7 @@ async fn live_login(asking: &Asking<'_>, sso: &Sso) -> Result<Login, Error> {
     let fresh = {
         let (host, path, deadline, old) = (Host::clone(host), path.clone(), *deadline, login.access_token.clone());
         move || {
-            let login: Login = serde_json::from_str(&read_text(&path, deadline).ok()?).ok()?;
+            let login = load(&path, deadline).ok()?;
             // A token that another got meanwhile is as good as ours would be, even where it doesn't live for long.
             let least = if login.access_token == old { REFRESH_AHEAD } else { Duration::ZERO };
             login.left(host.now().wall).is_some_and(|left| left > least).then_some(login)
@@ -128,17 +130,14 @@ fn path(asking: &Asking, sso: &Sso) -> Result<PathBuf, Error> {
     Ok(home.join(".aws/sso/cache").join(name).with_extension("json"))
 }
 
-fn read(asking: &Asking, path: &Path) -> Result<Login, Error> {
-    let text = read_text(path, asking.request.deadline).map_err(|error| {
-        let why = match error.kind() {
-            std::io::ErrorKind::NotFound => "there is no login".to_owned(),
-            _ => format!("could not read {}: {error}", path.display()),
-        };
-        asking.fail(Exit::Credentials, &why)
+/// The login in a file; in words, why there is none.
+fn load(path: &Path, deadline: Instant) -> Result<Login, String> {
+    let text = read_text(path, deadline).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => "there is no login".to_owned(),
+        _ => format!("could not read {}: {error}", path.display()),
     })?;
     // serde's own message quotes values.
-    serde_json::from_str(&text)
-        .map_err(|_| asking.fail(Exit::Credentials, &format!("{} is no login's file", path.display())))
+    serde_json::from_str(&text).map_err(|_| format!("{} is no login's file", path.display()))
 }
 
 /// Trades the refresh token for a new token, which is kept for the AWS CLI and others too.
@@ -158,14 +157,12 @@ async fn refresh(asking: &Asking<'_>, sso: &Sso, path: &Path, login: &Login) -> 
     })?;
     let access_token = answer.access_token.ok_or("the answer has no token")?;
     let end = asking.request.host.now().wall + Duration::seconds(answer.expires_in.into());
-    let form = time::macros::format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]Z");
-    let end = end.format(form).map_err(|error| error.to_string())?;
 
     // What else the file has stays.
     let text = read_text(path, asking.request.deadline).map_err(|error| error.to_string())?;
     let mut file: Map<String, Value> = serde_json::from_str(&text).map_err(|_| "its file is damaged")?;
     file.insert("accessToken".to_owned(), access_token.into());
-    file.insert("expiresAt".to_owned(), end.into());
+    file.insert("expiresAt".to_owned(), rfc3339::format(end).into());
     if let Some(token) = answer.refresh_token {
         file.insert("refreshToken".to_owned(), token.into());
     }
@@ -174,6 +171,7 @@ async fn refresh(asking: &Asking<'_>, sso: &Sso, path: &Path, login: &Login) -> 
         let why = format!("the refreshed login could not be kept: {}: {error}; `aws sso login` again", path.display());
         asking.request.report.warn(&why);
     }
-    sweep(path.parent().unwrap_or(Path::new("/")), asking.request.host);
+    let directory = path.parent().unwrap_or(Path::new("/"));
+    private_file::sweep_unfinished(directory, asking.request.host.now().wall.into());
     serde_json::from_value(file).map_err(|_| "the new token can't be read back".to_owned())
 }

@@ -210,19 +210,9 @@ fn is_plain(c: char) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use clap::ValueEnum as _;
 
-    const SHELLS: [Shell; 9] = [
-        Shell::Sh,
-        Shell::Bash,
-        Shell::Zsh,
-        Shell::Fish,
-        Shell::Powershell,
-        Shell::Nushell,
-        Shell::Cmd,
-        Shell::Dotenv,
-        Shell::Github,
-    ];
+    use super::*;
 
     fn set(shell: Shell, value: &str) -> Result<String, Error> {
         shell.set(&Variable { name: "PGUSER", value: value.to_owned(), is_secret: false })
@@ -246,7 +236,7 @@ mod tests {
 
     #[test]
     fn everything_can_be_taken_back_from_shells() {
-        for shell in SHELLS {
+        for shell in Shell::value_variants().iter().copied() {
             let Ok(lines) = shell.unset_all() else {
                 assert!(matches!(shell, Shell::Dotenv | Shell::Github), "{shell:?}");
                 continue;

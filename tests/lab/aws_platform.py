@@ -4,9 +4,9 @@ service, at their own addresses. For a network namespace of one's own, as root t
 
     aws_platform.py LOG READY
 
-Each request is a line of LOG; READY is made once all are listening.
+Each request is a line of LOG; READY is made once all are listening. Answers take DELAY seconds, if that is set.
 """
-import datetime, http.server, json, socket, sys, threading
+import datetime, http.server, json, os, socket, sys, threading, time
 
 log, ready = sys.argv[1:]
 lock = threading.Lock()
@@ -40,6 +40,7 @@ def ec2(method, path, headers):
 def serve(address, answer):
     class Handler(http.server.BaseHTTPRequestHandler):
         def reply(self):
+            time.sleep(float(os.environ.get("DELAY", 0)))
             status, text = answer(self.command, self.path, self.headers)
             with lock, open(log, "a") as file:
                 file.write(f"{address} {self.command} {self.path} {status}\n")
