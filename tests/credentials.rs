@@ -313,6 +313,12 @@ fn what_hangs_is_bounded_and_leaves_no_process() {
     assert!(begin.elapsed() < Duration::from_secs(20), "{:?}", begin.elapsed());
     assert!(!is_running(&mark));
 
+    // One that does not want to end is ended all the same.
+    helper(&sandbox, &format!("trap '' TERM; sleep {mark} & sleep {mark}; true"));
+    sandbox.without_keys([TARGET, "--timeout", "700ms"]).fails(4);
+    assert!(!is_running(&mark));
+    helper(&sandbox, &format!("sleep {mark} & sleep {mark}; true"));
+
     // Ended by a signal, it takes the program with it.
     let mut child = sandbox.without_keys([TARGET]).command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     while !is_running(&mark) {
@@ -828,8 +834,10 @@ fn an_answer_without_end_is_cut_and_a_broken_one_is_the_network() {
     let endless = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", endless.local_addr().unwrap());
     std::thread::spawn(move || {
-        use std::io::Write as _;
+        use std::io::{Read as _, Write as _};
         for mut stream in endless.incoming().flatten() {
+            // The request first: an answer that comes before it is refused for that.
+            let _ = stream.read(&mut [0; 1 << 16]);
             let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n");
             while stream.write_all(&[b' '; 1 << 16]).is_ok() {}
         }
