@@ -1,5 +1,5 @@
-//! Single flight: of the processes that need the same thing at once, one makes it; the others wait, and get
-//! what it made or its failure.
+//! Single flight: of the processes that need the same result at once, one produces it. The others wait, and get
+//! its result or its failure.
 
 use std::fs::{File, TryLockError};
 use std::io::{self, Read as _, Seek as _, Write as _};
@@ -12,33 +12,33 @@ use crate::error::{Error, Exit};
 use crate::host::{Host, Moment};
 use crate::private_file;
 
-/// The first pause between two looks; it doubles up to the last.
+/// The first pause between two attempts; it doubles up to the last.
 const FIRST_PAUSE: Duration = Duration::from_millis(4);
 const LAST_PAUSE: Duration = Duration::from_millis(64);
-/// After this long a person who waits is told for what.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// When a progress message is due.
+const PROGRESS_AFTER: Duration = Duration::from_secs(1);
 /// More than a failure's line has, in characters, and as it is stored, in bytes.
 const MAX_MESSAGE: usize = 2_000;
 const MAX_NOTE: u64 = 16 << 10;
 
-/// How a process goes on that needs something.
+/// The outcome of joining a single flight.
 pub enum Boarding<T> {
-    /// It makes the thing, and others wait for it.
+    /// This process produces the result, and others wait for it.
     Lead(Leader),
-    /// Another made it meanwhile.
+    /// Another process has produced the result.
     Landed(Box<T>),
-    /// Another tried meanwhile and was refused.
+    /// Another process has failed.
     Failed(Error),
-    /// It can't wait for others, or has waited long enough: it makes the thing for itself.
+    /// There is no lock, or the wait was too long: this process produces the result for itself.
     Alone,
 }
 
-/// Holds the lock on a thing in the making, until dropped.
+/// Holds the lock until dropped.
 pub struct Leader {
     lock: File,
 }
 
-/// The leader's failure, written into the lock file for those that wait.
+/// The leader's failure, written into the lock file for the waiting processes.
 #[derive(Serialize, Deserialize)]
 struct Note {
     /// The time since boot, in milliseconds.
@@ -47,16 +47,16 @@ struct Note {
     message: String,
 }
 
-/// When to stop waiting for another process: in time to do without it.
+/// When to stop waiting for another process: early enough to do the work itself before `deadline`.
 pub fn give_up(deadline: Instant) -> Instant {
     let left = deadline.saturating_duration_since(Instant::now());
-    // Late, since who goes on alone asks once more; and not all at the same moment, since the first of
-    // them makes the thing for the others.
+    // Late, because each process that goes on alone sends one more request. At different moments, because the
+    // first of them produces the result for the others.
     Instant::now() + left.mul_f64(0.7 + 0.15 * fastrand::f64())
 }
 
-/// Joins those that make the same thing, by the lock file at `path`, until `give_up`. `look` returns the
-/// thing when it is there and will do.
+/// Takes the lock at `path`, or waits for it until `give_up`. `look` returns the result if another process has
+/// already produced a usable one; it is called once the lock is held, since looking may be slow.
 pub fn board<T>(
     path: &Path,
     host: &Host,
@@ -68,39 +68,39 @@ pub fn board<T>(
     let (mut pause, mut is_told) = (FIRST_PAUSE, false);
     loop {
         let Ok(mut lock) = private_file::open_lock(path) else { return Boarding::Alone };
-        let is_ours = match lock.try_lock() {
-            Ok(()) => true,
-            Err(TryLockError::WouldBlock) => false,
+        match lock.try_lock() {
+            Ok(()) => {
+                if let Some(result) = look() {
+                    return Boarding::Landed(Box::new(result));
+                }
+                if let Some(failure) = failure_since(&mut lock, host.started(), host.now()) {
+                    return Boarding::Failed(failure);
+                }
+                if private_file::is_at(&lock, path) {
+                    return Boarding::Lead(Leader { lock });
+                }
+            }
+            Err(TryLockError::WouldBlock) => {}
             // A file system without locks.
             Err(TryLockError::Error(_)) => return Boarding::Alone,
-        };
-        // It is looked for after the lock: who held it may just have stored it.
-        if let Some(thing) = look() {
-            return Boarding::Landed(Box::new(thing));
-        }
-        if let Some(failure) = failure_since(&mut lock, host.started(), host.now()) {
-            return Boarding::Failed(failure);
-        }
-        if is_ours && private_file::is_at(&lock, path) {
-            return Boarding::Lead(Leader { lock });
         }
         drop(lock);
         if Instant::now() >= give_up {
             return Boarding::Alone;
         }
-        if !is_told && waiting_since.elapsed() >= PATIENCE {
-            progress("waiting for another rds-token, which asks for the same credentials");
+        if !is_told && waiting_since.elapsed() >= PROGRESS_AFTER {
+            progress("waiting for another rds-token process that is fetching the same credentials");
             is_told = true;
         }
-        // Jitter keeps the many that wait from looking all at once.
+        // Jitter keeps many waiting processes from trying all at once.
         std::thread::sleep(pause.mul_f64(0.5 + fastrand::f64()));
         pause = (pause * 2).min(LAST_PAUSE);
     }
 }
 
 impl Leader {
-    /// Leaves the failure to those that wait, unless it says nothing to them. Where it can't be written
-    /// they find out for themselves.
+    /// Hands the failure to the waiting processes, unless it concerns this one alone. If it can't be written, they
+    /// find out by themselves.
     pub fn fail(mut self, error: &Error, now: Moment) {
         if error.is_personal() {
             return;
@@ -114,7 +114,7 @@ impl Leader {
     }
 }
 
-/// A failure that happened after `started`: one that we waited for, and not an old one.
+/// A failure that happened after `started`, so that an old one is not reported.
 fn failure_since(lock: &mut File, started: Moment, now: Moment) -> Option<Error> {
     let mut bytes = Vec::new();
     if lock.take(MAX_NOTE).read_to_end(&mut bytes).ok()? == 0 {
