@@ -1,18 +1,77 @@
-//! Times as text (RFC 3339), as this program and the AWS tools write them.
+//! Times as text, as this program and the AWS tools write them.
 
 use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
 use time::{OffsetDateTime, UtcOffset};
 
-/// A time to the second, in UTC.
+/// A time to the second, in UTC (RFC 3339).
 pub fn format(time: OffsetDateTime) -> String {
     let form = format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]Z");
     time.to_offset(UtcOffset::UTC).format(form).unwrap_or_default()
 }
 
-/// Reads a time. Some of the AWS tools write `UTC` in place of `Z`.
+/// Reads a time in RFC 3339 or a spelling close to it: a blank for the `T`, `UTC` for the `Z`, an offset such
+/// as `+0000`, or no offset, which means UTC. `None` if it is not a time.
 pub fn parse(text: &str) -> Option<OffsetDateTime> {
-    let text = text.trim();
-    let text = text.strip_suffix("UTC").map_or_else(|| text.to_owned(), |start| format!("{start}Z"));
-    OffsetDateTime::parse(&text, &Rfc3339).ok()
+    let (date, rest) = text.trim().split_at_checked("2026-01-31".len())?;
+    let rest = rest.strip_prefix(['T', 't', ' '])?.trim_start();
+    let end = rest.find(|c: char| !c.is_ascii_digit() && !":.".contains(c)).unwrap_or(rest.len());
+    let (time, offset) = rest.split_at(end);
+    let offset = match offset.trim() {
+        "" | "Z" | "z" | "UTC" | "GMT" => "Z".to_owned(),
+        offset => {
+            let digits = offset.strip_prefix(['+', '-'])?.replace(':', "");
+            let (hours, minutes) = digits.split_at_checked(2)?;
+            format!("{}{hours}:{}", &offset[..1], if minutes.is_empty() { "00" } else { minutes })
+        }
+    };
+    OffsetDateTime::parse(&format!("{date}T{time}{offset}"), &Rfc3339).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_spellings_of_a_time() {
+        for text in [
+            "2026-01-31T12:00:00Z",
+            "2026-01-31T12:00:00UTC",
+            " 2026-01-31 12:00:00 ",
+            "2026-01-31T12:00:00",
+            "2026-01-31t12:00:00z",
+            "2026-01-31T12:00:00.000Z",
+            "2026-01-31T12:00:00.123456789+00:00",
+            "2026-01-31 12:00:00 UTC",
+            "2026-01-31 12:00:00+0000",
+            "2026-01-31T14:00:00+02:00",
+            "2026-01-31T14:00:00 +0200",
+            "2026-01-31T04:30:00-0730",
+            "2026-01-31T13:00:00+01",
+        ] {
+            assert_eq!(parse(text).map(format).as_deref(), Some("2026-01-31T12:00:00Z"), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_a_time() {
+        for text in [
+            "",
+            "soon",
+            "2026-01-31",
+            "12:00:00",
+            "2026-13-31T12:00:00Z",
+            "2026-01-31T25:00:00Z",
+            "1769860800",
+            "2026-01-31T12:00:00+",
+            "2026-01-31T12:00:00+0",
+            "2026-01-31T12:00:00 CET",
+            "2026-01-31T12:00:00Z;x",
+            "2026/01/31 12:00:00",
+            "2026-01-31é12:00:00",
+            "2026-01-31T12:00:00+ééé",
+        ] {
+            assert_eq!(parse(text), None, "{text}");
+        }
+    }
 }
