@@ -38,9 +38,11 @@ impl Report {
     }
 }
 
-/// The failure that ends the program.
+/// The failure that ends the program. Nothing is printed for one without a message.
 pub fn error(error: &Error) {
-    line(error.message());
+    if !error.message().is_empty() {
+        line(error.message());
+    }
 }
 
 /// The longest line, in characters: arguments and answers are quoted, and may be of any length.
@@ -52,12 +54,16 @@ fn line(message: &str) {
     let _ = io::stderr().write_all(format!("rds-token: {}\n", one_line(&message)).as_bytes());
 }
 
-/// The result, in one write, once nothing can fail any more.
+/// Writes the result, in one write, once nothing else can fail.
 ///
 /// # Errors
-/// When stdout doesn't take it (exit 1).
+/// When stdout can't be written to (exit 1). A reader that has closed the pipe has seen enough, so there is no
+/// message for it.
 pub fn result(text: &str) -> Result<(), Error> {
     let mut stdout = io::stdout().lock();
     let written = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
-    written.map_err(|error| Error::other(format!("could not write to stdout: {error}")))
+    written.map_err(|error| match error.kind() {
+        io::ErrorKind::BrokenPipe => Error::other(""),
+        _ => Error::other(format!("could not write to stdout: {error}")),
+    })
 }
