@@ -69,13 +69,17 @@ impl Cache {
         }
     }
 
-    /// Now and then, removes what is too old to be of use.
+    /// Removes what is too old to be of use, from time to time.
     pub fn sweep(&self, now: Moment) {
         match self {
-            Self::Files(store) => store.sweep(now),
+            Self::Files(store) => {
+                store.sweep(now);
+            }
+            // The lock files' stamp says when the keyring was last swept, too.
             Self::Keyring(keyring, locks) => {
-                keyring.sweep(now);
-                let _ = locks.as_ref().map(|store| store.sweep(now));
+                if locks.as_ref().is_none_or(|store| store.sweep(now)) {
+                    keyring.sweep(now);
+                }
             }
         }
     }

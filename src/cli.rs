@@ -154,7 +154,7 @@ pub struct CnfArgs {
     /// What the token is for.
     #[command(flatten)]
     pub request: RequestArgs,
-    /// For whom the file is; auto asks the client on PATH
+    /// Option-file flavor; auto detects the mysql or mariadb on PATH
     #[arg(long, value_enum, default_value = "auto", value_name = "FLAVOR", help_heading = "Output")]
     pub flavor: FlavorArg,
     /// Print the file itself instead, for <(…)
@@ -162,16 +162,16 @@ pub struct CnfArgs {
     pub stdout: bool,
 }
 
-/// For whom an option file is.
+/// The flavor of an option file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum FlavorArg {
-    /// What the mysql or mariadb on PATH is
+    /// Detect it: cnf from the mysql or mariadb on PATH, connect from the program that it runs
     Auto,
     /// Oracle's clients
     Mysql,
     /// MariaDB's clients
     Mariadb,
-    /// Drivers, and programs that read it by the C API
+    /// Drivers, and programs that read it with the C API
     Library,
 }
 
@@ -201,6 +201,10 @@ pub struct ConnectArgs {
     /// The client to run; else the engine's own [env: RDS_TOKEN_CLIENT]
     #[arg(long, value_name = "PROGRAM")]
     pub client: Option<OsString>,
+    /// Option-file flavor of the program, which then gets --defaults-file first [default: auto for the clients of
+    /// MySQL and MariaDB, none for other programs]
+    #[arg(long, value_enum, value_name = "FLAVOR")]
+    pub client_flavor: Option<FlavorArg>,
     /// A command to run instead, with its arguments
     #[arg(last = true, value_name = "COMMAND")]
     pub command: Vec<OsString>,
@@ -299,11 +303,13 @@ pub struct IdentityArgs {
     /// Assume this role with the credentials found
     #[arg(long, value_name = "ARN")]
     pub role_arn: Option<String>,
-    /// The code of the MFA device that the profile's role wants (mfa_serial); else its mfa_process gives it,
-    /// or you are asked on the terminal
+    /// The MFA device of the user or of the role, by serial number or ARN [default: the profile's mfa_serial]
+    #[arg(long, value_name = "SERIAL")]
+    pub mfa_serial: Option<String>,
+    /// A code of the MFA device [default: the profile's mfa_process, else a prompt on the terminal]
     #[arg(long, value_name = "CODE", value_parser = mfa_code)]
     pub mfa_code: Option<String>,
-    /// Give up after this long, all waiting counted [default: 25s]
+    /// Overall time limit, not counting MFA prompts [default: 25s]
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub timeout: Option<Duration>,
 }
@@ -333,7 +339,7 @@ pub struct CommonArgs {
     /// Print no warnings
     #[arg(short, long)]
     pub quiet: bool,
-    /// Say where the credentials and the token came from, never a secret
+    /// Show where region, credentials and token come from, and which credentials are ignored; never a secret
     #[arg(short, long, conflicts_with = "quiet")]
     pub verbose: bool,
 }

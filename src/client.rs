@@ -1,17 +1,17 @@
-//! Which client program this is, and what it needs.
+//! Client programs: finding them, and the option file that each of them reads.
 
 use std::env::consts::EXE_SUFFIX;
 use std::ffi::OsStr;
 use std::io::Read as _;
-use std::net::{IpAddr, ToSocketAddrs as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::mpsc;
 use std::time::Instant;
 
+use crate::dns::lookup_until;
 use crate::error::Error;
 use crate::host::Host;
-use crate::sink::option_file::Flavor;
+use crate::sink::option_file::{Flavor, LEGACY_MAX_LINE};
 use crate::target::{Engine, Via};
 
 /// The programs on `PATH` that serve as an engine's own client, the first choice first.
@@ -38,29 +38,64 @@ pub fn find(host: &Host, program: &OsStr) -> Option<PathBuf> {
     places.into_iter().find(|path| std::fs::metadata(path).is_ok_and(|metadata| platform::is_executable(&metadata)))
 }
 
-/// The option file that a program wants: None when it is none of MySQL's or MariaDB's. A program called
-/// `mysql…` may be either's, and is asked. A link by another name is known by where it leads.
+/// The option-file flavor and the line limit of a client program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Dialect {
+    /// Its flavor.
+    pub flavor: Flavor,
+    /// The longest line that the program takes whole, in bytes.
+    pub max_line: usize,
+}
+
+impl From<Flavor> for Dialect {
+    fn from(flavor: Flavor) -> Self {
+        Self { flavor, max_line: flavor.max_line() }
+    }
+}
+
+/// Returns the dialect of a client program. `None` if it is not a client of MySQL or MariaDB. A program named
+/// `mysql…` may be either, so it is asked for its version. A link by another name is known by its target.
 ///
 /// # Errors
-/// When the program doesn't say until `deadline` (exit 4).
-pub fn flavor(program: &Path, deadline: Instant) -> Result<Option<Flavor>, Error> {
-    let by_name = |path: &Path| {
-        let name = path.file_name()?.to_str()?;
-        let name = if cfg!(windows) { name.to_ascii_lowercase() } else { name.to_owned() };
-        let name = name.strip_suffix(EXE_SUFFIX).unwrap_or(&name);
-        // Others have such names too (mysqltuner, mariadb-waitpid) and read no --defaults-file.
-        let of = |family: &str| {
-            let part = name.strip_prefix(family)?.trim_start_matches(['-', '_']);
-            PARTS.contains(&part).then_some(())
-        };
-        of("mariadb").map(|()| Some(Flavor::Mariadb)).or_else(|| of("mysql").map(|()| None))
-    };
-    let target = || program.canonicalize().ok().and_then(|path| by_name(&path));
-    match by_name(program).or_else(target) {
+/// When the program does not answer before `deadline` (exit 4).
+pub fn dialect(program: &Path, deadline: Instant) -> Result<Option<Dialect>, Error> {
+    let target = || program.canonicalize().ok().and_then(|path| family(&path));
+    match family(program).or_else(target) {
         None => Ok(None),
-        Some(Some(flavor)) => Ok(Some(flavor)),
-        Some(None) => ask(program, deadline).map(Some),
+        Some(Family::Mariadb) => Ok(Some(Flavor::Mariadb.into())),
+        Some(Family::Mysql) => query_version(program, deadline).map(Some),
     }
+}
+
+/// The dialect of the engine's client on `PATH`. `None` if there is no such client.
+///
+/// # Errors
+/// As [`dialect`].
+pub fn installed_dialect(host: &Host, engine: Engine, deadline: Instant) -> Result<Option<Dialect>, Error> {
+    let found = candidates(engine).iter().find_map(|name| find(host, name.as_ref()));
+    found.map_or(Ok(None), |path| dialect(&path, deadline))
+}
+
+enum Family {
+    Mariadb,
+    /// By its name. MariaDB installs its clients under these names too.
+    Mysql,
+}
+
+/// The family that a program's name says. Other programs have such names too (`mysqltuner`, `mariadb-waitpid`), and
+/// read no `--defaults-file`.
+fn family(path: &Path) -> Option<Family> {
+    let name = path.file_name()?.to_str()?;
+    let name = if cfg!(windows) { name.to_ascii_lowercase() } else { name.to_owned() };
+    let name = name.strip_suffix(EXE_SUFFIX).unwrap_or(&name).replace('_', "-");
+    let is_client = |prefix| {
+        let part = name.strip_prefix(prefix).map(|part| part.trim_start_matches('-'));
+        part.is_some_and(|part| PARTS.contains(&part))
+    };
+    if is_client("mariadb") {
+        return Some(Family::Mariadb);
+    }
+    is_client("mysql").then_some(Family::Mysql)
 }
 
 /// What follows the family's name in the names of its clients.
@@ -81,60 +116,62 @@ const PARTS: [&str; 14] = [
     "secure-installation",
 ];
 
-/// What the program says of itself (`--version`): MariaDB's say so.
-fn ask(program: &Path, deadline: Instant) -> Result<Flavor, Error> {
+/// Runs the program with `--version`. MariaDB's clients name themselves.
+fn query_version(program: &Path, deadline: Instant) -> Result<Dialect, Error> {
     let mut command = Command::new(program);
     command.arg("--version").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
     platform::in_group(&mut command);
-    // One that can't be run is found out, and reported, when it is to be run.
-    let Ok(mut child) = command.spawn() else { return Ok(Flavor::Mysql) };
+    // A program that can't be run is reported when it is to be run.
+    let Ok(mut child) = command.spawn() else { return Ok(Flavor::Mysql.into()) };
     let (sender, receiver) = mpsc::channel();
     let stdout = child.stdout.take();
     std::thread::spawn(move || {
-        let mut said = Vec::new();
-        let _ = stdout.map(|stdout| stdout.take(MAX_VERSION).read_to_end(&mut said));
-        let _ = sender.send(said);
+        let mut text = Vec::new();
+        let _ = stdout.map(|stdout| stdout.take(MAX_VERSION).read_to_end(&mut text));
+        let _ = sender.send(text);
     });
-    let said = receiver.recv_timeout(deadline.saturating_duration_since(Instant::now()));
+    let answer = receiver.recv_timeout(deadline.saturating_duration_since(Instant::now()));
     platform::end(&mut child);
     let _ = child.wait();
-    let said = said.map_err(|_| {
-        let why = "does not say its version in time; mend it, or give --flavor or --client";
+    let text = answer.map_err(|_| {
+        let why = "does not print its version in time; check the program, or choose the flavor with `cnf --flavor` or `connect --client-flavor`";
         Error::network(format!("client: {} {why}", program.display()))
     })?;
-    let is_mariadb = String::from_utf8_lossy(&said).contains("MariaDB");
-    Ok(if is_mariadb { Flavor::Mariadb } else { Flavor::Mysql })
+    Ok(dialect_of_version(&String::from_utf8_lossy(&text)))
+}
+
+fn dialect_of_version(text: &str) -> Dialect {
+    if text.contains("MariaDB") {
+        return Flavor::Mariadb.into();
+    }
+    // `mysql  Ver 8.0.32 for Linux`, and before 8.0 `mysql  Ver 14.14 Distrib 5.7.44, for Linux`.
+    let version = text.split_once("Distrib ").or_else(|| text.split_once("Ver ")).map_or("", |(_, rest)| rest);
+    let mut numbers = version.split(|c: char| !c.is_ascii_digit()).map(|part| part.parse::<u32>().unwrap_or(0));
+    let version = [(); 3].map(|()| numbers.next().unwrap_or(0));
+    let is_old = version > [0, 0, 0] && version < [8, 0, 33];
+    Dialect { flavor: Flavor::Mysql, max_line: if is_old { LEGACY_MAX_LINE } else { Flavor::Mysql.max_line() } }
 }
 
 /// More than a version has to say, in bytes.
 const MAX_VERSION: u64 = 4 << 10;
 
-/// Where to dial as an address, as libpq's `hostaddr` wants it.
+/// Where to dial as an address, as libpq's `hostaddr` needs it.
 ///
 /// # Errors
-/// When the name has none, or none until `deadline` (exit 4).
+/// When the name has no address, or nothing answers before `deadline` (exit 4).
 pub fn resolve(via: &Via, deadline: Instant) -> Result<Via, Error> {
     let address = match via.address() {
         Some(address) => address,
-        None => look_up(via.clone(), deadline)?,
+        None => {
+            let found = lookup_until(&via.host, deadline);
+            let addresses = found.map_err(|why| {
+                Error::network(format!("via: {why}; use an IP address, such as --via 127.0.0.1:5433"))
+            })?;
+            // Tunnels mostly listen on IPv4.
+            *addresses.iter().find(|ip| ip.is_ipv4()).unwrap_or(&addresses[0])
+        }
     };
     Ok(Via { host: address.to_string(), port: via.port })
-}
-
-fn look_up(via: Via, deadline: Instant) -> Result<IpAddr, Error> {
-    let name = via.host.clone();
-    let (sender, receiver) = mpsc::channel();
-    // The system's resolver has no deadline: should it take too long, its thread is left behind.
-    std::thread::spawn(move || {
-        let found = (via.host.as_str(), via.port).to_socket_addrs();
-        // Tunnels mostly listen on IPv4.
-        let addresses: Vec<IpAddr> = found.map(|all| all.map(|found| found.ip()).collect()).unwrap_or_default();
-        let _ = sender.send(addresses.iter().find(|ip| ip.is_ipv4()).or(addresses.first()).copied());
-    });
-    let found = receiver.recv_timeout(deadline.saturating_duration_since(Instant::now()));
-    found.ok().flatten().ok_or_else(|| {
-        Error::network(format!("via: could not look up '{name}'; give its address, such as 127.0.0.1:5433"))
-    })
 }
 
 #[cfg(unix)]
@@ -174,5 +211,38 @@ mod platform {
     /// The program alone: none of MySQL's starts others.
     pub(super) fn end(child: &mut Child) {
         let _ = child.kill();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_version_tells_the_dialect() {
+        let mysql = |max_line| Dialect { flavor: Flavor::Mysql, max_line };
+        for (text, expected) in [
+            ("mysql  Ver 14.14 Distrib 5.7.44, for Linux (x86_64) using  EditLine wrapper", mysql(LEGACY_MAX_LINE)),
+            ("mysql  Ver 8.0.32 for Linux on x86_64 (MySQL Community Server - GPL)", mysql(LEGACY_MAX_LINE)),
+            ("mysql  Ver 8.0.33 for Linux on x86_64 (MySQL Community Server - GPL)", mysql(usize::MAX)),
+            ("mysqldump  Ver 9.7.0 for Linux on x86_64 (MySQL Community Server - GPL)", mysql(usize::MAX)),
+            ("mysql  Ver 15.1 Distrib 10.11.14-MariaDB, for debian-linux-gnu (x86_64)", Flavor::Mariadb.into()),
+            ("", mysql(usize::MAX)),
+        ] {
+            assert_eq!(dialect_of_version(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn clients_are_known_by_name() {
+        let is_client = |name: &str| family(Path::new(name)).is_some();
+        for name in
+            ["mysql", "/opt/bin/mysqldump", "mysql_secure_installation", "mariadb-secure-installation", "mysql_upgrade"]
+        {
+            assert!(is_client(name), "{name}");
+        }
+        for name in ["mysqltuner", "mariadb-waitpid", "psql", "mydumper", "mysql_config_editor", "mysqld"] {
+            assert!(!is_client(name), "{name}");
+        }
     }
 }

@@ -13,13 +13,25 @@ use crate::error::Error;
 use crate::host::Host;
 
 /// The keys of a `[target.NAME]` table: the long flags.
-const TARGET_KEYS: [&str; 13] = [
-    "host", "port", "user", "database", "engine", "region", "profile", "role_arn", "via", "ca", "min_ttl", "cache",
+const TARGET_KEYS: [&str; 14] = [
+    "host",
+    "port",
+    "user",
+    "database",
+    "engine",
+    "region",
+    "profile",
+    "role_arn",
+    "mfa_serial",
+    "via",
+    "ca",
+    "min_ttl",
+    "cache",
     "timeout",
 ];
 /// The keys of `[defaults]`: what can hold for every target.
-const DEFAULTS_KEYS: [&str; 9] =
-    ["user", "database", "region", "profile", "role_arn", "ca", "min_ttl", "cache", "timeout"];
+const DEFAULTS_KEYS: [&str; 10] =
+    ["user", "database", "region", "profile", "role_arn", "mfa_serial", "ca", "min_ttl", "cache", "timeout"];
 
 /// The values of one table, as text; what they may be is checked where flags are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -77,7 +89,7 @@ impl Config {
     pub fn load(host: &Host, is_command: impl Fn(&str) -> bool) -> Result<Self, Error> {
         let Some(path) = host.config_file() else { return Ok(Self::default()) };
         let fail = |why: &dyn std::fmt::Display| {
-            Error::usage(format!("configuration: {}: {why}; mend the file or its permissions", path.display()))
+            Error::usage(format!("configuration: {}: {why}; check the file and its permissions", path.display()))
         };
         if !path.is_absolute() {
             return Err(Error::usage(format!(
@@ -95,7 +107,7 @@ impl Config {
             opened => opened.map_err(|error| fail(&error))?,
         };
         if !file.metadata().is_ok_and(|metadata| metadata.is_file()) {
-            return Err(fail(&"it is no regular file"));
+            return Err(fail(&"it is not a regular file"));
         }
         let text = io::read_to_string(file).map_err(|error| fail(&error))?;
         Self::parse(&path, &text, is_command)
@@ -108,7 +120,7 @@ impl Config {
     pub fn parse(path: &Path, text: &str, is_command: impl Fn(&str) -> bool) -> Result<Self, Error> {
         let place = Place { path, text };
         let document = DeTable::parse(text).map_err(|error| {
-            place.fail(&error.span().unwrap_or(0..0), &format!("{}; mend the line", error.message()))
+            place.fail(&error.span().unwrap_or(0..0), &format!("{}; fix the line", error.message()))
         })?;
         let mut config = Self::default();
         for (key, value) in document.get_ref() {
@@ -141,7 +153,11 @@ impl Place<'_> {
     fn as_table<'t, 'i>(&self, value: &'t Spanned<DeValue<'i>>, what: &str) -> Result<&'t DeTable<'i>, Error> {
         match value.get_ref() {
             DeValue::Table(table) => Ok(table),
-            _ => Err(self.fail(&value.span(), &format!("{what} is no table; write [target.NAME] above its keys"))),
+            _ => {
+                let header = if what == "target" { "[target.NAME]" } else { what };
+                Err(self
+                    .fail(&value.span(), &format!("{what} is not a table; write {header} on the line above its keys")))
+            }
         }
     }
 
@@ -155,7 +171,7 @@ impl Place<'_> {
             let text = match value.get_ref() {
                 DeValue::String(text) => text.to_string(),
                 DeValue::Integer(number) => number.to_string(),
-                _ => return Err(self.fail(&value.span(), &format!("{name} is neither a string nor a whole number"))),
+                _ => return Err(self.fail(&value.span(), &format!("{name} must be a string or an integer"))),
             };
             table.0.insert(name.to_owned(), text);
         }
@@ -225,8 +241,8 @@ mod tests {
             ("[defaults]\nhost = 'x'", "/c.toml:2: unknown key 'host' in [defaults]; it can be user, "),
             ("[target.cache]\nhost = 'x'", "/c.toml:1: 'cache' is a command"),
             ("[target.'a.b']\nhost = 'x'", "can't be named 'a.b'"),
-            ("[target.a]\nhost = ['x']", "/c.toml:2: host is neither a string nor"),
-            ("target = 1", "target is no table"),
+            ("[target.a]\nhost = ['x']", "/c.toml:2: host must be a string or an integer"),
+            ("target = 1", "target is not a table"),
             ("[target.a]\nhost = 'x'\nhost = 'y'", "/c.toml:3: "),
             ("[target.a\n", "/c.toml:1: "),
             ("a\n=", "/c.toml:1: "),

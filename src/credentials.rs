@@ -1,17 +1,21 @@
-//! AWS credentials: whose they are, and how they are obtained.
+//! AWS credentials: whose they are, and how they are fetched.
 //!
-//! [`Identity::find`] decides from the environment and the profile files alone, without network, whose
-//! credentials a request would use; [`obtain`] then gets them. Keys that are at hand never start an
-//! async runtime or build an HTTP client.
+//! [`Identity::find`] decides whose credentials a request uses, from the environment and the profile files, without
+//! network. [`obtain`] fetches them. Keys that are at hand start no async runtime and build no HTTP client.
 
+mod aws_error;
 mod chain;
+mod container;
 mod http;
 mod identity;
+mod ini;
+mod json;
 mod metadata;
 mod mfa;
 mod network;
 mod process;
 mod profile;
+mod roots;
 mod services;
 mod session;
 mod source;
@@ -19,19 +23,21 @@ mod sso;
 mod sts;
 
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use time::OffsetDateTime;
 
+use crate::deadline::Deadline;
 use crate::error::Error;
 use crate::host::Host;
 use crate::percent::encode;
 use crate::report::Report;
 use crate::secret::Secret;
 
-pub use identity::Identity;
+pub use identity::{Choice, Identity, is_chosen_by_environment};
+pub use ini::{IniFile, words};
 pub use mfa::is_code;
-pub use profile::Profiles;
+pub use profile::{ProfileFiles, Profiles};
 
 /// Access keys that can sign.
 #[derive(Clone, Debug)]
@@ -50,10 +56,11 @@ pub struct Credentials {
 const MAX_SESSION_TOKEN: usize = 16 << 10;
 
 impl Credentials {
-    /// Keys as a source gives them. A blank session token is none: RDS Proxy breaks on an empty one.
+    /// Checks keys as a source gives them. A blank session token counts as absent, because RDS Proxy refuses an
+    /// empty one.
     ///
     /// # Errors
-    /// In words, when they can't sign: one is empty, too long, or has characters that none has.
+    /// The reason why the keys can't sign.
     pub fn new(
         id: String,
         secret: String,
@@ -64,20 +71,17 @@ impl Credentials {
         for (name, value) in
             [("access key id", Some(&id)), ("secret access key", Some(&secret)), ("session token", token.as_ref())]
         {
-            let Some(value) = value else { continue };
-            if value.is_empty() {
-                return Err(format!("the {name} is empty"));
-            }
-            // What is no part of any key would be signed all the same, or end a line of a request.
-            if !value.bytes().all(|byte| byte.is_ascii_graphic()) {
-                return Err(format!("the {name} has a blank or another character that none can have"));
-            }
-            if value.len() > MAX_SESSION_TOKEN {
-                return Err(format!("the {name} is longer than {MAX_SESSION_TOKEN} bytes"));
-            }
+            value.map_or(Ok(()), |value| check_key(name, value))?;
         }
-        if id.contains('/') {
-            return Err("the access key id has a '/'".to_owned());
+        // The characters in IAM's pattern for access key ids, `[\w]+` (IAM API reference, `AccessKey`).
+        if let Some(odd) = id.chars().find(|c| !c.is_ascii_alphanumeric() && *c != '_') {
+            return Err(format!(
+                "the access key id has the character {odd:?}; only letters, digits and '_' are allowed"
+            ));
+        }
+        if id.starts_with("ASIA") && token.is_none() {
+            let why = "is temporary (ASIA…), but there is no session token, without which AWS refuses it";
+            return Err(format!("the access key id {why}"));
         }
         let (secret_access_key, session_token) = (Secret::new(secret), token.map(Secret::new));
         Ok(Self { access_key_id: id, secret_access_key, session_token, expires_at })
@@ -86,6 +90,23 @@ impl Credentials {
     /// `text` without these secrets.
     fn scrub(&self, text: String) -> String {
         scrub(text, self.session_token.iter().chain([&self.secret_access_key]).map(|secret| secret.expose().as_str()))
+    }
+}
+
+fn check_key(name: &str, value: &str) -> Result<(), String> {
+    if value.is_empty() {
+        return Err(format!("the {name} is empty"));
+    }
+    // Such a value would be signed, or end a line of a request.
+    if !value.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(format!("the {name} has a blank or another character that no key has"));
+    }
+    if (value.starts_with('"') && value.ends_with('"')) || (value.starts_with('\'') && value.ends_with('\'')) {
+        return Err(format!("the {name} is in quotes, which count as part of it"));
+    }
+    match value.len() > MAX_SESSION_TOKEN {
+        true => Err(format!("the {name} is longer than {MAX_SESSION_TOKEN} bytes")),
+        false => Ok(()),
     }
 }
 
@@ -99,40 +120,62 @@ fn scrub<'a>(text: String, secrets: impl IntoIterator<Item = &'a str>) -> String
         .fold(text, |text, secret| text.replace(secret, "…").replace(&encode(secret).to_string(), "…"))
 }
 
-/// Tells the lock file for a digest, where there is a place for one.
+/// An argument of a command that a message suggests, quoted for a shell if it needs to be.
+fn quote_argument(text: &str) -> String {
+    let is_plain = |c: char| c.is_alphanumeric() || "-_.@/+=:,".contains(c);
+    if text.chars().all(is_plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', "'\\''")) }
+}
+
+/// Why a source gave no credentials, in words.
+pub(crate) enum Failure {
+    /// It answered, but without usable credentials (exit 3).
+    Refused(String),
+    /// It did not answer, or failed in a way that may pass (exit 4).
+    Unreachable(String),
+}
+
+/// Maps a digest to its lock file, if there is a cache directory.
 pub type LockPath<'a> = dyn Fn(&str) -> Option<PathBuf> + 'a;
 
 /// A request for credentials.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub struct Request<'a> {
-    /// Whose.
+    /// Whose credentials.
     pub identity: &'a Identity,
-    /// The region of AWS's own services, where nothing configures one.
+    /// The region of AWS's own services, if none is configured.
     pub region: &'a str,
-    /// The process that asks.
+    /// The process.
     pub host: &'a Host,
-    /// Until when.
-    pub deadline: Instant,
-    /// How long a session has to live that was begun before.
+    /// When to give up.
+    pub deadline: Deadline,
+    /// Minimum remaining lifetime of a cached session.
     pub min_ttl: Duration,
     /// A code of the MFA device (`--mfa-code`).
     pub mfa_code: Option<&'a str>,
-    /// Whether sessions may be kept.
+    /// Whether sessions may be stored.
     pub keeps: bool,
-    /// Where to wait for others that ask for the same. None for one that doesn't.
+    /// Lock files for single flight; `None` to skip it.
     pub locks: Option<&'a LockPath<'a>>,
-    /// Who is told of what.
+    /// Where warnings and notes go.
     pub report: &'a Report,
 }
 
-/// Gets credentials.
+/// Credentials, and how they were obtained.
+pub struct Fetched {
+    /// The credentials.
+    pub credentials: Credentials,
+    /// Whether they are a session that expires soon, used because a new one could not be started.
+    pub is_leftover: bool,
+}
+
+/// Fetches credentials.
 ///
 /// # Errors
-/// Exit 3 when the source has none to give, exit 4 when it can't be reached or time is out, exit 1 when this
-/// machine's clock is off.
-pub fn obtain(request: &Request) -> Result<Credentials, Error> {
+/// Exit 3 if the source has none, exit 4 if it can't be reached or time is out, exit 1 if this machine's clock is
+/// off.
+pub fn obtain(request: &Request) -> Result<Fetched, Error> {
     match request.identity.keys() {
-        Some(keys) => Ok(keys.clone()),
+        Some(keys) => Ok(Fetched { credentials: keys.clone(), is_leftover: false }),
         None => session::obtain(request),
     }
 }

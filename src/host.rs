@@ -13,6 +13,8 @@ use std::time::{Duration, Instant};
 
 use time::OffsetDateTime;
 
+use crate::deadline::Deadline;
+
 #[cfg_attr(unix, path = "host/unix.rs")]
 #[cfg_attr(windows, path = "host/windows.rs")]
 mod platform;
@@ -83,14 +85,15 @@ impl Host {
         self.started
     }
 
-    /// The moment at which `timeout`, counted from the process's begin, is over.
-    pub fn deadline(&self, timeout: Duration) -> Instant {
-        self.started_instant + timeout
+    /// The deadline: `timeout` after the start of the process.
+    pub fn deadline(&self, timeout: Duration) -> Deadline {
+        Deadline::new(self.started_instant + timeout)
     }
 
-    /// The user's home directory: `HOME`, else what the user database says.
+    /// The user's home directory: `HOME`, else on Windows the profile directory. `getpwuid` is not called, because a
+    /// static program can't load NSS modules.
     pub fn home(&self) -> Option<PathBuf> {
-        self.path_var("HOME").or_else(dirs::home_dir).filter(|path| path.is_absolute())
+        self.path_var("HOME").or_else(platform::home).filter(|path| path.is_absolute())
     }
 
     /// The user's runtime directory (`XDG_RUNTIME_DIR`), unchecked.
@@ -98,14 +101,20 @@ impl Host {
         self.path_var("XDG_RUNTIME_DIR").filter(|path| path.is_absolute())
     }
 
-    /// The directory for the user's caches, as the platform has it.
+    /// The directory for the user's caches.
     pub fn user_cache_dir(&self) -> Option<PathBuf> {
-        dirs::cache_dir()
+        platform::cache_dir(self)
+    }
+
+    /// The directory for the user's data.
+    pub fn user_data_dir(&self) -> Option<PathBuf> {
+        platform::data_dir(self).filter(|path| path.is_absolute())
     }
 
     /// The configuration file: the one that `RDS_TOKEN_CONFIG` names, else the user's.
     pub fn config_file(&self) -> Option<PathBuf> {
-        let users = || Some(dirs::config_dir().filter(|path| path.is_absolute())?.join("rds-token/config.toml"));
+        let users =
+            || Some(platform::config_dir(self).filter(|path| path.is_absolute())?.join("rds-token/config.toml"));
         self.path_var("RDS_TOKEN_CONFIG").or_else(users)
     }
 
@@ -114,7 +123,7 @@ impl Host {
         self.path_var("RDS_TOKEN_CONFIG").is_some()
     }
 
-    /// A path as people write it in files: `~/` is the home directory.
+    /// Expands a leading `~/` to the home directory.
     pub fn expand_home(&self, path: &str) -> PathBuf {
         match (path.strip_prefix("~/"), self.home()) {
             (Some(rest), Some(home)) => home.join(rest),
@@ -125,6 +134,16 @@ impl Host {
     /// The numeric id of the user; 0 where users have none.
     pub fn uid(&self) -> u32 {
         platform::uid()
+    }
+
+    /// The host's name; empty where the system doesn't say.
+    pub fn name(&self) -> String {
+        platform::name()
+    }
+
+    /// The current directory. Nothing is read from it but what the user names by a relative path.
+    pub fn current_dir(&self) -> Option<PathBuf> {
+        std::env::current_dir().ok()
     }
 
     /// What tells this boot of this machine from others; empty where the system doesn't say.

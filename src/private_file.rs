@@ -67,9 +67,16 @@ pub fn check_directory(path: &Path) -> io::Result<()> {
     platform::check_owner(path, &metadata)
 }
 
-/// Whether only we can put files into a directory. Others may look, as they may into one of the AWS CLI's.
-pub fn is_ours_to_fill(path: &Path) -> bool {
-    fs::metadata(path).is_ok_and(|metadata| platform::is_ours_to_fill(path, &metadata))
+/// Checks that no other user can put files into a directory, should it exist. Others may list it.
+///
+/// # Errors
+/// When another user owns it, or can write to it. A group that has no other member is not another user.
+pub fn check_writers(path: &Path) -> io::Result<()> {
+    match fs::metadata(path) {
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(()),
+        Err(error) => Err(at(path, &error)),
+        Ok(metadata) => platform::check_writers(path, &metadata),
+    }
 }
 
 /// Reads a private file of at most `max` bytes. Never follows a link, never waits for a FIFO.

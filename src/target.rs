@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use percent_encoding::percent_decode_str;
 
-use crate::endpoint;
+use crate::endpoint::{self, Endpoint};
 use crate::error::Error;
 
 /// Longest host name that DNS has (RFC 1035, section 2.3.4), in bytes.
@@ -20,7 +20,7 @@ const MAX_MYSQL_USER: usize = 80;
 const MAX_MYSQL_DATABASE: usize = 64;
 
 /// The family of the server, which decides ports, URLs and limits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Engine {
     /// MySQL, Aurora MySQL
     Mysql,
@@ -67,7 +67,23 @@ impl Engine {
     }
 }
 
-/// The parts of a target as they were given, none checked yet.
+/// A region, and where it is configured.
+#[derive(Clone, Debug)]
+pub struct Region {
+    /// Its name, unchecked.
+    pub name: String,
+    /// Where it is configured, such as `--region` or `AWS_REGION`.
+    pub origin: String,
+}
+
+impl Region {
+    /// The region of `--region`.
+    pub fn of_flag(name: &str) -> Self {
+        Self { name: name.to_owned(), origin: "--region".to_owned() }
+    }
+}
+
+/// The parts of a target as they were given, unchecked.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Parts {
     /// Host name of the RDS endpoint.
@@ -144,8 +160,7 @@ impl Parts {
         let (host, port) = split_optional(address, ':');
         Ok(Self {
             host: Some(host.to_owned()),
-            // A scheme tells the port, so nothing further off may.
-            port: Some(port.map_or_else(|| engine.default_port().to_string(), str::to_owned)),
+            port: port.map(str::to_owned),
             user: user.map(|user| decode("user", user)).transpose()?,
             database: database.filter(|d| !d.is_empty()).map(|d| decode("database", d)).transpose()?,
             engine: Some(engine.name().to_owned()),
@@ -164,16 +179,25 @@ impl Parts {
         }
     }
 
-    /// Checks every part and fills in what the others tell. The region comes from the host name; for a
-    /// host name that tells none, `other_region` is asked.
+    /// These parts with the engine's default port, if there is an engine and no port. It then beats a port that is
+    /// given in a place of less precedence, which belongs to another engine.
+    #[must_use]
+    pub fn with_default_port(self) -> Self {
+        let engine = self.engine.as_deref().and_then(Engine::from_name);
+        let port = self.port.or_else(|| engine.map(|engine| engine.default_port().to_string()));
+        Self { port, ..self }
+    }
+
+    /// Checks every part. The region comes from the host name, which `region` must not contradict; for a host name
+    /// without one, from `region`, else from `other_region`. Returns the target and the origin of its region.
     ///
     /// # Errors
-    /// Names the part that is missing or can't be (exit 2).
+    /// Names the part that is missing or unusable (exit 2).
     pub fn validate(
         self,
-        region: Option<&str>,
-        other_region: impl FnOnce() -> Result<Option<String>, Error>,
-    ) -> Result<Target, Error> {
+        region: Option<Region>,
+        other_region: impl FnOnce() -> Result<Option<Region>, Error>,
+    ) -> Result<(Target, String), Error> {
         let host = check_host(&required(self.host, "host", "give TARGET or --host")?)?;
         let user = required(self.user, "user", "give USER@HOST or --user")?;
         let engine = self.engine.as_deref().map(check_engine).transpose()?;
@@ -201,8 +225,8 @@ impl Parts {
                 ));
             }
         }
-        let region = check_region(&host, region, other_region)?;
-        Ok(Target { host, port, user, database: self.database, engine, region })
+        let Region { name: region, origin } = check_region(&host, region, other_region)?;
+        Ok((Target { host, port, user, database: self.database, engine, region }, origin))
     }
 }
 
@@ -349,31 +373,57 @@ fn check_name(part: &str, name: &str, engine: Option<Engine>, max_mysql: usize) 
 
 fn check_region(
     host: &str,
-    explicit: Option<&str>,
-    other: impl FnOnce() -> Result<Option<String>, Error>,
-) -> Result<String, Error> {
-    let told = endpoint::region(host);
-    let region = match (told, explicit) {
-        (Some(told), Some(explicit)) if told != explicit => {
+    explicit: Option<Region>,
+    other: impl FnOnce() -> Result<Option<Region>, Error>,
+) -> Result<Region, Error> {
+    let in_host = match endpoint::classify(host) {
+        Endpoint::Rds(region) => Some(region),
+        Endpoint::OtherService(service) => return Err(refuse("host", host, &wrong_service(service))),
+        Endpoint::Global | Endpoint::UnknownRds | Endpoint::Foreign => None,
+    };
+    let region = match (in_host, explicit) {
+        (Some(found), Some(Region { name, origin })) if found != name => {
             return Err(Error::usage(format!(
-                "target: --region {explicit} contradicts the host, which is in {told}; leave --region out, \
-                 no server would take that token"
+                "target: {origin} is {name}, but the host is in {found}, and no server would accept that token; remove \
+                 {origin}"
             )));
         }
-        (Some(told), _) => return Ok(told.to_owned()),
-        (None, Some(explicit)) => explicit.to_owned(),
-        (None, None) => other()?.ok_or_else(|| {
-            Error::usage(format!(
-                "target: host '{host}' tells no region, and none is configured; give --region or set AWS_REGION \
-                 (for a CNAME or a tunnel, --host must name the RDS endpoint itself)"
-            ))
-        })?,
+        (Some(found), _) => return Ok(Region { name: found.to_owned(), origin: "the host name".to_owned() }),
+        (None, Some(explicit)) => explicit,
+        (None, None) => other()?.ok_or_else(|| no_region(host))?,
     };
-    let is_plain = region.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
-    if region.is_empty() || region.len() > MAX_LABEL || !is_plain {
-        return Err(refuse("region", &region, "is not a region's name such as eu-west-1"));
+    let name = &region.name;
+    let is_plain = name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+    if name.is_empty() || name.len() > MAX_LABEL || !is_plain {
+        return Err(refuse("region", name, "is not the name of a region, such as eu-west-1"));
     }
     Ok(region)
+}
+
+fn no_region(host: &str) -> Error {
+    Error::usage(match endpoint::classify(host) {
+        Endpoint::Global => format!(
+            "target: '{host}' is the endpoint of a global database, whose name has no region; use --region with the \
+             region of its writer"
+        ),
+        Endpoint::Foreign => format!(
+            "target: host '{host}' is not an RDS endpoint and has no region in its name; use the endpoint \
+             (NAME.ID.REGION.rds.amazonaws.com) as --host, and this name as --via HOST:PORT"
+        ),
+        _ => format!("target: host '{host}' has no region in its name, and none is configured; use --region"),
+    })
+}
+
+fn wrong_service(service: Option<&str>) -> String {
+    let remedy =
+        "use the endpoint of the RDS database as --host, and --via for a load balancer or a tunnel in front of it";
+    match service {
+        Some("Aurora DSQL") => "belongs to Aurora DSQL, which needs a token of its own kind; use `aws dsql \
+             generate-db-connect-auth-token`"
+            .to_owned(),
+        Some(service) => format!("belongs to {service}, which does not accept RDS tokens; {remedy}"),
+        None => format!("belongs to an AWS service other than RDS; {remedy}"),
+    }
 }
 
 #[cfg(test)]
@@ -383,7 +433,7 @@ mod tests {
     const HOST: &str = "db.abc123.eu-west-1.rds.amazonaws.com";
 
     fn validate(text: &str) -> Result<Target, Error> {
-        Parts::parse(text)?.validate(None, || Ok(None))
+        Ok(Parts::parse(text)?.with_default_port().validate(None, || Ok(None))?.0)
     }
 
     fn message(text: &str) -> String {
@@ -441,7 +491,7 @@ mod tests {
             (format!("mysql://u@{HOST}/d?ssl=1"), "'?'"),
             (format!("mysql://u%4@{HOST}"), "user 'u%4'"),
             (format!("mysql://u%ff@{HOST}"), "user 'u%ff'"),
-            ("u@db.example.com:3306".to_owned(), "tells no region"),
+            ("u@db.example.com:3306".to_owned(), "has no region in its name"),
         ] {
             let message = message(&text);
             assert!(message.contains(part), "{text}: {message}");
@@ -452,21 +502,27 @@ mod tests {
     #[test]
     fn a_scheme_inside_a_host_is_refused() {
         let parts = Parts { host: Some("https://db.example.com".into()), ..Parts::parse("u@x.y:1").unwrap() };
-        let error = parts.validate(Some("eu-west-1"), || Ok(None)).unwrap_err();
+        let error = parts.validate(Some(Region::of_flag("eu-west-1")), || Ok(None)).unwrap_err();
         assert!(error.to_string().contains("has a scheme"), "{error}");
     }
 
     #[test]
     fn the_region_is_never_guessed() {
         let at = |host: &str, explicit: Option<&str>, other: Option<&str>| {
-            Parts::parse(&format!("u@{host}:3306"))?.validate(explicit, || Ok(other.map(str::to_owned)))
+            let parts = Parts::parse(&format!("u@{host}:3306"))?;
+            parts.validate(explicit.map(Region::of_flag), || Ok(other.map(Region::of_flag))).map(|(target, _)| target)
         };
         assert_eq!(at(HOST, None, Some("us-east-1")).unwrap().region, "eu-west-1");
         assert_eq!(at(HOST, Some("eu-west-1"), None).unwrap().region, "eu-west-1");
-        assert!(at(HOST, Some("us-east-1"), None).unwrap_err().to_string().contains("contradicts"));
+        assert!(
+            at(HOST, Some("us-east-1"), None)
+                .unwrap_err()
+                .to_string()
+                .contains("--region is us-east-1, but the host is in eu-west-1")
+        );
         assert_eq!(at("db.example.com", Some("us-east-1"), None).unwrap().region, "us-east-1");
         assert_eq!(at("db.example.com", None, Some("us-east-1")).unwrap().region, "us-east-1");
-        assert!(at("db.example.com", None, None).unwrap_err().to_string().contains("tells no region"));
+        assert!(at("db.example.com", None, None).unwrap_err().to_string().contains("has no region in its name"));
         for bad in ["", "EU-WEST-1", "eu west", "eu-west-1\n", "eu/west"] {
             assert!(at("db.example.com", Some(bad), None).is_err(), "{bad:?}");
         }

@@ -6,12 +6,12 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use rds_token::cache::{Entry, Key, Store};
-use rds_token::credentials::{Credentials, Identity, Profiles};
+use rds_token::credentials::{Choice, Credentials, Identity, ProfileFiles};
 use rds_token::host::{Host, Moment};
 use rds_token::target::{Parts, Target};
 use rds_token::token::sign;
 
-use crate::harness::{HOST, Sandbox, TARGET, has, is_root, skip};
+use crate::harness::{HOST, Sandbox, TARGET, can_mount, has, is_root, skip};
 
 fn mode(path: &Path) -> u32 {
     std::fs::symlink_metadata(path).unwrap().permissions().mode() & 0o7777
@@ -163,9 +163,9 @@ impl Shelf {
         let mut vars = vec![("HOME".into(), sandbox.path("home").into_os_string())];
         vars.extend(crate::harness::KEYS.map(|(name, value)| (name.into(), value.into())));
         let host = Host::with_vars(vars);
-        let target = Parts::parse(TARGET).unwrap().validate(None, || Ok(None)).unwrap();
-        let identity =
-            Identity::find(&host, || Profiles::load(&host, host.deadline(Duration::from_secs(5))), None, None).unwrap();
+        let target = Parts::parse(TARGET).unwrap().validate(None, || Ok(None)).unwrap().0;
+        let profiles = ProfileFiles::new(host.deadline(Duration::from_secs(5)));
+        let identity = Identity::find(&host, &profiles, Choice::default()).unwrap();
         let store = Store::at(sandbox.path("cache"));
         store.prepare().unwrap();
         let key = Key::of(&host, &target, &identity);
@@ -330,10 +330,11 @@ fn old_files_are_swept_by_a_miss() {
     let all: [(&str, u64, bool); 14] = [
         (&digest('0', 64, "token"), 16, false),
         (&digest('1', 64, "token"), 14, true),
-        (&digest('0', 24, "mysql.cnf"), 16, false),
-        (&digest('1', 24, "mysql.cnf"), 14, true),
-        (&digest('0', 24, "pgpass"), 16, false),
-        (".rds-token-old", 16, false),
+        (&digest('0', 24, "mysql.cnf"), 61, false),
+        // Its token has expired, so it may be rewritten at any moment.
+        (&digest('1', 24, "mysql.cnf"), 16, true),
+        (&digest('0', 24, "pgpass"), 61, false),
+        (".rds-token-old", 61, false),
         (".rds-token-new", 1, true),
         (&digest('0', 64, "lock"), 1_500, false),
         (&digest('1', 64, "lock"), 60, true),
@@ -383,16 +384,9 @@ fn a_cache_that_cannot_be_written_costs_a_warning() {
         assert!(stdout.starts_with(HOST), "{what}: {stderr}");
         assert!(stderr.contains(part) && stderr.matches('\n').count() == 1, "{what}: {stderr}");
         // What needs a file says that there can be none, and leaves none behind.
-        for args in [
-            "cnf --flavor mysql",
-            "pgpass --engine postgres",
-            "env --shell sh",
-            "connect --client true",
-            "ca",
-            "cache list",
-        ] {
+        for args in ["cnf --flavor mysql", "pgpass --engine postgres", "env --shell sh --no-secret", "cache list"] {
             let (command, flags) = args.split_once(' ').unwrap_or((args, ""));
-            let target = if ["ca", "cache"].contains(&command) { "" } else { TARGET };
+            let target = if command == "cache" { "" } else { TARGET };
             let script = format!("{mount}; {} {command} {flags} {target}; echo $?; ls $C", crate::harness::PROGRAM);
             let mut shell = sandbox.command("unshare");
             shell.args(["--mount", "sh", "-c", &script]).envs(crate::harness::KEYS);
@@ -429,10 +423,6 @@ fn another_boot_is_a_miss() {
     assert_eq!(sandbox.rds_token([TARGET]).succeeds(), token);
 }
 
-fn can_mount() -> bool {
-    Command::new("unshare").args(["--mount", "mount", "-t", "tmpfs", "none", "/mnt"]).status().unwrap().success()
-}
-
 #[test]
 fn without_a_home_there_is_no_cache_and_one_warning() {
     if !is_root() || !has("setpriv") {
@@ -451,5 +441,8 @@ fn without_a_home_there_is_no_cache_and_one_warning() {
     let (stdout, stderr) = crate::harness::texts(&command.output().unwrap());
     assert!(stdout.starts_with(HOST), "{stderr}");
     assert_eq!(shared.read_dir().unwrap().count(), 0, "a directory that others share");
-    assert!(stderr.contains("no cache: there is no home") && stderr.matches('\n').count() == 1, "{stderr}");
+    assert!(
+        stderr.contains("no cache: HOME and XDG_RUNTIME_DIR are not set") && stderr.matches('\n').count() == 1,
+        "{stderr}"
+    );
 }

@@ -164,6 +164,13 @@ pub(crate) fn has(program: &str) -> bool {
     found.unwrap().success()
 }
 
+/// Whether this machine lets a test mount something in a namespace of its own.
+pub(crate) fn can_mount() -> bool {
+    let mut mount = Command::new("unshare");
+    mount.args(["--mount", "mount", "-t", "tmpfs", "none", "/mnt"]).stderr(Stdio::null());
+    mount.status().is_ok_and(|status| status.success())
+}
+
 pub(crate) fn is_root() -> bool {
     rustix::process::getuid().is_root()
 }

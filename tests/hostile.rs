@@ -7,13 +7,13 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use rds_token::cache::Key;
-use rds_token::credentials::{Identity, Profiles};
+use rds_token::credentials::{Choice, Identity, ProfileFiles};
 use rds_token::host::Host;
 use rds_token::secret::Secret;
 use rds_token::sink::environment::{Shell, Variable};
 use rds_token::sink::passfile;
 use rds_token::sink::url::Url;
-use rds_token::target::{Parts, Target};
+use rds_token::target::{Parts, Region, Target};
 
 use crate::clients::odd_text;
 use crate::harness::{HOST, KEYS, PROGRAM, Sandbox, Server, TARGET, has, is_root, skip, texts};
@@ -150,7 +150,7 @@ fn libpq_reads_passfiles_and_urls_as_they_were_meant() {
         let given = |text: &str| Some(text.to_owned());
         let (port, engine) = (Some(rogue.port.to_string()), given("postgres"));
         let parts = Parts { host: given(HOST), port, user: given(user), database: given(database), engine };
-        parts.validate(None, || Ok(None)).ok()
+        parts.validate(None, || Ok(None)).ok().map(|(target, _)| target)
     };
     let port = rogue.port.to_string();
     let mut tried = 0;
@@ -441,11 +441,16 @@ fn every_part_of_the_key_counts() {
             [set(vars), set(&[("AWS_CONFIG_FILE", config.clone()), ("AWS_SHARED_CREDENTIALS_FILE", none.clone())])]
                 .concat(),
         );
-        let load = || Profiles::load(&host, host.deadline(std::time::Duration::from_secs(60)));
-        let identity = Identity::find(&host, load, profile, role).unwrap();
+        let profiles = ProfileFiles::new(host.deadline(std::time::Duration::from_secs(60)));
+        let choice = Choice { profile, role_arn: role, mfa_serial: None };
+        let identity = Identity::find(&host, &profiles, choice).unwrap();
         let region = (!target.contains("amazonaws")).then_some("eu-west-1");
         let region = if target.starts_with("r@") { Some("us-east-1") } else { region };
-        let target = Parts::parse(target.trim_start_matches("r@")).unwrap().validate(region, || Ok(None)).unwrap();
+        let target = Parts::parse(target.trim_start_matches("r@"))
+            .unwrap()
+            .validate(region.map(Region::of_flag), || Ok(None))
+            .unwrap()
+            .0;
         Key::of(&host, &target, &identity).as_str().to_owned()
     };
     let keys =

@@ -12,16 +12,16 @@ use clap::ValueEnum as _;
 use percent_encoding::percent_decode_str;
 use rds_token::cache::{Entry, Key};
 use rds_token::config::Config;
-use rds_token::credentials::{Credentials, Identity, Profiles};
+use rds_token::credentials::{Choice, Credentials, Identity, ProfileFiles};
 use rds_token::error::Error;
 use rds_token::host::{Host, Moment};
 use rds_token::percent::encode;
 use rds_token::secret::Secret;
 use rds_token::sink::environment::{Shell, Variable};
-use rds_token::sink::option_file::{Flavor, OptionFile};
+use rds_token::sink::option_file::{Flavor, OptionFile, PasswordIn};
 use rds_token::sink::url::Url;
 use rds_token::sink::{json, passfile, read_heading};
-use rds_token::target::{Engine, Parts, Target, Via};
+use rds_token::target::{Engine, Parts, Region, Target, Via};
 use rds_token::token::{Claims, sign};
 use time::OffsetDateTime;
 
@@ -65,7 +65,7 @@ fn sample(user: &str, database: &str, engine: Engine) -> Option<Target> {
     let engine = given(engine.name());
     let parts = Parts { host: given(HOST), port: None, user: given(user), database: given(database), engine };
     match parts.validate(None, || Ok(None)) {
-        Ok(target) => Some(target),
+        Ok((target, _)) => Some(target),
         Err(error) => {
             assert_harmless(&error);
             None
@@ -81,7 +81,7 @@ fn secret(text: &str) -> Option<Secret<String>> {
 static KEY: LazyLock<Key> = LazyLock::new(|| {
     let vars = [("AWS_ACCESS_KEY_ID", "AKID"), ("AWS_SECRET_ACCESS_KEY", CANARY)];
     let host = Host::with_vars(vars.map(|(name, value)| (name.into(), value.into())).into());
-    let identity = Identity::find(&host, || unreachable!("the keys are at hand"), None, None).unwrap();
+    let identity = Identity::find(&host, &ProfileFiles::new(host.deadline(Duration::ZERO)), Choice::default()).unwrap();
     Key::of(&host, &sample("u", "", Engine::Mysql).unwrap(), &identity)
 });
 
@@ -125,7 +125,8 @@ fn token(data: &[u8]) {
         assert!(text.starts_with(&format!("{host}:{port}/?")), "{host}:{port}");
     }
     let parts = Parts { host: given(&host), port: given(&port), user: given(&user), ..Parts::default() };
-    let Ok(target) = parts.validate(given(&region).as_deref(), || Ok(None)) else { return };
+    let region = given(&region).as_deref().map(Region::of_flag);
+    let Ok((target, _)) = parts.validate(region, || Ok(None)) else { return };
     let session = given(&session);
     let Ok(keys) = Credentials::new(id.clone(), CANARY.to_owned(), session.clone(), None) else { return };
     let now = OffsetDateTime::from_unix_timestamp(date.parse::<u32>().unwrap_or(0).into()).unwrap();
@@ -167,7 +168,7 @@ fn target(data: &[u8]) {
     let read = |text: &str, engine: Option<Engine>| {
         let mut parts = Parts::parse(text)?;
         parts.engine = parts.engine.or_else(|| engine.and_then(|engine| given(engine.name())));
-        parts.validate(given(&region).as_deref(), || Ok(None))
+        parts.validate(given(&region).as_deref().map(Region::of_flag), || Ok(None)).map(|(target, _)| target)
     };
     let found = match read(&text, None) {
         Ok(target) => target,
@@ -234,8 +235,10 @@ fn profile(data: &[u8]) {
         let mut vars: Vec<_> = vars.map(|(name, path)| (name.into(), path.clone().into_os_string())).into();
         vars.push(("AWS_EC2_METADATA_DISABLED".into(), "true".into()));
         let host = Host::with_vars(vars);
-        let load = || Profiles::load(&host, host.deadline(Duration::from_secs(60)));
-        Identity::find(&host, load, given(&name).as_deref(), given(&role).as_deref())
+        let profiles = ProfileFiles::new(host.deadline(Duration::from_secs(60)));
+        let (profile, role) = (given(&name), given(&role));
+        let choice = Choice { profile: profile.as_deref(), role_arn: role.as_deref(), mfa_serial: None };
+        Identity::find(&host, &profiles, choice)
     };
     match find(&text) {
         Ok(identity) => {
@@ -273,6 +276,8 @@ fn option_file(data: &[u8]) {
         ca: Path::new(&ca),
         include: include.as_ref().map(Path::new),
         flavor,
+        max_line: flavor.max_line(),
+        password: PasswordIn::File,
     };
     let text = match file.render(&token) {
         Ok(text) => text,

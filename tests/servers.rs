@@ -110,7 +110,7 @@ impl Lab {
             user: Some(user.to_owned()),
             ..Parts::default()
         };
-        parts.validate(None, || Ok(None)).unwrap()
+        parts.validate(None, || Ok(None)).unwrap().0
     }
 
     /// The program, asked for a token with this key.

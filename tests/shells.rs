@@ -203,7 +203,10 @@ fn github_masks_the_token_before_it_is_used() {
     assert_eq!(lines[0], ("BEFORE", "1"));
     let mut lines: Vec<_> = lines[1..].iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
     lines.sort();
-    assert_eq!(lines, expected);
+    // What an earlier step may have left is made empty.
+    let (cleared, set): (Vec<_>, Vec<_>) = lines.into_iter().partition(|(_, value)| value.is_empty());
+    assert_eq!(set, expected);
+    assert_eq!(cleared.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["PGHOSTADDR", "PGPASSFILE"]);
     // A path is no secret.
     assert_eq!(
         sandbox
@@ -443,8 +446,8 @@ fn zsh_completes() {
             ("rds-token env m", "<rds-token env my-2 >"),
             ("rds-token cache clear p", "<rds-token cache clear prod >"),
             ("rds my", "<rds my-2 >"),
-            ("rds prod --cl", "<rds prod --client=>"),
-            ("rds-token exec prod --cl", "<rds-token exec prod --client=>"),
+            ("rds prod --tim", "<rds prod --timeout=>"),
+            ("rds-token exec prod --tim", "<rds-token exec prod --timeout=>"),
             ("rds-token prod --no-new", "<rds-token prod --no-newline >"),
             ("rds prod -- printen", "<rds prod -- printenv >"),
             ("rds prod -- ls --autho", "<rds prod -- ls --author >"),

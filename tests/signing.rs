@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::process::{Command, Stdio};
 
 use rds_token::credentials::Credentials;
-use rds_token::target::Parts;
+use rds_token::target::{Parts, Region};
 use rds_token::token::{Claims, sign};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
@@ -36,7 +36,7 @@ impl Vector {
             user: Some(self.user.clone()),
             ..Parts::default()
         };
-        let target = parts.validate(Some(&self.region), || Ok(None)).unwrap();
+        let target = parts.validate(Some(Region::of_flag(&self.region)), || Ok(None)).unwrap().0;
         let keys = Credentials::new(
             self.access_key_id.clone(),
             self.secret_access_key.clone(),

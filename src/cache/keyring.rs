@@ -24,6 +24,7 @@ use std::time::{Duration, Instant};
 
 use self::system::Place;
 use super::{Entry, Key};
+use crate::deadline::Deadline;
 use crate::error::Error;
 use crate::host::{Host, Moment};
 use crate::target::Target;
@@ -37,7 +38,7 @@ const APPLICATION: &str = "rds-token";
 /// A keyring, for one run.
 pub struct Keyring {
     place: Place,
-    deadline: Instant,
+    deadline: Deadline,
     /// What is left of [`PATIENCE`].
     patience: Cell<Duration>,
     failure: RefCell<Option<String>>,
@@ -49,7 +50,7 @@ impl Keyring {
     ///
     /// # Errors
     /// When the variable names none, or the system has none (exit 2).
-    pub fn locate(host: &Host, deadline: Instant) -> Result<Self, Error> {
+    pub fn locate(host: &Host, deadline: Deadline) -> Result<Self, Error> {
         let place = Place::of(host)?;
         Ok(Self { place, deadline, patience: Cell::new(PATIENCE), failure: RefCell::new(None) })
     }
@@ -129,7 +130,7 @@ impl Keyring {
     ) -> Result<T, String> {
         self.check()?;
         let begin = Instant::now();
-        let limit = self.patience.get().min(self.deadline.saturating_duration_since(begin) / 2);
+        let limit = self.patience.get().min(self.deadline.left() / 2);
         let answer = if self.place.is_immediate() {
             work(&self.place)
         } else {

@@ -17,6 +17,8 @@ const MAX_ENTRY: u64 = 64 << 10;
 
 /// How often old files are looked for.
 const SWEEP_EVERY: Duration = Duration::from_secs(30 * 60);
+/// How old a client's file gets. Much older than a token, since it is rewritten just when the token has expired.
+const CLIENT_FILE_AGE: Duration = Duration::from_secs(60 * 60);
 /// How old a lock file gets.
 const LOCK_AGE: Duration = Duration::from_secs(24 * 60 * 60);
 /// The file whose age tells when old files were last looked for.
@@ -56,7 +58,7 @@ impl Store {
         match directory {
             // By its components, without a final `/` or `/.`, by which a link would be followed.
             Some(directory) if directory.is_absolute() => Ok(Self { directory: directory.components().collect() }),
-            _ => Err("there is no home or runtime directory to keep it in".to_owned()),
+            _ => Err("HOME and XDG_RUNTIME_DIR are not set; set one of them, or RDS_TOKEN_CACHE_DIR".to_owned()),
         }
     }
 
@@ -168,17 +170,19 @@ impl Store {
         remove(path)
     }
 
-    /// Now and then, removes what is too old to be of use. Nothing depends on it: what can't be removed
-    /// stays. A token's file is as old as its token, or older.
-    pub fn sweep(&self, now: Moment) {
+    /// Removes what is too old to be of use, at most every half hour. What can't be removed stays. Returns whether
+    /// a sweep was due.
+    pub fn sweep(&self, now: Moment) -> bool {
         let stamp = self.directory.join(SWEPT);
         if !is_older(&stamp, SWEEP_EVERY, now.wall.into()).unwrap_or(true) || private_file::write(&stamp, b"").is_err()
         {
-            return;
+            return false;
         }
         let old = |path: &PathBuf, age| is_older(path, age, now.wall.into()).unwrap_or(false);
-        let tokens = self.files_with(TOKEN).unwrap_or_default().into_iter();
-        for path in tokens.chain(self.perishable().unwrap_or_default()).filter(|path| old(path, LIFETIME)) {
+        // A token's file is as old as its token, or older.
+        let tokens = self.files_with(TOKEN).unwrap_or_default().into_iter().filter(|path| old(path, LIFETIME));
+        let others = self.perishable().unwrap_or_default().into_iter().filter(|path| old(path, CLIENT_FILE_AGE));
+        for path in tokens.chain(others) {
             let _ = remove(&path);
         }
         for path in self.files_with(LOCK).unwrap_or_default() {
@@ -186,6 +190,7 @@ impl Store {
                 remove_lock(&path);
             }
         }
+        true
     }
 
     fn files_with(&self, extension: &str) -> io::Result<Vec<PathBuf>> {

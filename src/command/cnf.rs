@@ -1,10 +1,8 @@
-//! `rds-token cnf [TARGET]`: a private option file for MySQL's and MariaDB's clients.
-
-use std::time::Instant;
+//! `rds-token cnf [TARGET]`: a private option file for the clients of MySQL and MariaDB.
 
 use crate::cli::{CnfArgs, FlavorArg};
-use crate::client;
-use crate::command::files;
+use crate::client::{self, Dialect};
+use crate::command::files::{self, LongToken};
 use crate::command::obtain::obtain_token;
 use crate::command::settings::Settings;
 use crate::error::Error;
@@ -18,26 +16,36 @@ pub(super) fn run(host: &Host, args: &CnfArgs) -> Result<(), Error> {
     if settings.target.engine == Some(Engine::Postgres) {
         return Err(Error::usage("cnf: PostgreSQL's clients read no option file; use `rds-token pgpass` or `env`"));
     }
-    let flavor = match args.flavor {
-        FlavorArg::Mysql => Flavor::Mysql,
-        FlavorArg::Mariadb => Flavor::Mariadb,
-        FlavorArg::Library => Flavor::Library,
-        FlavorArg::Auto => auto(host, host.deadline(settings.timeout))?,
+    let dialect = match flavor(args.flavor) {
+        Some(flavor) => flavor.into(),
+        None => installed(host, &settings)?,
     };
-    let token = obtain_token(host, &settings)?.entry.token;
-    let text = files::option_file(host, &settings, flavor, &token)?;
+    let obtained = obtain_token(host, &settings)?;
+    let ca = files::ca(host, &settings)?;
+    let file = files::option_file(host, &settings, dialect, &ca, &obtained.entry.token, LongToken::Refuse)?;
+    files::warn_of_login_path(host, &settings, dialect.flavor);
     if args.stdout {
-        return report::result(&text);
+        return report::result(&file.text);
     }
-    let path = files::keep(host, &files::name(&settings, &format!("{}.cnf", flavor.name())), &text)?;
+    let name = files::name(&settings, &obtained.identity, &format!("{}.cnf", dialect.flavor.name()));
+    let path = files::keep(host, &name, &file.text)?;
     report::result(&format!("{}\n", path.display()))
 }
 
-/// The flavor of the client on `PATH`.
-fn auto(host: &Host, deadline: Instant) -> Result<Flavor, Error> {
-    let found = client::candidates(Engine::Mysql).iter().find_map(|name| client::find(host, name.as_ref()));
-    let flavor = found.map(|path| client::flavor(&path, deadline)).transpose()?.flatten();
-    flavor.ok_or_else(|| {
-        Error::usage("cnf: there is no mysql or mariadb on PATH to ask; give --flavor mysql, mariadb or library")
+/// The flavor of an argument. `None` for `auto`.
+pub(super) fn flavor(given: FlavorArg) -> Option<Flavor> {
+    match given {
+        FlavorArg::Auto => None,
+        FlavorArg::Mysql => Some(Flavor::Mysql),
+        FlavorArg::Mariadb => Some(Flavor::Mariadb),
+        FlavorArg::Library => Some(Flavor::Library),
+    }
+}
+
+/// The dialect of the client on `PATH`.
+fn installed(host: &Host, settings: &Settings) -> Result<Dialect, Error> {
+    let found = client::installed_dialect(host, Engine::Mysql, settings.deadline.at())?;
+    found.ok_or_else(|| {
+        Error::usage("cnf: there is no mysql or mariadb on PATH to detect; use --flavor mysql, mariadb or library")
     })
 }

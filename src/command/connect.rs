@@ -1,58 +1,105 @@
 //! `rds-token connect [TARGET] [-- COMMAND…]`: becomes a client that is logged in.
 //!
-//! There is nothing to clean up afterwards: the option file is one in memory, which goes with the process
-//! that has it open, and elsewhere than on Linux the one of `cnf`, which is kept. So signals, the terminal and
-//! the exit status are the client's own.
+//! Nothing has to be cleaned up: on Linux, the option file of a MySQL or MariaDB client is in memory. Elsewhere, and
+//! for `RDS_TOKEN_CNF`, it is the file of `cnf`, which is swept later. So signals, the terminal and the exit status
+//! are the client's own.
 
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::ca::BUNDLE;
 use crate::cli::ConnectArgs;
-use crate::client;
-use crate::command::obtain::obtain_token;
+use crate::client::{self, Dialect};
+use crate::command::cnf;
+use crate::command::env::{self, Secrets};
+use crate::command::files::{self, LongToken};
+use crate::command::obtain::{Obtained, obtain_token};
 use crate::command::settings::Settings;
-use crate::command::{env, files};
 use crate::error::{Error, Exit};
 use crate::host::Host;
-use crate::sink::environment::rivals;
-use crate::sink::option_file::Flavor;
+use crate::sink::environment::{Variable, conflicting};
+use crate::sink::option_file::{Flavor, PasswordIn};
+use crate::target::Engine;
+use crate::user_option_file::{LOGIN_FILE_VARIABLE, NO_LOGIN_FILE};
 
 pub(super) fn run(host: &Host, args: &ConnectArgs) -> Result<(), Error> {
     let settings = Settings::resolve(host, &args.request)?;
     let (program, arguments) = command(host, &settings, args)?;
     let mut command = Command::new(&program);
-    match client::flavor(&program, host.deadline(settings.timeout))? {
-        Some(flavor) => {
-            let path = option_file(host, &settings, flavor)?;
-            // It has to come first.
-            let mut option = OsString::from("--defaults-file=");
-            option.push(path);
-            command.arg(option);
-            // mysqlbinlog takes the cleartext plugin from nowhere else.
-            command.env("LIBMYSQL_ENABLE_CLEARTEXT_PLUGIN", "1");
-        }
-        None => {
-            let variables = env::of_client(host, &settings, false)?;
-            rivals(&variables).for_each(|name| {
-                command.env_remove(name);
-            });
-            command.envs(variables.iter().map(|variable| (variable.name, &variable.value)));
+    if args.client_flavor.is_some() && settings.target.engine == Some(Engine::Postgres) {
+        return Err(Error::usage("connect: --client-flavor is for MySQL and MariaDB, and this target is PostgreSQL"));
+    }
+    let dialect = match args.client_flavor.and_then(cnf::flavor) {
+        Some(flavor) => Some(flavor.into()),
+        None => client::dialect(&program, settings.deadline.at())?,
+    };
+    if settings.target.engine != Some(Engine::Postgres) {
+        // Oracle's clients read the login path file after any option file. It would overrule ours.
+        command.env(LOGIN_FILE_VARIABLE, NO_LOGIN_FILE);
+    }
+    match dialect {
+        Some(dialect) => set_option_file(host, &settings, dialect, &mut command)?,
+        None => set_variables(host, &settings, &mut command)?,
+    }
+    exec_or_wait(command.args(arguments)).map_err(|error| could_not_run(&program, &error))
+}
+
+/// Adds the option that names the option file, for a client of MySQL or MariaDB. It must come first.
+fn set_option_file(host: &Host, settings: &Settings, dialect: Dialect, command: &mut Command) -> Result<(), Error> {
+    let obtained = obtain_token(host, settings)?;
+    let token = &obtained.entry.token;
+    let ca = ca(host, settings, dialect.flavor)?;
+    let file = files::option_file(host, settings, dialect, &ca, token, LongToken::LeaveOut)?;
+    if file.password == PasswordIn::Environment {
+        command.env("MYSQL_PWD", token.expose());
+    }
+    // mysqlbinlog takes the cleartext plugin from nowhere else.
+    command.env("LIBMYSQL_ENABLE_CLEARTEXT_PLUGIN", "1");
+    let path = match cfg!(target_os = "linux") {
+        true => in_memory(&file.text)?,
+        false => on_disk(host, settings, &obtained, dialect.flavor, &file.text)?,
+    };
+    let mut option = OsString::from("--defaults-file=");
+    option.push(path);
+    command.arg(option);
+    Ok(())
+}
+
+/// Sets the variables of `env`, for a program that is not a client of MySQL or MariaDB.
+fn set_variables(host: &Host, settings: &Settings, command: &mut Command) -> Result<(), Error> {
+    let ca = ca(host, settings, Flavor::Library)?;
+    let (mut variables, obtained) = env::of_client(host, settings, &ca, Secrets::InVariables)?;
+    if files::engine(&settings.target)? != Engine::Postgres {
+        match library_file(host, settings, &ca, &obtained) {
+            Ok(path) => variables.push(Variable::new("RDS_TOKEN_CNF", path.display().to_string())),
+            Err(error) => settings.report.note(&format!("RDS_TOKEN_CNF is not set: {}", error.message())),
         }
     }
-    turn_into(command.args(arguments)).map_err(|error| could_not_run(&program, &error))
+    conflicting(&variables).for_each(|name| {
+        command.env_remove(name);
+    });
+    command.envs(variables.iter().map(|variable| (variable.name, &variable.value)));
+    Ok(())
+}
+
+/// An option file for drivers and other programs that read one with the C API.
+fn library_file(host: &Host, settings: &Settings, ca: &Path, obtained: &Obtained) -> Result<PathBuf, Error> {
+    let (flavor, token) = (Flavor::Library, &obtained.entry.token);
+    let file = files::option_file(host, settings, flavor.into(), ca, token, LongToken::Refuse)?;
+    on_disk(host, settings, obtained, flavor, &file.text).or_else(|_| in_memory(&file.text))
 }
 
 /// Returns only when the program can't be run.
 #[cfg(unix)]
-fn turn_into(command: &mut Command) -> io::Result<()> {
+fn exec_or_wait(command: &mut Command) -> io::Result<()> {
     Err(std::os::unix::process::CommandExt::exec(command))
 }
 
 /// There is no exec: this process waits, leaves Ctrl-C to the program, and ends as it does.
 #[cfg(windows)]
-fn turn_into(command: &mut Command) -> io::Result<()> {
+fn exec_or_wait(command: &mut Command) -> io::Result<()> {
     let _listener = tokio::signal::windows::ctrl_c()?;
     let status = command.status()?;
     std::process::exit(status.code().unwrap_or(Exit::Other as i32))
@@ -73,7 +120,10 @@ fn command(host: &Host, settings: &Settings, args: &ConnectArgs) -> Result<(Path
 }
 
 fn not_found(program: &OsStr) -> Error {
-    Error::new(Exit::NotFound, format!("connect: {} is not on PATH; install it, or name another", program.display()))
+    Error::new(
+        Exit::NotFound,
+        format!("connect: {} is not on PATH; install it, or name another client with --client", program.display()),
+    )
 }
 
 /// As a shell says it: 127 when it is not there, 126 when it is but can't be run.
@@ -82,21 +132,36 @@ fn could_not_run(program: &Path, error: &io::Error) -> Error {
     Error::new(exit, format!("connect: could not run {}: {error}", program.display()))
 }
 
-/// The path by which the client opens its option file.
-fn option_file(host: &Host, settings: &Settings, flavor: Flavor) -> Result<PathBuf, Error> {
-    let token = obtain_token(host, settings)?.entry.token;
-    let text = files::option_file(host, settings, flavor, &token)?;
-    #[cfg(target_os = "linux")]
-    return in_memory(&text);
-    #[cfg(not(target_os = "linux"))]
-    return files::keep(host, &files::name(settings, &format!("{}.cnf", flavor.name())), &text);
+/// The CA file. The clients of MySQL and MariaDB get the built-in bundle in memory on Linux, and need no directory;
+/// other programs may close the descriptor before they read it, and get it only if no directory is writable.
+fn ca(host: &Host, settings: &Settings, flavor: Flavor) -> Result<PathBuf, Error> {
+    match settings.ca {
+        None if cfg!(target_os = "linux") && flavor != Flavor::Library => in_memory(BUNDLE),
+        _ => files::ca(host, settings).or_else(|error| in_memory(BUNDLE).map_err(|_| error)),
+    }
 }
 
+fn on_disk(
+    host: &Host,
+    settings: &Settings,
+    obtained: &Obtained,
+    flavor: Flavor,
+    text: &str,
+) -> Result<PathBuf, Error> {
+    files::keep(host, &files::name(settings, &obtained.identity, &format!("{}.cnf", flavor.name())), text)
+}
+
+/// A file in memory, which the program can open after the exec.
 #[cfg(target_os = "linux")]
 fn in_memory(text: &str) -> Result<PathBuf, Error> {
     let (file, path) = crate::private_file::in_memory("rds-token", text.as_bytes())
-        .map_err(|error| Error::other(format!("connect: could not make the option file: {error}")))?;
-    // Left open on purpose: the client reads it after the exec.
+        .map_err(|error| Error::other(format!("connect: could not make a file in memory: {error}")))?;
+    // Left open on purpose.
     std::mem::forget(file);
     Ok(path)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn in_memory(_: &str) -> Result<PathBuf, Error> {
+    Err(Error::other("connect: this system has no files in memory"))
 }

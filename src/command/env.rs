@@ -2,21 +2,30 @@
 
 use std::fs::OpenOptions;
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::cli::EnvArgs;
 use crate::client;
-use crate::command::files;
-use crate::command::obtain::obtain_token;
+use crate::command::files::{self, LongToken};
+use crate::command::obtain::{Obtained, obtain_token};
 use crate::command::settings::Settings;
 use crate::error::Error;
 use crate::host::Host;
 use crate::report;
 use crate::rfc3339;
-use crate::sink::environment::{Password, Shell, Variable, rivals, variables};
+use crate::sink::environment::{Password, Shell, Variable, conflicting, variables};
 use crate::sink::option_file::Flavor;
 use crate::sink::passfile;
 use crate::target::Engine;
+
+/// Where the token stands.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Secrets {
+    /// In a variable.
+    InVariables,
+    /// In a private file, whose path is in a variable.
+    InFiles,
+}
 
 pub(super) fn run(host: &Host, args: &EnvArgs) -> Result<(), Error> {
     let shell = args.shell.map_or_else(|| guess(host), Ok)?;
@@ -24,13 +33,22 @@ pub(super) fn run(host: &Host, args: &EnvArgs) -> Result<(), Error> {
         return report::result(&shell.unset_all()?);
     }
     let settings = Settings::resolve(host, &args.request)?;
-    let variables = of_client(host, &settings, args.no_secret)?;
-    let lines: Result<Vec<String>, Error> = variables.iter().map(|variable| shell.set(variable)).collect();
-    if shell == Shell::Github {
-        return github(host, &variables, &lines?.concat());
+    let secrets = if args.no_secret { Secrets::InFiles } else { Secrets::InVariables };
+    let ca = files::ca(host, &settings)?;
+    let (variables, _) = of_client(host, &settings, &ca, secrets)?;
+    let set: Result<Vec<String>, Error> = variables.iter().map(|variable| shell.set(variable)).collect();
+    let cleared: String = conflicting(&variables).filter_map(|name| shell.clear(name)).collect();
+    if variables.iter().any(|variable| variable.name == "PGHOST")
+        && shell.clear("PGSERVICE").is_none()
+        && host.var("PGSERVICE").is_some()
+    {
+        settings.report.warn("PGSERVICE is set, and libpq prefers its settings to these variables; unset it");
     }
-    let taken_back: String = rivals(&variables).filter_map(|name| shell.unset(name)).collect();
-    report::result(&format!("{}{taken_back}", lines?.concat()))
+    let lines = set?.concat() + &cleared;
+    match shell {
+        Shell::Github => github(host, &variables, &lines),
+        _ => report::result(&lines),
+    }
 }
 
 /// The shell that the user logs in with.
@@ -42,43 +60,57 @@ fn guess(host: &Host) -> Result<Shell, Error> {
     })
 }
 
-/// The variables that log the engine's client in: with the token, or with the path of a file that has it.
-pub(super) fn of_client(host: &Host, settings: &Settings, no_secret: bool) -> Result<Vec<Variable>, Error> {
+/// The variables that log the engine's client in, and the token that is in them or in a file.
+pub(super) fn of_client(
+    host: &Host,
+    settings: &Settings,
+    ca: &Path,
+    secrets: Secrets,
+) -> Result<(Vec<Variable>, Obtained), Error> {
     let target = &settings.target;
     let engine = files::engine(target)?;
-    let ca = files::ca(host, settings)?;
-    let ca = ca.to_str().ok_or_else(|| Error::usage("ca: the path of the CA file is not UTF-8; give another"))?;
-    let is_postgres = engine == Engine::Postgres;
+    let ca_path = ca.to_str().ok_or_else(|| Error::usage("ca: the path of the CA file is not UTF-8; use another"))?;
     let via = match &settings.via {
         // A host called localhost would send MySQL's clients to a socket.
-        Some(via) if is_postgres || via.host == "localhost" => {
-            Some(client::resolve(via, host.deadline(settings.timeout))?)
+        Some(via) if engine == Engine::Postgres || via.host == "localhost" => {
+            Some(client::resolve(via, settings.deadline.at())?)
         }
         via => via.clone(),
     };
-    let entry = obtain_token(host, settings)?.entry;
-    let path = match (no_secret, is_postgres) {
-        (false, _) => None,
-        (true, true) => {
-            let text = passfile::render(target, settings.via.as_ref(), &entry.token);
-            Some(files::keep(host, &files::name(settings, "pgpass"), &text)?)
-        }
-        (true, false) => {
-            let flavor = if engine == Engine::Mariadb { Flavor::Mariadb } else { Flavor::Mysql };
-            let found = client::candidates(engine).iter().find_map(|name| client::find(host, name.as_ref()));
-            let deadline = host.deadline(settings.timeout);
-            let asked = found.map(|path| client::flavor(&path, deadline)).transpose()?.flatten();
-            let flavor = asked.unwrap_or(flavor);
-            let text = files::option_file(host, settings, flavor, &entry.token)?;
-            Some(files::keep(host, &files::name(settings, &format!("{}.cnf", flavor.name())), &text)?)
-        }
+    let obtained = obtain_token(host, settings)?;
+    let path = match secrets {
+        Secrets::InVariables => None,
+        Secrets::InFiles => Some(client_file(host, settings, engine, ca, &obtained)?.display().to_string()),
     };
-    let path = path.map(|path| path.display().to_string());
+    let entry = &obtained.entry;
     let password = match &path {
         Some(path) => Password::File(path),
         None => Password::Token(entry.token.expose()),
     };
-    Ok(variables(target, engine, via.as_ref(), ca, &password, &rfc3339::format(entry.expires_at())))
+    let expires = rfc3339::format(entry.expires_at());
+    let variables = variables(target, engine, via.as_ref(), ca_path, &password, &expires);
+    Ok((variables, obtained))
+}
+
+/// Writes the file that the engine's client reads the token from.
+fn client_file(
+    host: &Host,
+    settings: &Settings,
+    engine: Engine,
+    ca: &Path,
+    obtained: &Obtained,
+) -> Result<PathBuf, Error> {
+    let token = &obtained.entry.token;
+    if engine == Engine::Postgres {
+        let text = passfile::render(&settings.target, settings.via.as_ref(), token);
+        return files::keep(host, &files::name(settings, &obtained.identity, "pgpass"), &text);
+    }
+    let default = if engine == Engine::Mariadb { Flavor::Mariadb } else { Flavor::Mysql };
+    let dialect = client::installed_dialect(host, engine, settings.deadline.at())?.unwrap_or(default.into());
+    let file = files::option_file(host, settings, dialect, ca, token, LongToken::Refuse)?;
+    files::warn_of_login_path(host, settings, dialect.flavor);
+    let name = files::name(settings, &obtained.identity, &format!("{}.cnf", dialect.flavor.name()));
+    files::keep(host, &name, &file.text)
 }
 
 /// The runner reads variables from a file, and masks what it is told to, from then on.

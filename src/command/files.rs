@@ -1,20 +1,26 @@
 //! What `cnf`, `pgpass`, `env` and `connect` share: the private files that clients read.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::ca;
 use crate::cache::Store;
+use crate::client::Dialect;
 use crate::command::settings::Settings;
+use crate::credentials::Identity;
 use crate::error::Error;
 use crate::fingerprint::Fingerprint;
 use crate::host::Host;
-use crate::sink::option_file::{Flavor, OptionFile};
+use crate::sink::option_file::{Flavor, OptionFile, PasswordIn};
 use crate::target::{Engine, Target};
 use crate::token::Token;
+use crate::user_option_file::{LOGIN_FILE_VARIABLE, NO_LOGIN_FILE, UserOptionFile, login_path_file};
 
 /// The private directory for files, which is that of the cache. Without it there can be no file.
 pub(super) fn directory(host: &Host) -> Result<Store, Error> {
-    let fail = |why: String| Error::other(format!("no private directory to write in: {why}; set RDS_TOKEN_CACHE_DIR"));
+    let fail = |why: String| {
+        let remedy = if why.contains("RDS_TOKEN_CACHE_DIR") { "" } else { "; set RDS_TOKEN_CACHE_DIR" };
+        Error::other(format!("no private directory to write to: {why}{remedy}"))
+    };
     let store = Store::locate(host).map_err(fail)?;
     store.prepare().map_err(|error| fail(error.to_string()))?;
     Ok(store)
@@ -24,6 +30,16 @@ pub(super) fn directory(host: &Host) -> Result<Store, Error> {
 pub(super) fn ca(host: &Host, settings: &Settings) -> Result<PathBuf, Error> {
     match &settings.ca {
         Some(path) => Ok(path.clone()),
+        None => bundle(host),
+    }
+}
+
+/// The path of the built-in bundle: in the user's data directory, where it is the same for each login and release,
+/// else in the private directory.
+pub(super) fn bundle(host: &Host) -> Result<PathBuf, Error> {
+    let data = host.user_data_dir().map(|path| Store::at(path.join("rds-token")));
+    match data.and_then(|store| ca::path(&store).ok()) {
+        Some(path) => Ok(path),
         None => ca::path(&directory(host)?),
     }
 }
@@ -36,9 +52,9 @@ pub(super) fn engine(target: &Target) -> Result<Engine, Error> {
     })
 }
 
-/// A file's name: the same each time for the same target, client and AWS identity asked for.
-pub(super) fn name(settings: &Settings, extension: &str) -> String {
-    let Settings { target, via, ca, profile, role_arn, .. } = settings;
+/// A file's name: the same each time for the same target, client and AWS identity.
+pub(super) fn name(settings: &Settings, identity: &Identity, extension: &str) -> String {
+    let Settings { target, via, ca, .. } = settings;
     let via = via.as_ref().map(|via| format!("{}:{}", via.host, via.port));
     let fingerprint = Fingerprint::default()
         .field(&target.host)
@@ -48,31 +64,85 @@ pub(super) fn name(settings: &Settings, extension: &str) -> String {
         .optional(target.database.as_ref())
         .optional(via)
         .optional(ca.as_ref().map(|path| path.as_os_str().as_encoded_bytes()))
-        .optional(profile.as_ref())
-        .optional(role_arn.as_ref());
+        .field(identity.stable_digest());
     format!("{}.{extension}", &fingerprint.hex()[..24])
 }
 
-/// The text of an option file, which includes the user's own where there is one.
-pub(super) fn option_file(host: &Host, settings: &Settings, flavor: Flavor, token: &Token) -> Result<String, Error> {
-    let ca = ca(host, settings)?;
-    // Drivers don't know !include, or read nothing of a client's settings.
-    let users = host.home().map(|home| home.join(".my.cnf"));
-    let include = users.filter(|path| flavor != Flavor::Library && path.is_file());
+/// The text of an option file, and where the client reads the token from.
+pub(super) struct ClientOptionFile {
+    /// The text.
+    pub(super) text: String,
+    /// Whether the client has to get the token from `MYSQL_PWD`.
+    pub(super) password: PasswordIn,
+}
+
+/// What to do with a token whose line is too long for the reader.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum LongToken {
+    /// Fail.
+    Refuse,
+    /// Leave it to `MYSQL_PWD`.
+    LeaveOut,
+}
+
+/// Renders an option file. It includes the user's own file, unless the reader does not know `!include` or that file
+/// has an option that would override the target.
+///
+/// # Errors
+/// When a value can't stand in such a file (exit 2).
+pub(super) fn option_file(
+    host: &Host,
+    settings: &Settings,
+    dialect: Dialect,
+    ca: &Path,
+    token: &Token,
+    long_token: LongToken,
+) -> Result<ClientOptionFile, Error> {
+    let Dialect { flavor, max_line } = dialect;
     if settings.via.is_some() && flavor != Flavor::Mysql {
         settings.report.warn(
             "via: this client can't verify the endpoint's name while it dials another; it verifies the CA, \
              but takes a server without TLS",
         );
     }
-    let file = OptionFile {
-        target: &settings.target,
-        via: settings.via.as_ref(),
-        ca: &ca,
-        include: include.as_deref(),
-        flavor,
-    };
-    file.render(token)
+    // Drivers don't know !include.
+    let user_file = (flavor != Flavor::Library).then(|| UserOptionFile::read(host)).flatten();
+    let (target, via) = (&settings.target, settings.via.as_ref());
+    let mut file = OptionFile { target, via, ca, include: None, flavor, max_line, password: PasswordIn::File };
+    if long_token == LongToken::LeaveOut && file.is_too_long(token) {
+        file.password = PasswordIn::Environment;
+    }
+    if let Some(user_file) = &user_file {
+        match fault(user_file, file.password) {
+            Some(why) => settings.report.warn(&format!("{} is not included: {why}", user_file.path.display())),
+            None => file.include = Some(&user_file.path),
+        }
+    }
+    file.render(token).map(|text| ClientOptionFile { text, password: file.password })
+}
+
+/// Why the user's file must not be included: it has, or may have, an option that no later line can undo.
+fn fault(user_file: &UserOptionFile, password: PasswordIn) -> Option<String> {
+    if let Some(path) = &user_file.unread {
+        return Some(format!(
+            "{} could not be checked; make it a readable file, or remove the line that includes it",
+            path.display()
+        ));
+    }
+    let has_password = || password == PasswordIn::Environment && user_file.has("password");
+    let option = if user_file.has("dns-srv-name") { "dns-srv-name" } else { has_password().then_some("a password")? };
+    Some(format!("it has {option}, which would override the target; remove that option to use its other settings"))
+}
+
+/// Warns of the login path file, which Oracle's clients read after ours. `connect` switches it off.
+pub(super) fn warn_of_login_path(host: &Host, settings: &Settings, flavor: Flavor) {
+    if let Some(path) = login_path_file(host).filter(|_| flavor == Flavor::Mysql) {
+        settings.report.warn(&format!(
+            "{} overrules host, user and password for MySQL's programs if it has a login path 'client'; use `rds-token \
+             connect`, or set {LOGIN_FILE_VARIABLE}={NO_LOGIN_FILE}",
+            path.display()
+        ));
+    }
 }
 
 /// Writes a file that a client reads, and returns its path.

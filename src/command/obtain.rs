@@ -1,134 +1,130 @@
-//! The way to a token that all commands share: from the cache, else signed anew and kept.
-
-use std::time::Instant;
+//! The path to a token that all commands share: from the cache, else signed and stored.
 
 use crate::cache::{Cache, Entry, Key, Keyring, Kind, Store};
 use crate::command::settings::Settings;
-use crate::credentials::{self, Credentials, Identity, LockPath, Profiles};
+use crate::credentials::{self, Credentials, Identity, LockPath};
+use crate::endpoint::{Endpoint, classify};
 use crate::error::Error;
 use crate::flight::{Boarding, board};
 use crate::host::Host;
+use crate::report::Report;
 use crate::rfc3339;
 use crate::token::sign;
 
-/// A token, and what its user may want to know of it.
+/// A token, and where it comes from.
 pub(super) struct Obtained {
     pub(super) entry: Entry,
-    /// Whether another process signed it, or this one's predecessor.
+    /// Whether it was signed by another process or an earlier one.
     pub(super) is_cached: bool,
+    /// Whose credentials signed it.
+    pub(super) identity: Identity,
 }
 
-/// What making an entry takes.
+/// The inputs of an entry.
 struct Request<'a> {
     host: &'a Host,
     settings: &'a Settings,
     identity: &'a Identity,
-    deadline: Instant,
 }
 
-/// The way that all commands share: from the cache, else signed anew and kept.
+/// Returns a token from the cache, or signs one and stores it.
 pub(super) fn obtain_token(host: &Host, settings: &Settings) -> Result<Obtained, Error> {
-    let Settings { profile, role_arn, report, target, .. } = settings;
-    let deadline = host.deadline(settings.timeout);
-    let load = || Profiles::load(host, deadline);
-    let identity = &Identity::find(host, load, profile.as_deref(), role_arn.as_deref())?;
-    if settings.mfa_code.is_some() && !identity.wants_code() {
-        let why = "no role of this request has an mfa_serial in its profile";
-        return Err(Error::usage(format!("--mfa-code: {why}; leave the flag out, or name the profile with --profile")));
+    let Settings { report, target, .. } = settings;
+    let identity = Identity::find(host, &settings.profiles, settings.choice())?;
+    if settings.mfa_code.is_some() && !identity.needs_code() {
+        let why = "neither a role of this request nor its user has an MFA device";
+        let remedy = "leave the flag out, use --mfa-serial, or name a profile with mfa_serial";
+        return Err(Error::usage(format!("--mfa-code: {why}; {remedy}")));
     }
     report.note(&format!("credentials: {}", identity.describe()));
+    identity.shadowed().iter().for_each(|shadowed| report.note(&format!("credentials: {shadowed}")));
     let warn = |why| report.warn(&format!("no cache: {why}"));
     let cache = match settings.cache {
         Kind::Off => None,
         Kind::File => Store::locate(host).map_err(warn).map(Cache::Files).ok(),
-        Kind::Keyring => Some(Cache::Keyring(Keyring::locate(host, deadline)?, Store::locate(host).ok())),
+        Kind::Keyring => {
+            Some(Cache::Keyring(Keyring::locate(host, settings.deadline.clone())?, Store::locate(host).ok()))
+        }
     };
-    let request = Request { host, settings, identity, deadline };
-    let obtained = match cache {
-        Some(cache) => request.through(&cache, &Key::of(host, target, identity)),
-        None => request.make(None, false).map(|entry| Obtained { entry, is_cached: false }),
-    }?;
-    request.tell(&obtained);
-    Ok(obtained)
+    let request = Request { host, settings, identity: &identity };
+    let (entry, is_cached) = match cache {
+        Some(cache) => request.load_or_sign(&cache, &Key::of(host, target, &identity))?,
+        None => (request.sign_new(None, Locking::Off)?, false),
+    };
+    request.report_source(&entry, is_cached);
+    warn_of_host(settings);
+    Ok(Obtained { entry, is_cached, identity })
+}
+
+/// Whether a request takes part in single flight.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Locking {
+    On,
+    /// Without a cache, or after having waited long enough for others.
+    Off,
 }
 
 impl Request<'_> {
-    /// From the cache; on a miss by one process for all that miss together.
-    fn through(&self, cache: &Cache, key: &Key) -> Result<Obtained, Error> {
-        let fresh = |entry: &Entry| entry.is_fresh(self.host.now(), self.settings.min_ttl) && !self.settings.refresh;
-        if let Some(entry) = cache.load(key, &self.settings.target).filter(fresh) {
-            return Ok(Obtained { entry, is_cached: true });
+    /// Looks into the cache. On a miss, one process signs for all that miss at the same time.
+    fn load_or_sign(&self, cache: &Cache, key: &Key) -> Result<(Entry, bool), Error> {
+        let Settings { target, report, min_ttl, refresh, deadline, .. } = self.settings;
+        let fresh = |entry: &Entry| entry.is_fresh(self.host.now(), *min_ttl) && !refresh;
+        if let Some(entry) = cache.load(key, target).filter(fresh) {
+            return Ok((entry, true));
         }
         if let Err(error) = cache.prepare() {
-            self.settings.report.warn(&format!("no cache: {error}"));
-            return self.make(None, false).map(|entry| Obtained { entry, is_cached: false });
+            report.warn(&format!("no cache: {error}"));
+            return self.sign_new(None, Locking::Off).map(|entry| (entry, false));
         }
-        // One signed while we waited is as new as ours would be, even where its credentials end soon.
-        let will_do = |entry: &Entry| {
+        // A token signed while we waited is as new as ours would be, even if its credentials expire soon.
+        let is_usable = |entry: &Entry| {
             fresh(entry) || (entry.is_signed_since(self.host.started()) && entry.remaining(self.host.now()).is_some())
         };
-        let look = || cache.load(key, &self.settings.target).filter(will_do);
-        let progress = |message: &str| self.settings.report.progress(message);
+        let look = || cache.load(key, target).filter(is_usable);
+        let progress = |message: &str| report.progress(message);
         let boarding = match cache.lock_path(key.as_str()) {
-            Some(lock) => board(&lock, self.host, self.identity.give_up(self.host, self.deadline), progress, look),
+            Some(lock) => board(&lock, self.host, self.identity.give_up(self.host, deadline), progress, look),
             None => Boarding::Alone,
         };
         let leader = match boarding {
-            Boarding::Landed(entry) => return Ok(Obtained { entry: *entry, is_cached: true }),
+            Boarding::Landed(entry) => return Ok((*entry, true)),
             Boarding::Failed(error) => return Err(error),
             Boarding::Lead(leader) => Some(leader),
             Boarding::Alone => None,
         };
-        let made = self.make(Some(cache), leader.is_some());
-        if let (Err(_), None, Some(entry)) = (&made, &leader, look()) {
-            // Who was waited for came through after all.
-            return Ok(Obtained { entry, is_cached: true });
-        }
-        match (&made, leader) {
-            (Ok(entry), _leader) => {
-                if let Err(error) = cache.store(key, entry, self.host.now()) {
-                    self.settings.report.warn(&format!("the token could not be kept: {error}"));
+        let locking = if leader.is_some() { Locking::On } else { Locking::Off };
+        match self.sign_new(Some(cache), locking) {
+            Ok(entry) => {
+                if let Err(error) = cache.store(key, &entry, self.host.now()) {
+                    report.warn(&format!("the token could not be stored: {error}"));
                 }
                 cache.sweep(self.host.now());
+                Ok((entry, false))
             }
-            (Err(error), Some(leader)) => leader.fail(error, self.host.now()),
-            (Err(_), None) => {}
+            Err(error) => match leader {
+                Some(leader) => {
+                    leader.fail(&error, self.host.now());
+                    Err(error)
+                }
+                // The process that was waited for may have succeeded after all.
+                None => look().map(|entry| (entry, true)).ok_or(error),
+            },
         }
-        made.map(|entry| Obtained { entry, is_cached: false })
     }
 
-    /// Gets credentials and signs. Credentials that end too soon are asked for once more. Without a `cache`
-    /// nothing is kept; who has waited enough for others does it alone.
-    fn make(&self, cache: Option<&Cache>, waits: bool) -> Result<Entry, Error> {
-        let lock_path = cache.filter(|_| waits).map(|cache| |digest: &str| cache.lock_path(digest));
-        let ask = || {
-            credentials::obtain(&credentials::Request {
-                identity: self.identity,
-                region: &self.settings.target.region,
-                host: self.host,
-                deadline: self.deadline,
-                min_ttl: self.settings.min_ttl,
-                mfa_code: self.settings.mfa_code.as_deref(),
-                // Who has tokens in a keyring wants no sessions in files.
-                keeps: matches!(cache, Some(Cache::Files(_))),
-                locks: lock_path.as_ref().map(|path| path as &LockPath),
-                report: &self.settings.report,
-            })
-        };
-        let end_too_soon = |credentials: &Credentials| {
-            credentials.expires_at.is_some_and(|end| end - self.host.now().wall < self.settings.min_ttl)
-        };
-        let mut credentials = ask()?;
-        if end_too_soon(&credentials) && self.identity.is_renewable() {
-            credentials = ask()?;
-        }
-        // Taken before signing: a token is never younger than its date.
+    /// Fetches credentials and signs. Nothing is stored without a `cache`.
+    fn sign_new(&self, cache: Option<&Cache>, locking: Locking) -> Result<Entry, Error> {
+        self.identity.warnings().iter().for_each(|warning| self.settings.report.warn(warning));
+        let credentials = self.credentials(cache, locking)?;
+        // Read before signing, so that a token is never younger than its date.
         let now = self.host.now();
         if let Some(end) = credentials.expires_at.filter(|end| *end <= now.wall) {
+            let shadowed = self.identity.shadowed().first().map(|shadowed| format!(" ({shadowed})"));
             return Err(Error::credentials(format!(
-                "AWS credentials: those of {} ended at {}; renew them",
+                "AWS credentials: the keys of {} expired at {}; replace them, or remove them to use another source{}",
                 self.identity.describe(),
-                rfc3339::format(end)
+                rfc3339::format(end),
+                shadowed.unwrap_or_default()
             )));
         }
         let token = sign(&self.settings.target, &credentials, now.wall)
@@ -137,27 +133,75 @@ impl Request<'_> {
             .ok_or_else(|| Error::other("could not read back the signed token; please report this"))
     }
 
-    /// Says where the token came from, and warns of one that ends early.
-    fn tell(&self, obtained: &Obtained) {
-        let entry = &obtained.entry;
+    /// Fetches credentials. If they expire within `--min-ttl` and can be fetched again without a prompt, they are, and
+    /// the later expiry wins.
+    fn credentials(&self, cache: Option<&Cache>, locking: Locking) -> Result<Credentials, Error> {
+        let lock_path = cache.filter(|_| locking == Locking::On).map(|cache| |digest: &str| cache.lock_path(digest));
+        let fetch = |report: &Report| {
+            credentials::obtain(&credentials::Request {
+                identity: self.identity,
+                region: &self.settings.target.region,
+                host: self.host,
+                deadline: self.settings.deadline.clone(),
+                min_ttl: self.settings.min_ttl,
+                mfa_code: self.settings.mfa_code.as_deref(),
+                // With tokens in a keyring, no session goes into a file.
+                keeps: matches!(cache, Some(Cache::Files(_))),
+                locks: lock_path.as_ref().map(|path| path as &LockPath),
+                report,
+            })
+        };
+        let expiry = |credentials: &Credentials| credentials.expires_at;
+        let first = fetch(&self.settings.report)?;
+        let expires_soon =
+            expiry(&first.credentials).is_some_and(|end| end - self.host.now().wall < self.settings.min_ttl);
+        if !expires_soon || first.is_leftover || !self.identity.is_renewable() {
+            return Ok(first.credentials);
+        }
+        // Credentials at hand are better than the failure of a second fetch, whose warnings have been given.
+        let second = fetch(&Report { quiet: true, ..self.settings.report }).map(|fetched| fetched.credentials);
+        Ok(match second {
+            Ok(second) if expiry(&second).is_none_or(|end| Some(end) >= expiry(&first.credentials)) => second,
+            _ => first.credentials,
+        })
+    }
+
+    /// Reports where the token comes from, and warns if it expires early.
+    fn report_source(&self, entry: &Entry, is_cached: bool) {
+        let Settings { cache, refresh, report, min_ttl, .. } = self.settings;
         let left = entry.remaining(self.host.now()).unwrap_or_default();
-        let from = match (obtained.is_cached, self.settings.cache, self.settings.refresh) {
+        let from = match (is_cached, cache, refresh) {
             (true, _, _) => "the cache (hit)",
             (false, Kind::Off, _) => "a new signature (no cache)",
             (false, _, true) => "a new signature (refresh)",
             (false, _, false) => "a new signature (cache miss)",
         };
-        self.settings.report.note(&format!(
-            "token: from {from}, expires {}, in {}s",
-            rfc3339::format(entry.expires_at()),
-            left.as_secs()
-        ));
-        if left < self.settings.min_ttl {
-            self.settings.report.warn(&format!(
-                "the token ends in {}s, at {}, because the AWS credentials do",
-                left.as_secs(),
-                rfc3339::format(entry.expires_at())
-            ));
+        let (expires, seconds) = (rfc3339::format(entry.expires_at()), left.as_secs());
+        report.note(&format!("token: from {from}, expires {expires}, in {seconds}s"));
+        if left < *min_ttl {
+            report.warn(&format!("the token expires in {seconds}s, at {expires}, because the AWS credentials do"));
         }
     }
+}
+
+/// Warns about a host that is not an RDS endpoint, because no server accepts a token signed for it.
+fn warn_of_host(settings: &Settings) {
+    let Settings { target, report, region_origin, .. } = settings;
+    let what = match classify(&target.host) {
+        Endpoint::Foreign => "is not an RDS endpoint",
+        Endpoint::Global if region_origin != "--region" && !region_origin.contains("[target.") => {
+            return report.warn(&format!(
+                "the region {} comes from {region_origin}; a global database endpoint needs the region of its writer: if \
+                 it is another, use --region",
+                target.region
+            ));
+        }
+        Endpoint::UnknownRds => "has no known form of an RDS database endpoint",
+        _ => return,
+    };
+    report.warn(&format!(
+        "host '{}' {what}, and no server accepts a token signed for another name; use the endpoint as --host, and \
+         --via HOST:PORT for a tunnel or a CNAME",
+        target.host
+    ));
 }

@@ -15,8 +15,8 @@ pub(super) fn run(host: &Host, args: &RequestArgs) -> Result<(), Error> {
     if matches!(settings.target.engine, Some(Engine::Mysql | Engine::Mariadb)) {
         return Err(Error::usage("pgpass: only PostgreSQL's clients read a passfile; use `rds-token cnf`"));
     }
-    let token = obtain_token(host, &settings)?.entry.token;
-    let text = passfile::render(&settings.target, settings.via.as_ref(), &token);
-    let path = files::keep(host, &files::name(&settings, "pgpass"), &text)?;
+    let obtained = obtain_token(host, &settings)?;
+    let text = passfile::render(&settings.target, settings.via.as_ref(), &obtained.entry.token);
+    let path = files::keep(host, &files::name(&settings, &obtained.identity, "pgpass"), &text)?;
     report::result(&format!("{}\n", path.display()))
 }

@@ -1,35 +1,37 @@
-//! Whose credentials a request would use, decided without network.
+//! Whose credentials a request uses, decided without network.
 
 use std::time::{Duration, Instant};
 
 use super::Credentials;
 use super::chain::{Chain, follow, no_such_profile};
-use super::profile::Profiles;
+use super::profile::{ProfileFiles, Profiles, read_bounded};
 use super::services::Services;
-use super::source::{Role, Source};
+use super::source::{
+    Mfa, Role, Source, UserSession, environment_keys, has_container, has_web_identity, is_metadata_disabled,
+};
+use crate::deadline::Deadline;
 use crate::error::Error;
 use crate::fingerprint::Fingerprint;
 use crate::flight::give_up;
 use crate::host::Host;
-use crate::rfc3339;
 
-/// How long somebody is left to answer elsewhere before who is here is asked.
-const FOR_PERSON: Duration = Duration::from_secs(5);
+/// How long to wait for another process's MFA prompt before prompting here.
+const OTHERS_PROMPT: Duration = Duration::from_secs(5);
 
-/// The variables that lead to credentials outside of profiles.
+/// The variables outside of profiles that decide which credentials a request gets.
 const VARIABLES: [&str; 17] = [
     "AWS_WEB_IDENTITY_TOKEN_FILE",
     "AWS_ROLE_ARN",
     "AWS_ROLE_SESSION_NAME",
+    "AWS_ENDPOINT_URL",
+    "AWS_ENDPOINT_URL_STS",
     "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
     "AWS_CONTAINER_CREDENTIALS_FULL_URI",
     "AWS_CONTAINER_AUTHORIZATION_TOKEN",
     "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
-    "AWS_EC2_METADATA_SERVICE_ENDPOINT",
-    "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE",
     "AWS_EC2_METADATA_DISABLED",
     "AWS_LOGIN_CACHE_DIRECTORY",
-    // Who fails because of these fails alone.
+    // A failure caused by proxy settings must not be shared with processes that have others.
     "HTTPS_PROXY",
     "https_proxy",
     "ALL_PROXY",
@@ -38,18 +40,34 @@ const VARIABLES: [&str; 17] = [
     "no_proxy",
 ];
 
-/// Whose credentials a request would use: a first source, and roles assumed one after the other.
+/// What the command line and the configuration file say about the identity.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Choice<'a> {
+    /// The AWS profile (`--profile`).
+    pub profile: Option<&'a str>,
+    /// A role to assume on top (`--role-arn`).
+    pub role_arn: Option<&'a str>,
+    /// The MFA device of the last role, or of the user if there is no role (`--mfa-serial`).
+    pub mfa_serial: Option<&'a str>,
+}
+
+/// Whose credentials a request uses: a first source, and roles assumed one after the other.
 #[derive(Clone, Debug)]
 pub struct Identity {
     pub(super) source: Source,
     pub(super) roles: Vec<Role>,
     /// The profile that it comes from.
     pub(super) profile: Option<String>,
-    /// How AWS's own services are reached.
+    /// How AWS's own services are reached. Unused if the keys are at hand.
     pub(super) services: Services,
     /// The source in words.
     description: String,
+    /// Whether the command line names a role or an MFA device, which the AWS CLI then does not know.
+    pub(super) has_flags: bool,
+    warnings: Vec<String>,
+    shadowed: Vec<String>,
     fingerprint: String,
+    stable_digest: String,
 }
 
 impl Identity {
@@ -57,184 +75,291 @@ impl Identity {
     /// environment; the selected profile; web identity; container; EC2. Then `role_arn` on top.
     ///
     /// # Errors
-    /// When a configuration can't be followed or leads nowhere (exit 2 or 3).
-    pub fn find(
-        host: &Host,
-        profiles: impl FnOnce() -> Result<Profiles, Error>,
-        profile: Option<&str>,
-        role_arn: Option<&str>,
-    ) -> Result<Self, Error> {
-        let variables = VARIABLES.into_iter().fold(Fingerprint::default(), |f, name| f.optional(host.var(name)));
-        let keys = if profile.is_none() { environment_keys(host)? } else { None };
-        let (mut identity, fingerprint) = match keys {
-            Some(keys) => from_environment(host, keys, variables)?,
-            None => from_profile_or_platform(host, &profiles()?, profile, variables)?,
+    /// When a configuration is unusable or leads nowhere (exit 2 or 3).
+    pub fn find(host: &Host, profiles: &ProfileFiles, choice: Choice<'_>) -> Result<Self, Error> {
+        let keys = if choice.profile.is_none() { environment_keys(host)? } else { None };
+        let mut files = None;
+        let (chain, profile) = match keys {
+            Some(keys) => (chain_from_environment(host, keys), None),
+            None => chain_from_profile_or_platform(host, files.insert(profiles.get(host)?), choice.profile)?,
         };
-        if let Some(arn) = role_arn {
-            identity.roles.push(Role {
-                arn: arn.to_owned(),
-                session_name: None,
-                external_id: None,
-                duration: None,
-                mfa: None,
-            });
+        let Chain { source, roles, description, warnings, shadowed } = chain;
+        let services = Services::default();
+        let [fingerprint, stable_digest] = [const { String::new() }; 2];
+        let has_flags = choice.role_arn.is_some() || choice.mfa_serial.is_some();
+        let mut identity = Self {
+            source,
+            roles,
+            profile,
+            services,
+            description,
+            has_flags,
+            warnings,
+            shadowed,
+            fingerprint,
+            stable_digest,
+        };
+        identity.add(choice)?;
+        if identity.keys().is_none() {
+            // Where AWS's services are comes from the selected profile, whatever the source of the keys.
+            let name = choice.profile.map_or_else(|| Profiles::selected(host).0, str::to_owned);
+            identity.services = Services::find(host, files.insert(profiles.get(host)?), &name)?;
         }
-        let fingerprint = identity.source.fingerprint(identity.services.fingerprint(fingerprint));
-        identity.fingerprint = identity.roles.iter().fold(fingerprint, |f, role| role.fingerprint(f)).hex();
+        let settings = identity.settings(files);
+        let variables = VARIABLES.into_iter().fold(settings.clone(), |f, name| f.optional(host.var(name)));
+        identity.stable_digest = identity.digest(place(&identity.source, host, settings), Source::stable_fingerprint);
+        let variables = container_token(&identity.source, host, directory(&identity.source, host, variables));
+        identity.fingerprint = identity.digest(variables, Source::fingerprint);
         Ok(identity)
     }
 
-    /// A digest of everything that decides the identity; what it digests can't be told from it.
+    /// Adds the role and the MFA device that the command line names.
+    fn add(&mut self, choice: Choice<'_>) -> Result<(), Error> {
+        let given = choice.mfa_serial.map(|serial| Mfa { serial: serial.to_owned(), process: None });
+        if let Some(arn) = choice.role_arn {
+            self.roles.push(Role::new(arn.to_owned(), None));
+            // Keys that start a user's own session could otherwise not assume the role without a code.
+            if given.is_none()
+                && let Source::UserSession(UserSession { keys, .. }) = &self.source
+            {
+                self.source = Source::Keys(keys.clone());
+            }
+        }
+        let Some(given) = given else { return Ok(()) };
+        if let Some(role) = self.roles.last_mut() {
+            role.mfa = Some(given);
+            return Ok(());
+        }
+        match &mut self.source {
+            Source::Keys(keys) if keys.session_token.is_none() => {
+                self.source = Source::UserSession(UserSession { keys: keys.clone(), mfa: given, duration: None });
+                Ok(())
+            }
+            Source::UserSession(session) => {
+                session.mfa = given;
+                Ok(())
+            }
+            _ => Err(Error::usage(format!(
+                "mfa_serial: {} takes no MFA code; remove --mfa-serial (or mfa_serial in the configuration), or name a profile \
+                 with long-term keys or a role",
+                self.description
+            ))),
+        }
+    }
+
+    /// What decides the identity apart from its source and roles.
+    fn settings(&self, files: Option<&Profiles>) -> Fingerprint {
+        let paths = files.iter().flat_map(|files| &files.paths);
+        let fingerprint = paths.fold(Fingerprint::default(), |f, path| f.field(path.as_os_str().as_encoded_bytes()));
+        self.services.fingerprint(fingerprint.optional(self.profile.as_ref()).field(&self.description))
+    }
+
+    fn digest(&self, settings: Fingerprint, of_source: impl Fn(&Source, Fingerprint) -> Fingerprint) -> String {
+        self.roles.iter().fold(of_source(&self.source, settings), |f, role| role.fingerprint(f)).hex()
+    }
+
+    /// A digest of everything that decides the identity. It reveals none of it.
     pub fn fingerprint(&self) -> &str {
         &self.fingerprint
     }
 
-    /// The keys, when they are at hand and no role is to be assumed with them.
-    pub(super) fn keys(&self) -> Option<&Credentials> {
+    /// A digest that tells identities apart, and stays the same when a secret or the content of a token file changes.
+    pub fn stable_digest(&self) -> &str {
+        &self.stable_digest
+    }
+
+    /// The keys, if they are at hand and no role is to be assumed with them.
+    pub fn keys(&self) -> Option<&Credentials> {
         match &self.source {
             Source::Keys(keys) if self.roles.is_empty() => Some(keys),
             _ => None,
         }
     }
 
-    /// Whether asking again may give credentials that live longer, and bothers nobody.
+    /// Whether another fetch may give credentials that live longer, without a prompt.
     pub fn is_renewable(&self) -> bool {
-        self.keys().is_none() && !self.wants_code()
+        self.keys().is_none() && !self.needs_code()
     }
 
-    /// Whether a role on the way wants the code of an MFA device.
-    pub fn wants_code(&self) -> bool {
-        self.roles.iter().any(|role| role.mfa.is_some())
+    /// Whether the user or a role on the way needs a code of an MFA device.
+    pub fn needs_code(&self) -> bool {
+        self.mfa_devices().next().is_some()
     }
 
-    /// When to stop waiting for another process that obtains the same: soon, where that one may be asking
-    /// somebody who has left, and there is somebody to ask here.
-    pub fn give_up(&self, host: &Host, deadline: Instant) -> Instant {
-        let asks_here = self.wants_code() && host.is_foreground();
-        if asks_here { give_up(deadline).min(Instant::now() + FOR_PERSON) } else { give_up(deadline) }
+    /// The MFA devices, in the order in which their codes are used.
+    pub(super) fn mfa_devices(&self) -> impl Iterator<Item = &Mfa> {
+        self.source.mfa().into_iter().chain(self.roles.iter().filter_map(|role| role.mfa.as_ref()))
+    }
+
+    /// When to stop waiting for another process that fetches the same credentials. Soon, if this process can
+    /// prompt for the code itself: the other may be waiting for a user who is away.
+    pub fn give_up(&self, host: &Host, deadline: &Deadline) -> Instant {
+        let prompts_here = self.needs_code() && host.is_foreground();
+        let at = give_up(deadline.at());
+        if prompts_here { at.min(Instant::now() + OTHERS_PROMPT) } else { at }
     }
 
     /// The source in words, for `-v` and for errors.
     pub fn describe(&self) -> String {
         self.roles.iter().fold(self.description.clone(), |text, role| format!("{text}, role {}", role.arn))
     }
+
+    /// Faults in the profiles that were used.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    /// What is configured and not used, each with the reason.
+    pub fn shadowed(&self) -> &[String] {
+        &self.shadowed
+    }
 }
 
-/// The keys in the environment, if there are any.
-///
-/// # Errors
-/// When they can't sign.
-pub(super) fn environment_keys(host: &Host) -> Result<Option<Credentials>, Error> {
-    // As with the AWS CLI, a secret without an id is none at all.
-    let Some(id) = host.var("AWS_ACCESS_KEY_ID") else { return Ok(None) };
-    let Some(secret) = host.var("AWS_SECRET_ACCESS_KEY") else {
-        return Err(Error::credentials(
-            "AWS credentials: the environment has AWS_ACCESS_KEY_ID but no AWS_SECRET_ACCESS_KEY; set both or neither",
-        ));
-    };
-    let expires_at = host.var("AWS_CREDENTIAL_EXPIRATION").map(|text| {
-        rfc3339::parse(&text).ok_or_else(|| {
-            Error::credentials(format!(
-                "AWS credentials: AWS_CREDENTIAL_EXPIRATION is '{text}', which is no time such as \
-                 2026-01-31T12:00:00Z; set it so or unset it"
-            ))
-        })
-    });
-    Credentials::new(id, secret, host.var("AWS_SESSION_TOKEN"), expires_at.transpose()?)
-        .map(Some)
-        .map_err(|why| Error::credentials(format!("AWS credentials: in the environment, {why}; set it anew")))
+/// Whether the environment selects the credentials. If so, the default profile of the configuration file is ignored.
+pub fn is_chosen_by_environment(host: &Host) -> bool {
+    host.var("AWS_ACCESS_KEY_ID").is_some()
+        || Profiles::selected(host).1
+        || has_web_identity(host)
+        || has_container(host)
 }
 
-fn from_environment(
-    host: &Host,
-    keys: Credentials,
-    fingerprint: Fingerprint,
-) -> Result<(Identity, Fingerprint), Error> {
-    let identity = Identity {
+/// Adds what tells containers and instances apart that see the same files: their endpoint, and the host's name.
+fn place(source: &Source, host: &Host, fingerprint: Fingerprint) -> Fingerprint {
+    match source {
+        Source::Container | Source::InstanceMetadata => {
+            let urls = ["AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI"];
+            urls.into_iter().fold(fingerprint, |f, name| f.optional(host.var(name))).field(host.name())
+        }
+        source => directory(source, host, fingerprint),
+    }
+}
+
+/// Adds the current directory, if a program is looked for there.
+fn directory(source: &Source, host: &Host, fingerprint: Fingerprint) -> Fingerprint {
+    match source {
+        Source::Process(command) if has_relative_path(command) => {
+            fingerprint.optional(host.current_dir().map(|path| path.into_os_string().into_encoded_bytes()))
+        }
+        _ => fingerprint,
+    }
+}
+
+/// Whether a word of a command may be a path from the current directory.
+fn has_relative_path(command: &str) -> bool {
+    let words = command.split(|c: char| c.is_whitespace() || "'\";|&()=".contains(c));
+    words.into_iter().any(|word| word.contains('/') && !word.starts_with(['/', '~', '$']) && !word.contains("://"))
+}
+
+/// Adds the token for a container's endpoint: its content says whose it is, while its path is the same in every pod.
+fn container_token(source: &Source, host: &Host, fingerprint: Fingerprint) -> Fingerprint {
+    let file = host.path_var("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE");
+    let file = file.filter(|path| matches!(source, Source::Container) && path.is_file());
+    fingerprint.optional(file.and_then(|path| read_bounded(&path).ok()))
+}
+
+/// The variable that selects a profile, if one is set.
+fn profile_variable(host: &Host) -> Option<&'static str> {
+    ["AWS_DEFAULT_PROFILE", "AWS_PROFILE"].into_iter().find(|name| host.var(name).is_some())
+}
+
+/// The variable that names a container's endpoint, if one is set.
+fn container_variable(host: &Host) -> Option<&'static str> {
+    let names = ["AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI"];
+    names.into_iter().find(|name| host.var(name).is_some())
+}
+
+fn chain_from_environment(host: &Host, keys: Credentials) -> Chain {
+    let ignored = |name| format!("{name} is ignored because AWS_ACCESS_KEY_ID is set");
+    Chain {
         source: Source::Keys(keys),
         roles: Vec::new(),
-        profile: None,
-        services: Services::find(host, None)?,
         description: "the environment (AWS_ACCESS_KEY_ID)".to_owned(),
-        fingerprint: String::new(),
-    };
-    Ok((identity, fingerprint))
+        warnings: Vec::new(),
+        shadowed: profile_variable(host)
+            .into_iter()
+            .chain(has_web_identity(host).then_some("AWS_WEB_IDENTITY_TOKEN_FILE"))
+            .chain(container_variable(host))
+            .map(ignored)
+            .collect(),
+    }
 }
 
-fn from_profile_or_platform(
+/// The chain, and the name of the profile if it comes from one.
+fn chain_from_profile_or_platform(
     host: &Host,
     profiles: &Profiles,
     explicit: Option<&str>,
-    mut fingerprint: Fingerprint,
-) -> Result<(Identity, Fingerprint), Error> {
+) -> Result<(Chain, Option<String>), Error> {
     let (selected, is_named) = Profiles::selected(host);
     let is_named = is_named || explicit.is_some();
     let name = explicit.unwrap_or(&selected);
-    for path in &profiles.paths {
-        fingerprint = fingerprint.field(path.as_os_str().as_encoded_bytes());
+    let mut chain = match profiles.has(name) {
+        true => follow(host, profiles, name)?,
+        false if is_named => return Err(no_such_profile(profiles, name, "")),
+        false => None,
+    };
+    if let Some(Chain { source: Source::WebIdentity { role_arn, session_name, .. }, .. }) = &mut chain
+        && explicit.is_none()
+    {
+        // As with the AWS CLI, each of these variables beats the same key of the profile.
+        *role_arn = host.var("AWS_ROLE_ARN").unwrap_or_else(|| role_arn.clone());
+        *session_name = host.var("AWS_ROLE_SESSION_NAME").or_else(|| session_name.clone());
     }
-    let chain = match profiles.get(name) {
-        Some(_) => follow(host, profiles, name, &mut fingerprint)?,
-        None if is_named => return Err(no_such_profile(profiles, name, "")),
-        None => None,
-    };
-    // As with the AWS CLI, a web identity in the environment beats what a profile holds without a role.
-    let chain = chain.filter(|chain| explicit.is_some() || !chain.roles.is_empty() || !has_web_identity(host));
-    let from_profile = chain.is_some();
-    let chain = match chain {
-        Some(chain) => chain,
-        None if explicit.is_some() => {
-            return Err(Error::credentials(format!(
-                "AWS credentials: profile '{name}' has none; give it keys, sso_session, credential_process, or role_arn with \
-                 source_profile or credential_source, or leave --profile out"
-            )));
+    let mut shadowed = Vec::new();
+    if ["AWS_DEFAULT_PROFILE", "AWS_PROFILE"].into_iter().all(|name| host.var(name).is_some()) && explicit.is_none() {
+        shadowed.push("AWS_PROFILE is ignored because AWS_DEFAULT_PROFILE is set".to_owned());
+    }
+    if explicit.is_some() {
+        let names = ["AWS_ACCESS_KEY_ID", "AWS_WEB_IDENTITY_TOKEN_FILE"].into_iter().chain(profile_variable(host));
+        let set = names.filter(|name| host.var(name).is_some() && host.var(name).as_deref() != explicit);
+        shadowed.extend(set.map(|variable| format!("{variable} is ignored because the profile '{name}' is named")));
+    }
+    // As with the AWS CLI, a web identity in the environment beats a profile without a role.
+    let has_web_identity = explicit.is_none() && has_web_identity(host);
+    match chain {
+        Some(chain) if !(has_web_identity && chain.roles.is_empty()) => {
+            let ignored = container_variable(host).filter(|_| !matches!(chain.source, Source::Container));
+            shadowed.extend(
+                ignored.map(|variable| format!("{variable} is ignored because profile '{name}' has credentials")),
+            );
+            let shadowed = chain.shadowed.iter().cloned().chain(shadowed).collect();
+            Ok((Chain { shadowed, ..chain }, Some(name.to_owned())))
         }
-        None => from_platform(host)?,
-    };
-    let identity = Identity {
-        source: chain.source,
-        roles: chain.roles,
-        profile: from_profile.then(|| name.to_owned()),
-        services: Services::find(host, Some((profiles, name)))?,
-        description: chain.description,
-        fingerprint: String::new(),
-    };
-    Ok((identity, fingerprint))
+        None if explicit.is_some() => Err(Error::credentials(format!(
+            "AWS credentials: profile '{name}' has none; add keys, sso_session, credential_process, or role_arn with \
+             source_profile or credential_source, or leave --profile out"
+        ))),
+        chain => {
+            if chain.is_some() {
+                shadowed.push(format!("profile '{name}' is ignored because AWS_WEB_IDENTITY_TOKEN_FILE is set"));
+            }
+            let warnings = profiles.missing.clone();
+            Ok((Chain { shadowed, warnings, ..chain_from_platform(host, profiles, name)? }, None))
+        }
+    }
 }
 
-fn has_web_identity(host: &Host) -> bool {
-    host.var("AWS_WEB_IDENTITY_TOKEN_FILE").is_some()
-}
-
-/// What the platform offers where neither keys nor a profile do.
-fn from_platform(host: &Host) -> Result<Chain, Error> {
+/// What the platform offers if neither keys nor a profile do.
+fn chain_from_platform(host: &Host, profiles: &Profiles, profile: &str) -> Result<Chain, Error> {
+    let either = |variable: &str, key| host.var(variable).or_else(|| profiles.value(profile, key).map(str::to_owned));
     let source = if let Some(token_file) = host.var("AWS_WEB_IDENTITY_TOKEN_FILE") {
-        let role_arn = host.var("AWS_ROLE_ARN").ok_or_else(|| {
+        let role_arn = either("AWS_ROLE_ARN", "role_arn").ok_or_else(|| {
             Error::credentials("AWS credentials: AWS_WEB_IDENTITY_TOKEN_FILE is set but AWS_ROLE_ARN is not; set both")
         })?;
-        Source::WebIdentity { role_arn, session_name: host.var("AWS_ROLE_SESSION_NAME"), token_file }
+        let session_name = either("AWS_ROLE_SESSION_NAME", "role_session_name");
+        Source::WebIdentity { role_arn, session_name, token_file }
     } else if has_container(host) {
         Source::Container
     } else if is_metadata_disabled(host) {
-        return Err(Error::credentials(format!("AWS credentials: {NONE_FOUND}")));
+        let missing = profiles.missing.first().map(|missing| format!(" ({missing})")).unwrap_or_default();
+        return Err(Error::credentials(format!("AWS credentials: {NONE_FOUND}{missing}")));
     } else {
         Source::InstanceMetadata
     };
     let description = source.describe("the environment");
-    Ok(Chain { source, roles: Vec::new(), description })
+    Ok(Chain { source, roles: Vec::new(), description, warnings: Vec::new(), shadowed: Vec::new() })
 }
 
-/// Whether the environment names a container's endpoint.
-pub(super) fn has_container(host: &Host) -> bool {
-    let names = ["AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI"];
-    names.iter().any(|name| host.var(name).is_some())
-}
-
-/// Whether EC2's metadata service is not to be asked.
-pub(super) fn is_metadata_disabled(host: &Host) -> bool {
-    host.var("AWS_EC2_METADATA_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true"))
-}
-
-/// Said where nothing gives credentials.
-pub(super) const NONE_FOUND: &str = "there are none, in the environment, the profile, a container's or an EC2 instance's \
-     role; run `aws configure` or `aws sso login`, set AWS_PROFILE, or give --profile";
+/// The message when nothing gives credentials.
+pub(super) const NONE_FOUND: &str = "there are none in the environment, the profile, a container's or an EC2 instance's \
+     role; run `aws configure` or `aws sso login`, set AWS_PROFILE, or use --profile";

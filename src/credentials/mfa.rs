@@ -1,14 +1,15 @@
-//! The code of an MFA device, which a role may want: from `--mfa-code`, from the profile's `mfa_process`, or
-//! from the user, on the terminal itself.
+//! Codes of MFA devices: from `--mfa-code`, from the profile's `mfa_process`, or typed by the user on the
+//! terminal.
 
 use std::io::{self, BufRead as _, BufReader, Write as _};
 
 use super::source::Mfa;
-use super::{Request, process};
+use super::{Request, process, quote_argument};
+use crate::deadline::Deadline;
 use crate::error::{Error, one_line};
 use crate::host::Terminal;
 
-/// How often somebody may mistype.
+/// How many times the user is prompted.
 const TRIES: usize = 3;
 
 /// Where a code comes from.
@@ -22,35 +23,27 @@ pub(super) enum Code {
 }
 
 impl Code {
-    /// Decides it, before anybody is asked for anything.
+    /// Decides where the code comes from, before any request is sent.
     ///
     /// # Errors
     /// When there is no way to get a code (exit 3).
     pub(super) fn find(mfa: &Mfa, given: Option<&str>, request: &Request) -> Result<Self, Error> {
-        let Request { host, region, identity, .. } = request;
+        let host = request.host;
         match (given, &mfa.process) {
             (Some(code), _) => Ok(Self::Given(code.to_owned())),
             (None, Some(command)) => {
                 Ok(Self::Process { command: command.clone(), is_foreground: host.is_foreground() })
             }
-            (None, None) => host.terminal().map(Self::Prompt).ok_or_else(|| {
-                let profile = identity.profile.as_deref().unwrap_or("default");
-                Error::credentials(format!(
-                    "AWS credentials: profile '{profile}' wants a code of {}, and there is no terminal to ask for it; \
-                     give --mfa-code, set mfa_process in the profile, or begin a session in a terminal, by \
-                     `aws sts get-caller-identity --profile {profile} --region {region}`",
-                    mfa.serial
-                ))
-                .personal()
-            }),
+            (None, None) => host.terminal().map(Self::Prompt).ok_or_else(|| no_terminal(mfa, request)),
         }
     }
 
-    /// Gets it. Dropping the future ends the program that was run for it.
+    /// Gets the code. The time limit stands still during a prompt. Dropping the future ends the program that was
+    /// run for it.
     ///
     /// # Errors
-    /// In words.
-    pub(super) async fn get(self, mfa: &Mfa) -> Result<String, String> {
+    /// The reason, in words.
+    pub(super) async fn get(self, mfa: &Mfa, deadline: &Deadline) -> Result<String, String> {
         match self {
             Self::Given(code) => Ok(code),
             Self::Process { command, is_foreground } => {
@@ -59,17 +52,40 @@ impl Code {
                 let text = String::from_utf8_lossy(&printed);
                 match text.trim() {
                     code if is_code(code) => Ok(code.to_owned()),
-                    _ => Err("mfa_process: the program's output is no code of 6 digits".to_owned()),
+                    _ => Err("mfa_process: the program's output is not a code of 6 digits".to_owned()),
                 }
             }
             Self::Prompt(terminal) => {
                 let prompt = format!("Enter MFA code for {}: ", one_line(&mfa.serial));
-                // The thread is left behind when time is out.
-                let asking = tokio::task::spawn_blocking(move || ask(terminal, &prompt));
-                asking.await.map_err(|error| error.to_string())?.map_err(|error| format!("the terminal: {error}"))
+                let _pause = deadline.pause();
+                let typed = tokio::task::spawn_blocking(move || prompt_for_code(terminal, &prompt));
+                typed.await.map_err(|error| error.to_string())?.map_err(|error| {
+                    format!("could not read the code from the terminal: {error}; try again, or use --mfa-code")
+                })
             }
         }
     }
+}
+
+fn no_terminal(mfa: &Mfa, request: &Request) -> Error {
+    let Request { region, identity, .. } = request;
+    let process = if identity.has_flags { "" } else { ", set mfa_process in the profile" };
+    // The AWS CLI starts sessions of roles only, and only of those in a profile.
+    let start = match (&identity.profile, identity.source.mfa()) {
+        (Some(profile), None) if !identity.has_flags => {
+            let profile = quote_argument(profile);
+            format!(
+                "start a session in a terminal: `aws sts get-caller-identity --profile {profile} --region {region}`"
+            )
+        }
+        _ => "run this command once in a terminal".to_owned(),
+    };
+    Error::credentials(format!(
+        "AWS credentials: {} needs a code of {}, and there is no terminal to prompt on; use --mfa-code{process}, or {start}",
+        identity.describe(),
+        mfa.serial
+    ))
+    .personal()
 }
 
 /// Whether `text` can be a code: `TokenCode` of AWS's API is six digits.
@@ -77,9 +93,9 @@ pub fn is_code(text: &str) -> bool {
     text.len() == 6 && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// Asks on the terminal. What is typed may be seen: it is good for once and half a minute, and an echo that
-/// is off would stay off when we are ended.
-fn ask(Terminal { input, mut output }: Terminal, prompt: &str) -> io::Result<String> {
+/// Prompts on the terminal. The echo stays on: a code can be used once, within half a minute, and an echo that
+/// is off would stay off if the process were killed.
+fn prompt_for_code(Terminal { input, mut output }: Terminal, prompt: &str) -> io::Result<String> {
     let mut lines = BufReader::new(input);
     for _ in 0..TRIES {
         output.write_all(prompt.as_bytes())?;

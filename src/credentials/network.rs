@@ -1,63 +1,65 @@
-//! Credentials that somebody has to be asked for, in async code, as the SDK wants it.
+//! Fetches credentials from AWS services and external programs (async, because the SDK is).
 
 use std::error::Error as StdError;
-use std::io::Write as _;
+use std::io::ErrorKind;
 use std::time::{Duration, SystemTime};
 
-use aws_config::ecs::EcsCredentialsProvider;
-use aws_config::imds::client::Client as ImdsClient;
 use aws_config::login::LoginCredentialsProvider;
 use aws_config::provider_config::ProviderConfig;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials as AwsCredentials;
-use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, error::CredentialsError};
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_async::rt::sleep::TokioSleep;
 use aws_smithy_async::time::SystemTimeSource;
-use aws_smithy_runtime_api::client::result::ConnectorError;
 use time::OffsetDateTime;
 
-use super::http::{Asked, Reach, client};
+use super::aws_error::{exit_of, explain, is_retryable, is_transient};
+use super::http::{HttpClient, PlainHttp, ResponseLog};
 use super::identity::{Identity, NONE_FOUND};
-use super::metadata::{self, Absent};
+use super::metadata::{self, ImdsError};
 use super::mfa::Code;
 use super::profile::read_text;
+use super::services::Services;
 use super::session::Sessions;
-use super::source::{Role, Source};
-use super::{Credentials, Request, process, sso};
+use super::source::Source;
+use super::{Credentials, Failure, Request, container, process, quote_argument, sso};
 use crate::error::{Error, Exit};
 use crate::fingerprint::Fingerprint;
 use crate::flight::{Boarding, board, give_up};
+use crate::host::Host;
 
-/// After this long a person who waits is told for what.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// When a progress message is due.
+const PROGRESS_AFTER: Duration = Duration::from_secs(1);
 /// How long a connection to one of AWS's services may take.
 const CONNECT: Duration = Duration::from_secs(4);
-/// The metadata service is on the same machine: one that doesn't answer in this time isn't there.
-const METADATA_CONNECT: Duration = Duration::from_secs(1);
+/// Time limit for a connection to the container or EC2 endpoint, which are on the same machine.
+const PLATFORM_CONNECT: Duration = Duration::from_secs(1);
+/// How many rounds of the SDK's attempts are made for a request that is throttled or fails in the service, and the
+/// pause between two rounds. Together they stay within the default time limit.
+const ROUNDS: u32 = 3;
+const ROUND_PAUSE: Duration = Duration::from_secs(2);
 /// What is quoted of an answer, in characters.
 const MAX_QUOTE: usize = 600;
-/// More than the token for a container's endpoint has, in bytes.
-const MAX_TOKEN_FILE: u64 = 64 << 10;
 /// How far a clock may be off before it is told, and before it is too far for a token to be taken.
 const NOTABLE_SKEW: time::Duration = time::Duration::seconds(60);
 const MAX_SKEW: time::Duration = time::Duration::minutes(5);
 
-/// Gets the credentials of `request`, from the furthest of `sessions` on, and hands over each session that is
-/// begun on the way.
+/// Fetches the credentials of `request`, starting from the latest usable one of `sessions`, and stores each
+/// session that is started on the way.
 ///
 /// # Errors
 /// As [`super::obtain`].
 pub(super) fn obtain(request: &Request, sessions: &Sessions) -> Result<Credentials, Error> {
     let begin = sessions.furthest();
-    let mut codes = codes(request, begin.as_ref().map_or(0, |(count, _)| count - 1))?;
-    let asks_user = codes.iter().any(|code| matches!(code, Some(Code::Prompt(_))));
+    let mut codes = codes(request, begin.as_ref().map_or(0, |(count, _)| *count))?;
+    let prompts = codes.iter().any(|code| matches!(code, Some(Code::Prompt(_))));
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|error| Error::other(format!("could not start asking for credentials: {error}")))?;
+        .map_err(|error| Error::other(format!("could not start fetching credentials: {error}")))?;
     let description = request.identity.describe();
     let asking = Asking::new(request);
     let work = async {
@@ -65,78 +67,58 @@ pub(super) fn obtain(request: &Request, sessions: &Sessions) -> Result<Credentia
         tokio::pin!(work);
         tokio::select! {
             done = &mut work => return done,
-            // Who is asked for a code sees that, and nothing else in between.
-            () = tokio::time::sleep(PATIENCE), if !asks_user => {
+            // No progress message while the user is being prompted.
+            () = tokio::time::sleep(PROGRESS_AFTER), if !prompts => {
                 request.report.progress(&format!("waiting for credentials from {description}"));
             }
         }
         work.await
     };
-    let has_mfa_process = codes_run(&request.identity.roles);
+    let has_mfa_process = request.identity.mfa_devices().any(|mfa| mfa.process.is_some());
     let has_process = has_mfa_process || matches!(request.identity.source, Source::Process(_));
     let slow = if has_mfa_process { format!("{description}, or its mfa_process,") } else { description.clone() };
     let answer = runtime.block_on(async {
         tokio::select! {
-            answer = tokio::time::timeout_at(request.deadline.into(), work) => {
-                answer.unwrap_or_else(|_| Err(late(&slow, asks_user)))
-            }
-            // A program that was started has to be ended first; without one, a signal ends us as it does others.
+            answer = request.deadline.within(work) => answer.unwrap_or_else(|| Err(asking.late(&slow))),
+            // A program that was started must be ended first. Without one, the signal ends this process at once.
             (name, exit) = process::signalled(), if has_process => {
                 Err(Error::new(exit, format!("ended by {name} while waiting for {description}")).personal())
             }
         }
     });
-    if asks_user && answer.as_ref().is_err_and(|error| error.exit() == Exit::Network) {
-        // What is said now begins a line, and doesn't follow the prompt.
-        let _ = request.host.terminal().map(|mut terminal| terminal.output.write_all(b"\n"));
-    }
-    // A name lookup or a read that still runs in a thread must not hold us up.
+    // A name lookup or a read that still runs in a thread must not delay the exit.
     runtime.shutdown_background();
-    check_clock(&asking.asked, request)?;
+    check_clock(&asking.log, request)?;
     answer
 }
 
-/// Whether a program may be run for a code.
-fn codes_run(roles: &[Role]) -> bool {
-    roles.iter().any(|role| role.mfa.as_ref().is_some_and(|mfa| mfa.process.is_some()))
-}
-
-/// Where the codes come from that the roles from `begin` on want.
+/// Where the codes come from: for each step, the source first and then the roles. Steps before `begin` need none.
 fn codes(request: &Request, begin: usize) -> Result<Vec<Option<Code>>, Error> {
     let mut given = request.mfa_code;
-    let Identity { roles, .. } = request.identity;
+    let Identity { source, roles, .. } = request.identity;
+    let devices = std::iter::once(source.mfa()).chain(roles.iter().map(|role| role.mfa.as_ref()));
     let mut codes = Vec::new();
-    for (index, role) in roles.iter().enumerate() {
-        let wanted = role.mfa.as_ref().filter(|_| index >= begin);
-        // A code is good for once.
-        let code = wanted.map(|mfa| Code::find(mfa, given.take(), request));
+    for (step, device) in devices.enumerate() {
+        // A code can be used only once.
+        let code = device.filter(|_| step >= begin).map(|mfa| Code::find(mfa, given.take(), request));
         codes.push(code.transpose()?);
     }
     Ok(codes)
 }
 
-/// A token is dated, and the database's clock is AWS's.
-fn check_clock(asked: &Asked, request: &Request) -> Result<(), Error> {
-    let Some(skew) = asked.skew(request.host.now().wall) else { return Ok(()) };
+/// Compares this machine's clock with AWS's, since the database refuses a token with a wrong date.
+fn check_clock(log: &ResponseLog, request: &Request) -> Result<(), Error> {
+    let Some(skew) = log.skew(request.host.now().wall) else { return Ok(()) };
     let direction = if skew.is_negative() { "behind" } else { "ahead of" };
-    let told = format!("clock: this machine's is {}s {direction} AWS's", skew.whole_seconds().abs());
+    let off = format!("clock: this machine is {}s {direction} AWS", skew.whole_seconds().abs());
+    let remedy = "set the clock (on Linux: `sudo timedatectl set-ntp true`)";
     if skew.abs() > MAX_SKEW {
-        return Err(Error::other(format!(
-            "{told}, which takes no token so dated; set it, by `timedatectl set-ntp true`"
-        )));
+        return Err(Error::other(format!("{off}, so the database would refuse the token; {remedy}")));
     }
     if skew.abs() > NOTABLE_SKEW {
-        request.report.warn(&format!("{told}; set it: past 5 minutes no token is taken"));
+        request.report.warn(&format!("{off}, and the database refuses tokens from 5 minutes on; {remedy}"));
     }
     Ok(())
-}
-
-fn late(description: &str, asks_user: bool) -> Error {
-    let why = match asks_user {
-        true => "wants an MFA code, and none came in time; type it sooner, or allow more with --timeout",
-        false => "did not answer in time; try again, or allow more with --timeout",
-    };
-    Error::network(format!("AWS credentials: {description} {why}")).personal()
 }
 
 /// What every request of one identity shares.
@@ -144,17 +126,24 @@ pub(super) struct Asking<'a> {
     pub(super) request: &'a Request<'a>,
     /// The region of AWS's own services.
     pub(super) region: Region,
-    asked: Asked,
+    services: HttpClient,
+    platform: HttpClient,
+    /// The last answer of AWS's own services; the clock of the container endpoint is this machine's.
+    log: ResponseLog,
 }
 
 impl<'a> Asking<'a> {
     fn new(request: &'a Request<'a>) -> Self {
         let identity = request.identity;
         let region = identity.services.region.clone().unwrap_or_else(|| Region::new(request.region.to_owned()));
-        Self { request, region, asked: Asked::default() }
+        let (log, roots) = (ResponseLog::default(), &identity.services.roots);
+        let services = HttpClient::new(PlainHttp::Loopback, roots.clone(), CONNECT, log.clone());
+        let platform = HttpClient::new(PlainHttp::Platform, roots.clone(), PLATFORM_CONNECT, ResponseLog::default());
+        Self { request, region, services, platform, log }
     }
 
-    /// The first source's credentials, and then each role's in turn, but for what a session is there for.
+    /// The first source's credentials, and then each role's in turn. What `begin`, a session, has already
+    /// done is skipped.
     async fn chain(
         &self,
         sessions: &Sessions<'_>,
@@ -164,7 +153,7 @@ impl<'a> Asking<'a> {
         let (done, mut credentials) = match begin {
             Some((count, credentials)) => (count - 1, credentials),
             None => {
-                let credentials = self.first().await?;
+                let credentials = self.first(codes[0].take()).await?;
                 let account = match &self.request.identity.source {
                     Source::Sso(sso) => Some(sso.account_id.as_str()),
                     Source::WebIdentity { role_arn, .. } => account_of(role_arn),
@@ -175,81 +164,69 @@ impl<'a> Asking<'a> {
             }
         };
         for (index, role) in self.request.identity.roles.iter().enumerate().skip(done) {
-            credentials = self.assume(role, codes[index].take(), &credentials).await?;
+            credentials = self.assume(role, codes[index + 1].take(), &credentials).await?;
             sessions.store(index + 2, &credentials, account_of(&role.arn));
         }
         Ok(credentials)
     }
 
-    async fn first(&self) -> Result<Credentials, Error> {
+    async fn first(&self, code: Option<Code>) -> Result<Credentials, Error> {
         let Request { host, deadline, .. } = self.request;
         match &self.request.identity.source {
             Source::Keys(keys) => Ok(keys.clone()),
+            Source::UserSession(session) => self.user_session(session, code).await,
             Source::Process(command) => process::credentials(command, host.is_foreground())
                 .await
                 .map_err(|why| self.fail(Exit::Credentials, &why)),
             Source::WebIdentity { role_arn, session_name, token_file } => {
-                let token = read_text(token_file.as_ref(), *deadline).map_err(|error| {
-                    self.fail(Exit::Credentials, &format!("could not read the token file {token_file}: {error}"))
+                let token = read_text(token_file.as_ref(), deadline.at()).map_err(|error| {
+                    let exit = if error.kind() == ErrorKind::TimedOut { Exit::Network } else { Exit::Credentials };
+                    self.fail(exit, &format!("could not read the token file {token_file}: {error}"))
                 })?;
                 self.web_identity(role_arn, session_name.as_deref(), token.trim()).await
             }
             Source::Sso(sso) => sso::credentials(self, sso).await,
             Source::Login(session) => {
-                // Keys that end are traded for new ones by what may be good for once: one after the other. Who
-                // comes later finds what the first has got.
+                // The refresh token may be single-use, so one process refreshes at a time. Later ones find the
+                // new keys on disk.
                 let _turn = self.board(session.as_bytes(), || None::<()>).await;
-                let config = self.provider_config(Reach::Services);
-                let config = config.with_use_fips(Some(self.request.identity.services.use_fips));
-                let config = config.with_use_dual_stack(Some(self.request.identity.services.use_dual_stack));
+                let config = self.provider_config();
                 self.provided(LoginCredentialsProvider::builder(session).configure(&config).build()).await
             }
             Source::Container => {
-                self.check_token_file()?;
-                let config = self.provider_config(Reach::Platform);
-                self.provided(EcsCredentialsProvider::builder().configure(&config).build()).await
+                container::fetch(&self.platform, host, deadline.at()).await.map_err(|failure| match failure {
+                    Failure::Refused(why) => self.fail(Exit::Credentials, &why),
+                    Failure::Unreachable(why) => self.fail(Exit::Network, &why),
+                })
             }
             Source::InstanceMetadata => {
-                let config = self.provider_config(Reach::Platform);
-                let client = ImdsClient::builder().configure(&config).connect_timeout(METADATA_CONNECT).build();
-                metadata::credentials(&client, metadata::patience(host)).await.map_err(|absent| match absent {
-                    Absent::NotThere => Error::credentials(format!("AWS credentials: {NONE_FOUND}")),
-                    Absent::Failed(why) => {
-                        let why = format!("the EC2 metadata service: {why}");
-                        Error::credentials(format!("AWS credentials: {NONE_FOUND} ({why})"))
-                    }
-                })
+                let Services { metadata_endpoint, metadata_default, .. } = &self.request.identity.services;
+                let fetched = metadata::fetch(&self.platform, metadata_endpoint.as_deref(), metadata_default).await;
+                fetched.map_err(|error| self.fail_metadata(error))
             }
         }
     }
 
-    /// Joins those that renew the login that `what` tells, in a thread, so that a signal ends the waiting. None
-    /// for who waits for nobody.
+    /// Serializes refreshes of the login `what`. Waits in a thread, so that signals are still handled. `None` if
+    /// locking is off.
     pub(super) async fn board<T: Send + 'static>(
         &self,
         what: &[u8],
         look: impl Fn() -> Option<T> + Send + 'static,
     ) -> Option<Boarding<T>> {
-        let Request { host, deadline, locks, report, .. } = *self.request;
-        let lock = locks?(&Fingerprint::default().field("login").field(what).hex())?;
-        let (host, report) = (host.clone(), *report);
-        let wait = move || board(&lock, &host, give_up(deadline), |message| report.progress(message), look);
+        let Request { host, deadline, locks, report, .. } = self.request;
+        let lock = (*locks)?(&Fingerprint::default().field("login").field(what).hex())?;
+        let (host, report, give_up) = (Host::clone(host), **report, give_up(deadline.at()));
+        let wait = move || board(&lock, &host, give_up, |message| report.progress(message), look);
         tokio::task::spawn_blocking(wait).await.ok()
     }
 
-    /// The SDK reads this file without a limit in time or size.
-    fn check_token_file(&self) -> Result<(), Error> {
-        let Some(path) = self.request.host.path_var("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE") else { return Ok(()) };
-        match std::fs::metadata(&path) {
-            Ok(metadata) if metadata.is_file() && metadata.len() <= MAX_TOKEN_FILE => Ok(()),
-            Ok(_) => Err(self.fail(Exit::Credentials, &format!("{} is no file of a token", path.display()))),
-            Err(error) => Err(self.fail(Exit::Credentials, &format!("could not read {}: {error}", path.display()))),
-        }
-    }
-
+    /// The credentials of the console session.
     async fn provided(&self, provider: impl ProvideCredentials) -> Result<Credentials, Error> {
-        let given =
-            provider.provide_credentials().await.map_err(|error| self.fail(exit_of(&error), &explain(&error)))?;
+        let given = provider.provide_credentials().await.map_err(|error| match exit_of(&error) {
+            Exit::Credentials => self.fail_login(&explain(&error)),
+            exit => self.fail(exit, &explain(&error)),
+        })?;
         let seconds = |end: SystemTime| end.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
         let expires_at = given.expiry().map(|end| self.time(i64::try_from(seconds(end)).unwrap_or(i64::MAX)));
         let expires_at = expires_at.transpose()?;
@@ -278,15 +255,15 @@ impl<'a> Asking<'a> {
         Credentials::new(id, secret, Some(token), expires_at).map_err(|why| bad(&why))
     }
 
-    /// The SDK's settings for a service, all of them given: it shall read neither environment nor files, which
-    /// would count without being in the fingerprint.
+    /// The SDK's settings for a service. All of them are given, so that the SDK reads neither the environment nor
+    /// files, which would not be in the cache key.
     pub(super) fn sdk_config(&self, service: &str, region: &Region, credentials: Option<&Credentials>) -> SdkConfig {
         let services = &self.request.identity.services;
         let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT).build();
         let mut config = SdkConfig::builder()
             .behavior_version(BehaviorVersion::v2026_01_12())
             .region(region.clone())
-            .http_client(client(Reach::Services, &self.asked, services.ca_bundle.as_deref()))
+            .http_client(self.services.to_sdk())
             .sleep_impl(TokioSleep::new())
             .time_source(SystemTimeSource::new())
             .retry_config(RetryConfig::standard())
@@ -298,31 +275,76 @@ impl<'a> Asking<'a> {
         config.build()
     }
 
-    fn provider_config(&self, reach: Reach) -> ProviderConfig {
-        // Only AWS's own services are asked what time it is.
-        let asked = if reach == Reach::Services { self.asked.clone() } else { Asked::default() };
-        let ca_bundle = self.request.identity.services.ca_bundle.as_deref();
+    fn provider_config(&self) -> ProviderConfig {
+        let services = &self.request.identity.services;
         ProviderConfig::without_region()
             .with_region(Some(self.region.clone()))
             .with_behavior_version(Some(BehaviorVersion::v2026_01_12()))
-            .with_http_client(client(reach, &asked, ca_bundle))
+            .with_http_client(self.services.to_sdk())
             .with_sleep_impl(TokioSleep::new())
+            .with_use_fips(Some(services.use_fips))
+            .with_use_dual_stack(Some(services.use_dual_stack))
     }
 
-    /// One line: which source failed, why, and what to do about it.
+    /// Sends a request, and repeats it while AWS throttles it or fails to serve it.
+    pub(super) async fn retry<T, E>(&self, send: impl AsyncFn() -> Result<T, SdkError<E>>) -> Result<T, SdkError<E>>
+    where
+        E: ProvideErrorMetadata + StdError + 'static,
+    {
+        let mut round = 1;
+        loop {
+            match send().await {
+                Err(error) if round < ROUNDS && is_transient(&error) => round += 1,
+                answer => return answer,
+            }
+            tokio::time::sleep(ROUND_PAUSE).await;
+        }
+    }
+
+    /// The failure of the source: what failed, why, and the remedy.
     pub(super) fn fail(&self, exit: Exit, why: &str) -> Error {
         let why: String = why.trim().chars().take(MAX_QUOTE).collect();
-        let profile = self.request.identity.profile.as_deref().unwrap_or("default");
-        let remedy = match (&self.request.identity.source, exit) {
-            (_, Exit::Network) => {
-                let asked = self.asked.authority().map(|host| format!(" (asked: {host})")).unwrap_or_default();
-                format!("{asked}; check the network and the proxy settings")
+        let remedy = match exit {
+            Exit::Network => {
+                let asked = self.log.authority().map(|host| format!(" (from {host})")).unwrap_or_default();
+                format!("{asked}; try again later, or check the network and the proxy settings")
             }
-            (Source::Sso(_), _) => format!("; run `aws sso login --profile {profile}`"),
-            (Source::Login(_), _) => format!("; run `aws login --profile {profile}`"),
             _ => String::new(),
         };
         Error::new(exit, format!("AWS credentials: {}: {why}{remedy}", self.request.identity.describe()))
+    }
+
+    /// The failure of the EC2 metadata service, which is the last source unless a profile names it.
+    fn fail_metadata(&self, error: ImdsError) -> Error {
+        let why = match error {
+            ImdsError::NotFound => "it does not answer, or the instance has no role".to_owned(),
+            ImdsError::Failed(why) => why,
+        };
+        match &self.request.identity.profile {
+            Some(_) => self.fail(Exit::Credentials, &format!("{why}; check the instance's role or credential_source")),
+            None => Error::credentials(format!("AWS credentials: {NONE_FOUND} (the EC2 metadata service: {why})")),
+        }
+    }
+
+    /// The failure of a login, which the user has to start again.
+    pub(super) fn fail_login(&self, why: &str) -> Error {
+        let command = match &self.request.identity.source {
+            Source::Sso(_) => "aws sso login",
+            _ => "aws login",
+        };
+        let profile = quote_argument(self.request.identity.profile.as_deref().unwrap_or("default"));
+        self.fail(Exit::Credentials, &format!("{why}; run `{command} --profile {profile}`"))
+    }
+
+    /// The failure when time is out.
+    fn late(&self, description: &str) -> Error {
+        let last = self.log.status().filter(|status| is_retryable(*status));
+        let why = match (last, self.log.authority()) {
+            (Some(status), Some(host)) => format!("timed out; {host} last answered with HTTP status {status}"),
+            _ => "no answer in time".to_owned(),
+        };
+        let what = format!("could not fetch them from {description}: {why}");
+        Error::network(format!("AWS credentials: {what}; try again, or use a longer --timeout")).personal()
     }
 }
 
@@ -339,48 +361,4 @@ fn to_sdk(credentials: &Credentials) -> AwsCredentials {
 /// The account in a role's ARN.
 fn account_of(arn: &str) -> Option<&str> {
     arn.split(':').nth(4).filter(|account| !account.is_empty())
-}
-
-pub(super) fn exit_of(error: &(dyn StdError + 'static)) -> Exit {
-    let network = |error: &(dyn StdError + 'static)| {
-        error.downcast_ref::<ConnectorError>().is_some_and(|error| !error.is_user())
-            || matches!(error.downcast_ref(), Some(CredentialsError::ProviderTimedOut(_)))
-    };
-    if causes(error).any(network) { Exit::Network } else { Exit::Credentials }
-}
-
-/// The chain of causes, but for the SDK's outermost error, which says next to nothing, and for those that
-/// print a whole request: its headers hold secrets.
-fn explain(error: &(dyn StdError + 'static)) -> String {
-    let mut parts: Vec<String> = Vec::new();
-    for cause in causes(error).filter(|cause| !cause.is::<CredentialsError>() || cause.source().is_none()) {
-        let text = cause.to_string();
-        // Layers, which say nothing to a user.
-        if ["dispatch failure", "io error", "user error", "other"].contains(&text.as_str()) {
-            continue;
-        }
-        let text = text.strip_prefix("client error (Connect)").map_or(text.clone(), |_| "could not connect".to_owned());
-        // Many wrappers repeat what they wrap.
-        if !text.contains('{') && !parts.iter().any(|part| part.contains(&text)) {
-            parts.push(text);
-        }
-    }
-    parts.join(": ")
-}
-
-/// What a service itself said, or why it couldn't be asked.
-pub(super) fn explain_service<E>(error: &SdkError<E>) -> String
-where
-    E: ProvideErrorMetadata + StdError + 'static,
-{
-    match (error.code(), error.message(), error.raw_response()) {
-        (Some(code), Some(message), _) => format!("{code}: {message}"),
-        (Some(code), None, _) => code.to_owned(),
-        (None, _, Some(response)) => format!("the answer can't be read (HTTP status {})", response.status()),
-        _ => explain(error),
-    }
-}
-
-fn causes<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
-    std::iter::successors(Some(error), |&error| error.source())
 }

@@ -5,11 +5,10 @@
 use std::io::IsTerminal as _;
 use std::process::Stdio;
 
-use serde::Deserialize;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 
 use super::Credentials;
-use crate::rfc3339;
+use super::json::Document;
 
 #[cfg_attr(unix, path = "process/unix.rs")]
 #[cfg_attr(windows, path = "process/windows.rs")]
@@ -17,32 +16,22 @@ mod platform;
 
 pub(super) use platform::signalled;
 
-/// What a program prints.
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Printed {
-    version: u32,
-    access_key_id: String,
-    secret_access_key: String,
-    session_token: Option<String>,
-    expiration: Option<String>,
-}
-
 /// More than any program has to say, in bytes.
 const MAX_OUTPUT: u64 = 1 << 20;
 
-/// The credentials that `command` prints. Dropping the future ends the program and its children.
+/// Runs `command` and returns the credentials that it prints. Dropping the future ends the program and its
+/// children.
 ///
 /// # Errors
-/// In words, with what the program said on stderr.
+/// The reason, with the program's stderr.
 pub(super) async fn credentials(command: &str, is_foreground: bool) -> Result<Credentials, String> {
     parse(&output(command, is_foreground).await?)
 }
 
-/// Runs `command` by the shell, and returns its stdout. Dropping the future ends the program and its children.
+/// Runs `command` in the shell and returns its stdout. Dropping the future ends the program and its children.
 ///
 /// # Errors
-/// In words, with what the program said on stderr.
+/// The reason, with the program's stderr.
 pub(super) async fn output(command: &str, is_foreground: bool) -> Result<Vec<u8>, String> {
     let mut program = platform::shell(command, is_foreground);
     program.stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -78,22 +67,13 @@ async fn read(output: Option<impl AsyncRead + Unpin>) -> Result<Vec<u8>, String>
 }
 
 fn parse(stdout: &[u8]) -> Result<Credentials, String> {
-    // serde's own message quotes values, which may be secret.
-    let printed: Printed = serde_json::from_slice(stdout).map_err(|error| {
-        format!(
-            "the program's output is not the JSON that credential_process wants (line {}, column {}); it needs \
-             Version, AccessKeyId and SecretAccessKey",
-            error.line(),
-            error.column()
-        )
+    let document = Document::parse(stdout).map_err(|why| {
+        let form = "the JSON of credential_process, with Version, AccessKeyId and SecretAccessKey";
+        format!("the program's output is not {form}: {why}")
     })?;
-    if printed.version != 1 {
-        return Err(format!("the program's output is of Version {}, where 1 is known", printed.version));
+    match document.version {
+        Some(1) => document.into_credentials().map_err(|why| format!("in the program's output, {why}")),
+        Some(other) => Err(format!("the program's output has Version {other}; only 1 is supported")),
+        None => Err("the program's output has no Version; it must be 1".to_owned()),
     }
-    let expires_at = printed.expiration.map(|text| {
-        rfc3339::parse(&text).ok_or_else(|| format!("the program's Expiration '{text}' is no time (RFC 3339)"))
-    });
-    let (id, secret) = (printed.access_key_id, printed.secret_access_key);
-    Credentials::new(id, secret, printed.session_token, expires_at.transpose()?)
-        .map_err(|why| format!("of what the program printed, {why}"))
 }

@@ -1,60 +1,115 @@
-//! The AWS configuration and credentials files, read and merged as the SDK does.
+//! Profiles, from the AWS configuration and credentials files.
+//!
+//! Source: `session.py` (`full_config`) and `configloader.py` (`build_profile_map`) in botocore.
 
+use std::cell::OnceCell;
 use std::fs::File;
 use std::io::{self, ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
-use std::pin::pin;
 use std::sync::mpsc;
-use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
-use aws_runtime::env_config::file::{EnvConfigFileKind, EnvConfigFiles};
-use aws_runtime::env_config::property::PropertiesKey;
-use aws_runtime::env_config::section::{EnvConfigSections, Profile};
-use aws_runtime::env_config::source;
-use aws_types::os_shim_internal::{Env, Fs};
-
+use super::ini::{IniFile, Repeated, Section, words};
+use crate::deadline::Deadline;
 use crate::error::Error;
 use crate::host::Host;
 
-/// More than any real file has, in bytes; a device named by mistake has no end.
+/// Upper limit for a file, in bytes: a device named by mistake has no end.
 const MAX_FILE: u64 = 16 << 20;
 
 /// The profiles of `~/.aws/config` and `~/.aws/credentials`, or of the files that `AWS_CONFIG_FILE` and
 /// `AWS_SHARED_CREDENTIALS_FILE` name.
 pub struct Profiles {
-    sections: EnvConfigSections,
-    /// The text of the credentials file.
-    credentials: String,
+    config: IniFile,
+    /// Which profile, session or services each section of `config` is, in the same order.
+    kinds: Vec<Kind>,
+    credentials: IniFile,
     /// The paths, for the fingerprint and for messages.
     pub(super) paths: [PathBuf; 2],
+    /// Which of the files are missing although a variable names them, each with the variable.
+    pub(super) missing: Vec<String>,
 }
 
-impl Profiles {
-    /// Reads both files, until `deadline` at the latest; one that isn't there is empty.
+/// Both files, read once, when they are first needed.
+pub struct ProfileFiles {
+    deadline: Deadline,
+    loaded: OnceCell<Profiles>,
+}
+
+impl ProfileFiles {
+    /// Files that are not read yet. Reading a pipe in their place fails after `deadline`.
+    pub fn new(deadline: Deadline) -> Self {
+        Self { deadline, loaded: OnceCell::new() }
+    }
+
+    /// The profiles in them.
     ///
     /// # Errors
     /// When a file can't be read or parsed (exit 2).
-    pub fn load(host: &Host, deadline: Instant) -> Result<Self, Error> {
+    pub fn get(&self, host: &Host) -> Result<&Profiles, Error> {
+        if let Some(profiles) = self.loaded.get() {
+            return Ok(profiles);
+        }
+        let profiles = Profiles::load(host, self.deadline.at())?;
+        Ok(self.loaded.get_or_init(|| profiles))
+    }
+}
+
+#[derive(PartialEq, Eq)]
+enum Kind {
+    Profile(String),
+    SsoSession(String),
+    Services(String),
+    Other,
+}
+
+impl Kind {
+    fn of(section: &str) -> Self {
+        let name = || words(section).filter(|words| words.len() == 2).and_then(|mut words| words.pop());
+        let kind = |of: fn(String) -> Self| name().map_or(Self::Other, of);
+        match section {
+            "default" => Self::Profile(section.to_owned()),
+            _ if section.starts_with("profile") => kind(Self::Profile),
+            _ if section.starts_with("sso-session") => kind(Self::SsoSession),
+            _ if section.starts_with("services") => kind(Self::Services),
+            _ => Self::Other,
+        }
+    }
+}
+
+/// One of the two files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ProfileFile {
+    Config,
+    Credentials,
+}
+
+impl Profiles {
+    /// Reads both files, until `deadline` at the latest. A missing file counts as empty.
+    ///
+    /// # Errors
+    /// When a file can't be read or parsed (exit 2), or not in time (exit 4).
+    fn load(host: &Host, deadline: Instant) -> Result<Self, Error> {
         let home = host.home();
         let path = |variable: &str, name: &str| {
             let path = host.path_var(variable).unwrap_or_else(|| Path::new("~/.aws").join(name));
             match (path.strip_prefix("~"), &home) {
                 (Ok(rest), Some(home)) => home.join(rest),
-                // Without a home there is no file; a relative path would be the current directory's.
+                // Without a home there is no file. A relative path would be the current directory's.
                 (Ok(_), None) => PathBuf::new(),
                 (Err(_), _) => path,
             }
         };
-        let paths = [path("AWS_CONFIG_FILE", "config"), path("AWS_SHARED_CREDENTIALS_FILE", "credentials")];
+        let variables = ["AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"];
+        let paths = [path(variables[0], "config"), path(variables[1], "credentials")];
+        let is_missing = |(variable, path): &(&str, &PathBuf)| host.path_var(variable).is_some() && !path.exists();
+        let missing = variables.into_iter().zip(&paths).filter(is_missing);
+        let missing =
+            missing.map(|(variable, path)| format!("{variable} names {}, which does not exist", path.display()));
+        let missing = missing.collect();
         let [config, credentials] = [read(&paths[0], deadline)?, read(&paths[1], deadline)?];
-        let sections = parse(Some(config.as_str()), Some(credentials.as_str())).map_err(|error| {
-            // The parser doesn't say which of them it was.
-            let guilty = if parse(Some(config.as_str()), None).is_err() { &paths[0] } else { &paths[1] };
-            let why = error.replace('\n', " ").replace("error parsing  on", "on");
-            Error::usage(format!("could not parse {}: {why}; mend the line", guilty.display()))
-        })?;
-        Ok(Self { sections, credentials, paths })
+        let kinds = config.sections.iter().map(|section| Kind::of(&section.name)).collect();
+        Ok(Self { config, kinds, credentials, paths, missing })
     }
 
     /// The region that `profile` names.
@@ -62,41 +117,86 @@ impl Profiles {
         self.value(profile, "region")
     }
 
-    pub(super) fn get(&self, profile: &str) -> Option<&Profile> {
-        self.sections.get_profile(profile)
+    /// The names of the profiles, in the order of the files. One that is in both comes twice.
+    pub fn names(&self) -> Vec<&str> {
+        let config = self.kinds.iter().filter_map(|kind| match kind {
+            Kind::Profile(name) => Some(name.as_str()),
+            _ => None,
+        });
+        let mut names: Vec<&str> = Vec::new();
+        names.extend(config.chain(self.credentials.sections.iter().map(|section| section.name.as_str())));
+        names
     }
 
-    /// A value of a profile; a blank one counts as absent.
-    pub(super) fn value(&self, profile: &str, key: &str) -> Option<&str> {
-        self.get(profile)?.get(key).filter(|value| !value.trim().is_empty())
+    /// Whether one of the files has `profile`.
+    pub fn has(&self, profile: &str) -> bool {
+        self.section(ProfileFile::Config, profile).is_some()
+            || self.section(ProfileFile::Credentials, profile).is_some()
     }
 
-    /// Whether the credentials file, and not only the other, has keys of `profile`.
-    pub(super) fn has_keys_in_credentials(&self, profile: &str) -> bool {
-        let sections = parse(None, Some(&self.credentials)).ok();
-        let section = sections.as_ref().and_then(|sections| sections.get_profile(profile));
-        section.is_some_and(|section| section.get("aws_access_key_id").is_some())
+    /// A value of a profile, from the credentials file, else from the configuration file. A blank value counts
+    /// as absent.
+    pub fn value(&self, profile: &str, key: &str) -> Option<&str> {
+        let of = |file| self.section(file, profile).filter(|section| section.has(key));
+        of(ProfileFile::Credentials).or_else(|| of(ProfileFile::Config))?.get(key)
     }
 
-    /// A value of an `[sso-session NAME]` section.
-    pub(super) fn sso_session(&self, name: &str, key: &str) -> Option<&str> {
-        self.sections.sso_session(name)?.get(key)
+    /// The part of a profile that one file holds. Of several sections of the configuration file that name the
+    /// profile, such as `[default]` and `[profile default]`, the last one counts.
+    pub(super) fn section(&self, file: ProfileFile, profile: &str) -> Option<&Section> {
+        match file {
+            ProfileFile::Credentials => self.credentials.section(profile),
+            ProfileFile::Config => self.last(|kind| matches!(kind, Kind::Profile(name) if name == profile)),
+        }
     }
 
-    /// Whether there is an `[sso-session NAME]` section.
-    pub(super) fn has_sso_session(&self, name: &str) -> bool {
-        self.sections.sso_session(name).is_some()
+    /// The `[sso-session NAME]` section.
+    pub(super) fn sso_session(&self, name: &str) -> Option<&Section> {
+        self.last(|kind| matches!(kind, Kind::SsoSession(found) if found == name))
     }
 
     /// A value of a service in a `[services NAME]` section.
     pub(super) fn service(&self, name: &str, service: &str, key: &str) -> Option<&str> {
-        let key = PropertiesKey::builder()
-            .section_key("services")
-            .section_name(name)
-            .property_name(service)
-            .sub_property_name(key)
-            .build();
-        self.sections.other_sections().get(&key.ok()?).map(String::as_str)
+        self.services(name)?.nested(service, key)
+    }
+
+    /// The `[services NAME]` section.
+    pub(super) fn services(&self, name: &str) -> Option<&Section> {
+        self.last(|kind| matches!(kind, Kind::Services(found) if found == name))
+    }
+
+    fn last(&self, is_it: impl Fn(&Kind) -> bool) -> Option<&Section> {
+        let index = self.kinds.iter().rposition(is_it)?;
+        self.config.sections.get(index)
+    }
+
+    /// Why there may be no profile `name`: a section with a plain name in the configuration file, or a file
+    /// that does not exist. `None` if nothing explains it.
+    pub(super) fn explain_absence(&self, name: &str) -> Option<String> {
+        if name.contains([' ', '\t']) && self.config.section(&format!("profile {name}")).is_some() {
+            return Some(format!("a name with a blank needs quotes: [profile \"{name}\"]"));
+        }
+        let is_plain = self.config.section(name).is_some();
+        let plain = || format!("[{name}] in {} must be [profile {name}]", self.paths[0].display());
+        is_plain.then(plain).or_else(|| self.missing.first().cloned())
+    }
+
+    /// Returns warnings about keys and sections of `profile` that are given twice, which the AWS CLI refuses.
+    pub(super) fn repetitions(&self, profile: &str) -> Vec<String> {
+        let of = |(file, path): (ProfileFile, &PathBuf)| -> Vec<String> {
+            let Some(section) = self.section(file, profile) else { return Vec::new() };
+            let repeated = section.repeated.iter().map(|Repeated { line, key }| {
+                let what = key.as_ref().map_or_else(String::new, |key| format!("{key} in "));
+                let name = &section.name;
+                format!(
+                    "{}:{line}: {what}[{name}] is given twice, and the last value counts; remove one",
+                    path.display()
+                )
+            });
+            repeated.collect()
+        };
+        let files = [ProfileFile::Config, ProfileFile::Credentials];
+        files.into_iter().zip(&self.paths).flat_map(of).collect()
     }
 
     /// The profile that is used where none is named on the command line, and whether the environment
@@ -109,50 +209,54 @@ impl Profiles {
     }
 }
 
-fn read(path: &Path, deadline: Instant) -> Result<String, Error> {
-    match read_text(path, deadline) {
-        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(String::new()),
-        Err(error) => {
-            Err(Error::usage(format!("could not read {}: {error}; mend the file or its permissions", path.display())))
+fn read(path: &Path, deadline: Instant) -> Result<IniFile, Error> {
+    let bytes = match read_bytes(path, deadline) {
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Vec::new(),
+        Err(error) if error.kind() == ErrorKind::TimedOut => {
+            return Err(Error::network(format!("could not read {}: {error}; check what writes to it", path.display())));
         }
-        Ok(text) => Ok(text),
-    }
+        Err(error) => {
+            let what = path.display();
+            return Err(Error::usage(format!("could not read {what}: {error}; check the file and its permissions")));
+        }
+        Ok(bytes) => bytes,
+    };
+    // Bytes in another encoding can stand in a comment or a name. In a key they are refused later.
+    IniFile::parse(&String::from_utf8_lossy(&bytes)).map_err(|error| {
+        Error::usage(format!("could not parse {}:{}: {}; fix the line", path.display(), error.line, error.why))
+    })
 }
 
-/// Reads a file of sane size. A pipe is as good as a file, but may never say anything: it is read in a
-/// thread, which is left behind at `deadline`.
+/// Reads a file of a sane size. A pipe is read in a thread, which is abandoned at `deadline`, because its
+/// writer may never write.
 pub(super) fn read_text(path: &Path, deadline: Instant) -> io::Result<String> {
+    text(read_bytes(path, deadline)?)
+}
+
+fn read_bytes(path: &Path, deadline: Instant) -> io::Result<Vec<u8>> {
     if std::fs::metadata(path)?.is_file() {
-        return read_bounded(path);
+        return read_limited(path);
     }
     let (sender, receiver) = mpsc::channel();
     let path = path.to_owned();
-    std::thread::spawn(move || sender.send(read_bounded(&path)));
+    std::thread::spawn(move || sender.send(read_limited(&path)));
     let left = deadline.saturating_duration_since(Instant::now());
-    receiver.recv_timeout(left).unwrap_or_else(|_| Err(io::Error::new(ErrorKind::TimedOut, "it said nothing in time")))
+    receiver.recv_timeout(left).unwrap_or_else(|_| Err(io::Error::new(ErrorKind::TimedOut, "nothing came in time")))
 }
 
-/// Reads a file of sane size.
+/// Reads a file of a sane size.
 pub(super) fn read_bounded(path: &Path) -> io::Result<String> {
-    let mut text = String::new();
-    match File::open(path)?.take(MAX_FILE).read_to_string(&mut text)? {
+    text(read_limited(path)?)
+}
+
+fn read_limited(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    match File::open(path)?.take(MAX_FILE).read_to_end(&mut bytes)? {
         size if size as u64 == MAX_FILE => Err(io::Error::other("it has no end")),
-        _ => Ok(text),
+        _ => Ok(bytes),
     }
 }
 
-/// The SDK's own parser, so that a section means the same to it and to us. Its loader is async only in
-/// name: with contents given there is nothing to wait for.
-fn parse(config: Option<&str>, credentials: Option<&str>) -> Result<EnvConfigSections, String> {
-    let files = EnvConfigFiles::builder()
-        .with_contents(EnvConfigFileKind::Config, config.unwrap_or_default())
-        .with_contents(EnvConfigFileKind::Credentials, credentials.unwrap_or_default())
-        .build();
-    let (env, fs) = (Env::from_slice(&[]), Fs::from_slice(&[]));
-    let mut load = pin!(source::load(&env, &fs, &files));
-    match load.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(Ok(source)) => EnvConfigSections::parse(source).map_err(|error| error.to_string()),
-        Poll::Ready(Err(error)) => Err(error.to_string()),
-        Poll::Pending => Err("it waits for something".to_owned()),
-    }
+fn text(bytes: Vec<u8>) -> io::Result<String> {
+    String::from_utf8(bytes).map_err(|_| io::Error::new(ErrorKind::InvalidData, "it is not UTF-8"))
 }

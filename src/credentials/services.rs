@@ -1,7 +1,7 @@
-//! Where AWS's own services are reached: endpoint overrides, FIPS and dual-stack.
+//! How AWS's own services are reached: endpoint overrides, region, FIPS, dual-stack and CA certificates.
 //!
-//! Source: "Service-specific endpoints" and "Dual-stack and FIPS endpoints", AWS SDKs and tools reference
-//! guide.
+//! Source: "Service-specific endpoints", "Dual-stack and FIPS endpoints" and "IMDS credential provider", AWS SDKs
+//! and tools reference guide.
 
 use std::path::PathBuf;
 
@@ -9,6 +9,7 @@ use aws_config::Region;
 use http::Uri;
 
 use super::profile::Profiles;
+use super::roots::Roots;
 use crate::error::Error;
 use crate::fingerprint::Fingerprint;
 use crate::host::Host;
@@ -21,6 +22,10 @@ const SERVICES: [(&str, &str); 4] = [
     ("signin", "AWS_ENDPOINT_URL_SIGNIN"),
 ];
 
+/// The EC2 metadata service, by `ec2_metadata_service_endpoint_mode`.
+const METADATA_IPV4: &str = "http://169.254.169.254";
+const METADATA_IPV6: &str = "http://[fd00:ec2::254]";
+
 /// How AWS's services are reached.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Services {
@@ -30,39 +35,52 @@ pub(super) struct Services {
     pub(super) use_dual_stack: bool,
     /// Their region, where it is configured.
     pub(super) region: Option<Region>,
-    /// The roots to verify them by, in place of the system's.
-    pub(super) ca_bundle: Option<PathBuf>,
+    /// The CA certificates to verify them with.
+    pub(super) roots: Roots,
+    /// The EC2 metadata service, where it is configured.
+    pub(super) metadata_endpoint: Option<String>,
+    /// The default address of the EC2 metadata service.
+    pub(super) metadata_default: &'static str,
 }
 
 impl Services {
-    /// What the environment says, or else the profile.
+    /// What the environment says, else the profile.
     ///
     /// # Errors
-    /// When an endpoint is no URL (exit 2).
-    pub(super) fn find(host: &Host, profile: Option<(&Profiles, &str)>) -> Result<Self, Error> {
-        let value = |key: &str| profile.and_then(|(profiles, name)| profiles.value(name, key)).map(str::to_owned);
-        let is_true = |text: Option<String>| text.is_some_and(|text| text.eq_ignore_ascii_case("true"));
-        let flag = |variable: &str, key: &str| is_true(host.var(variable).or_else(|| value(key)));
-        let section = |service: &str| {
-            let (profiles, _) = profile?;
-            profiles.service(&value("services")?, service, "endpoint_url").map(str::to_owned)
-        };
+    /// When a setting is unusable (exit 2).
+    pub(super) fn find(host: &Host, profiles: &Profiles, profile: &str) -> Result<Self, Error> {
+        let value = |key: &str| profiles.value(profile, key).map(str::to_owned);
+        let setting = |variable: &str, key: &str| host.var(variable).or_else(|| value(key));
+        let flag = |variable, key| setting(variable, key).is_some_and(|text| text.eq_ignore_ascii_case("true"));
+        let services = value("services");
+        if let Some(name) = services.as_ref().filter(|name| profiles.services(name).is_none()) {
+            return Err(Error::usage(format!(
+                "AWS configuration: profile '{profile}' has services = {name}, but there is no section \
+                 [services {name}] in {}; add it",
+                profiles.paths[0].display()
+            )));
+        }
+        let in_section = |service| profiles.service(services.as_ref()?, service, "endpoint_url").map(str::to_owned);
         let is_ignored = flag("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "ignore_configured_endpoint_urls");
         let shared = host.var("AWS_ENDPOINT_URL");
         let mut endpoints = [const { None }; SERVICES.len()];
         for (endpoint, (service, variable)) in endpoints.iter_mut().zip(SERVICES).filter(|_| !is_ignored) {
-            let of_environment = host.var(variable).or_else(|| shared.clone());
-            *endpoint = of_environment.or_else(|| section(service)).or_else(|| value("endpoint_url"));
+            let in_environment = host.var(variable).or_else(|| shared.clone());
+            *endpoint = in_environment.or_else(|| in_section(service)).or_else(|| value("endpoint_url"));
             endpoint.as_deref().map(|url| check(service, url)).transpose()?;
         }
+        let metadata_endpoint = setting("AWS_EC2_METADATA_SERVICE_ENDPOINT", "ec2_metadata_service_endpoint");
+        metadata_endpoint.as_deref().map(|url| check("the EC2 metadata service", url)).transpose()?;
+        let mode = setting("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE", "ec2_metadata_service_endpoint_mode");
         let region = host.var("AWS_REGION").or_else(|| host.var("AWS_DEFAULT_REGION")).or_else(|| value("region"));
-        let of_profile = || Some(host.expand_home(&value("ca_bundle")?));
         Ok(Self {
             endpoints,
             use_fips: flag("AWS_USE_FIPS_ENDPOINT", "use_fips_endpoint"),
             use_dual_stack: flag("AWS_USE_DUALSTACK_ENDPOINT", "use_dualstack_endpoint"),
             region: region.map(Region::new),
-            ca_bundle: host.path_var("AWS_CA_BUNDLE").or_else(of_profile).or_else(|| roots_for_all(host)),
+            roots: roots(host, value("ca_bundle")),
+            metadata_endpoint,
+            metadata_default: metadata_default(mode.as_deref())?,
         })
     }
 
@@ -71,19 +89,51 @@ impl Services {
         SERVICES.iter().zip(&self.endpoints).find(|((name, _), _)| *name == service)?.1.as_deref()
     }
 
-    /// Adds what decides who is asked.
+    /// Adds everything that decides which server answers.
     pub(super) fn fingerprint(&self, fingerprint: Fingerprint) -> Fingerprint {
+        let path = |path: &PathBuf| path.as_os_str().as_encoded_bytes().to_owned();
+        let (file, directory) = match &self.roots {
+            Roots::System => (None, None),
+            Roots::Bundle { path: file, .. } => (Some(path(file)), None),
+            Roots::Environment { file, directory } => (file.as_ref().map(path), Some(path(directory))),
+        };
         let fingerprint = self.endpoints.iter().fold(fingerprint, |f, url| f.optional(url.as_ref()));
         fingerprint
             .field([u8::from(self.use_fips), u8::from(self.use_dual_stack)])
             .optional(self.region.as_ref().map(Region::as_ref))
-            .optional(self.ca_bundle.as_ref().map(|path| path.as_os_str().as_encoded_bytes()))
+            .optional(file)
+            .optional(directory)
+            .optional(self.metadata_endpoint.as_ref())
+            .field(self.metadata_default)
     }
 }
 
-/// The roots that the environment names for all programs, as OpenSSL has it.
-fn roots_for_all(host: &Host) -> Option<PathBuf> {
-    host.path_var("SSL_CERT_FILE").filter(|_| host.path_var("SSL_CERT_DIR").is_none())
+/// The CA certificates: `AWS_CA_BUNDLE`, else the profile's, else those that the environment names for all
+/// programs, as OpenSSL has it.
+fn roots(host: &Host, ca_bundle: Option<String>) -> Roots {
+    let bundle = |path, setting| Roots::Bundle { path, setting };
+    if let Some(path) = host.path_var("AWS_CA_BUNDLE") {
+        return bundle(path, "AWS_CA_BUNDLE");
+    }
+    if let Some(path) = ca_bundle {
+        return bundle(host.expand_home(&path), "ca_bundle in the profile");
+    }
+    match (host.path_var("SSL_CERT_FILE"), host.path_var("SSL_CERT_DIR")) {
+        (file, Some(directory)) => Roots::Environment { file, directory },
+        (Some(path), None) => bundle(path, "SSL_CERT_FILE"),
+        (None, None) => Roots::System,
+    }
+}
+
+fn metadata_default(mode: Option<&str>) -> Result<&'static str, Error> {
+    match mode.unwrap_or("IPv4") {
+        mode if mode.eq_ignore_ascii_case("IPv4") => Ok(METADATA_IPV4),
+        mode if mode.eq_ignore_ascii_case("IPv6") => Ok(METADATA_IPV6),
+        other => Err(Error::usage(format!(
+            "AWS configuration: the EC2 metadata service endpoint mode is '{other}'; set \
+             AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE (or ec2_metadata_service_endpoint_mode in the profile) to IPv4 or IPv6"
+        ))),
+    }
 }
 
 fn check(service: &str, url: &str) -> Result<(), Error> {
@@ -94,7 +144,9 @@ fn check(service: &str, url: &str) -> Result<(), Error> {
     if is_url {
         return Ok(());
     }
+    // What stands before an `@` may be a password.
+    let shown = url.rsplit_once('@').map_or_else(|| url.to_owned(), |(_, rest)| format!("…@{rest}"));
     Err(Error::usage(format!(
-        "AWS configuration: the endpoint of {service}, '{url}', is no URL such as https://sts.eu-west-1.amazonaws.com"
+        "AWS configuration: the endpoint of {service}, '{shown}', is not a URL such as https://sts.eu-west-1.amazonaws.com"
     )))
 }

@@ -1,5 +1,5 @@
-//! Sessions, shared with the AWS CLI: temporary credentials of assumed roles and of SSO roles, in its own
-//! cache, `~/.aws/cli/cache`, under its own names.
+//! Sessions, shared with the AWS CLI: temporary credentials of assumed roles, of SSO roles and of users with an
+//! MFA device, in its own cache, `~/.aws/cli/cache`, under its own names.
 //!
 //! Source: `credentials.py` (`_create_cache_key`, `_load_from_cache`) and `utils.py` (`JSONFileCache`) in
 //! botocore.
@@ -13,8 +13,8 @@ use sha1::{Digest as _, Sha1};
 use super::identity::Identity;
 use super::network;
 use super::profile::read_text;
-use super::source::{Role, Source, Sso};
-use super::{Credentials, Request};
+use super::source::{Role, Source, Sso, UserSession};
+use super::{Credentials, Fetched, Request};
 use crate::error::{Error, Exit};
 use crate::fingerprint::{Fingerprint, hex};
 use crate::flight::{Boarding, board};
@@ -46,19 +46,20 @@ struct KeptCredentials {
     account_id: Option<String>,
 }
 
-/// The credentials of `request`: a session that the AWS CLI or another `rds-token` began, else new ones, which
-/// are kept for both. Many processes that need the same session ask for one.
+/// Fetches the credentials of `request`: a session that the AWS CLI or another `rds-token` started, else new
+/// ones, which are stored for both. Of many processes that need the same session, one starts it.
 ///
 /// # Errors
 /// As [`super::obtain`].
-pub(super) fn obtain(request: &Request) -> Result<Credentials, Error> {
+pub(super) fn obtain(request: &Request) -> Result<Fetched, Error> {
     let sessions = Sessions::of(request);
     let whole = sessions.names.len();
     let found = || sessions.load(whole, request.min_ttl);
+    let fetched = |credentials| Fetched { credentials, is_leftover: false };
     if let Some(credentials) = found() {
-        return Ok(credentials);
+        return Ok(fetched(credentials));
     }
-    // Waiting for another's session is of use where it is kept.
+    // Another's session can only be used if it is stored.
     let is_shared = request.keeps && sessions.path(whole).is_some();
     // One region's STS may refuse what another's gives.
     let region = request.identity.services.region.as_ref().map_or(request.region, |region| region.as_ref());
@@ -66,13 +67,13 @@ pub(super) fn obtain(request: &Request) -> Result<Credentials, Error> {
     let progress = |message: &str| request.report.progress(message);
     let lock = request.locks.filter(|_| is_shared).and_then(|locks| locks(&digest()));
     let made = match lock.map(|lock| {
-        board(&lock, request.host, request.identity.give_up(request.host, request.deadline), progress, found)
+        board(&lock, request.host, request.identity.give_up(request.host, &request.deadline), progress, found)
     }) {
         None => network::obtain(request, &sessions),
-        Some(Boarding::Landed(credentials)) => return Ok(*credentials),
+        Some(Boarding::Landed(credentials)) => return Ok(fetched(*credentials)),
         Some(Boarding::Failed(error)) => Err(error),
-        // Who has waited enough for others waits for nobody else.
-        Some(Boarding::Alone) => network::obtain(&Request { locks: None, ..*request }, &sessions),
+        // This process has waited long enough, and waits for no other lock.
+        Some(Boarding::Alone) => network::obtain(&Request { locks: None, ..request.clone() }, &sessions),
         Some(Boarding::Lead(leader)) => {
             let made = network::obtain(request, &sessions);
             if let Err(error) = &made {
@@ -82,14 +83,32 @@ pub(super) fn obtain(request: &Request) -> Result<Credentials, Error> {
         }
     };
     let error = match made {
-        // What lives for a minute is better than nothing, when no other is to be had.
+        // A session that expires soon is better than none.
         Err(error) if matches!(error.exit(), Exit::Credentials | Exit::Network) => error,
-        made => return made,
+        made => return made.map(fetched),
     };
     let rest = sessions.load(whole, Duration::ZERO).ok_or_else(|| error.clone())?;
     let why = error.message().trim_start_matches("AWS credentials: ");
-    request.report.warn(&format!("what is left of a session is used, since no other was to be had: {why}"));
-    Ok(rest)
+    request.report.warn(&format!("using a session that expires soon, because a new one could not be started: {why}"));
+    Ok(Fetched { credentials: rest, is_leftover: true })
+}
+
+/// The AWS CLI's cache, if no other user can put one role's session in the place of another's. The AWS CLI makes
+/// its directories as the umask says.
+fn directory(request: &Request, home: &Path) -> Option<PathBuf> {
+    for place in [".aws", ".aws/cli", ".aws/cli/cache"].map(|place| home.join(place)) {
+        if let Err(error) = private_file::check_writers(&place) {
+            let and = if request.identity.needs_code() { ", and a code is needed for each token" } else { "" };
+            let why = format!("sessions are not shared with the AWS CLI{and}");
+            request.report.warn(&format!(
+                "session: {error}: {why}; run `chmod go-w {0}`, or `sudo chown \"$USER\" {0}` if \
+                 another user owns it",
+                place.display()
+            ));
+            return None;
+        }
+    }
+    Some(home.join(".aws/cli/cache"))
 }
 
 /// The sessions on the way to an identity's credentials.
@@ -104,12 +123,12 @@ pub(super) struct Sessions<'a> {
 impl<'a> Sessions<'a> {
     fn of(request: &'a Request<'a>) -> Self {
         let Identity { source, roles, .. } = request.identity;
-        let names = std::iter::once(name_of_source(source, request.deadline))
-            .chain(roles.iter().map(|role| Some(name_of_role(role))));
-        // Somebody else could put one role's session in the place of another's.
-        let is_trusted = |path: &PathBuf| !path.exists() || private_file::is_ours_to_fill(path);
-        let directory = request.host.home().map(|home| home.join(".aws/cli/cache")).filter(is_trusted);
-        Self { request, directory, names: names.collect() }
+        let names: Vec<Option<String>> = std::iter::once(name_of_source(source, request.deadline.at()))
+            .chain(roles.iter().map(|role| Some(name_of_role(role))))
+            .collect();
+        let has_names = names.iter().any(Option::is_some);
+        let directory = request.host.home().filter(|_| has_names).and_then(|home| directory(request, &home));
+        Self { request, directory, names }
     }
 
     /// The path of the session that `count` of the names lead to.
@@ -118,12 +137,12 @@ impl<'a> Sessions<'a> {
         Some(self.directory.as_ref()?.join(name).with_extension("json"))
     }
 
-    /// The session furthest along the way that lives for `--min-ttl`, and how far that is.
+    /// The latest session on the way that lives for `--min-ttl`, and the number of steps that it covers.
     pub(super) fn furthest(&self) -> Option<(usize, Credentials)> {
         (1..self.names.len()).rev().find_map(|count| Some((count, self.load(count, self.request.min_ttl)?)))
     }
 
-    /// A session with at least `least` to live. One that is damaged, or not ours alone, is none.
+    /// A session with a remaining lifetime of at least `least`. `None` if it is damaged, or others can read it.
     fn load(&self, count: usize, least: Duration) -> Option<Credentials> {
         let path = self.path(count)?;
         let credentials = read(&path)?;
@@ -135,7 +154,7 @@ impl<'a> Sessions<'a> {
         Some(credentials)
     }
 
-    /// Keeps a session, where tokens are kept too. `account` is whose it is, where that is known.
+    /// Stores a session, if tokens are stored in files. `account` is its AWS account, if known.
     pub(super) fn store(&self, count: usize, credentials: &Credentials, account: Option<&str>) {
         let Some(path) = self.path(count).filter(|_| self.request.keeps) else { return };
         if credentials.expires_at.is_some_and(|end| end <= self.request.host.now().wall) {
@@ -147,11 +166,11 @@ impl<'a> Sessions<'a> {
         let written = private_file::make_directory(directory).and_then(|()| private_file::write(&path, &bytes));
         let Request { report, identity, host, .. } = self.request;
         match written {
-            Ok(()) => report.note(&format!("session: begun, and kept in {}", path.display())),
+            Ok(()) => report.note(&format!("session: started, and stored in {}", path.display())),
             Err(error) => {
-                let message = format!("the session could not be kept for the AWS CLI: {}: {error}", path.display());
-                // Without a code it costs nobody anything to begin another.
-                if identity.wants_code() { report.warn(&message) } else { report.note(&message) }
+                let message = format!("the session could not be stored for the AWS CLI: {}: {error}", path.display());
+                // Without a code, another session costs the user nothing.
+                if identity.needs_code() { report.warn(&message) } else { report.note(&message) }
             }
         }
         private_file::sweep_unfinished(directory, host.now().wall.into());
@@ -182,8 +201,8 @@ fn encode(credentials: &Credentials, provider_type: Option<&str>, account: Optio
     serde_json::to_vec(&kept).ok()
 }
 
-/// The AWS CLI names a role's session by the SHA-1 of the arguments of `AssumeRole`, but for a session name
-/// that nobody chose.
+/// The AWS CLI names a role's session by the SHA-1 of the arguments of `AssumeRole`, without a session name that
+/// is not configured.
 fn name_of_role(role: &Role) -> String {
     let Role { arn, session_name, external_id, duration, mfa } = role;
     let text = |value: &str| python_string(value);
@@ -196,10 +215,10 @@ fn name_of_role(role: &Role) -> String {
     ])
 }
 
-/// The name of the first source's session, if it is one that the AWS CLI keeps.
+/// The name of the first source's session, if the source gives one that can be shared.
 fn name_of_source(source: &Source, deadline: Instant) -> Option<String> {
     match source {
-        // The token is whose session it is. A pipe gives it once, to who trades it.
+        // Identified by the token's content. A pipe can be read only once, so it is left for the request to STS.
         Source::WebIdentity { role_arn, session_name, token_file } if Path::new(token_file).is_file() => {
             let token = read_text(token_file.as_ref(), deadline).ok()?;
             Some(name_of_arguments([
@@ -208,6 +227,13 @@ fn name_of_source(source: &Source, deadline: Instant) -> Option<String> {
                 ("WebIdentityToken", Some(python_string(&token))),
             ]))
         }
+        // The AWS CLI stores no such session, so the name is ours. The key is in it, since a hardware device's
+        // serial number does not tell the user.
+        Source::UserSession(UserSession { keys, mfa, duration }) => Some(name_of_arguments([
+            ("AccessKeyId", Some(python_string(&keys.access_key_id))),
+            ("DurationSeconds", duration.map(|seconds| seconds.to_string())),
+            ("SerialNumber", Some(python_string(&mfa.serial))),
+        ])),
         Source::Sso(Sso { session, start_url, account_id, role_name, .. }) => {
             let (key, login) = session.as_ref().map_or(("startUrl", start_url), |session| ("sessionName", session));
             let [account_id, role_name, login] = [account_id, role_name, login].map(|text| python_string(text));

@@ -1,21 +1,26 @@
-//! Sources of credentials, and the roles that are assumed with them.
+//! Sources of credentials, the roles assumed with them, and what the environment says of both.
 
 use std::path::Path;
 
 use super::Credentials;
 use super::profile::read_bounded;
+use crate::error::Error;
 use crate::fingerprint::Fingerprint;
+use crate::host::Host;
+use crate::rfc3339;
 
 /// Where the first credentials come from.
 #[derive(Clone, Debug)]
 pub(super) enum Source {
-    /// They are at hand: in the environment or in a profile.
+    /// Access keys in the environment or in a profile.
     Keys(Credentials),
-    /// A program prints them (`credential_process`).
+    /// A session of a user with an MFA device (`GetSessionToken`).
+    UserSession(UserSession),
+    /// A program that prints them (`credential_process`).
     Process(String),
-    /// A token file is traded for them (`AssumeRoleWithWebIdentity`).
+    /// A token file, exchanged for them (`AssumeRoleWithWebIdentity`).
     WebIdentity { role_arn: String, session_name: Option<String>, token_file: String },
-    /// IAM Identity Center gives them out.
+    /// IAM Identity Center.
     Sso(Sso),
     /// The console session of `aws login`, by its ARN.
     Login(String),
@@ -25,7 +30,16 @@ pub(super) enum Source {
     InstanceMetadata,
 }
 
-/// A role in an account, as IAM Identity Center knows it.
+/// A user's access keys, and the MFA device that a session of the user needs.
+#[derive(Clone, Debug)]
+pub(super) struct UserSession {
+    pub(super) keys: Credentials,
+    pub(super) mfa: Mfa,
+    /// In seconds.
+    pub(super) duration: Option<i32>,
+}
+
+/// A role of an account in IAM Identity Center.
 #[derive(Clone, Debug)]
 pub(super) struct Sso {
     /// The `[sso-session]` section, in the newer form of the configuration.
@@ -36,7 +50,7 @@ pub(super) struct Sso {
     pub(super) role_name: String,
 }
 
-/// A role to assume with the credentials so far (`AssumeRole`).
+/// A role to assume (`AssumeRole`).
 #[derive(Clone, Debug)]
 pub(super) struct Role {
     pub(super) arn: String,
@@ -47,7 +61,7 @@ pub(super) struct Role {
     pub(super) mfa: Option<Mfa>,
 }
 
-/// The device whose code a role wants.
+/// An MFA device.
 #[derive(Clone, Debug)]
 pub(super) struct Mfa {
     /// Its serial number or ARN.
@@ -56,14 +70,15 @@ pub(super) struct Mfa {
     pub(super) process: Option<String>,
 }
 
-/// The session name that CloudTrail shows where nothing configures one.
+/// The session name in CloudTrail, unless one is configured.
 pub(super) const SESSION_NAME: &str = "rds-token";
 
 impl Source {
-    /// In words.
+    /// The source in words; `place` is where it is configured.
     pub(super) fn describe(&self, place: &str) -> String {
         match self {
             Self::Keys(_) => format!("{place} (access key)"),
+            Self::UserSession(session) => format!("{place} (access key, MFA device {})", session.mfa.serial),
             Self::Process(_) => format!("{place} (credential_process)"),
             Self::WebIdentity { role_arn, .. } => format!("{place} (web identity, role {role_arn})"),
             Self::Sso(sso) => format!("{place} (SSO role {} in {})", sso.role_name, sso.account_id),
@@ -73,14 +88,38 @@ impl Source {
         }
     }
 
-    /// Adds whom it asks, and for what.
+    /// The MFA device whose code the source itself needs.
+    pub(super) fn mfa(&self) -> Option<&Mfa> {
+        match self {
+            Self::UserSession(session) => Some(&session.mfa),
+            _ => None,
+        }
+    }
+
+    /// Adds what tells the source apart from others, without secrets and without the content of a token file.
+    pub(super) fn stable_fingerprint(&self, fingerprint: Fingerprint) -> Fingerprint {
+        match self {
+            Self::Keys(keys) | Self::UserSession(UserSession { keys, .. }) => fingerprint.field(&keys.access_key_id),
+            Self::WebIdentity { role_arn, session_name, token_file } => {
+                fingerprint.field(role_arn).optional(session_name.as_ref()).field(token_file)
+            }
+            other => other.fingerprint(fingerprint),
+        }
+    }
+
+    /// Adds everything that decides which credentials the source gives.
     pub(super) fn fingerprint(&self, fingerprint: Fingerprint) -> Fingerprint {
         match self {
             Self::Keys(keys) => keys.fingerprint(fingerprint.field("keys")),
+            Self::UserSession(UserSession { keys, mfa, duration }) => keys
+                .fingerprint(fingerprint.field("user session"))
+                .field(&mfa.serial)
+                .optional(duration.map(i32::to_be_bytes)),
             Self::Process(command) => fingerprint.field("process").field(command),
             Self::WebIdentity { role_arn, session_name, token_file } => {
                 let fingerprint = fingerprint.field("web identity").field(role_arn).optional(session_name.as_ref());
-                // Whose it is, the token says. A pipe gives it once, to who trades it.
+                // The token's content says whose it is. A pipe can be read only once, so it is left for the
+                // request to STS.
                 let is_file = Path::new(token_file).is_file();
                 let token = is_file.then(|| read_bounded(Path::new(token_file)).ok()).flatten();
                 fingerprint.field(token_file).optional(token)
@@ -97,7 +136,12 @@ impl Source {
 }
 
 impl Role {
-    /// Adds what it is and how it is assumed.
+    /// A role without settings of its own.
+    pub(super) fn new(arn: String, mfa: Option<Mfa>) -> Self {
+        Self { arn, session_name: None, external_id: None, duration: None, mfa }
+    }
+
+    /// Adds the role and how it is assumed.
     pub(super) fn fingerprint(&self, fingerprint: Fingerprint) -> Fingerprint {
         fingerprint
             .field(&self.arn)
@@ -116,4 +160,52 @@ impl Credentials {
             .optional(self.session_token.as_ref().map(|token| token.expose()))
             .optional(self.expires_at.map(|time| time.unix_timestamp().to_be_bytes()))
     }
+}
+
+/// The variables with a session token, in the order of botocore.
+const SESSION_TOKENS: [&str; 2] = ["AWS_SECURITY_TOKEN", "AWS_SESSION_TOKEN"];
+/// The variables with the expiry of the keys. The second is aws-vault's older name.
+const EXPIRATIONS: [&str; 2] = ["AWS_CREDENTIAL_EXPIRATION", "AWS_SESSION_EXPIRATION"];
+
+/// The keys in the environment, if there are any.
+///
+/// # Errors
+/// When they can't sign (exit 3).
+pub(super) fn environment_keys(host: &Host) -> Result<Option<Credentials>, Error> {
+    // As with the AWS CLI, a secret without an id counts for nothing.
+    let Some(id) = host.var("AWS_ACCESS_KEY_ID") else { return Ok(None) };
+    let Some(secret) = host.var("AWS_SECRET_ACCESS_KEY") else {
+        return Err(Error::credentials(
+            "AWS credentials: the environment has AWS_ACCESS_KEY_ID but no AWS_SECRET_ACCESS_KEY; set both or neither",
+        ));
+    };
+    let first = |names: [&'static str; 2]| names.into_iter().find_map(|name| Some((name, host.var(name)?)));
+    let expires_at = first(EXPIRATIONS).map(|(name, text)| {
+        rfc3339::parse(&text).ok_or_else(|| {
+            Error::credentials(format!(
+                "AWS credentials: {name} is '{text}', which is not a time such as 2026-01-31T12:00:00Z; correct or unset it"
+            ))
+        })
+    });
+    let session_token = first(SESSION_TOKENS).map(|(_, token)| token);
+    Credentials::new(id, secret, session_token, expires_at.transpose()?).map(Some).map_err(|why| {
+        let remedy = "set AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN again, or unset them";
+        Error::credentials(format!("AWS credentials: in the environment, {why}; {remedy}"))
+    })
+}
+
+/// Whether the environment names a container's endpoint.
+pub(super) fn has_container(host: &Host) -> bool {
+    let names = ["AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI"];
+    names.iter().any(|name| host.var(name).is_some())
+}
+
+/// Whether the environment names the token file of a web identity.
+pub(super) fn has_web_identity(host: &Host) -> bool {
+    host.var("AWS_WEB_IDENTITY_TOKEN_FILE").is_some()
+}
+
+/// Whether the environment disables the metadata service of EC2.
+pub(super) fn is_metadata_disabled(host: &Host) -> bool {
+    host.var("AWS_EC2_METADATA_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true"))
 }

@@ -1,4 +1,4 @@
-//! The roles of IAM Identity Center, by the token that `aws sso login` keeps.
+//! Roles of IAM Identity Center, with the login that `aws sso login` stores.
 //!
 //! Source: "IAM Identity Center credential provider" in the AWS SDKs and tools reference guide; the file's
 //! name and form are those of botocore's `SSOTokenLoader`.
@@ -13,7 +13,8 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use time::{Duration, OffsetDateTime};
 
-use super::network::{Asking, exit_of, explain_service};
+use super::aws_error::{exit_of_service, explain_service};
+use super::network::Asking;
 use super::profile::read_text;
 use super::session::sha1;
 use super::source::Sso;
@@ -25,10 +26,10 @@ use crate::private_file;
 use crate::rfc3339;
 use crate::secret::Secret;
 
-/// A token that ends within this time is refreshed first, where it can be.
+/// A login that expires within this time is refreshed first, if it can be.
 const REFRESH_AHEAD: Duration = Duration::minutes(5);
 
-/// What the login's file holds; the newer form of the configuration has all of it.
+/// The login's file. The newer form of the configuration has all of the fields.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Login {
@@ -41,7 +42,7 @@ struct Login {
 }
 
 impl Login {
-    /// How long the token lives from `now` on; None when the file doesn't say.
+    /// Remaining lifetime at `now`. `None` if the file has no readable expiry.
     fn left(&self, now: OffsetDateTime) -> Option<Duration> {
         Some(rfc3339::parse(&self.expires_at)? - now)
     }
@@ -62,14 +63,18 @@ pub(super) async fn credentials(asking: &Asking<'_>, sso: &Sso) -> Result<Creden
         .account_id(&sso.account_id)
         .role_name(&sso.role_name)
         .access_token(login.access_token.expose());
-    let answer = request.send().await.map_err(|error| {
+    let answer = asking.retry(async || request.clone().send().await).await.map_err(|error| {
         if error.code() == Some("ForbiddenException") {
-            let why = "the login has no such role; check sso_account_id and sso_role_name, or ask for the role";
+            let why = "the login has no such role; check sso_account_id and sso_role_name";
             return Error::credentials(format!("AWS credentials: {}: {why}", asking.request.identity.describe()));
         }
-        let has_ended = matches!(error.as_service_error(), Some(GetRoleCredentialsError::UnauthorizedException(_)));
-        let why = if has_ended { "the login has ended".to_owned() } else { explain_service(&error) };
-        asking.fail(exit_of(&error), &scrub(why, [login.access_token.expose().as_str()]))
+        let is_unauthorized = error.raw_response().is_some_and(|response| response.status().as_u16() == 401);
+        if is_unauthorized
+            || matches!(error.as_service_error(), Some(GetRoleCredentialsError::UnauthorizedException(_)))
+        {
+            return asking.fail_login("the login has expired");
+        }
+        asking.fail(exit_of_service(&error), &scrub(explain_service(&error), [login.access_token.expose().as_str()]))
     })?;
     let given =
         answer.role_credentials.ok_or_else(|| asking.fail(Exit::Credentials, "the answer has no credentials"))?;
@@ -79,21 +84,22 @@ pub(super) async fn credentials(asking: &Asking<'_>, sso: &Sso) -> Result<Creden
     asking.accept(or_empty(id), or_empty(secret), or_empty(token), Some(expires_at))
 }
 
-/// The login, refreshed if it ends soon. Of many processes one refreshes it: the token that does it may be good
-/// for once.
+/// The login, refreshed if it expires soon. One process refreshes it at a time, because the refresh token may be
+/// single-use.
 async fn live_login(asking: &Asking<'_>, sso: &Sso) -> Result<Login, Error> {
     let Request { host, deadline, report, .. } = asking.request;
     let path = path(asking, sso)?;
-    let login = load(&path, *deadline).map_err(|why| asking.fail(Exit::Credentials, &why))?;
+    let login = load(&path, deadline.at()).map_err(|why| asking.fail_login(&why))?;
     let now = || host.now().wall;
     if login.left(now()).is_some_and(|left| left > REFRESH_AHEAD) {
         return Ok(login);
     }
     let fresh = {
-        let (host, path, deadline, old) = (Host::clone(host), path.clone(), *deadline, login.access_token.clone());
+        let (host, path, deadline, old) = (Host::clone(host), path.clone(), deadline.at(), login.access_token.clone());
         move || {
             let login = load(&path, deadline).ok()?;
-            // A token that another got meanwhile is as good as ours would be, even where it doesn't live for long.
+            // A token that another process has fetched meanwhile is as good as ours would be, even if it expires
+            // soon.
             let least = if login.access_token == old { REFRESH_AHEAD } else { Duration::ZERO };
             login.left(host.now().wall).is_some_and(|left| left > least).then_some(login)
         }
@@ -108,7 +114,7 @@ async fn live_login(asking: &Asking<'_>, sso: &Sso) -> Result<Login, Error> {
             Ok(login) => return Ok(login),
             Err(why) => {
                 report.note(&format!("the login of IAM Identity Center could not be refreshed: {why}"));
-                // The AWS CLI, which takes no lock, may have been first.
+                // The AWS CLI takes no lock, so it may have been first.
                 if let Some(login) = fresh() {
                     return Ok(login);
                 }
@@ -117,30 +123,34 @@ async fn live_login(asking: &Asking<'_>, sso: &Sso) -> Result<Login, Error> {
     }
     match login.left(now()) {
         Some(left) if left.is_positive() => Ok(login),
-        Some(_) => Err(asking.fail(Exit::Credentials, "the login has ended")),
-        None => Err(asking.fail(Exit::Credentials, &format!("{} has no time in expiresAt", path.display()))),
+        Some(_) => Err(asking.fail_login("the login has expired")),
+        None => Err(asking.fail_login(&format!("{} has no time in expiresAt", path.display()))),
     }
 }
 
-/// The file of the login, by the name of the `[sso-session]` section or by the start URL.
+/// The path of the login's file, by the name of the `[sso-session]` section or by the start URL.
 fn path(asking: &Asking, sso: &Sso) -> Result<PathBuf, Error> {
     let home = asking.request.host.home();
-    let home = home.ok_or_else(|| asking.fail(Exit::Credentials, "there is no home directory with a login"))?;
+    let home =
+        home.ok_or_else(|| asking.fail(Exit::Credentials, "there is no home directory with a login; set HOME"))?;
     let name = sha1(sso.session.as_ref().unwrap_or(&sso.start_url));
     Ok(home.join(".aws/sso/cache").join(name).with_extension("json"))
 }
 
-/// The login in a file; in words, why there is none.
+/// Reads the login in a file.
+///
+/// # Errors
+/// The reason, in words.
 fn load(path: &Path, deadline: Instant) -> Result<Login, String> {
     let text = read_text(path, deadline).map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => "there is no login".to_owned(),
         _ => format!("could not read {}: {error}", path.display()),
     })?;
     // serde's own message quotes values.
-    serde_json::from_str(&text).map_err(|_| format!("{} is no login's file", path.display()))
+    serde_json::from_str(&text).map_err(|_| format!("{} is not the file of a login", path.display()))
 }
 
-/// Trades the refresh token for a new token, which is kept for the AWS CLI and others too.
+/// Exchanges the refresh token for a new token, which is stored for the AWS CLI and others too.
 async fn refresh(asking: &Asking<'_>, sso: &Sso, path: &Path, login: &Login) -> Result<Login, String> {
     let secrets =
         [&login.refresh_token, &login.client_secret].map(|secret| secret.as_ref().map(|s| s.expose().clone()));
@@ -158,8 +168,8 @@ async fn refresh(asking: &Asking<'_>, sso: &Sso, path: &Path, login: &Login) -> 
     let access_token = answer.access_token.ok_or("the answer has no token")?;
     let end = asking.request.host.now().wall + Duration::seconds(answer.expires_in.into());
 
-    // What else the file has stays.
-    let text = read_text(path, asking.request.deadline).map_err(|error| error.to_string())?;
+    // The file's other fields stay.
+    let text = read_text(path, asking.request.deadline.at()).map_err(|error| error.to_string())?;
     let mut file: Map<String, Value> = serde_json::from_str(&text).map_err(|_| "its file is damaged")?;
     file.insert("accessToken".to_owned(), access_token.into());
     file.insert("expiresAt".to_owned(), rfc3339::format(end).into());
@@ -168,7 +178,7 @@ async fn refresh(asking: &Asking<'_>, sso: &Sso, path: &Path, login: &Login) -> 
     }
     let file = Value::from(file);
     if let Err(error) = private_file::write(path, file.to_string().as_bytes()) {
-        let why = format!("the refreshed login could not be kept: {}: {error}; `aws sso login` again", path.display());
+        let why = format!("the refreshed login could not be stored: {}: {error}; run `aws sso login`", path.display());
         asking.request.report.warn(&why);
     }
     let directory = path.parent().unwrap_or(Path::new("/"));

@@ -1,14 +1,20 @@
-//! What STS is asked: `AssumeRole` and `AssumeRoleWithWebIdentity`.
+//! Requests to STS: `AssumeRole`, `AssumeRoleWithWebIdentity` and `GetSessionToken`.
 
+use aws_sdk_sts::Client;
 use aws_sdk_sts::types::Credentials as StsCredentials;
 
+use super::aws_error::{exit_of_service, explain_service};
 use super::mfa::Code;
-use super::network::{Asking, exit_of, explain_service};
-use super::source::{Role, SESSION_NAME};
+use super::network::Asking;
+use super::source::{Mfa, Role, SESSION_NAME, UserSession};
 use super::{Credentials, scrub};
 use crate::error::{Error, Exit};
 
 impl Asking<'_> {
+    fn sts(&self, credentials: Option<&Credentials>) -> Client {
+        Client::new(&self.sdk_config("sts", &self.region, credentials))
+    }
+
     pub(super) async fn web_identity(
         &self,
         role_arn: &str,
@@ -18,16 +24,17 @@ impl Asking<'_> {
         if token.is_empty() {
             return Err(self.fail(Exit::Credentials, "the token file is empty"));
         }
-        let request = aws_sdk_sts::Client::new(&self.sdk_config("sts", &self.region, None))
+        let request = self
+            .sts(None)
             .assume_role_with_web_identity()
             .role_arn(role_arn)
             .role_session_name(session_name.unwrap_or(SESSION_NAME))
             .web_identity_token(token);
-        match request.send().await {
+        match self.retry(async || request.clone().send().await).await {
             Ok(answer) => self.accept_answer(answer.credentials),
             Err(error) => {
                 let why = scrub(explain_service(&error), [token]);
-                Err(self.fail(exit_of(&error), &format!("could not assume {role_arn}: {why}")))
+                Err(self.fail(exit_of_service(&error), &format!("could not assume {role_arn}: {why}")))
             }
         }
     }
@@ -38,14 +45,10 @@ impl Asking<'_> {
         code: Option<Code>,
         with: &Credentials,
     ) -> Result<Credentials, Error> {
-        let fail = |exit, why: &str| self.fail(exit, &format!("could not assume {}: {why}", role.arn));
-        let code = match (code, &role.mfa) {
-            (Some(code), Some(mfa)) => {
-                Some(code.get(mfa).await.map_err(|why| fail(Exit::Credentials, &why).personal())?)
-            }
-            _ => None,
-        };
-        let request = aws_sdk_sts::Client::new(&self.sdk_config("sts", &self.region, Some(with)))
+        let what = format!("could not assume {}", role.arn);
+        let code = self.code(role.mfa.as_ref(), code, &what).await?;
+        let request = self
+            .sts(Some(with))
             .assume_role()
             .role_arn(&role.arn)
             .role_session_name(role.session_name.as_deref().unwrap_or(SESSION_NAME))
@@ -53,14 +56,40 @@ impl Asking<'_> {
             .set_duration_seconds(role.duration)
             .set_serial_number(role.mfa.as_ref().map(|mfa| mfa.serial.clone()))
             .set_token_code(code);
-        match request.send().await {
+        match self.retry(async || request.clone().send().await).await {
             Ok(answer) => self.accept_answer(answer.credentials),
             Err(error) => {
-                let failure = fail(exit_of(&error), &with.scrub(explain_service(&error)));
-                // Another's code may be the right one.
+                let why = with.scrub(explain_service(&error));
+                let failure = self.fail(exit_of_service(&error), &format!("{what}: {why}"));
+                // Another process may have the right code.
                 Err(if role.mfa.is_some() { failure.personal() } else { failure })
             }
         }
+    }
+
+    pub(super) async fn user_session(&self, session: &UserSession, code: Option<Code>) -> Result<Credentials, Error> {
+        let UserSession { keys, mfa, duration } = session;
+        let what = "could not start a session of the user";
+        let code = self.code(Some(mfa), code, what).await?;
+        let request = self
+            .sts(Some(keys))
+            .get_session_token()
+            .set_duration_seconds(*duration)
+            .serial_number(&mfa.serial)
+            .set_token_code(code);
+        match self.retry(async || request.clone().send().await).await {
+            Ok(answer) => self.accept_answer(answer.credentials),
+            Err(error) => {
+                let why = keys.scrub(explain_service(&error));
+                Err(self.fail(exit_of_service(&error), &format!("{what}: {why}")).personal())
+            }
+        }
+    }
+
+    async fn code(&self, mfa: Option<&Mfa>, code: Option<Code>, what: &str) -> Result<Option<String>, Error> {
+        let (Some(mfa), Some(code)) = (mfa, code) else { return Ok(None) };
+        let code = code.get(mfa, &self.request.deadline).await;
+        code.map(Some).map_err(|why| self.fail(Exit::Credentials, &format!("{what}: {why}")).personal())
     }
 
     fn accept_answer(&self, given: Option<StsCredentials>) -> Result<Credentials, Error> {

@@ -1,11 +1,12 @@
 //! The process on Linux, macOS and their like.
 
 use std::fs::File;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
 
-use super::Terminal;
+use super::{Host, Terminal};
 
 /// `CLOCK_MONOTONIC` counts sleep on Apple's systems and doesn't on Linux.
 #[cfg(target_os = "linux")]
@@ -26,6 +27,10 @@ pub(super) fn boot_id() -> String {
     std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default()
 }
 
+pub(super) fn name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
 pub(super) fn terminal() -> Option<Terminal> {
     let input = File::options().read(true).write(true).open("/dev/tty").ok()?;
     let foreground = rustix::termios::tcgetpgrp(&input).ok()?;
@@ -36,4 +41,40 @@ pub(super) fn terminal() -> Option<Terminal> {
 pub(super) fn forbid_dumps() {
     #[cfg(target_os = "linux")]
     let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
+}
+
+/// Returns `None`: on Unix only `HOME` names the home directory.
+pub(super) fn home() -> Option<PathBuf> {
+    None
+}
+
+/// Where caches are: the XDG base directory specification, and Apple's "File System Programming Guide".
+pub(super) fn cache_dir(host: &Host) -> Option<PathBuf> {
+    #[cfg(target_os = "macos")]
+    return Some(host.home()?.join("Library/Caches"));
+    #[cfg(not(target_os = "macos"))]
+    return xdg_dir(host, "XDG_CACHE_HOME", ".cache");
+}
+
+/// Where data is; the sources are those of [`cache_dir`].
+pub(super) fn data_dir(host: &Host) -> Option<PathBuf> {
+    #[cfg(target_os = "macos")]
+    return Some(host.home()?.join("Library/Application Support"));
+    #[cfg(not(target_os = "macos"))]
+    return xdg_dir(host, "XDG_DATA_HOME", ".local/share");
+}
+
+/// Where configuration files are; the sources are those of [`cache_dir`].
+pub(super) fn config_dir(host: &Host) -> Option<PathBuf> {
+    #[cfg(target_os = "macos")]
+    return Some(host.home()?.join("Library/Application Support"));
+    #[cfg(not(target_os = "macos"))]
+    return xdg_dir(host, "XDG_CONFIG_HOME", ".config");
+}
+
+/// A relative path in the variable counts as unset.
+#[cfg(not(target_os = "macos"))]
+fn xdg_dir(host: &Host, variable: &str, default: &str) -> Option<PathBuf> {
+    let set = host.path_var(variable).filter(|path| path.is_absolute());
+    set.or_else(|| Some(host.home()?.join(default)))
 }

@@ -1,11 +1,12 @@
 //! The process on Windows.
 
 use std::fs::File;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use coarsetime::Instant;
 
-use super::Terminal;
+use super::{Host, Terminal};
 
 /// `GetTickCount64`, which a tick of this crate's comes from, and which counts sleep.
 pub(super) fn since_boot() -> Duration {
@@ -21,6 +22,10 @@ pub(super) fn boot_id() -> String {
     String::new()
 }
 
+pub(super) fn name() -> String {
+    String::new()
+}
+
 /// The console, where there is one.
 pub(super) fn terminal() -> Option<Terminal> {
     let open = |name| File::options().read(true).write(true).open(name).ok();
@@ -28,3 +33,23 @@ pub(super) fn terminal() -> Option<Terminal> {
 }
 
 pub(super) fn forbid_dumps() {}
+
+/// The profile directory (`FOLDERID_Profile`).
+pub(super) fn home() -> Option<PathBuf> {
+    dirs::home_dir()
+}
+
+/// `FOLDERID_LocalAppData`.
+pub(super) fn cache_dir(_: &Host) -> Option<PathBuf> {
+    dirs::cache_dir()
+}
+
+/// `FOLDERID_LocalAppData`.
+pub(super) fn data_dir(_: &Host) -> Option<PathBuf> {
+    dirs::data_local_dir()
+}
+
+/// `FOLDERID_RoamingAppData`.
+pub(super) fn config_dir(_: &Host) -> Option<PathBuf> {
+    dirs::config_dir()
+}

@@ -30,8 +30,8 @@ pub(super) fn check_owner(path: &Path, _: &Metadata) -> io::Result<()> {
     }
 }
 
-pub(super) fn is_ours_to_fill(path: &Path, metadata: &Metadata) -> bool {
-    check_owner(path, metadata).is_ok()
+pub(super) fn check_writers(path: &Path, metadata: &Metadata) -> io::Result<()> {
+    check_owner(path, metadata)
 }
 
 pub(super) fn without_links(options: &mut OpenOptions) -> &mut OpenOptions {

@@ -39,6 +39,13 @@ pub struct Variable {
     pub is_secret: bool,
 }
 
+impl Variable {
+    /// A variable whose value is not a secret.
+    pub fn new(name: &'static str, value: String) -> Self {
+        Self { name, value, is_secret: false }
+    }
+}
+
 /// How a client gets the token.
 pub enum Password<'a> {
     /// As it is.
@@ -112,16 +119,15 @@ pub fn variables(
     variables
 }
 
-/// The names that [`variables`] has not set here, and that would overrule those it has if they were left
-/// from another target, or are the user's: what a service file says beats PGHOST and the like, libpq dials
-/// `PGHOSTADDR`, and takes `PGPASSWORD` before a passfile.
-pub fn rivals(variables: &[Variable]) -> impl Iterator<Item = &'static str> {
+/// The variables to unset because they would override those that are set here, left from another target or by the
+/// user: libpq dials `PGHOSTADDR`, prefers what a service file says, and takes `PGPASSWORD` before a passfile.
+pub fn conflicting(variables: &[Variable]) -> impl Iterator<Item = &'static str> {
     let has = |name: &str| variables.iter().any(|variable| variable.name == name);
-    let rivals: &[&str] = match has("PGHOST") {
+    let conflicting: &[&str] = match has("PGHOST") {
         true => &["PGSERVICE", "PGHOSTADDR", "PGDATABASE", "PGPASSWORD", "PGPASSFILE"],
         false => &["MYSQL_PWD", "RDS_TOKEN_CNF"],
     };
-    rivals.iter().copied().filter(move |name| !has(name))
+    conflicting.iter().copied().filter(move |name| !has(name))
 }
 
 impl Shell {
@@ -178,7 +184,13 @@ impl Shell {
         })
     }
 
-    /// The line that takes one variable back, set or not; none where lines can only set.
+    /// Returns the line that unsets a variable, or empties it in formats that can only set. `None` if an empty value
+    /// has an effect too: libpq looks for a service with an empty name (`PGSERVICE`).
+    pub fn clear(self, name: &str) -> Option<String> {
+        self.unset(name).or_else(|| (name != "PGSERVICE").then(|| format!("{name}=\n")))
+    }
+
+    /// The line that unsets one variable, set or not. `None` where lines can only set.
     pub fn unset(self, name: &str) -> Option<String> {
         Some(match self {
             Self::Sh | Self::Bash | Self::Zsh => format!("unset {name};\n"),
@@ -247,10 +259,10 @@ mod tests {
     }
 
     #[test]
-    fn rivals_are_what_an_earlier_target_may_have_left() {
+    fn conflicting_variables_are_those_that_another_target_may_have_left() {
         let of = |names: &[&'static str]| -> Vec<&str> {
             let variable = |name: &&'static str| Variable { name, value: String::new(), is_secret: false };
-            rivals(&names.iter().map(variable).collect::<Vec<_>>()).collect()
+            conflicting(&names.iter().map(variable).collect::<Vec<_>>()).collect()
         };
         assert_eq!(of(&["PGHOST", "PGPASSWORD"]), ["PGSERVICE", "PGHOSTADDR", "PGDATABASE", "PGPASSFILE"]);
         assert_eq!(of(&["PGHOST", "PGHOSTADDR", "PGPASSFILE"]), ["PGSERVICE", "PGDATABASE", "PGPASSWORD"]);

@@ -11,7 +11,7 @@ use crate::sink::heading;
 use crate::target::{Target, Via};
 use crate::token::Token;
 
-/// For whom an option file is: each of them chokes on what another one needs.
+/// The flavor of an option file: each family of readers fails on an option that another family needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flavor {
     /// Oracle's clients.
@@ -32,14 +32,28 @@ impl Flavor {
         }
     }
 
-    /// The longest line that its readers take whole, in bytes. Past it MariaDB's read the rest as another
-    /// option; Oracle's have had no limit since 8.0.33.
-    fn max_line(self) -> usize {
+    /// The longest line that its readers take whole, in bytes. Longer lines are cut, and the rest is read as another
+    /// option. Oracle's clients have had no limit since 8.0.33.
+    pub fn max_line(self) -> usize {
         match self {
             Self::Mysql => usize::MAX,
-            Self::Mariadb | Self::Library => 4_094,
+            Self::Mariadb | Self::Library => LEGACY_MAX_LINE,
         }
     }
+}
+
+/// The longest line that MariaDB's readers, and Oracle's before 8.0.33, take whole, in bytes.
+///
+/// Source: the buffer of 4,096 bytes in `mysys/my_default.c`.
+pub const LEGACY_MAX_LINE: usize = 4_094;
+
+/// Where a reader of an option file gets the token from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PasswordIn {
+    /// The file.
+    File,
+    /// `MYSQL_PWD`, because the file's line would be too long.
+    Environment,
 }
 
 /// Oracle's programs that know `enable-cleartext-plugin`; each reads the group of its own name.
@@ -56,11 +70,20 @@ pub struct OptionFile<'a> {
     pub ca: &'a Path,
     /// The user's own option file: its settings hold, but for those that follow.
     pub include: Option<&'a Path>,
-    /// For whom it is.
+    /// Its flavor.
     pub flavor: Flavor,
+    /// The longest line that the reader takes whole, in bytes.
+    pub max_line: usize,
+    /// Where the reader gets the token from.
+    pub password: PasswordIn,
 }
 
 impl OptionFile<'_> {
+    /// Whether the line of the token is longer than the reader takes.
+    pub fn is_too_long(&self, token: &Token) -> bool {
+        option("password", token.expose()).len() > self.max_line
+    }
+
     /// The text of the file.
     ///
     /// # Errors
@@ -80,7 +103,9 @@ impl OptionFile<'_> {
         // A host called localhost would otherwise mean a socket.
         let _ = writeln!(text, "port={port}\nprotocol=tcp");
         self.line(&mut text, "user", &self.target.user)?;
-        self.line(&mut text, "password", token.expose())?;
+        if self.password == PasswordIn::File {
+            self.line(&mut text, "password", token.expose())?;
+        }
         self.line(&mut text, "ssl-ca", plain(self.ca)?)?;
         text.push_str(match (self.flavor, self.via) {
             (Flavor::Mysql, None) => "ssl-mode=VERIFY_IDENTITY\n",
@@ -108,17 +133,16 @@ impl OptionFile<'_> {
 
     /// One option. Quoted, a value may hold anything but an end of line, which no checked value has.
     fn line(&self, text: &mut String, name: &str, value: &str) -> Result<(), Error> {
-        let line = format!("{name}=\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\""));
-        self.push(text, name, &line)
+        self.push(text, name, &option(name, value))
     }
 
     /// A line that its readers take whole.
     fn push(&self, text: &mut String, name: &str, line: &str) -> Result<(), Error> {
-        let (max, flavor) = (self.flavor.max_line(), self.flavor.name());
+        let (max, flavor) = (self.max_line, self.flavor.name());
         if line.len() > max {
             return Err(Error::usage(format!(
-                "option file: the line of {name} would be {} bytes long, and readers of flavor {flavor} take {max}; \
-                 use a role with a shorter session token, or MYSQL_PWD (rds-token env)",
+                "option file: the line of {name} is {} bytes long, and this reader (flavor {flavor}) takes {max}; use \
+                 `rds-token connect` or MYSQL_PWD (`rds-token env`), or a role with a shorter session token",
                 line.len()
             )));
         }
@@ -126,6 +150,10 @@ impl OptionFile<'_> {
         text.push('\n');
         Ok(())
     }
+}
+
+fn option(name: &str, value: &str) -> String {
+    format!("{name}=\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
 fn plain(path: &Path) -> Result<&str, Error> {

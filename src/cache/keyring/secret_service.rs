@@ -75,9 +75,13 @@ impl Collection {
         if bus.is_empty() {
             return Err("there is no bus to reach it by; DBUS_SESSION_BUS_ADDRESS is not set".to_owned());
         }
-        // Over a network, tokens would go in the clear.
-        if !bus.starts_with("unix:") {
-            return Err(format!("DBUS_SESSION_BUS_ADDRESS is '{bus}', which is no socket of this machine"));
+        // Over a network, tokens would go in the clear, and the name of the host through NSS. An address may be a
+        // list, of which each is tried.
+        if !bus.split(';').all(|address| address.starts_with("unix:")) {
+            return Err(format!(
+                "DBUS_SESSION_BUS_ADDRESS is '{bus}', which is not a socket of this machine; set it to an \
+                 address such as unix:path=/run/user/1000/bus"
+            ));
         }
         let connection = Builder::address(bus).build().await.map_err(|error| error.to_string())?;
         let reply = call(&connection, ROOT, OF_SERVICE, "ReadAlias", &"default").await?;

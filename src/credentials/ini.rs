@@ -1,0 +1,319 @@
+//! The grammar of `~/.aws/config` and `~/.aws/credentials`, as the AWS CLI reads them.
+//!
+//! Users write these files for the AWS CLI, so its rules hold, including the odd ones.
+//!
+//! Source: `configparser.py` in Python (`RawConfigParser._read`), `configloader.py` in botocore, and
+//! `shlex.py` in Python.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+/// A file's sections, in order. Of two sections with the same name the last one counts.
+#[derive(Default)]
+pub struct IniFile {
+    /// The sections.
+    pub sections: Vec<Section>,
+    index: BTreeMap<String, usize>,
+}
+
+/// A section, and the keys in it.
+#[derive(Default)]
+pub struct Section {
+    /// What stands between the brackets.
+    pub name: String,
+    keys: BTreeMap<String, String>,
+    /// The keys of the section that every other one inherits.
+    defaults: Rc<BTreeMap<String, String>>,
+    /// What is given twice: keys of the section, or the section itself. The last one counts.
+    pub repeated: Vec<Repeated>,
+}
+
+/// A key or a section that is given twice, which the AWS CLI refuses.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Repeated {
+    /// The line of the second one, from 1.
+    pub line: usize,
+    /// The key. `None` for the section itself.
+    pub key: Option<String>,
+}
+
+/// Why a file can't be parsed.
+#[derive(Debug, PartialEq, Eq)]
+pub struct IniError {
+    /// The line, from 1.
+    pub line: usize,
+    /// The reason. It quotes nothing of the line, which may be a secret.
+    pub why: &'static str,
+}
+
+/// The section whose keys every other section inherits.
+const DEFAULTS: &str = "DEFAULT";
+
+impl IniFile {
+    /// Parses the text of a file. A byte-order mark is skipped.
+    ///
+    /// # Errors
+    /// At the first line that is neither a section, a key, a comment nor a continuation.
+    pub fn parse(text: &str) -> Result<Self, IniError> {
+        let mut reader = Reader::default();
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text).replace("\r\n", "\n").replace('\r', "\n");
+        for (index, line) in text.split('\n').enumerate() {
+            reader.line(index + 1, line)?;
+        }
+        Ok(reader.finish())
+    }
+
+    /// The section with this name.
+    pub fn section(&self, name: &str) -> Option<&Section> {
+        self.index.get(name).map(|index| &self.sections[*index])
+    }
+}
+
+impl Section {
+    /// A value, without the white space around it. `None` if it is absent, blank, or a nested block.
+    pub fn get(&self, key: &str) -> Option<&str> {
+        let value = self.raw(key)?;
+        let is_block =
+            value.starts_with('\n') && value.lines().all(|line| line.trim().is_empty() || line.contains('='));
+        Some(value.trim_matches(is_space)).filter(|value| !value.is_empty() && !is_block)
+    }
+
+    /// Whether the key is there, even with a blank value.
+    pub fn has(&self, key: &str) -> bool {
+        self.raw(key).is_some()
+    }
+
+    /// A value in the nested block of `key`: indented lines below `key =`.
+    pub fn nested(&self, key: &str, name: &str) -> Option<&str> {
+        let block = self.raw(key).filter(|value| value.starts_with('\n'))?;
+        let mut pairs = block.split(is_line_end).rev().filter_map(|line| line.split_once('='));
+        let value = pairs.find(|(found, _)| found.trim_matches(is_space) == name)?.1.trim_matches(is_space);
+        Some(value).filter(|value| !value.is_empty())
+    }
+
+    fn raw(&self, key: &str) -> Option<&str> {
+        self.keys.get(key).or_else(|| self.defaults.get(key)).map(String::as_str)
+    }
+}
+
+/// The state between two lines.
+#[derive(Default)]
+struct Reader {
+    sections: Vec<Section>,
+    /// Where each section is.
+    index: BTreeMap<String, usize>,
+    /// The index of the current section.
+    current: Option<usize>,
+    /// The key in it that a more indented line continues.
+    key: Option<String>,
+    indent: usize,
+}
+
+impl Reader {
+    fn line(&mut self, number: usize, line: &str) -> Result<(), IniError> {
+        let text = line.trim_matches(is_space);
+        if text.starts_with(['#', ';']) {
+            return Ok(());
+        }
+        if text.is_empty() {
+            // Part of the value above, if another line of it follows.
+            self.append("");
+            return Ok(());
+        }
+        let indent = line.chars().take_while(|c| is_space(*c)).count();
+        if self.key.is_some() && indent > self.indent {
+            self.append(text);
+            return Ok(());
+        }
+        self.indent = indent;
+        if let Some(name) = header(text) {
+            self.open(number, name);
+            return Ok(());
+        }
+        let fail = |why| Err(IniError { line: number, why });
+        if text.starts_with('[') {
+            return fail("a section needs a closing bracket");
+        }
+        let Some(current) = self.current else {
+            return fail("the first line must be a section, such as [default]");
+        };
+        match text.find(['=', ':']) {
+            None => fail("a line must be a section, a comment, or 'key = value'"),
+            Some(0) => fail("there is no key before the '='"),
+            Some(at) => {
+                self.set(number, current, &text[..at], &text[at + 1..]);
+                Ok(())
+            }
+        }
+    }
+
+    /// Starts the section `name`. A section of the same name is dropped: its keys must not be mixed with others.
+    fn open(&mut self, line: usize, name: &str) {
+        self.key = None;
+        let known = self.index.get(name).copied();
+        if let Some(index) = known.filter(|_| name != DEFAULTS) {
+            let repeated = vec![Repeated { line, key: None }];
+            self.sections[index] = Section { name: name.to_owned(), repeated, ..Section::default() };
+        }
+        self.current = known.or_else(|| {
+            self.sections.push(Section { name: name.to_owned(), ..Section::default() });
+            self.index.insert(name.to_owned(), self.sections.len() - 1);
+            Some(self.sections.len() - 1)
+        });
+    }
+
+    fn set(&mut self, line: usize, current: usize, key: &str, value: &str) {
+        let key = key.trim_end_matches(is_space).to_lowercase();
+        let section = &mut self.sections[current];
+        if section.keys.insert(key.clone(), value.trim_matches(is_space).to_owned()).is_some() {
+            section.repeated.push(Repeated { line, key: Some(key.clone()) });
+        }
+        self.key = Some(key);
+    }
+
+    fn append(&mut self, text: &str) {
+        let value = self.current.zip(self.key.as_ref()).and_then(|(at, key)| self.sections[at].keys.get_mut(key));
+        if let Some(value) = value {
+            value.push('\n');
+            value.push_str(text);
+        }
+    }
+
+    fn finish(mut self) -> IniFile {
+        for value in self.sections.iter_mut().flat_map(|section| section.keys.values_mut()) {
+            value.truncate(value.trim_end_matches(is_space).len());
+        }
+        if let Some(at) = self.index.remove(DEFAULTS) {
+            let defaults = Rc::new(std::mem::take(&mut self.sections[at].keys));
+            self.sections.iter_mut().for_each(|section| section.defaults = Rc::clone(&defaults));
+        }
+        IniFile { sections: self.sections, index: self.index }
+    }
+}
+
+/// The name in `[name]`, up to the last bracket of the line.
+fn header(text: &str) -> Option<&str> {
+    let name = text.strip_prefix('[')?;
+    let name = &name[..name.rfind(']')?];
+    (!name.is_empty()).then_some(name)
+}
+
+/// Splits a section's name into words, as a POSIX shell splits a command line. `None` if a quote is not closed.
+pub fn words(text: &str) -> Option<Vec<String>> {
+    let mut words = Vec::new();
+    let mut word: Option<String> = None;
+    let mut chars = text.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            ' ' | '\t' | '\r' | '\n' => words.extend(word.take()),
+            '\\' => word.get_or_insert_default().push(chars.next()?),
+            '\'' => {
+                let word = word.get_or_insert_default();
+                loop {
+                    match chars.next()? {
+                        '\'' => break,
+                        c => word.push(c),
+                    }
+                }
+            }
+            '"' => {
+                let word = word.get_or_insert_default();
+                loop {
+                    match chars.next()? {
+                        '"' => break,
+                        '\\' => match chars.next()? {
+                            c @ ('"' | '\\') => word.push(c),
+                            c => word.extend(['\\', c]),
+                        },
+                        c => word.push(c),
+                    }
+                }
+            }
+            c => word.get_or_insert_default().push(c),
+        }
+    }
+    words.extend(word);
+    Some(words)
+}
+
+/// White space as Python's `str.strip` has it.
+fn is_space(c: char) -> bool {
+    c.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&c)
+}
+
+/// Line ends as Python's `str.splitlines` has them.
+fn is_line_end(c: char) -> bool {
+    matches!(c, '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{1c}'..='\u{1e}' | '\u{85}' | '\u{2028}' | '\u{2029}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn value(text: &str, section: &str, key: &str) -> Option<String> {
+        let file = IniFile::parse(text).unwrap_or_else(|error| panic!("{text:?}: {error:?}"));
+        file.section(section)?.get(key).map(str::to_owned)
+    }
+
+    #[test]
+    fn keys_are_read_as_python_reads_them() {
+        for (text, expected) in [
+            ("[s]\nk = v", Some("v")),
+            ("[s]\nk:v", Some("v")),
+            ("[s]\nk : a = b", Some("a = b")),
+            ("[s]\nK = v", Some("v")),
+            ("\u{feff}[s]\r\nk = v\r\n", Some("v")),
+            ("[s]\rk = v\r", Some("v")),
+            ("  [s]\n  k = v\n  l = w", Some("v")),
+            ("[s] # of mine\nk = v", Some("v")),
+            ("[s]\nk = v # no comment", Some("v # no comment")),
+            ("[s]\nk = v\n  # a comment\n  ; another", Some("v")),
+            ("[s]\nk = v\n  w", Some("v\nw")),
+            ("[s]\nk = v\n\n  w", Some("v\n\nw")),
+            ("[s]\n  k = v\n  l = w", Some("v")),
+            ("[s]\nk =\n  a = b\n", None),
+            ("[s]\nk =\n  arn:aws", Some("arn:aws")),
+            ("[s]\nk =\n[t]", None),
+            ("[DEFAULT]\nk = v\n[s]\nl = w", Some("v")),
+            ("[DEFAULT]\nk = v\n[s]\nk = w", Some("w")),
+            ("[s]\nk = v\n[t]\n[s]\nk = w", Some("w")),
+            ("[s]\nk = v\n[t]\n[s]\nl = w", None),
+            ("[s]\nk = v\nk = w", Some("w")),
+        ] {
+            assert_eq!(value(text, "s", "k").as_deref(), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_nested_block_has_keys_of_its_own() {
+        let file = IniFile::parse("[services s]\nsts =\n  endpoint_url = http://a\n  x=y\nsso =\n").unwrap();
+        let section = file.section("services s").unwrap();
+        assert_eq!(section.nested("sts", "endpoint_url"), Some("http://a"));
+        assert_eq!((section.nested("sts", "y"), section.nested("sso", "x")), (None, None));
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_named_by_its_line() {
+        for (text, line) in
+            [("k = v", 1), ("[s]\n[t\n", 2), ("[s]\nk\n", 2), ("[s]\n\n= v", 3), ("[]", 1), ("# x\n\nk = v", 3)]
+        {
+            assert_eq!(IniFile::parse(text).err().map(|error| error.line), Some(line), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn names_are_split_as_a_shell_splits_words() {
+        for (text, expected) in [
+            ("profile a", vec!["profile", "a"]),
+            ("profile  'My Prod'", vec!["profile", "My Prod"]),
+            ("profile \"a\\\"b\\n\"", vec!["profile", "a\"b\\n"]),
+            ("profile a\\ b", vec!["profile", "a b"]),
+            ("profile ''", vec!["profile", ""]),
+            ("profile #a", vec!["profile", "#a"]),
+            ("profile a'b'c", vec!["profile", "abc"]),
+        ] {
+            assert_eq!(words(text).unwrap(), expected, "{text}");
+        }
+        assert!(["profile 'a", "profile \"a", "profile a\\"].iter().all(|text| words(text).is_none()));
+    }
+}

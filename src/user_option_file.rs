@@ -1,0 +1,120 @@
+//! The user's own option file (`~/.my.cnf`), and its options that overrule ours.
+
+use std::collections::BTreeSet;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use crate::host::Host;
+
+/// How many files may be included. MySQL's programs follow includes ten levels deep.
+const MAX_FILES: usize = 100;
+/// Upper limit for a file, in bytes.
+const MAX_FILE: u64 = 1 << 20;
+
+/// The user's option file, and the names of the options in it and in the files that it includes.
+pub struct UserOptionFile {
+    /// Its path.
+    pub path: PathBuf,
+    names: BTreeSet<String>,
+    /// A file that could not be read, so that its options are not known.
+    pub unread: Option<PathBuf>,
+}
+
+impl UserOptionFile {
+    /// Reads the file. `None` if there is none.
+    pub fn read(host: &Host) -> Option<Self> {
+        let path = host.home()?.join(".my.cnf");
+        path.exists().then(|| {
+            let mut reader = Reader { host, files: BTreeSet::new(), names: BTreeSet::new(), unread: None };
+            reader.read(&path);
+            Self { path, names: reader.names, unread: reader.unread }
+        })
+    }
+
+    /// Whether it has the option, or one that begins with the same name, in any section and spelling.
+    pub fn has(&self, option: &str) -> bool {
+        // The programs accept an abbreviation, and number some options (`password1`).
+        self.names.iter().any(|name| name.len() > 1 && (option.starts_with(name.as_str()) || name.starts_with(option)))
+    }
+}
+
+struct Reader<'a> {
+    host: &'a Host,
+    files: BTreeSet<PathBuf>,
+    names: BTreeSet<String>,
+    unread: Option<PathBuf>,
+}
+
+impl Reader<'_> {
+    fn read(&mut self, path: &Path) {
+        if !self.files.insert(path.to_owned()) {
+            return;
+        }
+        match std::fs::metadata(path) {
+            // The programs go on without it. A relative path is theirs to resolve.
+            Err(error) if error.kind() == ErrorKind::NotFound && path.is_absolute() => {}
+            Ok(metadata) if metadata.is_file() && metadata.len() <= MAX_FILE && self.files.len() <= MAX_FILES => {
+                match std::fs::read(path) {
+                    Ok(bytes) => bytes.split(|byte| *byte == b'\n').for_each(|line| self.line(trim(line))),
+                    Err(_) => self.unread = Some(path.to_owned()),
+                }
+            }
+            _ => self.unread = Some(path.to_owned()),
+        }
+    }
+
+    fn line(&mut self, line: &[u8]) {
+        if let Some(directive) = line.strip_prefix(b"!").map(trim) {
+            if let Some(directory) = directive.strip_prefix(b"includedir") {
+                let entries = std::fs::read_dir(self.path(directory)).into_iter().flatten().flatten();
+                let paths = entries.map(|entry| entry.path());
+                // The programs read no others.
+                let is_option_file = |path: &PathBuf| path.extension().is_some_and(|end| end == "cnf" || end == "ini");
+                paths.filter(is_option_file).for_each(|path| self.read(&path));
+            } else if let Some(path) = directive.strip_prefix(b"include") {
+                self.read(&self.path(path));
+            }
+        } else if !line.starts_with(b"#") && !line.starts_with(b";") && !line.starts_with(b"[") {
+            self.names.insert(option_name(line));
+        }
+    }
+
+    fn path(&self, text: &[u8]) -> PathBuf {
+        self.host.expand_home(&String::from_utf8_lossy(trim(text)))
+    }
+}
+
+/// The name of the option in a line, without the prefixes that change how it is taken. A negated option counts as
+/// the option itself.
+fn option_name(line: &[u8]) -> String {
+    let name = line.split(|byte| *byte == b'=').next().map(trim).unwrap_or_default();
+    let name = String::from_utf8_lossy(name).replace('_', "-");
+    let mut name = name.as_str();
+    while let Some(rest) = PREFIXES.iter().find_map(|prefix| name.strip_prefix(prefix)) {
+        name = rest;
+    }
+    name.to_owned()
+}
+
+const PREFIXES: [&str; 5] = ["loose-", "maximum-", "enable-", "disable-", "skip-"];
+
+/// Trims white space as the programs do: C's `isspace` in latin1.
+fn trim(bytes: &[u8]) -> &[u8] {
+    let is_space = |byte: &u8| byte.is_ascii_whitespace() || matches!(byte, 0x0b | 0xa0);
+    let start = bytes.iter().position(|byte| !is_space(byte)).unwrap_or(bytes.len());
+    let end = bytes.iter().rposition(|byte| !is_space(byte)).map_or(start, |last| last + 1);
+    &bytes[start..end]
+}
+
+/// The login path file that Oracle's clients read after any option file, if it exists.
+///
+/// Source: "Option-File Handling" in the MySQL manual; `MYSQL_TEST_LOGIN_FILE` in `mysys/my_default.cc`.
+pub fn login_path_file(host: &Host) -> Option<PathBuf> {
+    let file = host.path_var(LOGIN_FILE_VARIABLE).or_else(|| Some(host.home()?.join(".mylogin.cnf")))?;
+    file.is_file().then_some(file)
+}
+
+/// The variable that names another login path file.
+pub const LOGIN_FILE_VARIABLE: &str = "MYSQL_TEST_LOGIN_FILE";
+/// A login path file without login paths.
+pub const NO_LOGIN_FILE: &str = if cfg!(windows) { "NUL" } else { "/dev/null" };
