@@ -35,7 +35,7 @@ fn the_region_comes_from_where_the_contract_says() {
     sandbox.write(".aws/config", config);
     let region = |token: String| parameter(&token, "X-Amz-Credential").unwrap().split("%2F").nth(2).unwrap().to_owned();
     let cname = "u@db.example.com:3306";
-    let get = |args: &[&str]| sandbox.rds_token(args);
+    let get = |args: &[&str]| sandbox.rds_token([args, &["-q"]].concat());
     assert_eq!(region(get(&[TARGET]).env("AWS_REGION", "us-east-1").succeeds()), "eu-west-1");
     assert_eq!(region(get(&[cname]).env("AWS_REGION", "us-east-1").succeeds()), "us-east-1");
     assert_eq!(region(get(&[cname]).env("AWS_DEFAULT_REGION", "us-east-2").succeeds()), "us-east-2");
@@ -44,8 +44,12 @@ fn the_region_comes_from_where_the_contract_says() {
     assert_eq!(region(get(&[cname, "--profile", "p"]).succeeds()), "sa-east-1");
     assert_eq!(region(get(&[cname, "--region", "eu-north-1"]).env("AWS_REGION", "us-east-1").succeeds()), "eu-north-1");
     std::fs::remove_file(sandbox.path("home/.aws/config")).unwrap();
-    assert!(get(&[cname]).fails(2).contains("tells no region"));
-    assert!(get(&[TARGET, "--region", "us-east-1"]).fails(2).contains("contradicts the host"));
+    assert!(get(&[cname]).fails(2).contains("has no region in its name"));
+    assert!(
+        get(&[TARGET, "--region", "us-east-1"])
+            .fails(2)
+            .contains("--region is us-east-1, but the host is in eu-west-1")
+    );
 }
 
 #[test]
@@ -77,7 +81,7 @@ fn what_is_wrong_is_named_in_one_line() {
         (&["cache", "clear", "--ca", "/x"], "selects no tokens"),
         (&["--engine=postgres", "-D", "host=evil sslmode=disable", TARGET], "connection settings"),
         (&["exec", "nosuch"], "no target is named 'nosuch'"),
-        (&[TARGET, "--role-arn", "x"], "is no ARN of a role"),
+        (&[TARGET, "--role-arn", "x"], "is not the ARN of a role"),
         (&["cache", "clear", "-P", "03306"], "port '03306'"),
         (&["cache", "clear", "--region", "EU"], "region 'EU'"),
         (&["cache", "clear", "--engine", "x"], "engine 'x'"),
@@ -91,7 +95,7 @@ fn what_is_wrong_is_named_in_one_line() {
             .rds_token([TARGET])
             .env("RDS_TOKEN_CACHE", "x")
             .fails(2)
-            .contains("cache: 'x' is not file, keyring or off")
+            .contains("cache: 'x' is unknown; set cache or RDS_TOKEN_CACHE to file, keyring or off")
     );
     assert_eq!(sandbox.cached("token").len(), 0, "nothing was signed");
 }
@@ -232,7 +236,7 @@ fn configured_targets() {
     let url = sandbox.rds_token(["prod", "--output", "url"]).succeeds();
     let ca = rds_token::percent::encode(ca.to_str().unwrap()).to_string();
     assert!(url.contains("/Ex?sslmode=verify-full") && url.contains(&ca), "{url}");
-    let cname = sandbox.rds_token(["cname"]).env("AWS_REGION", "us-east-1").succeeds();
+    let cname = sandbox.rds_token(["cname", "-q"]).env("AWS_REGION", "us-east-1").succeeds();
     assert!(cname.contains("DBUser=nobody&") && cname.contains("%2Fus-east-2%2F"), "{cname}");
     assert!(sandbox.rds_token(["pord"]).fails(2).contains("did you mean 'prod'?"));
     assert_eq!(sandbox.without_keys(["targets"]).succeeds(), "cname\nprod\n");
@@ -245,9 +249,9 @@ fn configured_targets() {
     assert!(sandbox.rds_token([TARGET]).env("RDS_TOKEN_CONFIG", "/none").fails(2).contains("/none"));
     let fifo = sandbox.path("fifo");
     assert!(std::process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());
-    assert!(sandbox.rds_token([TARGET]).env("RDS_TOKEN_CONFIG", fifo).fails(2).contains("no regular file"));
+    assert!(sandbox.rds_token([TARGET]).env("RDS_TOKEN_CONFIG", fifo).fails(2).contains("is not a regular file"));
     for (text, part) in
-        [("min_ttl = '1h'", "from 30s to 14m"), ("cache = 'x'", "'x' is not file"), ("ca = 'x'", "absolute")]
+        [("min_ttl = '1h'", "from 30s to 14m"), ("cache = 'x'", "'x' is unknown"), ("ca = 'x'", "absolute")]
     {
         sandbox.write("c.toml", &format!("[defaults]\n{text}\n"));
         let line = sandbox.rds_token([TARGET]).env("RDS_TOKEN_CONFIG", sandbox.path("home/c.toml")).fails(2);
@@ -266,4 +270,72 @@ fn slips_are_told_from_targets() {
         let (_, stderr) = sandbox.rds_token([&format!("u@{host}:3306"), "--region", "eu-west-1"]).warns();
         assert!(stderr.contains("warning: ") && stderr.contains("--via"), "{stderr}");
     }
+}
+
+/// Parts that belong together come from one place.
+#[test]
+fn a_part_belongs_to_what_it_was_given_with() {
+    let sandbox = Sandbox::new();
+    sandbox.write(
+        ".config/rds-token/config.toml",
+        &format!(
+            "[target.pg]\nhost = '{HOST}'\nuser = 'app'\nengine = 'postgres'\nvia = 'localhost:6000'\n\
+             [target.wrong]\nhost = '{HOST}'\nuser = 'app'\nport = 3306\nregion = 'us-east-1'\n"
+        ),
+    );
+    let port = |run: crate::harness::Run| run.succeeds().split(['/', ':']).nth(1).unwrap().to_owned();
+    assert_eq!(port(sandbox.rds_token(["pg"]).env("RDS_TOKEN_PORT", "3306")), "5432", "the engine's, not another's");
+    assert_eq!(port(sandbox.rds_token(["pg", "-P", "6432"]).env("RDS_TOKEN_PORT", "3306")), "6432");
+    let flags = ["--host", HOST, "-u", "app", "--engine", "postgres"];
+    assert_eq!(port(sandbox.rds_token(flags).env("RDS_TOKEN_PORT", "3306")), "5432");
+    assert_eq!(port(sandbox.rds_token(["--host", HOST, "-u", "app"]).env("RDS_TOKEN_PORT", "3307")), "3307");
+    let url = format!("mysql://app@{HOST}");
+    assert_eq!(port(sandbox.rds_token([&url, "--engine", "postgres"])), "5432");
+    assert_eq!(port(sandbox.rds_token([&format!("{url}:3307"), "--engine", "postgres"])), "3307");
+    let environment = sandbox.rds_token(["--host", HOST, "-u", "app"]).env("RDS_TOKEN_ENGINE", "postgres");
+    assert_eq!(port(environment), "5432");
+
+    let line = sandbox.rds_token(["wrong"]).fails(2);
+    assert!(line.contains("region in [target.wrong] is us-east-1, but the host is in eu-west-1"), "{line}");
+    // Another host does not go through the table's tunnel, nor is it in its region.
+    let other = "other.abc123.eu-central-1.rds.amazonaws.com";
+    assert!(sandbox.rds_token(["env", "pg", "--shell", "sh"]).succeeds().contains("PGPORT='6000'"));
+    let lines = sandbox.rds_token(["env", "pg", "--shell", "sh", "--host", other]).succeeds();
+    assert!(lines.contains("PGPORT='5432'") && lines.contains(other), "{lines}");
+    sandbox.rds_token(["wrong", "--host", other]).succeeds();
+    assert!(sandbox.rds_token(["wrong", "--host", &HOST.to_uppercase()]).fails(2).contains("[target.wrong]"));
+}
+
+/// A token that no server accepts is not printed in silence.
+#[test]
+fn hosts_that_take_no_token_are_named() {
+    let sandbox = Sandbox::new();
+    let run = |host: &str| sandbox.rds_token([&format!("u@{host}:3306"), "--region", "eu-west-1"]);
+    for host in ["db.example.com", "localhost", "127.0.0.1", "db.abc123.eu-west-1.rds.amazonaws.com.evil.com"] {
+        let (_, stderr) = run(host).warns();
+        assert!(stderr.contains(&format!("host '{host}' is not an RDS endpoint")), "{stderr}");
+        assert!(stderr.contains("--via") && stderr.lines().count() == 1, "{stderr}");
+        sandbox.rds_token([&format!("u@{host}:3306"), "--region", "eu-west-1", "-q"]).succeeds();
+    }
+    assert!(run("rds.eu-west-1.amazonaws.com").warns().1.contains("has no known form of an RDS database endpoint"));
+    for (host, service) in [
+        ("w.abc123.eu-west-1.redshift.amazonaws.com", "Redshift"),
+        ("c.abc123.ng.0001.euw1.cache.amazonaws.com", "ElastiCache"),
+        ("d.cluster-abc123.eu-west-1.docdb.amazonaws.com", "DocumentDB"),
+        ("n.cluster-abc123.eu-west-1.neptune.amazonaws.com", "Neptune"),
+        ("search-s-abc123.eu-west-1.es.amazonaws.com", "OpenSearch"),
+        ("abc123.dsql.eu-west-1.on.aws", "Aurora DSQL"),
+        ("nlb-abc123.elb.eu-west-1.amazonaws.com", "a load balancer"),
+        ("sqs.eu-west-1.amazonaws.com", "an AWS service other than RDS"),
+    ] {
+        let line = run(host).fails(2);
+        assert!(line.contains(&format!("host '{host}' belongs to {service}")), "{line}");
+    }
+    let global = "x.global-abc123.global.rds.amazonaws.com";
+    let line = sandbox.rds_token([&format!("u@{global}:3306")]).fails(2);
+    assert!(line.contains("endpoint of a global database") && line.contains("region of its writer"), "{line}");
+    run(global).succeeds();
+    let ambient = sandbox.rds_token([&format!("u@{global}:3306")]).env("AWS_REGION", "eu-west-1");
+    let (_, stderr) = ambient.warns();
+    assert!(stderr.contains("the region eu-west-1 comes from AWS_REGION") && stderr.contains("its writer"), "{stderr}");
 }

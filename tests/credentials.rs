@@ -63,13 +63,13 @@ fn what_is_missing_is_said_with_its_remedy() {
         ("empty", "profile 'empty' has none"),
         ("loop", "source_profile"),
         ("norole", "no role_arn"),
-        ("half", "only one of"),
+        ("half", "an aws_access_key_id but no aws_secret_access_key"),
         ("lost", "profile 'gone', which profile 'lost' names"),
         ("both", "both source_profile and credential_source"),
         ("nowhere", "no source_profile or credential_source"),
         ("odd", "credential_source 'Moon'"),
         ("login", "run `aws login --profile login`"),
-        ("sso", "no sso_region; `aws configure sso`"),
+        ("sso", "no sso_region; run `aws configure sso`"),
     ] {
         let line = sandbox.without_keys([TARGET, "--profile", profile]).fails(3);
         assert!(line.contains(part), "{profile}: {line}");
@@ -90,13 +90,13 @@ fn a_token_dies_with_its_credentials() {
     let ending = |seconds| sandbox.rds_token([TARGET]).env("AWS_CREDENTIAL_EXPIRATION", rfc3339(seconds));
     let (_, stderr) = ending(120).warns();
     assert!(
-        stderr.contains("warning: the token ends in 1") && stderr.contains("because the AWS credentials do"),
+        stderr.contains("warning: the token expires in 1") && stderr.contains("because the AWS credentials do"),
         "{stderr}"
     );
     assert_eq!(stderr.matches('\n').count(), 1);
     let quiet = sandbox.rds_token([TARGET, "-q"]).env("AWS_CREDENTIAL_EXPIRATION", rfc3339(121));
     quiet.succeeds();
-    assert!(ending(-1).fails(3).contains("ended at"));
+    assert!(ending(-1).fails(3).contains("expired at"));
     ending(1_000).succeeds();
     let json =
         sandbox.rds_token([TARGET, "--output", "json"]).env("AWS_CREDENTIAL_EXPIRATION", rfc3339(600)).succeeds();
@@ -151,7 +151,7 @@ fn credentials_that_end_soon_are_asked_for_once_more() {
     let sandbox = Sandbox::new();
     let sts = Server::sts(Duration::ZERO, 100);
     let (_, stderr) = sandbox.rds_token([TARGET, "--role-arn", ROLE]).env("AWS_ENDPOINT_URL_STS", &sts.url).warns();
-    assert!(stderr.contains("the token ends in"), "{stderr}");
+    assert!(stderr.contains("the token expires in"), "{stderr}");
     assert_eq!(sts.requests(), 2);
 }
 
@@ -184,7 +184,7 @@ fn an_endpoint_in_clear_text_is_taken_on_this_machine_only() {
     let sandbox = Sandbox::new();
     let run = sandbox.rds_token([TARGET, "--role-arn", ROLE]).env("AWS_ENDPOINT_URL", "http://sts.example.com");
     let line = run.fails(3);
-    assert!(line.contains("plain http://"), "{line}");
+    assert!(line.contains("the endpoint must be https://"), "{line}");
     let refused = sandbox.rds_token([TARGET, "--role-arn", ROLE]).env("AWS_ENDPOINT_URL", "http://127.0.0.1:1");
     assert!(refused.fails(4).contains("check the network"));
 }
@@ -349,7 +349,7 @@ fn a_service_that_hangs_is_bounded() {
     ] {
         let begin = Instant::now();
         let line = run.fails(4);
-        assert!(line.contains("did not answer in time"), "{name}: {line}");
+        assert!(line.contains("no answer in time"), "{name}: {line}");
         assert!(begin.elapsed() < Duration::from_secs(20), "{name}: {:?}", begin.elapsed());
     }
 }
@@ -375,10 +375,12 @@ fn odd_environments_end_in_one_line() {
     let no_roots = get("SSL_CERT_FILE", "/nonexistent").env("SSL_CERT_DIR", "/nonexistent");
     no_roots.succeeds();
     let no_roots = get("SSL_CERT_FILE", "/nonexistent").env("SSL_CERT_DIR", "/nonexistent");
-    assert!(no_roots.env("AWS_ENDPOINT_URL_STS", "https://localhost:1").fails(3).contains("install ca-certificates"));
+    assert!(
+        no_roots.env("AWS_ENDPOINT_URL_STS", "https://localhost:1").fails(3).contains("name no usable CA certificates")
+    );
     for (name, value, part) in [
         ("AWS_ACCESS_KEY_ID", "AK\n", "access key id has a blank"),
-        ("AWS_ACCESS_KEY_ID", "AK/x", "has a '/'"),
+        ("AWS_ACCESS_KEY_ID", "AK/x", "has the character '/'"),
         ("AWS_SECRET_ACCESS_KEY", "s\u{fffd}", "secret access key has a blank or another"),
         ("AWS_SESSION_TOKEN", &"/".repeat(20_000), "session token is longer than 16384"),
     ] {
@@ -386,7 +388,7 @@ fn odd_environments_end_in_one_line() {
     }
     for url in ["localhost:4566", "http://u:p@localhost:1", "sts", "ftp://x", "http://"] {
         let line = get("AWS_ENDPOINT_URL_STS", url).fails(2);
-        assert!(line.contains("is no URL such as"), "{url}: {line}");
+        assert!(line.contains("is not a URL such as"), "{url}: {line}");
     }
 }
 
@@ -412,11 +414,11 @@ fn answers_without_whole_credentials_are_refused() {
         }
     });
     let run = sandbox.without_keys([TARGET]).without("AWS_EC2_METADATA_DISABLED");
-    assert!(run.env("AWS_EC2_METADATA_SERVICE_ENDPOINT", &server.url).fails(3).contains("ended at"));
+    assert!(run.env("AWS_EC2_METADATA_SERVICE_ENDPOINT", &server.url).fails(3).contains("expired at"));
     let hostile = Server::start(|_, _| (200, "role\u{202e}/../{x}".to_owned()));
     let run = sandbox.without_keys([TARGET]).without("AWS_EC2_METADATA_DISABLED");
     let line = run.env("AWS_EC2_METADATA_SERVICE_ENDPOINT", &hostile.url).fails(3);
-    assert!(line.contains("no role's name"), "{line}");
+    assert!(line.contains("not the name of a role"), "{line}");
 }
 
 #[test]
@@ -424,11 +426,11 @@ fn pipes_are_read_within_the_time_limit() {
     let sandbox = Sandbox::new();
     let fifo = sandbox.path("fifo");
     assert!(std::process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());
-    for (name, code) in [("AWS_CONFIG_FILE", 2), ("AWS_WEB_IDENTITY_TOKEN_FILE", 3)] {
+    for (name, code) in [("AWS_CONFIG_FILE", 4), ("AWS_WEB_IDENTITY_TOKEN_FILE", 4)] {
         let begin = Instant::now();
         let run = sandbox.without_keys([TARGET, "--timeout", "700ms"]).env(name, &fifo).env("AWS_ROLE_ARN", ROLE);
         let output = run.output();
-        assert!(output.stdout.is_empty() && matches!(output.status.code(), Some(2..=4)), "{name}, not {code}");
+        assert!(output.stdout.is_empty() && output.status.code() == Some(code), "{name}: {:?}", output.status);
         assert!(begin.elapsed() < Duration::from_secs(20), "{name}: {:?}", begin.elapsed());
     }
     let run = sandbox.without_keys([TARGET]).env("AWS_WEB_IDENTITY_TOKEN_FILE", "/dev/zero").env("AWS_ROLE_ARN", ROLE);
@@ -563,7 +565,7 @@ fn each_hang_is_bounded() {
         let begin = Instant::now();
         let line = run.fails(4);
         tell(&format!("{name} hangs: exit 4 after {:?}", begin.elapsed()));
-        assert!(line.contains("did not answer in time"), "{name}: {line}");
+        assert!(line.contains("no answer in time"), "{name}: {line}");
         assert!(begin.elapsed() < Duration::from_secs(20), "{name}: {:?}", begin.elapsed());
     }
     // A pipe in place of the token's file is found out at once.
@@ -571,7 +573,7 @@ fn each_hang_is_bounded() {
     let fifo = sandbox.path("fifo");
     assert!(std::process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());
     let run = sandbox.without_keys([TARGET]).env("AWS_CONTAINER_CREDENTIALS_FULL_URI", &url);
-    assert!(run.env("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", &fifo).fails(3).contains("is no file of a token"));
+    assert!(run.env("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", &fifo).fails(4).contains("nothing came in time"));
 }
 
 #[test]
@@ -786,6 +788,9 @@ fn aws_is_verified_by_the_system_or_by_the_bundle_that_is_named() {
     let of_profile = sandbox.without_keys([TARGET, "--no-cache", "--role-arn", ROLE]);
     assert_eq!(key_id(&of_profile.env("AWS_ENDPOINT_URL_STS", &url).succeeds()), "ASIATLS");
 
+    // The profile's bundle counts for keys in the environment too.
+    assert_eq!(key_id(&get().succeeds()), "ASIATLS");
+    sandbox.write(".aws/config", "");
     let line = get().fails(4);
     assert!(line.contains("certificate"), "{line}");
     let by_address = get().env("AWS_ENDPOINT_URL_STS", url.replace("localhost", "127.0.0.1")).env("AWS_CA_BUNDLE", &ca);
@@ -794,13 +799,13 @@ fn aws_is_verified_by_the_system_or_by_the_bundle_that_is_named() {
         let bad = sandbox.write("bad.pem", text);
         assert!(get().env("AWS_CA_BUNDLE", bad).fails(3).contains(part), "{text}");
     }
-    assert!(get().env("AWS_CA_BUNDLE", "/nonexistent").fails(3).contains("can't be read"));
+    assert!(get().env("AWS_CA_BUNDLE", "/nonexistent").fails(3).contains("does not exist"));
     let fifo = sandbox.path("fifo");
     assert!(std::process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());
     for variable in ["AWS_CA_BUNDLE", "SSL_CERT_FILE"] {
         sandbox.write(".aws/config", "");
-        assert!(get().env(variable, &fifo).fails(3).contains("is no file"), "{variable}");
-        assert!(get().env(variable, "/dev/zero").fails(3).contains("is no file"), "{variable}");
+        assert!(get().env(variable, &fifo).fails(3).contains("is not a regular file"), "{variable}");
+        assert!(get().env(variable, "/dev/zero").fails(3).contains("is not a regular file"), "{variable}");
     }
     let _ = server.kill();
     server.wait().unwrap();
@@ -862,4 +867,430 @@ fn a_home_that_is_a_file_is_no_home() {
     let sandbox = Sandbox::new();
     let (stdout, _) = sandbox.rds_token([TARGET]).env("HOME", "/dev/null").warns();
     assert!(stdout.contains("X-Amz-Signature"));
+}
+
+/// Keys that AWS would refuse, in every place that they come from: exit 3, and the reason.
+#[test]
+fn keys_that_cannot_work_sign_nothing() {
+    let with = |file: &str, text: &str| {
+        let sandbox = Sandbox::new();
+        sandbox.write(file, text);
+        let run = sandbox.without_keys([TARGET, "--no-cache"]);
+        (sandbox, run)
+    };
+    let profile = |lines: &str| with(".aws/credentials", &format!("[default]\n{lines}\n"));
+    let process =
+        |keys: &str| with(".aws/config", &format!("[default]\ncredential_process = echo '{{\"Version\":1,{keys}}}'\n"));
+    let environment = |id: &str, secret: &str| {
+        let (sandbox, run) = with("unused", "");
+        (sandbox, run.env("AWS_ACCESS_KEY_ID", id).env("AWS_SECRET_ACCESS_KEY", secret))
+    };
+    for ((_sandbox, run), part) in [
+        (environment("ASIAX", "s"), "there is no session token"),
+        (profile("aws_access_key_id = ASIAX\naws_secret_access_key = s"), "there is no session token"),
+        (process("\"AccessKeyId\":\"ASIAX\",\"SecretAccessKey\":\"s\""), "there is no session token"),
+        (environment("\"AKIDX\"", "s"), "access key id is in quotes"),
+        (environment("AKIDX", "'s'"), "secret access key is in quotes"),
+        (environment("AK-X", "s"), "the access key id has the character '-'"),
+        (environment("AKIDX", "a b"), "secret access key has a blank"),
+        (profile("aws_access_key_id = \"AKIDX\"\naws_secret_access_key = s"), "access key id is in quotes"),
+        (profile("aws_access_key_id = AKIDX # mine\naws_secret_access_key = s"), "access key id has a blank"),
+        (process("\"AccessKeyId\":\"AKID X\",\"SecretAccessKey\":\"s\""), "access key id has a blank"),
+    ] {
+        let line = run.fails(3);
+        assert!(line.contains(part), "{part}: {line}");
+    }
+}
+
+#[test]
+fn the_older_names_of_the_session_token_are_read() {
+    let sandbox = Sandbox::new();
+    let token = |run: crate::harness::Run| parameter(&run.succeeds(), "X-Amz-Security-Token").map(str::to_owned);
+    let run = || sandbox.rds_token([TARGET, "--no-cache"]);
+    assert_eq!(token(run().env("AWS_SECURITY_TOKEN", "old")).as_deref(), Some("old"));
+    let both = run().env("AWS_SECURITY_TOKEN", "old").env("AWS_SESSION_TOKEN", "new");
+    assert_eq!(token(both).as_deref(), Some("old"), "in botocore's order");
+    let keys = "[default]\naws_access_key_id = ASIAX\naws_secret_access_key = s\n";
+    for (lines, expected) in [
+        ("aws_security_token = old\n", "old"),
+        ("aws_session_token = new\naws_security_token = old\n", "old"),
+        ("aws_security_token =\naws_session_token = new\n", "new"),
+    ] {
+        for file in [".aws/credentials", ".aws/config"] {
+            let sandbox = Sandbox::new();
+            sandbox.write(file, &format!("{keys}{lines}"));
+            let run = sandbox.without_keys([TARGET, "--no-cache"]);
+            assert_eq!(token(run).as_deref(), Some(expected), "{file}: {lines}");
+        }
+    }
+}
+
+/// In files, environment, programs and container answers alike: a time in any spelling counts, and one that can't be
+/// read is an error, never "no expiry".
+#[test]
+fn an_expiry_counts_in_every_spelling_and_place() {
+    let form = time::macros::format_description!("[year]-[month]-[day] [hour]:[minute]:[second]");
+    let blank = (time::OffsetDateTime::now_utc() + time::Duration::seconds(200)).format(form).unwrap();
+    let spellings =
+        [blank.clone(), format!("{blank}+0000"), blank.replace(' ', "T") + ".123Z", blank.replace(' ', "T") + "+00:00"];
+    let with = |file: &str, text: &str| {
+        let sandbox = Sandbox::new();
+        sandbox.write(file, text);
+        let run = sandbox.without_keys([TARGET, "--no-cache"]);
+        (sandbox, run)
+    };
+    let environment = |name: &'static str, value: &str| {
+        let (sandbox, run) = with("unused", "");
+        (sandbox, KEYS.into_iter().fold(run.env(name, value), |run, (name, key)| run.env(name, key)))
+    };
+    let file = |name: &str, value: &str| {
+        let keys = "aws_access_key_id = AKIDX\naws_secret_access_key = s\n";
+        with(".aws/credentials", &format!("[default]\n{keys}{name} = {value}\n"))
+    };
+    let process = |value: &str| {
+        let json =
+            format!("{{\"Version\":1,\"AccessKeyId\":\"AKIDX\",\"SecretAccessKey\":\"s\",\"Expiration\":\"{value}\"}}");
+        with(".aws/config", &format!("[default]\ncredential_process = echo '{json}'\n"))
+    };
+    let server = Server::start(|head, _| {
+        let value = head.split("value=").nth(1).unwrap().split(' ').next().unwrap().replace("%20", " ");
+        let keys = "\"AccessKeyId\":\"ASIAX\",\"SecretAccessKey\":\"s\",\"Token\":\"t\"";
+        (200, format!("{{{keys},\"Expiration\":\"{value}\"}}"))
+    });
+    let container = |value: &str| {
+        let (sandbox, run) = with("unused", "");
+        let uri = format!("{}/?value={}", server.url, value.replace(' ', "%20"));
+        (sandbox, run.env("AWS_CONTAINER_CREDENTIALS_FULL_URI", uri))
+    };
+    let in_file = [
+        "aws_credential_expiration",
+        "aws_session_expiration",
+        "aws_expiration",
+        "expiration",
+        "x_security_token_expires",
+    ];
+    for value in &spellings {
+        let mut runs = vec![process(value), container(value)];
+        runs.extend(["AWS_CREDENTIAL_EXPIRATION", "AWS_SESSION_EXPIRATION"].map(|name| environment(name, value)));
+        for (_sandbox, run) in runs {
+            let shown = format!("{:?}", run.command);
+            let (_, stderr) = run.warns();
+            assert!(stderr.contains("because the AWS credentials do"), "{value}: {stderr}: {shown}");
+        }
+        for name in in_file {
+            let (_sandbox, run) = file(name, value);
+            let (_, stderr) = run.warns();
+            assert!(stderr.contains("because the AWS credentials do"), "{name} = {value}: {stderr}");
+        }
+    }
+    for value in ["soon", "2026-31-01T12:00:00Z", "1769860800"] {
+        let runs = ["AWS_CREDENTIAL_EXPIRATION", "AWS_SESSION_EXPIRATION"].map(|name| environment(name, value));
+        for (_sandbox, run) in runs {
+            let line = run.fails(3);
+            assert!(line.contains(&format!("'{value}'")) && line.contains("not a time"), "{line}");
+        }
+        // What a program or an endpoint answers may be a secret, and is not quoted.
+        for (_sandbox, run) in [process(value), container(value)] {
+            let line = run.fails(3);
+            assert!(!line.contains(value) && line.contains("the Expiration is not a time"), "{line}");
+        }
+        for name in in_file {
+            let (_sandbox, run) = file(name, value);
+            let line = run.fails(3);
+            assert!(line.contains(&format!("{name} = {value}, which is not a time")), "{line}");
+        }
+    }
+}
+
+/// Usable credentials are not thrown away because a second fetch fails.
+#[test]
+fn credentials_in_hand_outlive_a_failed_second_fetch() {
+    let sandbox = Sandbox::new();
+    let end = rfc3339(120);
+    let keys =
+        format!("\"AccessKeyId\":\"ASIAX\",\"SecretAccessKey\":\"s\",\"SessionToken\":\"t\",\"Expiration\":\"{end}\"");
+    helper(
+        &sandbox,
+        &format!("[ -e ~/once ] && {{ echo 'rate limited' >&2; exit 1; }}; : >~/once; echo '{{\"Version\":1,{keys}}}'"),
+    );
+    let (token, stderr) = sandbox.without_keys([TARGET, "--no-cache"]).warns();
+    assert_eq!(key_id(&token), "ASIAX");
+    assert!(stderr.contains("the token expires in 1") && !stderr.contains("rate limited"), "{stderr}");
+    // Of two, the one that lives longer.
+    for (first, second, expected) in [(100, 200, "ASIASECOND"), (200, 100, "ASIAFIRST")] {
+        let sandbox = Sandbox::new();
+        let [first, second] = [("ASIAFIRST", first), ("ASIASECOND", second)].map(|(id, seconds)| {
+            let end = rfc3339(seconds);
+            format!("{{\"Version\":1,\"AccessKeyId\":\"{id}\",\"SecretAccessKey\":\"s\",\"SessionToken\":\"t\",\"Expiration\":\"{end}\"}}")
+        });
+        helper(&sandbox, &format!("if [ -e ~/once ]; then echo '{second}'; else : >~/once; echo '{first}'; fi"));
+        assert_eq!(key_id(&sandbox.without_keys([TARGET, "--no-cache"]).warns().0), expected);
+    }
+}
+
+#[test]
+fn a_throttled_sts_is_asked_again_and_a_refusal_is_final() {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    let error = |code: &str| {
+        format!(
+            "<ErrorResponse><Error><Code>{code}</Code><Message>x</Message></Error><RequestId>1</RequestId></ErrorResponse>"
+        )
+    };
+    let sandbox = Sandbox::new();
+    let get = |sts: &Server, args: &[&str]| {
+        let run = sandbox.rds_token([&[TARGET, "--no-cache", "--role-arn", ROLE], args].concat());
+        run.env("AWS_ENDPOINT_URL_STS", &sts.url)
+    };
+    // Longer than the SDK's own attempts.
+    for (status, code) in [(400, "Throttling"), (503, "ServiceUnavailable"), (429, "TooManyRequestsException")] {
+        let count = AtomicUsize::new(0);
+        let sts = Server::start(move |_, body| match count.fetch_add(1, Ordering::SeqCst) {
+            0..=3 => (status, error(code)),
+            _ => (200, crate::harness::sts_answer(body, 3600)),
+        });
+        get(&sts, &[]).succeeds();
+        assert_eq!(sts.requests(), 5, "{code}");
+    }
+    let sts = Server::start(move |_, _| (503, error("ServiceUnavailable")));
+    let line = get(&sts, &["--timeout", "4s"]).fails(4);
+    assert!(line.contains("503") && line.contains("--timeout"), "{line}");
+    let sts = Server::refusing_sts(Duration::ZERO);
+    get(&sts, &[]).fails(3);
+    assert_eq!(sts.requests(), 1);
+}
+
+#[test]
+fn errors_of_a_container_endpoint_are_reported() {
+    let sandbox = Sandbox::new();
+    for (status, body, code, parts) in [
+        (200, "<html>login</html>", 3, vec!["is not JSON with AccessKeyId"]),
+        (200, "", 3, vec!["is not JSON with AccessKeyId"]),
+        (200, "{\"AccessKeyId\":\"ASIAX\",\"SecretAccessKey\":\"s\"}", 3, vec!["there is no session token"]),
+        (403, "{\"code\":\"AccessDenied\",\"message\":\"no role\"}", 3, vec!["HTTP status 403: AccessDenied: no role"]),
+        (400, "{\"Message\":\"bad token\"}", 3, vec!["HTTP status 400: bad token"]),
+        (404, "not found", 3, vec!["HTTP status 404"]),
+        (503, "busy", 4, vec!["HTTP status 503", "check the network"]),
+    ] {
+        let server = Server::start(move |_, _| (status, body.to_owned()));
+        let run = sandbox.without_keys([TARGET, "--no-cache"]);
+        let line = run.env("AWS_CONTAINER_CREDENTIALS_FULL_URI", format!("{}/creds", server.url)).fails(code);
+        assert!(
+            line.contains("the container's role") && parts.iter().all(|part| line.contains(part)),
+            "{body}: {line}"
+        );
+        assert_eq!(server.requests(), if status == 503 { 3 } else { 1 }, "{status}");
+    }
+    // Neither the header nor the path or query of the URL is shown, whatever is answered.
+    let secret = "canary-of-the-pod";
+    for (status, body) in [
+        (200, format!("{{\"AccessKeyId\":\"A\",\"SecretAccessKey\":\"s\",\"Expiration\":\"{secret}\"}}")),
+        (403, format!("{{\"message\":\"bad token {secret}\"}}")),
+        (404, String::new()),
+        (400, format!("{{\"message\":\"no such path /{secret} with token={secret}\"}}")),
+    ] {
+        let server = Server::start(move |_, _| (status, body.clone()));
+        let run = sandbox.without_keys([TARGET, "--no-cache"]);
+        let run = run.env("AWS_CONTAINER_CREDENTIALS_FULL_URI", format!("{}/{secret}?token={secret}", server.url));
+        let line = run.env("AWS_CONTAINER_AUTHORIZATION_TOKEN", format!("Basic {secret}")).fails(3);
+        assert!(!line.contains(secret), "{line}");
+    }
+    for (name, value) in [
+        ("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://user:canary pw@evil.example/x"),
+        ("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://169.254.1.1/canary"),
+        ("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://user:canary@127.0.0.1/x"),
+        ("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "3/canary"),
+        ("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "@evil.example/canary"),
+    ] {
+        let line = sandbox.without_keys([TARGET, "--no-cache"]).env(name, value).fails(3);
+        assert!(!line.contains("canary"), "{line}");
+    }
+}
+
+/// A program that is named by a relative path is another one in each directory.
+#[test]
+fn a_program_of_another_directory_is_a_miss() {
+    let sandbox = Sandbox::new();
+    sandbox.write(".aws/config", "[default]\ncredential_process = ./creds.sh\n");
+    for (directory, id) in [("a", "AKIDA"), ("b", "AKIDB"), ("a", "AKIDA")] {
+        let keys = format!("{{\"Version\":1,\"AccessKeyId\":\"{id}\",\"SecretAccessKey\":\"s\"}}");
+        let script = sandbox.write(&format!("{directory}/creds.sh"), &format!("#!/bin/sh\necho '{keys}'\n"));
+        std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let mut run = sandbox.without_keys([TARGET]);
+        run.command.current_dir(sandbox.path("home").join(directory));
+        assert_eq!(key_id(&run.succeeds()), id);
+    }
+}
+
+/// The token's path is the same in every pod; its content says whose credentials it gets.
+#[test]
+fn another_pods_token_is_a_miss() {
+    let sandbox = Sandbox::new();
+    let server = Server::start(|head, _| {
+        let pod = if head.contains("pod-a") { "ASIAPODA" } else { "ASIAPODB" };
+        let end = rfc3339(3600);
+        (
+            200,
+            format!("{{\"AccessKeyId\":\"{pod}\",\"SecretAccessKey\":\"s\",\"Token\":\"t\",\"Expiration\":\"{end}\"}}"),
+        )
+    });
+    for (token, id) in [("pod-a", "ASIAPODA"), ("pod-b", "ASIAPODB"), ("pod-a", "ASIAPODA")] {
+        let file = sandbox.write("token", token);
+        let run = sandbox.without_keys([TARGET]).env("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", file);
+        let run = run.env("AWS_CONTAINER_CREDENTIALS_FULL_URI", format!("{}/creds", server.url));
+        assert_eq!(key_id(&run.succeeds()), id);
+    }
+    assert_eq!(server.requests(), 2, "the first came from the cache again");
+}
+
+#[test]
+fn the_metadata_service_is_where_the_configuration_says() {
+    let sandbox = Sandbox::new();
+    let end = rfc3339(3600);
+    let server = Server::start(move |head, _| match head.split(' ').nth(1).unwrap() {
+        "/latest/api/token" => (200, "imds-token".to_owned()),
+        "/latest/meta-data/iam/security-credentials/" => (200, "role".to_owned()),
+        _ => {
+            let keys = "\"Code\":\"Success\",\"AccessKeyId\":\"ASIAEC2\",\"SecretAccessKey\":\"s\",\"Token\":\"t\"";
+            (200, format!("{{{keys},\"Expiration\":\"{end}\"}}"))
+        }
+    });
+    let run = |config: &str| {
+        sandbox.write(".aws/config", &format!("[default]\n{config}\n"));
+        sandbox.without_keys([TARGET, "--no-cache"]).without("AWS_EC2_METADATA_DISABLED")
+    };
+    let endpoint = format!("ec2_metadata_service_endpoint = {}", server.url);
+    assert_eq!(key_id(&run(&endpoint).succeeds()), "ASIAEC2");
+    // A blank one is none, as with the AWS CLI.
+    let line = run("ec2_metadata_service_endpoint =").fails(3);
+    assert!(line.contains("there are none"), "{line}");
+    let line = run(&endpoint).env("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE", "ipv5").fails(2);
+    assert!(line.contains("endpoint mode is 'ipv5'") && line.contains("IPv4 or IPv6"), "{line}");
+    let line = run("ec2_metadata_service_endpoint = http//x").fails(2);
+    assert!(line.contains("the EC2 metadata service, 'http//x', is not a URL"), "{line}");
+}
+
+#[test]
+fn a_default_of_the_configuration_yields_to_the_environment_whole() {
+    let sandbox = with_profiles();
+    let sts = Server::sts(Duration::ZERO, 3600);
+    let get = |defaults: &str| {
+        sandbox.write(".config/rds-token/config.toml", &format!("[defaults]\n{defaults}\n"));
+        let run = sandbox.without_keys([TARGET, "--no-cache", "-v"]);
+        run.env("AWS_ENDPOINT_URL_STS", &sts.url).env("AWS_REGION", "eu-west-1")
+    };
+    let both = format!("profile = 'other'\nrole_arn = '{ROLE}'");
+    let jwt = sandbox.write("jwt", "jwt.x");
+    let (_, stderr) = get(&both).warns();
+    assert!(stderr.contains("profile 'other'") && stderr.contains(ROLE), "{stderr}");
+    for (variables, expected) in [
+        (vec![KEYS[0], KEYS[1]], "credentials: the environment (AWS_ACCESS_KEY_ID)\n"),
+        (vec![("AWS_PROFILE", "default")], "credentials: profile 'default' (access key)\n"),
+        (
+            vec![("AWS_WEB_IDENTITY_TOKEN_FILE", jwt.to_str().unwrap()), ("AWS_ROLE_ARN", "arn:aws:iam::1:role/pod")],
+            "credentials: the environment (web identity, role arn:aws:iam::1:role/pod)\n",
+        ),
+    ] {
+        let mut run = get(&both);
+        run.command.envs(variables);
+        let (_, stderr) = run.warns();
+        assert!(stderr.contains(expected), "{expected}: {stderr}");
+        assert!(stderr.contains("profile 'other' of [defaults] is ignored"), "{stderr}");
+    }
+    // The same profile keeps its role, and another one named by a flag does not get it.
+    let (_, stderr) = get(&both).env("AWS_PROFILE", "other").warns();
+    assert!(stderr.contains(ROLE), "{stderr}");
+    let mut run = get(&both);
+    run.command.args(["--profile", "default"]);
+    assert!(!run.warns().1.contains(ROLE));
+    // A device of [defaults] is the default user's, too.
+    let mut run = get(&format!("{both}\nmfa_serial = 'arn:aws:iam::1:mfa/jane'"));
+    run.command.envs(KEYS);
+    assert!(run.warns().1.contains("credentials: the environment (AWS_ACCESS_KEY_ID)\n"));
+    // A role without a profile is meant for whatever credentials there are.
+    let mut run = get(&format!("role_arn = '{ROLE}'"));
+    run.command.envs(KEYS);
+    assert!(run.warns().1.contains(ROLE));
+}
+
+#[test]
+fn verbose_names_the_region_and_what_is_shadowed() {
+    let sandbox = with_profiles();
+    let stderr = |run: crate::harness::Run| run.warns().1;
+    let run = |args: &[&str]| sandbox.rds_token([&[TARGET, "--no-cache", "-v"], args].concat());
+    assert!(stderr(run(&[])).contains("region: eu-west-1, from the host name\n"));
+    let told = stderr(run(&[]).env("AWS_PROFILE", "other").env("AWS_WEB_IDENTITY_TOKEN_FILE", "/x"));
+    for part in ["AWS_PROFILE is ignored because AWS_ACCESS_KEY_ID is set", "AWS_WEB_IDENTITY_TOKEN_FILE is ignored"] {
+        assert!(told.contains(part), "{told}");
+    }
+    let told = stderr(run(&[]).env("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://127.0.0.1:1/"));
+    assert!(told.contains("AWS_CONTAINER_CREDENTIALS_FULL_URI is ignored because AWS_ACCESS_KEY_ID is set"), "{told}");
+    let both = sandbox.without_keys([TARGET, "-v"]).env("AWS_PROFILE", "default").env("AWS_DEFAULT_PROFILE", "other");
+    assert!(stderr(both).contains("AWS_PROFILE is ignored because AWS_DEFAULT_PROFILE is set"));
+    let told = stderr(run(&["--profile", "other"]));
+    assert!(told.contains("AWS_ACCESS_KEY_ID is ignored because the profile 'other' is named"), "{told}");
+    let cname = |args: &[&str]| sandbox.rds_token([&["u@db.example.com:3306", "-v"], args].concat());
+    assert!(stderr(cname(&["--region", "us-east-1"])).contains("region: us-east-1, from --region\n"));
+    assert!(stderr(cname(&[]).env("AWS_DEFAULT_REGION", "us-east-2")).contains("us-east-2, from AWS_DEFAULT_REGION\n"));
+    sandbox.write(".aws/config", "[default]\nregion = us-west-1\n");
+    assert!(stderr(cname(&[])).contains("region: us-west-1, from profile 'default'\n"));
+
+    // Stale keys that shadow a program: said with -v, and where it matters.
+    sandbox.write(".aws/config", "[default]\ncredential_process = false\n");
+    let told = stderr(sandbox.without_keys([TARGET, "-v"]));
+    assert!(
+        told.contains("credential_process of profile 'default' is ignored because the profile has keys in"),
+        "{told}"
+    );
+    let expired =
+        format!("[default]\naws_access_key_id = AKIDX\naws_secret_access_key = s\nexpiration = {}\n", rfc3339(-10));
+    sandbox.write(".aws/credentials", &expired);
+    let line = sandbox.without_keys([TARGET]).fails(3);
+    assert!(
+        line.contains("expired at") && line.contains("credential_process of profile 'default' is ignored"),
+        "{line}"
+    );
+}
+
+/// A configuration file from a pipe can be read only once.
+#[test]
+fn profile_files_are_read_once() {
+    let sandbox = Sandbox::new();
+    sandbox
+        .write("config", "[profile p]\nregion = eu-west-1\naws_access_key_id = AKIDPIPE\naws_secret_access_key = s\n");
+    let script = format!(
+        "AWS_CONFIG_FILE=<(cat ~/config) {} --profile p --host db.abc123.rds.example.com --port 3306 --user u -q",
+        crate::harness::PROGRAM
+    );
+    let mut bash = sandbox.command("bash");
+    let output = bash.args(["-c", &script]).output().unwrap();
+    let (stdout, stderr) = crate::harness::texts(&output);
+    assert!(output.status.success(), "{stderr}");
+    assert_eq!(key_id(&stdout), "AKIDPIPE");
+}
+
+/// A login that failed for another reason than its age is not to be started again.
+#[test]
+fn a_login_is_asked_for_only_where_it_helps() {
+    let sandbox = Sandbox::new();
+    sandbox.write(
+        ".aws/config",
+        "[default]\nsso_session = dev\nsso_account_id = 1\nsso_role_name = r\n\
+         [sso-session dev]\nsso_region = eu-west-1\nsso_start_url = https://x/start\n",
+    );
+    let login = format!("{{\"accessToken\":\"a\",\"expiresAt\":\"{}\"}}", rfc3339(3600));
+    sandbox.write(".aws/sso/cache/34c6fceca75e456f25e7e99531e2425c6c1de443.json", &login);
+    for (status, body, code, helps) in [
+        (401, "{\"message\":\"x\"}", 3, true),
+        (503, "", 4, false),
+        (403, "{\"__type\":\"ForbiddenException\",\"message\":\"No access\"}", 3, false),
+        (400, "{\"__type\":\"InvalidRequestException\",\"message\":\"bad\"}", 3, false),
+    ] {
+        let portal = Server::start(move |_, _| (status, body.to_owned()));
+        let run = sandbox.without_keys([TARGET, "--timeout", "12s"]).env("AWS_ENDPOINT_URL_SSO", &portal.url);
+        let line = run.fails(code);
+        assert_eq!(line.contains("aws sso login"), helps, "{status}: {line}");
+    }
+    let run = sandbox.without_keys([TARGET]).env("AWS_ENDPOINT_URL_SSO", "http://sso.example.com");
+    let line = run.fails(3);
+    assert!(line.contains("the endpoint must be https://") && !line.contains("aws sso login"), "{line}");
 }

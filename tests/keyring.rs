@@ -173,7 +173,7 @@ fn a_token_too_long_for_the_kernel_is_printed_and_not_kept() {
     let Some(shared) = Shared::with_kernel(test) else { return };
     let run = |length| shared.run(&[]).env("AWS_SESSION_TOKEN", "/".repeat(length));
     // Each byte of it is three in the token.
-    goes_without(run(11_000), &["could not be kept", "the kernel's keyring", "a key takes 32767"]);
+    goes_without(run(11_000), &["could not be stored", "the kernel's keyring", "a key takes 32767"]);
     if is_root() {
         run(8_000).succeeds();
     }
@@ -418,12 +418,13 @@ fn a_token_that_has_ended_is_swept_from_the_secret_service() {
         "end=$(date -u -d '+2 seconds' +%Y-%m-%dT%H:%M:%SZ)
         AWS_CREDENTIAL_EXPIRATION=$end $program {0} >/dev/null 2>>err; sleep 2.2
         items() {{ secret-tool search --all application rds-token 2>&1 | grep -c attribute.key || true; }}
-        items; AWS_ACCESS_KEY_ID=AKIDOTHER $program {0} >/dev/null; items",
+        items; AWS_ACCESS_KEY_ID=AKIDOTHER $program {0} >/dev/null; items
+        rm ~/.cache/rds-token/swept; AWS_ACCESS_KEY_ID=AKIDTHIRD $program {0} >/dev/null; items",
         shared.target
     );
     let Some(stdout) = with_secret_service(test, &shared.sandbox, &script) else { return };
-    // The new one has taken the place of the old.
-    assert_eq!(stdout, "1\n1\n");
+    // Not at each token, since a sweep reads every item. Once it is due, the expired one goes.
+    assert_eq!(stdout, "1\n2\n2\n");
 }
 
 #[test]
@@ -466,7 +467,8 @@ fn a_secret_service_that_hangs_costs_a_warning() {
 fn twenty_that_miss_the_secret_service_make_one_request() {
     let test = "twenty_that_miss_the_secret_service_make_one_request";
     let shared = Shared::new();
-    let sts = Server::sts(Duration::from_millis(300), 3600);
+    // Longer than the keyring may keep a run waiting: who waits for the lock must not spend that time on looks.
+    let sts = Server::sts(Duration::from_secs(5), 3600);
     // The bus outlives the script's own part, for as long as the file is there, and not for ever.
     let script = "echo $DBUS_SESSION_BUS_ADDRESS >made; touch held; mv made bus
         for i in $(seq 600); do [ -e held ] || break; sleep 0.1; done";
@@ -497,7 +499,7 @@ fn a_bus_that_is_absent_or_silent_costs_a_warning() {
     };
     goes_without(run(&[], ""), &["no cache: the Secret Service", "DBUS_SESSION_BUS_ADDRESS is not set"]);
     goes_without(run(&[], "unix:path=/nowhere/bus"), &["no cache: the Secret Service", "No such file"]);
-    goes_without(run(&[], "tcp:host=127.0.0.1,port=1"), &["no socket of this machine"]);
+    goes_without(run(&[], "tcp:host=127.0.0.1,port=1"), &["not a socket of this machine"]);
     let path = shared.sandbox.path("silent");
     let bus = format!("unix:path={}", path.display());
     let listener = UnixListener::bind(&path).unwrap();

@@ -5,6 +5,7 @@
 mod ca;
 mod cache;
 mod canaries;
+mod client_traps;
 mod clients;
 mod command_line;
 mod credentials;
@@ -16,7 +17,9 @@ mod hostile;
 #[cfg(target_os = "linux")]
 mod keyring;
 mod login;
+mod name_lookup;
 mod platform;
+mod profile_files;
 mod properties;
 mod recipes;
 mod rogue;
@@ -25,3 +28,4 @@ mod sessions;
 mod shells;
 mod signing;
 mod single_flight;
+mod static_program;

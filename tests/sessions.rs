@@ -151,7 +151,8 @@ fn without_terminal(sandbox: &Sandbox, sts: &Server, args: &[&str]) -> Run {
 fn without_a_terminal_a_code_is_given_printed_or_missed_at_once() {
     let (sandbox, sts) = (with_role(&format!("mfa_serial = {DEVICE}")), sts());
     let line = without_terminal(&sandbox, &sts, &[]).fails(3);
-    for part in [DEVICE, "--mfa-code", "mfa_process", "aws sts get-caller-identity --profile lab"] {
+    for part in [DEVICE, "--mfa-code", "mfa_process", "`aws sts get-caller-identity --profile lab --region eu-west-1`"]
+    {
         assert!(line.contains(part), "{part}: {line}");
     }
     assert_eq!(sts.requests(), 0);
@@ -170,31 +171,41 @@ fn without_a_terminal_a_code_is_given_printed_or_missed_at_once() {
 
     let sandbox = with_role(&format!("mfa_serial = {DEVICE}\nmfa_process = echo '{CODE} '"));
     without_terminal(&sandbox, &sts, &[]).succeeds();
-    for (process, part) in [("echo none", "no code of 6 digits"), ("echo locked >&2; exit 3", "said: locked")] {
+    for (process, part) in [("echo none", "not a code of 6 digits"), ("echo locked >&2; exit 3", "said: locked")] {
         let sandbox = with_role(&format!("mfa_serial = {DEVICE}\nmfa_process = {process}"));
         let line = without_terminal(&sandbox, &sts, &[]).fails(3);
         assert!(line.contains("mfa_process") && line.contains(part), "{line}");
     }
     let sandbox = with_role("");
-    assert!(rds_token(&sandbox, &sts, &["--mfa-code", CODE]).fails(2).contains("no role of this request"));
+    assert!(
+        rds_token(&sandbox, &sts, &["--mfa-code", CODE])
+            .fails(2)
+            .contains("neither a role of this request nor its user")
+    );
 }
 
 #[test]
-fn a_prompt_takes_a_mistype_and_ends_with_the_time() {
+fn a_prompt_allows_a_mistype_and_stops_the_clock() {
     let (sandbox, sts) = (with_role(&format!("mfa_serial = {DEVICE}")), sts());
     let (command, transcript) = on_terminal(&sandbox, &rds_token(&sandbox, &sts, &[]).command, "12\n123 456");
     assert!(succeeds(command).contains("Credential=ASIA"));
     assert_eq!(std::fs::read_to_string(transcript).unwrap().matches("Enter MFA code").count(), 2);
 
+    // The time at the prompt does not count into --timeout, and the time after it does.
     let sandbox = with_role(&format!("mfa_serial = {DEVICE}"));
-    let silent = rds_token(&sandbox, &sts, &["--timeout", "1500ms"]).command;
+    let slow = rds_token(&sandbox, &sts, &["--timeout", "1s"]).command;
+    let (mut command, _) = on_terminal(&sandbox, &slow, CODE);
     let begin = Instant::now();
-    let (mut command, _) = on_terminal(&sandbox, &silent, "\u{8}");
+    command.env("ANSWER_AFTER", "3");
+    assert!(succeeds(command).contains("Credential=ASIA"));
+    assert!(begin.elapsed() >= Duration::from_secs(3), "it was not asked for long");
+    let sandbox = with_role(&format!("mfa_serial = {DEVICE}"));
+    let hanging = Server::sts(Duration::from_secs(30), 3600);
+    let (mut command, _) = on_terminal(&sandbox, &rds_token(&sandbox, &hanging, &["--timeout", "1s"]).command, CODE);
     let output = command.output().unwrap();
     let (stdout, stderr) = texts(&output);
     assert_eq!((output.status.code(), stdout.as_str()), (Some(4), ""), "{stderr}");
-    assert!(stderr.contains("no") && stderr.contains("--timeout"), "{stderr}");
-    assert!(begin.elapsed() < Duration::from_secs(20), "{:?}", begin.elapsed());
+    assert!(stderr.contains("no answer in time") && stderr.contains("--timeout"), "{stderr}");
 }
 
 #[test]
@@ -282,9 +293,9 @@ fn the_rest_of_a_session_is_used_when_no_other_is_to_be_had() {
     std::fs::write(&file, text.replace(end, &rfc3339(120))).unwrap();
     let (token, stderr) = without_terminal(&sandbox, &sts, &["--refresh"]).warns();
     assert_eq!(key_id(&token), key_id(&first));
-    assert!(stderr.contains("the token ends in 1") && stderr.contains("because the AWS credentials do"), "{stderr}");
+    assert!(stderr.contains("the token expires in 1") && stderr.contains("because the AWS credentials do"), "{stderr}");
     assert!(
-        stderr.contains("warning: what is left of a session is used") && stderr.contains("no terminal"),
+        stderr.contains("warning: using a session that expires soon, because") && stderr.contains("no terminal"),
         "{stderr}"
     );
     assert_eq!(stderr.lines().count(), 2, "{stderr}");
@@ -352,10 +363,19 @@ fn a_directory_that_others_can_fill_has_no_sessions() {
     let (sandbox, sts) = (with_role(""), sts());
     rds_token(&sandbox, &sts, &[]).succeeds();
     let directory = sandbox.path("home/.aws/cli/cache");
-    for (mode, requests) in [(0o755, 1), (0o777, 2), (0o775, 3)] {
-        std::fs::set_permissions(&directory, std::fs::Permissions::from_mode(mode)).unwrap();
-        rds_token(&sandbox, &sts, &["--refresh"]).succeeds();
-        assert_eq!(sts.requests(), requests, "{mode:o}");
+    let get = || rds_token(&sandbox, &sts, &["--refresh"]).warns().1;
+    for (place, mode, requests) in [(".", 0o755, 1), (".", 0o777, 2), ("..", 0o777, 3), ("../..", 0o777, 4)] {
+        let place = directory.join(place).canonicalize().unwrap();
+        std::fs::set_permissions(&place, std::fs::Permissions::from_mode(mode)).unwrap();
+        let stderr = get();
+        assert_eq!(
+            (sts.requests(), stderr.lines().count()),
+            (requests, usize::from(mode == 0o777)),
+            "{mode:o}: {stderr}"
+        );
+        let is_named = stderr.contains(&format!("run `chmod go-w {}`", place.display()));
+        assert_eq!(is_named, mode == 0o777, "{mode:o}: {stderr}");
+        std::fs::set_permissions(&place, std::fs::Permissions::from_mode(0o700)).unwrap();
     }
 }
 
@@ -385,7 +405,7 @@ fn a_home_that_takes_nothing_costs_nothing_but_another_request() {
     let sandbox = with_role(&format!("mfa_serial = {DEVICE}"));
     std::fs::write(sandbox.path("home/.aws/cli"), "no directory").unwrap();
     let (_, stderr) = rds_token(&sandbox, &sts, &["--mfa-code", CODE]).warns();
-    assert!(stderr.contains("warning: the session could not be kept for the AWS CLI"), "{stderr}");
+    assert!(stderr.contains("warning: the session could not be stored for the AWS CLI"), "{stderr}");
 }
 
 #[test]
@@ -417,9 +437,9 @@ fn a_clock_that_is_off_is_told() {
     run(&at(0)).succeeds();
     run(&at(-30)).succeeds();
     let (_, stderr) = run(&at(120)).warns();
-    assert!(stderr.contains("this machine's is 1") && stderr.contains("s behind AWS's"), "{stderr}");
+    assert!(stderr.contains("clock: this machine is 1") && stderr.contains("s behind AWS"), "{stderr}");
     let line = run(&at(-400)).fails(1);
-    assert!(line.contains("clock: this machine's is 4") && line.contains("ahead of AWS's"), "{line}");
+    assert!(line.contains("clock: this machine is 4") && line.contains("ahead of AWS"), "{line}");
     let refusing = Server::start_with(
         || "Date: Thu, 01 Jan 2026 00:00:00 GMT\r\n".to_owned(),
         |_, _| (403, "<ErrorResponse><Error><Code>SignatureDoesNotMatch</Code></Error></ErrorResponse>".to_owned()),
@@ -555,7 +575,7 @@ fn a_login_that_ends_is_refreshed_once_for_all() {
 
     // The older form can't be refreshed; a login that was ended elsewhere is found out; no secret is told.
     let line = sso_token(&with_sso(-10), &server, "old").fails(3);
-    assert!(line.contains("the login has ended; run `aws sso login --profile old`"), "{line}");
+    assert!(line.contains("the login has expired; run `aws sso login --profile old`"), "{line}");
     let sandbox = with_sso(3600);
     let path = sandbox.path("home/.aws/sso/cache/34c6fceca75e456f25e7e99531e2425c6c1de443.json");
     let text = std::fs::read_to_string(&path).unwrap().replace("access-0", "secret-of-jane");
@@ -564,7 +584,7 @@ fn a_login_that_ends_is_refreshed_once_for_all() {
     assert!(line.contains("aws sso login --profile new") && !line.contains("secret-of-jane"), "{line}");
     std::fs::write(&path, "{\"accessToken\":\"secret-of-jane\"}").unwrap();
     let line = sso_token(&sandbox, &server, "new").fails(3);
-    assert!(line.contains("is no login's file") && !line.contains("secret-of-jane"), "{line}");
+    assert!(line.contains("is not the file of a login") && !line.contains("secret-of-jane"), "{line}");
 }
 
 #[test]
@@ -639,4 +659,105 @@ fn a_short_login_is_refreshed_once_for_all_too() {
         assert!(child.wait().unwrap().success());
     }
     assert_eq!(server.requests(), 11);
+}
+
+/// A user with an MFA device and no role: a session of the user's own, kept like those of roles.
+#[test]
+fn a_user_with_an_mfa_device_has_a_session() {
+    let config = |more: &str| {
+        let sandbox = Sandbox::new();
+        let text = format!(
+            "[profile lab]\naws_access_key_id = AKIDUSER\naws_secret_access_key = secret-of-the-user\n{more}\n"
+        );
+        sandbox.write(".aws/config", &text);
+        sandbox
+    };
+    let server = || {
+        Server::start(|_, body| {
+            assert!(body.contains("Action=GetSessionToken") && body.contains("mfa%2Fjane"), "{body}");
+            match body.contains(&format!("TokenCode={CODE}")) {
+                true => (200, sts_answer(body, 3600).replace("AssumeRole", "GetSessionToken")),
+                false => (403, "<ErrorResponse><Error><Code>AccessDenied</Code></Error></ErrorResponse>".to_owned()),
+            }
+        })
+    };
+    for (more, flags) in [
+        (format!("mfa_serial = {DEVICE}\nduration_seconds = 1800"), vec![]),
+        (String::new(), vec!["--mfa-serial", DEVICE]),
+    ] {
+        let (sandbox, sts) = (config(&more), server());
+        let run = |args: &[&str]| without_terminal(&sandbox, &sts, &[&flags[..], args].concat());
+        let line = run(&[]).fails(3);
+        assert!(line.contains(DEVICE) && line.contains("--mfa-code") && line.contains("no terminal"), "{line}");
+        assert!(
+            run(&["--mfa-code", "000000"]).fails(3).contains("could not start a session of the user: AccessDenied")
+        );
+        let token = run(&["--mfa-code", CODE]).succeeds();
+        assert!(key_id(&token).starts_with("ASIA"), "{token}");
+        // The session goes on, for another token too.
+        assert_eq!(key_id(&run(&["--refresh"]).succeeds()), key_id(&token));
+        assert_eq!(sts.requests(), 2, "one refusal, and one session");
+        assert_eq!(std::fs::metadata(only_session(&sandbox)).unwrap().permissions().mode() & 0o7777, 0o600);
+    }
+    // On a terminal, the user is asked.
+    let (sandbox, sts) = (config(&format!("mfa_serial = {DEVICE}")), server());
+    let (command, _) = on_terminal(&sandbox, &rds_token(&sandbox, &sts, &[]).command, CODE);
+    assert!(succeeds(command).contains("Credential=ASIA"));
+    // A device for what takes none, or for a role.
+    let line = sandbox
+        .without_keys([TARGET, "--mfa-serial", DEVICE])
+        .env("AWS_ACCESS_KEY_ID", "ASIAX")
+        .env("AWS_SECRET_ACCESS_KEY", "s")
+        .env("AWS_SESSION_TOKEN", "t")
+        .fails(2);
+    assert!(line.contains("mfa_serial: ") && line.contains("takes no MFA code"), "{line}");
+    let (sandbox, sts) = (with_role(""), self::sts());
+    let line = without_terminal(&sandbox, &sts, &["--mfa-serial", DEVICE]).fails(3);
+    assert!(line.contains("run this command once in a terminal") && !line.contains("mfa_process"), "{line}");
+    without_terminal(&sandbox, &sts, &["--mfa-serial", DEVICE, "--mfa-code", CODE]).succeeds();
+    assert!(std::fs::read_to_string(only_session(&sandbox)).is_ok());
+}
+
+/// Where a distribution gives each user a group, and a umask of 002, the AWS CLI's directories are writable by it.
+#[test]
+fn a_private_group_does_not_block_sharing() {
+    let (sandbox, sts) = (with_role(""), sts());
+    rds_token(&sandbox, &sts, &[]).succeeds();
+    let directory = sandbox.path("home/.aws/cli/cache");
+    std::fs::set_permissions(&directory, std::fs::Permissions::from_mode(0o775)).unwrap();
+    let test = "a_private_group_does_not_block_sharing";
+    if !crate::harness::is_root() {
+        return skip(test, "it takes root, whose group is known");
+    }
+    // Root's group has no other member. The other group has none at all, and is not root's own.
+    rds_token(&sandbox, &sts, &["--refresh"]).succeeds();
+    assert_eq!(sts.requests(), 1);
+    std::os::unix::fs::chown(&directory, None, Some(100)).unwrap();
+    let (_, stderr) = rds_token(&sandbox, &sts, &["--refresh"]).warns();
+    assert!(stderr.contains("is writable by others (mode 775): sessions are not shared"), "{stderr}");
+    assert_eq!((sts.requests(), stderr.lines().count()), (2, 1), "{stderr}");
+    std::os::unix::fs::chown(&directory, None, Some(0)).unwrap();
+    rds_token(&sandbox, &sts, &["--refresh"]).succeeds();
+    // An access list lets in others, though the mode looks the same.
+    let mut list = Command::new("setfacl");
+    if !list.args(["-m", "u:12345:rwx"]).arg(&directory).output().is_ok_and(|output| output.status.success()) {
+        return skip(test, "there are no access lists here (setfacl)");
+    }
+    let (_, stderr) = rds_token(&sandbox, &sts, &["--refresh"]).warns();
+    assert!(stderr.contains("is writable by others (mode 775)"), "{stderr}");
+}
+
+/// What is left of a session is used once: STS is not asked twice, and the warning comes once.
+#[test]
+fn the_rest_of_a_session_is_reported_once() {
+    let (sandbox, sts) = (with_role(""), sts());
+    rds_token(&sandbox, &sts, &[]).succeeds();
+    let file = only_session(&sandbox);
+    let text = std::fs::read_to_string(&file).unwrap();
+    let end = text.split("Expiration\":\"").nth(1).unwrap().split('"').next().unwrap();
+    std::fs::write(&file, text.replace(end, &rfc3339(120))).unwrap();
+    let refusing = Server::refusing_sts(Duration::ZERO);
+    let (_, stderr) = rds_token(&sandbox, &refusing, &["--refresh"]).warns();
+    assert_eq!(stderr.matches("using a session that expires soon").count(), 1, "{stderr}");
+    assert_eq!((refusing.requests(), stderr.lines().count()), (1, 2), "{stderr}");
 }

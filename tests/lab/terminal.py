@@ -3,7 +3,8 @@
 
     terminal.py TRANSCRIPT PROMPT ANSWER COMMAND...
 
-stdin, stdout and stderr are ours; only /dev/tty is the terminal. What was shown on it goes to TRANSCRIPT.
+stdin, stdout and stderr are ours; only /dev/tty is the terminal. What was shown on it goes to TRANSCRIPT. The answer
+is typed ANSWER_AFTER seconds after the prompt, if that variable is set.
 """
 import os, pty, select, sys, time
 
@@ -23,6 +24,7 @@ while status is None:
         while select.select([terminal], [], [], 0.02)[0]:
             shown += os.read(terminal, 1024)
             if not is_answered and prompt.encode() in shown:
+                time.sleep(float(os.environ.get("ANSWER_AFTER", 0)))
                 os.write(terminal, answer.encode() + b"\n")
                 is_answered = True
     except OSError:  # EIO: nobody has the terminal open, not yet or no more.

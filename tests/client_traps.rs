@@ -1,0 +1,330 @@
+//! Settings of the user, and limits of the client, that would lead a login elsewhere or make it fail.
+
+use std::ffi::OsStr;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::harness::{HOST, PROGRAM, Run, Sandbox, Server, TARGET, has, skip, texts};
+use crate::servers::lab;
+
+/// A login path file as `mysql_config_editor` writes it: 4 unused bytes, a key of 20 bytes, and each line encrypted
+/// with AES-128-ECB under the key folded to 16 bytes, its length before it.
+///
+/// Source: `client/mysql_config_editor.cc` and `mysys/my_default.cc` in MySQL.
+fn write_login_path(sandbox: &Sandbox, text: &str) -> PathBuf {
+    use std::io::Write as _;
+    let mut bytes = vec![0; 4];
+    let key: Vec<u8> = (1..=20).collect();
+    bytes.extend(&key);
+    let mut folded = [0u8; 16];
+    key.iter().enumerate().for_each(|(index, byte)| folded[index % 16] ^= byte);
+    let hex: String = folded.iter().map(|byte| format!("{byte:02x}")).collect();
+    for line in text.split_inclusive('\n') {
+        let mut openssl = Command::new("openssl");
+        openssl.args(["enc", "-aes-128-ecb", "-K", &hex]).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = openssl.spawn().unwrap();
+        child.stdin.take().unwrap().write_all(line.as_bytes()).unwrap();
+        let encrypted = child.wait_with_output().unwrap().stdout;
+        bytes.extend(u32::try_from(encrypted.len()).unwrap().to_le_bytes());
+        bytes.extend(encrypted);
+    }
+    let path = sandbox.path("home/.mylogin.cnf");
+    std::fs::write(&path, bytes).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+    path
+}
+
+const LOGIN_PATH: &str = "[client]\nuser = \"mallory\"\npassword = \"wrong\"\nhost = \"127.0.0.2\"\nport = 1\n";
+
+/// Oracle's clients read the login path file after any option file.
+#[test]
+fn a_login_path_leads_no_client_elsewhere() {
+    let Some(lab) = lab("a_login_path_leads_no_client_elsewhere") else { return };
+    let mysql = lab.mysql.bin.clone().unwrap().join("mysql");
+    let sandbox = Sandbox::new();
+    write_login_path(&sandbox, LOGIN_PATH);
+    let keys = lab.key("static");
+    let target = format!("mysql://{}@{}:{}", lab.user, lab.host, lab.mysql.port);
+    let connected = |mut command: Command| {
+        command.env("AWS_ACCESS_KEY_ID", &keys.access_key_id).env("AWS_SECRET_ACCESS_KEY", &keys.secret_access_key);
+        let output = lab.on_loopback(&mut command).output().unwrap();
+        (output.status.success(), texts(&output))
+    };
+    let mut connect = sandbox.command(PROGRAM);
+    connect.args(["connect", &target, "--ca", &lab.ca, "--"]).arg(&mysql).args(["-NBe", "SELECT CURRENT_USER()"]);
+    let (succeeded, (stdout, stderr)) = connected(connect);
+    assert!(succeeded && stderr.is_empty(), "{stderr}");
+    assert_eq!(stdout, format!("{}@%\n", lab.user));
+
+    // The file is what such a client reads: a file of `cnf` can't undo it, and the warning says what can.
+    let cnf = sandbox.rds_token(["cnf", &target, "--ca", &lab.ca, "--flavor", "mysql"]);
+    let (path, warning) = cnf.warns();
+    assert!(warning.contains("mylogin.cnf overrules host, user and password"), "{warning}");
+    assert!(warning.contains("MYSQL_TEST_LOGIN_FILE=/dev/null") && warning.lines().count() == 1, "{warning}");
+    let mut by_file = sandbox.command(&mysql);
+    by_file.arg(format!("--defaults-file={}", path.trim_end())).args(["--print-defaults"]);
+    let (_, (stdout, _)) = connected(by_file);
+    assert!(stdout.contains("--user=mallory") && stdout.contains("--host=127.0.0.2"), "{stdout}");
+    for (args, warns) in [
+        (vec!["cnf", &target, "--flavor", "mariadb"], false),
+        (vec!["cnf", &target, "--flavor", "library"], false),
+        (vec!["env", &target, "--shell", "sh"], false),
+    ] {
+        let (_, stderr) = sandbox.rds_token(&args).warns();
+        assert_eq!(stderr.contains("mylogin"), warns, "{args:?}: {stderr}");
+    }
+    let env = sandbox.rds_token(["env", &target, "--shell", "sh", "--no-secret"]);
+    let path = format!("{}:/usr/bin:/bin", mysql.parent().unwrap().display());
+    assert!(env.env("PATH", path).warns().1.contains("mylogin.cnf overrules"));
+    let quiet = sandbox.rds_token(["cnf", &target, "--flavor", "mysql"]);
+    quiet.env("MYSQL_TEST_LOGIN_FILE", "/dev/null").succeeds();
+}
+
+/// A program that prints its arguments, and what it would read of its environment; `version` is what it says of itself.
+fn client(sandbox: &Sandbox, name: &str, version: &str) -> PathBuf {
+    let script = format!(
+        "#!/bin/sh\n[ \"$1\" = --version ] && {{ echo '{version}'; exit; }}\n\
+         printf '<%s>' \"$@\"; echo; env | grep -E '^(MYSQL|RDS|LIBMYSQL)' | sort\n\
+         case $1 in --defaults-file=*) cat \"${{1#*=}}\";; esac\n"
+    );
+    let path = sandbox.write(&format!("bin/{name}"), &script);
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    path
+}
+
+const MARIADB: &str = "mysql  Ver 15.1 Distrib 10.11.14-MariaDB, for debian-linux-gnu";
+const OLD: &str = "mysql  Ver 14.14 Distrib 5.7.44, for Linux (x86_64)";
+const NEW: &str = "mysql  Ver 9.7.0 for Linux on x86_64 (MySQL Community Server - GPL)";
+
+#[test]
+fn a_token_too_long_for_the_option_file_goes_by_the_environment() {
+    let session = "s".repeat(6_000);
+    for (version, by_variable) in [(MARIADB, true), (OLD, true), (NEW, false)] {
+        let sandbox = Sandbox::new();
+        let program = client(&sandbox, "mysql", version);
+        let run = || {
+            let run =
+                sandbox.rds_token([OsStr::new("connect"), OsStr::new(TARGET), OsStr::new("--"), program.as_os_str()]);
+            run.env("AWS_SESSION_TOKEN", &session)
+        };
+        let stdout = run().succeeds();
+        let (variable, line) = (format!("MYSQL_PWD={HOST}"), format!("password=\"{HOST}"));
+        assert_eq!((stdout.contains(&variable), stdout.contains(&line)), (by_variable, !by_variable), "{version}");
+        assert!(stdout.matches(&session).count() == 1 && stdout.contains("<--defaults-file="), "{version}");
+        assert!(!stdout.lines().next().unwrap().contains("Signature"), "it is in no argument");
+        // The user's own password would beat the variable.
+        for line in
+            ["password=own", "skip-password", "password1=own", "loose-maximum-password=own", "pass=own", "pa=own"]
+        {
+            sandbox.write(".my.cnf", &format!("[client]\nprompt=mine\n{line}\n"));
+            let (stdout, stderr) = run().warns();
+            assert_eq!(
+                stderr.contains("is not included: it has a password, which would override the target"),
+                by_variable,
+                "{stderr}"
+            );
+            assert_eq!(stdout.contains("!include"), !by_variable, "{version}: {line}");
+        }
+        // A file alone can't hold it.
+        let cnf = sandbox.rds_token(["cnf", TARGET]).env("AWS_SESSION_TOKEN", &session);
+        let cnf = cnf.env("PATH", format!("{}:/usr/bin:/bin", program.parent().unwrap().display()));
+        match by_variable {
+            true => assert!(cnf.fails(2).contains("takes 4094"), "{version}"),
+            false => assert!(cnf.output().status.success()),
+        }
+    }
+}
+
+#[test]
+fn a_dns_srv_name_of_the_user_is_left_out() {
+    let sandbox = Sandbox::new();
+    for line in ["dns-srv-name=_mysql._tcp.example.com", "loose_dns_srv_name = x", "dns-srv=x"] {
+        sandbox.write(".my.cnf", &format!("[mysql]\nprompt=mine\n[client]\n{line}\n"));
+        let (text, stderr) = sandbox.rds_token(["cnf", TARGET, "--flavor", "mysql", "--stdout"]).warns();
+        assert!(
+            !text.contains("!include") && stderr.contains(".my.cnf is not included: it has dns-srv-name"),
+            "{line}: {stderr}"
+        );
+    }
+    let included = sandbox.write("more.cnf", "[client]\ndns-srv-name=x\n");
+    let directory = sandbox.path("home/more.d");
+    std::fs::create_dir(&directory).unwrap();
+    std::fs::copy(&included, directory.join("a.cnf")).unwrap();
+    let (file, directory) = (included.display(), directory.display());
+    let included = [
+        format!("!include {file}"),
+        format!("! include {file}"),
+        "!include ~/more.cnf".to_owned(),
+        format!("!includedir {directory}"),
+        format!("!  includedir {directory}"),
+    ];
+    let spellings =
+        ["maximum-dns-srv-name=x", "loose-maximum-dns_srv_name=x", "dns-srv-name\u{b}=x", "skip-dns-srv-name"];
+    for line in included.iter().map(String::as_str).chain(spellings) {
+        sandbox.write(".my.cnf", &format!("[client]\n{line}\n"));
+        let (text, stderr) = sandbox.rds_token(["cnf", TARGET, "--flavor", "mysql", "--stdout"]).warns();
+        assert!(stderr.contains("has dns-srv-name") && !text.contains("!include"), "{line}: {stderr}");
+    }
+    // What can't be checked is not included: too long, not there, or without an end.
+    sandbox.write("loop.d/a.cnf", &format!("!includedir {}\n", sandbox.path("home/loop.d").display()));
+    sandbox.write(".my.cnf", &format!("!includedir {}\n", sandbox.path("home/loop.d").display()));
+    sandbox.rds_token(["cnf", TARGET, "--flavor", "mysql", "--stdout"]).succeeds();
+    for text in ["#".repeat(2 << 20), "!include x.cnf\n".to_owned(), "!include /dev/zero\n".to_owned()] {
+        sandbox.write(".my.cnf", &text);
+        let (text, stderr) = sandbox.rds_token(["cnf", TARGET, "--flavor", "mysql", "--stdout"]).warns();
+        assert!(stderr.contains("could not be checked") && !text.contains("!include"), "{stderr}");
+    }
+    // MySQL's white space is that of latin1.
+    std::fs::write(sandbox.path("home/.my.cnf"), b"[client]\n\xa0dns-srv-name=x\n").unwrap();
+    let (text, stderr) = sandbox.rds_token(["cnf", TARGET, "--flavor", "mysql", "--stdout"]).warns();
+    assert!(stderr.contains("has dns-srv-name") && !text.contains("!include"), "{stderr}");
+    // What the programs pass over is no reason to leave the file out.
+    sandbox.write("plain.d/README", "dns-srv-name = example\n");
+    sandbox.write("plain.d/sub/x.cnf", "dns-srv-name = example\n");
+    let directory = sandbox.path("home/plain.d");
+    sandbox.write(".my.cnf", &format!("!include /nonexistent/x.cnf\n!includedir {}\n", directory.display()));
+    assert!(sandbox.rds_token(["cnf", TARGET, "--flavor", "mysql", "--stdout"]).succeeds().contains("!include"));
+    let fifo = sandbox.path("home/.my.cnf");
+    std::fs::remove_file(&fifo).unwrap();
+    assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    let (_, stderr) = sandbox.rds_token(["cnf", TARGET, "--flavor", "mysql", "--stdout"]).warns();
+    assert!(stderr.contains("could not be checked"), "{stderr}");
+    sandbox.rds_token(["cnf", TARGET, "--flavor", "library", "--stdout"]).succeeds();
+    std::fs::remove_file(&fifo).unwrap();
+    sandbox.write(".my.cnf", "# dns-srv-name=x\n[mysql]\nprompt=mine\nd=1\n");
+    assert!(sandbox.rds_token(["cnf", TARGET, "--flavor", "mysql", "--stdout"]).succeeds().contains("!include"));
+}
+
+#[test]
+fn programs_that_are_not_clients_get_an_option_file() {
+    let sandbox = Sandbox::new();
+    let program = client(&sandbox, "mydumper", "mydumper 0.10.1");
+    let run = |args: &[&str]| {
+        let program = program.to_str().unwrap();
+        sandbox.rds_token([&["connect", TARGET], args, &["--", program, "-B", "x"]].concat()).succeeds()
+    };
+    let stdout = run(&[]);
+    assert!(stdout.starts_with("<-B><x>\n") && stdout.contains("\nMYSQL_PWD="), "{stdout}");
+    assert!(stdout.contains("\nMYSQL_TEST_LOGIN_FILE=/dev/null\n"), "{stdout}");
+    let cnf = stdout.lines().find_map(|line| line.strip_prefix("RDS_TOKEN_CNF=")).unwrap();
+    let text = std::fs::read_to_string(cnf).unwrap();
+    assert!(text.contains("ssl-verify-server-cert=1") && text.contains("user=\"dbiamuser\""), "{text}");
+    let stdout = run(&["--client-flavor", "library"]);
+    assert!(stdout.starts_with("<--defaults-file=") && stdout.contains("><-B><x>\n"), "{stdout}");
+    assert!(stdout.contains("\nssl-verify-server-cert=1\n") && !stdout.contains("\nMYSQL_PWD="), "{stdout}");
+    // PostgreSQL's programs have no use for one.
+    let printed = sandbox.rds_token(["connect", "postgres://u@db.abc123.eu-west-1.rds.amazonaws.com", "--", "env"]);
+    assert!(!printed.succeeds().contains("RDS_TOKEN_CNF"));
+}
+
+#[test]
+fn a_container_without_a_writable_place_has_the_ca_in_memory() {
+    let sandbox = Sandbox::new();
+    let program = client(&sandbox, "mysql", NEW);
+    let nowhere = |args: &[&OsStr]| -> Run {
+        let run = sandbox.rds_token(args.iter().chain(&[program.as_os_str()])).env("HOME", "/dev/null");
+        run.env("RDS_TOKEN_CACHE_DIR", "/dev/null/x")
+    };
+    let (stdout, stderr) = nowhere(&["connect".as_ref(), TARGET.as_ref(), "--".as_ref()]).warns();
+    assert!(stdout.contains("ssl-ca=\"/proc/self/fd/") && stdout.contains("VERIFY_IDENTITY"), "{stdout}");
+    assert_eq!(stderr.lines().count(), 1, "{stderr}");
+    let cat = "cat \"$PGSSLROOTCERT\" | grep -c BEGIN";
+    let postgres = "postgres://u@db.abc123.eu-west-1.rds.amazonaws.com";
+    let run = sandbox.rds_token(["connect", postgres, "--", "sh", "-c", cat]).env("HOME", "/dev/null");
+    let (stdout, _) = run.env("RDS_TOKEN_CACHE_DIR", "/dev/null/x").warns();
+    assert!(stdout.trim().parse::<u32>().unwrap() > 50, "{stdout}");
+}
+
+/// Each identity has a file of its own: one shell's token must not end up in another's client.
+#[test]
+fn two_identities_of_the_environment_have_two_files() {
+    let sandbox = Sandbox::new();
+    sandbox.write(
+        ".aws/credentials",
+        "[a]\naws_access_key_id = AKIDA\naws_secret_access_key = s\n[b]\naws_access_key_id = AKIDB\naws_secret_access_key = s\n",
+    );
+    let sts = Server::sts(std::time::Duration::ZERO, 3600);
+    let jwt = sandbox.write("jwt", "jwt.x");
+    let cnf = |run: Run| run.env("AWS_ENDPOINT_URL_STS", &sts.url).succeeds();
+    let without = || sandbox.without_keys(["cnf", TARGET, "--flavor", "mysql"]);
+    let web = |role: &str| {
+        let run = without().env("AWS_WEB_IDENTITY_TOKEN_FILE", &jwt);
+        cnf(run.env("AWS_ROLE_ARN", format!("arn:aws:iam::123456789012:role/{role}")))
+    };
+    let keys = |id: &str| cnf(without().env("AWS_ACCESS_KEY_ID", id).env("AWS_SECRET_ACCESS_KEY", "s"));
+    let paths = [
+        cnf(without().env("AWS_PROFILE", "a")),
+        cnf(without().env("AWS_PROFILE", "b")),
+        keys("AKIDC"),
+        keys("AKIDD"),
+        web("x"),
+        web("y"),
+    ];
+    // Others that the environment chooses: another file of profiles, another container.
+    let other = sandbox.write("other", "[a]\naws_access_key_id = AKIDZ\naws_secret_access_key = s\n");
+    let in_other = cnf(without().env("AWS_PROFILE", "a").env("AWS_SHARED_CREDENTIALS_FILE", &other));
+    let keys = "{\"AccessKeyId\":\"ASIAX\",\"SecretAccessKey\":\"s\",\"Token\":\"t\"}";
+    let endpoint = Server::start(move |_, _| (200, keys.to_owned()));
+    let container =
+        |path: &str| cnf(without().env("AWS_CONTAINER_CREDENTIALS_FULL_URI", format!("{}/{path}", endpoint.url)));
+    let paths = [&paths[..], &[in_other, container("a"), container("b")]].concat();
+    let mut distinct = paths.clone();
+    distinct.sort();
+    distinct.dedup();
+    assert_eq!(distinct.len(), paths.len(), "{paths:?}");
+    // The same identity keeps its path, also with another token of the pod.
+    std::fs::write(&jwt, "jwt.rotated").unwrap();
+    assert_eq!([cnf(without().env("AWS_PROFILE", "a")), web("x")], [paths[0].clone(), paths[4].clone()]);
+}
+
+#[test]
+fn the_ca_file_stays_where_it_is() {
+    let sandbox = Sandbox::new();
+    let path = sandbox.without_keys(["ca"]).succeeds();
+    assert_eq!(Path::new(path.trim_end()), sandbox.path("home/.local/share/rds-token/rds-ca.pem"));
+    let run = |name: &str, value: &Path| sandbox.without_keys(["ca"]).env(name, value);
+    let runtime = sandbox.path("runtime");
+    std::fs::create_dir(&runtime).unwrap();
+    std::fs::set_permissions(&runtime, std::fs::Permissions::from_mode(0o700)).unwrap();
+    assert_eq!(run("XDG_RUNTIME_DIR", &runtime).succeeds(), path, "at a login, in cron, the same");
+    assert_eq!(run("RDS_TOKEN_CACHE_DIR", &sandbox.path("cache")).succeeds(), path);
+    let data = sandbox.path("data");
+    assert_eq!(run("XDG_DATA_HOME", &data).succeeds(), format!("{}\n", data.join("rds-token/rds-ca.pem").display()));
+    // Where there is no such directory, it lies beside the tokens.
+    let cache = sandbox.path("other-cache");
+    let run = sandbox.without_keys(["ca"]).env("HOME", "/dev/null").env("RDS_TOKEN_CACHE_DIR", &cache);
+    assert_eq!(run.succeeds(), format!("{}\n", cache.join("rds-ca.pem").display()));
+}
+
+/// Lines that can only set leave nothing in force that an earlier step has set.
+#[test]
+fn files_of_variables_clear_what_is_left() {
+    let postgres = format!("postgres://u@{HOST}");
+    let sandbox = Sandbox::new();
+    let env = |args: &[&str]| sandbox.rds_token([&["env", &postgres, "--shell", "dotenv"], args].concat());
+    let lines = env(&["--no-secret"]).succeeds();
+    for line in ["\nPGPASSWORD=\n", "\nPGHOSTADDR=\n", "\nPGDATABASE=\n", "\nPGPASSFILE=/"] {
+        assert!(lines.contains(line), "{line:?}: {lines}");
+    }
+    // Libpq looks for a service with an empty name.
+    assert!(!lines.contains("PGSERVICE"), "{lines}");
+    let (_, stderr) = env(&[]).env("PGSERVICE", "x").warns();
+    assert!(stderr.contains("PGSERVICE is set"), "{stderr}");
+    if !has("psql") {
+        return skip("files_of_variables_clear_what_is_left", "there is no psql");
+    }
+    let mut psql = sandbox.command("psql");
+    psql.args(["-c", "SELECT 1"]).envs(lines.lines().filter_map(|line| line.split_once('=')));
+    psql.env("PGHOST", "localhost").env("PGPORT", "1").env("PGHOSTADDR", "");
+    let stderr = texts(&psql.output().unwrap()).1;
+    assert!(stderr.contains("port 1 failed: Connection refused"), "an empty variable is taken for absent: {stderr}");
+}
+
+#[test]
+fn the_underscore_of_oracles_names_is_known() {
+    let sandbox = Sandbox::new();
+    let program = client(&sandbox, "mysql_secure_installation", NEW);
+    let stdout = sandbox.rds_token(["connect", TARGET, "--", program.to_str().unwrap()]).succeeds();
+    assert!(stdout.starts_with("<--defaults-file="), "{stdout}");
+}

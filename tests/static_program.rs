@@ -1,0 +1,172 @@
+//! The program as `make build` links it: it loads no shared object and never asks NSS, whatever it is asked for.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::harness::{KEYS, Sandbox, TARGET, can_mount, has, is_root, skip, texts};
+
+/// The static program. `make test` builds it and names it.
+fn program(test: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("RDS_TOKEN_STATIC").map(PathBuf::from).filter(|path| path.is_file());
+    if path.is_none() {
+        skip(test, "RDS_TOKEN_STATIC names no static program; run `make test`");
+    }
+    path
+}
+
+/// An `nsswitch.conf` whose modules are not part of glibc, in a mount namespace of its own: a program that asks NSS
+/// looks for them. `HOME` is unset, and the user is in no file.
+const FOREIGN_NSS: &str = "passwd: systemd sss\ngroup: systemd sss\nhosts: resolve mdns4 myhostname\n";
+
+struct Machine {
+    sandbox: Sandbox,
+    program: PathBuf,
+    nsswitch: PathBuf,
+}
+
+impl Machine {
+    fn new(test: &str) -> Option<Self> {
+        let program = program(test)?;
+        if !is_root() || !has("strace") || !can_mount() {
+            skip(test, "it takes root, strace and a mount namespace");
+            return None;
+        }
+        let sandbox = Sandbox::new();
+        let nsswitch = sandbox.write("nsswitch.conf", FOREIGN_NSS);
+        Some(Self { sandbox, program, nsswitch })
+    }
+
+    /// Runs `args` under strace. Returns the files that were opened, and stderr.
+    fn opened(&self, args: &[&str], variables: &[(&str, &str)]) -> (Vec<String>, String) {
+        let log = self.sandbox.path("strace");
+        let script = "mount --bind \"$1\" /etc/nsswitch.conf && shift && exec \"$@\"";
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "sh", "-c", script, "sh"]).arg(&self.nsswitch);
+        command
+            .args(["strace", "-qq", "-e", "trace=open,openat,openat2", "-o"])
+            .arg(&log)
+            .arg(&self.program)
+            .args(args);
+        command.env_clear().env("PATH", std::env::var_os("PATH").unwrap()).env("AWS_EC2_METADATA_DISABLED", "true");
+        command.envs(variables.iter().copied()).current_dir(self.sandbox.path("."));
+        let output = command.output().unwrap();
+        let stderr = texts(&output).1;
+        assert!(output.status.code().is_some_and(|code| code < 126), "{args:?}: {}: {stderr}", output.status);
+        let log = std::fs::read_to_string(log).unwrap_or_else(|error| panic!("{args:?}: {error}: {stderr}"));
+        (log.lines().map(str::to_owned).collect(), stderr)
+    }
+}
+
+fn assert_loads_nothing(machine: &Machine, args: &[&str], variables: &[(&str, &str)]) -> String {
+    let (opened, stderr) = machine.opened(args, variables);
+    assert!(!opened.is_empty(), "{args:?}: strace saw nothing");
+    let foreign: Vec<&String> = opened
+        .iter()
+        .filter(|call| call.contains(".so") || call.contains("nsswitch") || call.contains("nscd"))
+        .collect();
+    assert!(foreign.is_empty(), "{args:?}: {foreign:?}");
+    stderr
+}
+
+#[test]
+fn no_command_loads_a_shared_object() {
+    let Some(machine) = Machine::new("no_command_loads_a_shared_object") else { return };
+    let cache = machine.sandbox.path("cache");
+    let home = machine.sandbox.path("home");
+    let config = machine.sandbox.write(
+        "config",
+        "[profile role]\nrole_arn = arn:aws:iam::123456789012:role/x\nsource_profile = user\n\
+         [profile user]\naws_access_key_id = AKIDUSER\naws_secret_access_key = s\n\
+         [profile process]\ncredential_process = echo '{\"Version\":1,\"AccessKeyId\":\"AKIDP\",\"SecretAccessKey\":\"s\"}'\n",
+    );
+    let [cache, home, config] = [&cache, &home, &config].map(|path| path.to_str().unwrap());
+    let keys = [KEYS[0], KEYS[1], ("RDS_TOKEN_CACHE_DIR", cache)];
+    let postgres = "postgres://app@db.abc123.eu-west-1.rds.amazonaws.com";
+    for args in [
+        vec!["targets"],
+        vec!["man"],
+        vec!["init", "bash"],
+        vec!["completions", "zsh"],
+        vec!["--help"],
+        vec!["ca"],
+        vec![TARGET],
+        vec![TARGET, "--refresh", "-v"],
+        vec![TARGET, "--output", "json"],
+        vec![postgres, "--output", "url"],
+        vec!["cnf", TARGET, "--flavor", "mysql"],
+        vec!["cnf", TARGET, "--flavor", "library", "--stdout"],
+        vec!["pgpass", postgres],
+        vec!["env", TARGET, "--shell", "sh", "--no-secret"],
+        // Names that are resolved: a tunnel's, and one that is nowhere.
+        vec!["env", postgres, "--shell", "sh", "--via", "localhost:5433"],
+        vec!["env", postgres, "--shell", "sh", "--via", "tunnel.invalid:5433", "--timeout", "2s"],
+        vec!["connect", TARGET, "--client-flavor", "mysql", "--", "/bin/true"],
+        vec!["cache", "path"],
+        vec!["cache", "list"],
+        vec!["cache", "clear"],
+        vec![TARGET, "--cache", "keyring"],
+        vec!["cache", "clear", "--cache", "keyring"],
+    ] {
+        // What the client loads, once the program has become it, is its own.
+        if args[0] == "connect" {
+            let (opened, _) = machine.opened(&args, &keys);
+            let of_client = opened.iter().position(|call| call.contains("ld.so") || call.contains("libc.so"));
+            let ours = &opened[..of_client.unwrap_or(opened.len())];
+            assert!(!ours.iter().any(|call| call.contains(".so") || call.contains("nsswitch")), "{ours:?}");
+            continue;
+        }
+        assert_loads_nothing(&machine, &args, &keys);
+        assert_loads_nothing(&machine, &args, &[keys[0], keys[1]]);
+        assert_loads_nothing(&machine, &args, &[keys[0], keys[1], ("HOME", "")]);
+    }
+    for (profile, more) in [
+        ("process", ("X", "x")),
+        ("role", ("AWS_ENDPOINT_URL_STS", "http://localhost:1")),
+        ("role", ("AWS_ENDPOINT_URL_STS", "https://sts.invalid")),
+        ("role", ("HTTPS_PROXY", "http://proxy.invalid:3128")),
+    ] {
+        let args = [TARGET, "--profile", profile, "--timeout", "3s"];
+        assert_loads_nothing(&machine, &args, &[("AWS_CONFIG_FILE", config), ("HOME", home), more]);
+    }
+    let bus = "unix:path=/nowhere;tcp:host=localhost,port=1";
+    let more = [("RDS_TOKEN_KEYRING", "secret-service"), ("DBUS_SESSION_BUS_ADDRESS", bus)];
+    let stderr = assert_loads_nothing(&machine, &[TARGET, "--cache", "keyring"], &[&keys[..], &more[..]].concat());
+    assert!(stderr.contains("is not a socket of this machine"), "{stderr}");
+}
+
+/// As under systemd's `DynamicUser=`, or in a container with an arbitrary user: no name, no home.
+#[test]
+fn a_user_without_a_name_or_a_home() {
+    let test = "a_user_without_a_name_or_a_home";
+    let Some(machine) = Machine::new(test) else { return };
+    if !has("setpriv") {
+        return skip(test, "there is no setpriv");
+    }
+    let program = machine.sandbox.path("rds-token");
+    std::fs::copy(&machine.program, &program).unwrap();
+    for place in [Path::new(""), Path::new("home")] {
+        use std::os::unix::fs::PermissionsExt as _;
+        let mode = std::fs::Permissions::from_mode(0o755);
+        std::fs::set_permissions(machine.sandbox.path(place), mode).unwrap();
+    }
+    let run = |args: &[&str], home: Option<&str>| {
+        let script = "mount --bind \"$1\" /etc/nsswitch.conf && shift && exec \"$@\"";
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "sh", "-c", script, "sh"]).arg(&machine.nsswitch);
+        command.args(["setpriv", "--reuid", "63378", "--regid", "63378", "--clear-groups"]);
+        command.arg(&program).args(args).env_clear().envs(KEYS).env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
+        command.envs(home.map(|home| ("HOME", home)));
+        let output = command.output().unwrap();
+        (output.status.code(), texts(&output))
+    };
+    for home in [None, Some(""), Some("/nonexistent")] {
+        assert_eq!(run(&["targets"], home), (Some(0), (String::new(), String::new())), "{home:?}");
+        let (code, (stdout, stderr)) = run(&[TARGET], home);
+        assert!(code == Some(0) && stdout.contains("X-Amz-Signature"), "{home:?}: {stderr}");
+        assert_eq!(stderr.lines().count(), 1, "{home:?}: {stderr}");
+        assert!(stderr.starts_with("rds-token: warning: no cache: "), "{home:?}: {stderr}");
+        // The CA file needs no place: the client gets it in memory.
+        let (code, (stdout, _)) = run(&["connect", TARGET, "--client-flavor", "mysql", "--", "/bin/echo"], home);
+        assert!(code == Some(0) && stdout.starts_with("--defaults-file=/proc/self/fd/"), "{home:?}: {stdout}");
+    }
+}
