@@ -134,3 +134,32 @@ fn overwrite(file: &mut File, bytes: &[u8]) -> io::Result<()> {
 fn millis(moment: Moment) -> u64 {
     u64::try_from(moment.boot.as_millis()).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    #[test]
+    fn nothing_is_looked_for_while_another_holds_the_lock() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("x.lock");
+        let host = Host::with_vars(Vec::new());
+        let other = private_file::open_lock(&path).unwrap();
+        other.try_lock().unwrap();
+        let holder = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(300));
+            drop(other);
+        });
+        let looks = Cell::new(0);
+        let look = || {
+            looks.set(looks.get() + 1);
+            None::<()>
+        };
+        let outcome = board(&path, &host, Instant::now() + Duration::from_secs(60), |_| {}, look);
+        assert!(matches!(outcome, Boarding::Lead(_)));
+        assert_eq!(looks.get(), 1, "once, with the lock");
+        holder.join().unwrap();
+    }
+}
