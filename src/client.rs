@@ -67,7 +67,9 @@ pub fn dialect(program: &Path, deadline: Instant) -> Result<Option<Dialect>, Err
     }
 }
 
-/// The dialect of the engine's client on `PATH`. `None` if there is no such client.
+/// Detects the dialect of the engine's client on `PATH`.
+///
+/// `None` if no client is installed.
 ///
 /// # Errors
 /// As [`dialect`].

@@ -35,7 +35,6 @@ use crate::report::Report;
 use crate::secret::Secret;
 
 pub use identity::{Choice, Identity, is_chosen_by_environment};
-pub use ini::{IniFile, words};
 pub use mfa::is_code;
 pub use profile::{ProfileFiles, Profiles};
 

@@ -4,7 +4,7 @@ use sha2::{Digest, Sha256};
 
 /// Collects fields; each goes in with its length ahead of it, so that `("ab", "c")` and `("a", "bc")`
 /// differ.
-#[derive(Clone, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Fingerprint(Sha256);
 
 impl Fingerprint {

@@ -137,8 +137,8 @@ impl Host {
     }
 
     /// The host's name; empty where the system doesn't say.
-    pub fn name(&self) -> String {
-        platform::name()
+    pub fn hostname(&self) -> String {
+        platform::hostname()
     }
 
     /// The current directory. Nothing is read from it but what the user names by a relative path.

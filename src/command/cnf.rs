@@ -27,8 +27,7 @@ pub(super) fn run(host: &Host, args: &CnfArgs) -> Result<(), Error> {
     if args.stdout {
         return report::result(&file.text);
     }
-    let name = files::name(&settings, &obtained.identity, &format!("{}.cnf", dialect.flavor.name()));
-    let path = files::keep(host, &name, &file.text)?;
+    let path = files::keep_option_file(host, &settings, &obtained.identity, dialect.flavor, &file.text)?;
     report::result(&format!("{}\n", path.display()))
 }
 
@@ -46,6 +45,6 @@ pub(super) fn flavor(given: FlavorArg) -> Option<Flavor> {
 fn installed(host: &Host, settings: &Settings) -> Result<Dialect, Error> {
     let found = client::installed_dialect(host, Engine::Mysql, settings.deadline.at())?;
     found.ok_or_else(|| {
-        Error::usage("cnf: there is no mysql or mariadb on PATH to detect; use --flavor mysql, mariadb or library")
+        Error::usage("cnf: could not detect the flavor: mysql and mariadb are not on PATH; use --flavor mysql, mariadb or library")
     })
 }

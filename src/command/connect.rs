@@ -59,7 +59,7 @@ fn set_option_file(host: &Host, settings: &Settings, dialect: Dialect, command: 
     command.env("LIBMYSQL_ENABLE_CLEARTEXT_PLUGIN", "1");
     let path = match cfg!(target_os = "linux") {
         true => in_memory(&file.text)?,
-        false => on_disk(host, settings, &obtained, dialect.flavor, &file.text)?,
+        false => files::keep_option_file(host, settings, &obtained.identity, dialect.flavor, &file.text)?,
     };
     let mut option = OsString::from("--defaults-file=");
     option.push(path);
@@ -88,7 +88,7 @@ fn set_variables(host: &Host, settings: &Settings, command: &mut Command) -> Res
 fn library_file(host: &Host, settings: &Settings, ca: &Path, obtained: &Obtained) -> Result<PathBuf, Error> {
     let (flavor, token) = (Flavor::Library, &obtained.entry.token);
     let file = files::option_file(host, settings, flavor.into(), ca, token, LongToken::Refuse)?;
-    on_disk(host, settings, obtained, flavor, &file.text).or_else(|_| in_memory(&file.text))
+    files::keep_option_file(host, settings, &obtained.identity, flavor, &file.text).or_else(|_| in_memory(&file.text))
 }
 
 /// Returns only when the program can't be run.
@@ -139,16 +139,6 @@ fn ca(host: &Host, settings: &Settings, flavor: Flavor) -> Result<PathBuf, Error
         None if cfg!(target_os = "linux") && flavor != Flavor::Library => in_memory(BUNDLE),
         _ => files::ca(host, settings).or_else(|error| in_memory(BUNDLE).map_err(|_| error)),
     }
-}
-
-fn on_disk(
-    host: &Host,
-    settings: &Settings,
-    obtained: &Obtained,
-    flavor: Flavor,
-    text: &str,
-) -> Result<PathBuf, Error> {
-    files::keep(host, &files::name(settings, &obtained.identity, &format!("{}.cnf", flavor.name())), text)
 }
 
 /// A file in memory, which the program can open after the exec.

@@ -21,9 +21,9 @@ use crate::target::Engine;
 /// Where the token stands.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Secrets {
-    /// In a variable.
+    /// The token is the value of a variable.
     InVariables,
-    /// In a private file, whose path is in a variable.
+    /// The token is in a private file, and a variable holds the file's path.
     InFiles,
 }
 
@@ -103,14 +103,13 @@ fn client_file(
     let token = &obtained.entry.token;
     if engine == Engine::Postgres {
         let text = passfile::render(&settings.target, settings.via.as_ref(), token);
-        return files::keep(host, &files::name(settings, &obtained.identity, "pgpass"), &text);
+        return files::keep(host, &files::name(host, settings, &obtained.identity, "pgpass"), &text);
     }
     let default = if engine == Engine::Mariadb { Flavor::Mariadb } else { Flavor::Mysql };
     let dialect = client::installed_dialect(host, engine, settings.deadline.at())?.unwrap_or(default.into());
     let file = files::option_file(host, settings, dialect, ca, token, LongToken::Refuse)?;
     files::warn_of_login_path(host, settings, dialect.flavor);
-    let name = files::name(settings, &obtained.identity, &format!("{}.cnf", dialect.flavor.name()));
-    files::keep(host, &name, &file.text)
+    files::keep_option_file(host, settings, &obtained.identity, dialect.flavor, &file.text)
 }
 
 /// The runner reads variables from a file, and masks what it is told to, from then on.

@@ -53,7 +53,7 @@ pub(super) fn engine(target: &Target) -> Result<Engine, Error> {
 }
 
 /// A file's name: the same each time for the same target, client and AWS identity.
-pub(super) fn name(settings: &Settings, identity: &Identity, extension: &str) -> String {
+pub(super) fn name(host: &Host, settings: &Settings, identity: &Identity, extension: &str) -> String {
     let Settings { target, via, ca, .. } = settings;
     let via = via.as_ref().map(|via| format!("{}:{}", via.host, via.port));
     let fingerprint = Fingerprint::default()
@@ -64,7 +64,7 @@ pub(super) fn name(settings: &Settings, identity: &Identity, extension: &str) ->
         .optional(target.database.as_ref())
         .optional(via)
         .optional(ca.as_ref().map(|path| path.as_os_str().as_encoded_bytes()))
-        .field(identity.stable_digest());
+        .field(identity.stable_digest(host));
     format!("{}.{extension}", &fingerprint.hex()[..24])
 }
 
@@ -76,7 +76,7 @@ pub(super) struct ClientOptionFile {
     pub(super) password: PasswordIn,
 }
 
-/// What to do with a token whose line is too long for the reader.
+/// The action to take when the token makes an option-file line too long for the client.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum LongToken {
     /// Fail.
@@ -89,7 +89,7 @@ pub(super) enum LongToken {
 /// has an option that would override the target.
 ///
 /// # Errors
-/// When a value can't stand in such a file (exit 2).
+/// If a value contains characters that the option file can't represent (exit 2).
 pub(super) fn option_file(
     host: &Host,
     settings: &Settings,
@@ -143,6 +143,17 @@ pub(super) fn warn_of_login_path(host: &Host, settings: &Settings, flavor: Flavo
             path.display()
         ));
     }
+}
+
+/// Writes an option file to the private directory, and returns its path.
+pub(super) fn keep_option_file(
+    host: &Host,
+    settings: &Settings,
+    identity: &Identity,
+    flavor: Flavor,
+    text: &str,
+) -> Result<PathBuf, Error> {
+    keep(host, &name(host, settings, identity, &format!("{}.cnf", flavor.name())), text)
 }
 
 /// Writes a file that a client reads, and returns its path.

@@ -17,6 +17,6 @@ pub(super) fn run(host: &Host, args: &RequestArgs) -> Result<(), Error> {
     }
     let obtained = obtain_token(host, &settings)?;
     let text = passfile::render(&settings.target, settings.via.as_ref(), &obtained.entry.token);
-    let path = files::keep(host, &files::name(&settings, &obtained.identity, "pgpass"), &text)?;
+    let path = files::keep(host, &files::name(host, &settings, &obtained.identity, "pgpass"), &text)?;
     report::result(&format!("{}\n", path.display()))
 }

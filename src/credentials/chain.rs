@@ -2,7 +2,7 @@
 
 use super::Credentials;
 use super::profile::{ProfileFile, Profiles};
-use super::source::{Mfa, Role, Source, Sso, UserSession, environment_keys, has_container, is_metadata_disabled};
+use super::source::{Mfa, Role, Source, Sso, UserSession, container_variable, environment_keys, is_metadata_disabled};
 use crate::error::Error;
 use crate::host::Host;
 use crate::rfc3339;
@@ -246,7 +246,7 @@ fn named_source(host: &Host, name: &str) -> Result<Source, String> {
                 .ok_or("has credential_source = Environment, but AWS_ACCESS_KEY_ID is not set; set it")?;
             Ok(Source::Keys(keys))
         }
-        "EcsContainer" if !has_container(host) => {
+        "EcsContainer" if container_variable(host).is_none() => {
             Err("has credential_source = EcsContainer, but neither AWS_CONTAINER_CREDENTIALS_RELATIVE_URI nor \
                  AWS_CONTAINER_CREDENTIALS_FULL_URI is set, so this is not an ECS or EKS container; use another credential_source here"
                 .to_owned())

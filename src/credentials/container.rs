@@ -12,6 +12,7 @@ use super::aws_error::is_retryable;
 use super::http::HttpClient;
 use super::json::Document;
 use super::profile::read_text;
+use super::source::CONTAINER_URIS;
 use super::{Credentials, Failure, scrub};
 use crate::host::Host;
 
@@ -58,7 +59,7 @@ pub(super) async fn fetch(client: &HttpClient, host: &Host, deadline: Instant) -
 }
 
 fn uri(host: &Host) -> Result<Uri, String> {
-    let (relative, full) = ("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI");
+    let [relative, full] = CONTAINER_URIS;
     match (host.var(relative), host.var(full)) {
         // Anything else could change the host.
         (Some(path), _) if !path.starts_with('/') => Err(format!("{relative} must begin with '/'; correct it")),

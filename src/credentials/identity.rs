@@ -7,7 +7,8 @@ use super::chain::{Chain, follow, no_such_profile};
 use super::profile::{ProfileFiles, Profiles, read_bounded};
 use super::services::Services;
 use super::source::{
-    Mfa, Role, Source, UserSession, environment_keys, has_container, has_web_identity, is_metadata_disabled,
+    CONTAINER_URIS, Mfa, Role, Source, UserSession, container_variable, environment_keys, has_web_identity,
+    is_metadata_disabled,
 };
 use crate::deadline::Deadline;
 use crate::error::Error;
@@ -66,8 +67,9 @@ pub struct Identity {
     pub(super) has_flags: bool,
     warnings: Vec<String>,
     shadowed: Vec<String>,
+    /// What both digests share.
+    settings: Fingerprint,
     fingerprint: String,
-    stable_digest: String,
 }
 
 impl Identity {
@@ -85,7 +87,7 @@ impl Identity {
         };
         let Chain { source, roles, description, warnings, shadowed } = chain;
         let services = Services::default();
-        let [fingerprint, stable_digest] = [const { String::new() }; 2];
+        let (settings, fingerprint) = (Fingerprint::default(), String::new());
         let has_flags = choice.role_arn.is_some() || choice.mfa_serial.is_some();
         let mut identity = Self {
             source,
@@ -96,8 +98,8 @@ impl Identity {
             has_flags,
             warnings,
             shadowed,
+            settings,
             fingerprint,
-            stable_digest,
         };
         identity.add(choice)?;
         if identity.keys().is_none() {
@@ -105,9 +107,8 @@ impl Identity {
             let name = choice.profile.map_or_else(|| Profiles::selected(host).0, str::to_owned);
             identity.services = Services::find(host, files.insert(profiles.get(host)?), &name)?;
         }
-        let settings = identity.settings(files);
-        let variables = VARIABLES.into_iter().fold(settings.clone(), |f, name| f.optional(host.var(name)));
-        identity.stable_digest = identity.digest(place(&identity.source, host, settings), Source::stable_fingerprint);
+        identity.settings = identity.settings_fingerprint(files);
+        let variables = VARIABLES.into_iter().fold(identity.settings.clone(), |f, name| f.optional(host.var(name)));
         let variables = container_token(&identity.source, host, directory(&identity.source, host, variables));
         identity.fingerprint = identity.digest(variables, Source::fingerprint);
         Ok(identity)
@@ -148,7 +149,7 @@ impl Identity {
     }
 
     /// What decides the identity apart from its source and roles.
-    fn settings(&self, files: Option<&Profiles>) -> Fingerprint {
+    fn settings_fingerprint(&self, files: Option<&Profiles>) -> Fingerprint {
         let paths = files.iter().flat_map(|files| &files.paths);
         let fingerprint = paths.fold(Fingerprint::default(), |f, path| f.field(path.as_os_str().as_encoded_bytes()));
         self.services.fingerprint(fingerprint.optional(self.profile.as_ref()).field(&self.description))
@@ -164,8 +165,8 @@ impl Identity {
     }
 
     /// A digest that tells identities apart, and stays the same when a secret or the content of a token file changes.
-    pub fn stable_digest(&self) -> &str {
-        &self.stable_digest
+    pub fn stable_digest(&self, host: &Host) -> String {
+        self.digest(place(&self.source, host, self.settings.clone()), Source::stable_fingerprint)
     }
 
     /// The keys, if they are at hand and no role is to be assumed with them.
@@ -220,15 +221,14 @@ pub fn is_chosen_by_environment(host: &Host) -> bool {
     host.var("AWS_ACCESS_KEY_ID").is_some()
         || Profiles::selected(host).1
         || has_web_identity(host)
-        || has_container(host)
+        || container_variable(host).is_some()
 }
 
 /// Adds what tells containers and instances apart that see the same files: their endpoint, and the host's name.
 fn place(source: &Source, host: &Host, fingerprint: Fingerprint) -> Fingerprint {
     match source {
         Source::Container | Source::InstanceMetadata => {
-            let urls = ["AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI"];
-            urls.into_iter().fold(fingerprint, |f, name| f.optional(host.var(name))).field(host.name())
+            CONTAINER_URIS.into_iter().fold(fingerprint, |f, name| f.optional(host.var(name))).field(host.hostname())
         }
         source => directory(source, host, fingerprint),
     }
@@ -260,12 +260,6 @@ fn container_token(source: &Source, host: &Host, fingerprint: Fingerprint) -> Fi
 /// The variable that selects a profile, if one is set.
 fn profile_variable(host: &Host) -> Option<&'static str> {
     ["AWS_DEFAULT_PROFILE", "AWS_PROFILE"].into_iter().find(|name| host.var(name).is_some())
-}
-
-/// The variable that names a container's endpoint, if one is set.
-fn container_variable(host: &Host) -> Option<&'static str> {
-    let names = ["AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI"];
-    names.into_iter().find(|name| host.var(name).is_some())
 }
 
 fn chain_from_environment(host: &Host, keys: Credentials) -> Chain {
@@ -348,7 +342,7 @@ fn chain_from_platform(host: &Host, profiles: &Profiles, profile: &str) -> Resul
         })?;
         let session_name = either("AWS_ROLE_SESSION_NAME", "role_session_name");
         Source::WebIdentity { role_arn, session_name, token_file }
-    } else if has_container(host) {
+    } else if container_variable(host).is_some() {
         Source::Container
     } else if is_metadata_disabled(host) {
         let missing = profiles.missing.first().map(|missing| format!(" ({missing})")).unwrap_or_default();

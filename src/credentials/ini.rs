@@ -10,40 +10,40 @@ use std::rc::Rc;
 
 /// A file's sections, in order. Of two sections with the same name the last one counts.
 #[derive(Default)]
-pub struct IniFile {
+pub(super) struct IniFile {
     /// The sections.
-    pub sections: Vec<Section>,
+    pub(super) sections: Vec<Section>,
     index: BTreeMap<String, usize>,
 }
 
 /// A section, and the keys in it.
 #[derive(Default)]
-pub struct Section {
+pub(super) struct Section {
     /// What stands between the brackets.
-    pub name: String,
+    pub(super) name: String,
     keys: BTreeMap<String, String>,
     /// The keys of the section that every other one inherits.
     defaults: Rc<BTreeMap<String, String>>,
     /// What is given twice: keys of the section, or the section itself. The last one counts.
-    pub repeated: Vec<Repeated>,
+    pub(super) repeated: Vec<Repeated>,
 }
 
 /// A key or a section that is given twice, which the AWS CLI refuses.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Repeated {
+pub(super) struct Repeated {
     /// The line of the second one, from 1.
-    pub line: usize,
+    pub(super) line: usize,
     /// The key. `None` for the section itself.
-    pub key: Option<String>,
+    pub(super) key: Option<String>,
 }
 
 /// Why a file can't be parsed.
 #[derive(Debug, PartialEq, Eq)]
-pub struct IniError {
+pub(super) struct IniError {
     /// The line, from 1.
-    pub line: usize,
+    pub(super) line: usize,
     /// The reason. It quotes nothing of the line, which may be a secret.
-    pub why: &'static str,
+    pub(super) why: &'static str,
 }
 
 /// The section whose keys every other section inherits.
@@ -54,7 +54,7 @@ impl IniFile {
     ///
     /// # Errors
     /// At the first line that is neither a section, a key, a comment nor a continuation.
-    pub fn parse(text: &str) -> Result<Self, IniError> {
+    pub(super) fn parse(text: &str) -> Result<Self, IniError> {
         let mut reader = Reader::default();
         let text = text.strip_prefix('\u{feff}').unwrap_or(text).replace("\r\n", "\n").replace('\r', "\n");
         for (index, line) in text.split('\n').enumerate() {
@@ -64,14 +64,14 @@ impl IniFile {
     }
 
     /// The section with this name.
-    pub fn section(&self, name: &str) -> Option<&Section> {
+    pub(super) fn section(&self, name: &str) -> Option<&Section> {
         self.index.get(name).map(|index| &self.sections[*index])
     }
 }
 
 impl Section {
     /// A value, without the white space around it. `None` if it is absent, blank, or a nested block.
-    pub fn get(&self, key: &str) -> Option<&str> {
+    pub(super) fn get(&self, key: &str) -> Option<&str> {
         let value = self.raw(key)?;
         let is_block =
             value.starts_with('\n') && value.lines().all(|line| line.trim().is_empty() || line.contains('='));
@@ -79,12 +79,12 @@ impl Section {
     }
 
     /// Whether the key is there, even with a blank value.
-    pub fn has(&self, key: &str) -> bool {
+    pub(super) fn has(&self, key: &str) -> bool {
         self.raw(key).is_some()
     }
 
     /// A value in the nested block of `key`: indented lines below `key =`.
-    pub fn nested(&self, key: &str, name: &str) -> Option<&str> {
+    pub(super) fn nested(&self, key: &str, name: &str) -> Option<&str> {
         let block = self.raw(key).filter(|value| value.starts_with('\n'))?;
         let mut pairs = block.split(is_line_end).rev().filter_map(|line| line.split_once('='));
         let value = pairs.find(|(found, _)| found.trim_matches(is_space) == name)?.1.trim_matches(is_space);
@@ -199,7 +199,7 @@ fn header(text: &str) -> Option<&str> {
 }
 
 /// Splits a section's name into words, as a POSIX shell splits a command line. `None` if a quote is not closed.
-pub fn words(text: &str) -> Option<Vec<String>> {
+pub(super) fn words(text: &str) -> Option<Vec<String>> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;
     let mut chars = text.chars();

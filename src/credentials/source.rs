@@ -194,10 +194,13 @@ pub(super) fn environment_keys(host: &Host) -> Result<Option<Credentials>, Error
     })
 }
 
-/// Whether the environment names a container's endpoint.
-pub(super) fn has_container(host: &Host) -> bool {
-    let names = ["AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI"];
-    names.iter().any(|name| host.var(name).is_some())
+/// The variables that name a container's endpoint. The first one that is set counts.
+pub(super) const CONTAINER_URIS: [&str; 2] =
+    ["AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI"];
+
+/// The variable that names a container's endpoint. `None` if there is no such endpoint.
+pub(super) fn container_variable(host: &Host) -> Option<&'static str> {
+    CONTAINER_URIS.into_iter().find(|name| host.var(name).is_some())
 }
 
 /// Whether the environment names the token file of a web identity.

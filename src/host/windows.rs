@@ -22,7 +22,7 @@ pub(super) fn boot_id() -> String {
     String::new()
 }
 
-pub(super) fn name() -> String {
+pub(super) fn hostname() -> String {
     String::new()
 }
 

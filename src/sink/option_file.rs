@@ -87,7 +87,7 @@ impl OptionFile<'_> {
     /// The text of the file.
     ///
     /// # Errors
-    /// When a value can't stand in such a file, or makes a line too long for its readers (exit 2).
+    /// If the option file can't represent a value, or a line is too long for the client (exit 2).
     pub fn render(&self, token: &Token) -> Result<String, Error> {
         let mut text = heading(self.target);
         if let Some(path) = self.include {
