@@ -53,8 +53,10 @@ impl From<Flavor> for Dialect {
     }
 }
 
-/// Returns the dialect of a client program. `None` if it is not a client of MySQL or MariaDB. A program named
-/// `mysql…` may be either, so it is asked for its version. A link by another name is known by its target.
+/// Returns the dialect of a client program.
+///
+/// `None` if it is not a MySQL or MariaDB client. A program named `mysql…` may be either, so its version is queried.
+/// A symbolic link with an unknown name is identified by its target.
 ///
 /// # Errors
 /// When the program does not answer before `deadline` (exit 4).

@@ -1,7 +1,7 @@
 //! AWS credentials: whose they are, and how they are fetched.
 //!
-//! [`Identity::find`] decides whose credentials a request uses, from the environment and the profile files, without
-//! network. [`obtain`] fetches them. Keys that are at hand start no async runtime and build no HTTP client.
+//! [`Identity::find`] selects the identity of a request from the environment and the profile files, without network.
+//! [`obtain`] fetches its credentials. Keys already present start no async runtime and build no HTTP client.
 
 mod aws_error;
 mod chain;

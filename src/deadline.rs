@@ -1,4 +1,4 @@
-//! The time limit of a run (`--timeout`), which stands still while the user is prompted.
+//! The time limit of a run (`--timeout`), which is paused while the user is prompted.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -27,7 +27,7 @@ impl Deadline {
         Self { planned, pauses: Arc::default() }
     }
 
-    /// The deadline as it stands now. During a pause it moves with the clock.
+    /// The current deadline. During a pause it moves with the clock.
     pub fn at(&self) -> Instant {
         let pauses = self.pauses.lock().unwrap_or_else(PoisonError::into_inner);
         self.planned + pauses.total + pauses.since.map_or(Duration::ZERO, |since| since.elapsed())

@@ -1,4 +1,4 @@
-//! Host name lookups that never ask NSS.
+//! Host name lookups that never use NSS.
 //!
 //! A static glibc program that calls `getaddrinfo` loads the machine's NSS modules, and with them another
 //! libc, and can crash. On Linux, names are therefore resolved in Rust: from `/etc/hosts`, then by the DNS
@@ -35,7 +35,7 @@ pub fn lookup_until(name: &str, deadline: Instant) -> Result<Vec<IpAddr>, String
 /// the resolver finds.
 ///
 /// # Errors
-/// The reason, when there is no address.
+/// If no address is found, with the reason.
 async fn lookup(name: &str) -> Result<Vec<IpAddr>, String> {
     if let Ok(address) = name.parse() {
         return Ok(vec![address]);
@@ -95,7 +95,7 @@ mod platform {
         Ok(found.iter().collect())
     }
 
-    /// The text of a file, in which another encoding may stand in a comment.
+    /// The text of a file whose comments may be in another encoding.
     fn read(path: &str) -> io::Result<String> {
         let metadata = std::fs::metadata(path)?;
         if !metadata.is_file() || metadata.len() > MAX_FILE {

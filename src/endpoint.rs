@@ -107,7 +107,7 @@ fn rds_region(name: &str) -> Option<&str> {
     (is_database && (is_region(region) || region == "global")).then_some(region)
 }
 
-/// The name of the service that a label stands for, the last such label first.
+/// The service that a label identifies. The last matching label wins.
 fn other_service(name: &str) -> Option<&'static str> {
     let known = |label: &str| {
         OTHER_SERVICES.iter().find(|(known, _)| *known == label || label.starts_with("dsql-") && *known == "dsql")

@@ -29,7 +29,7 @@ pub enum Boarding<T> {
     Landed(Box<T>),
     /// Another process has failed.
     Failed(Error),
-    /// There is no lock, or the wait was too long: this process produces the result for itself.
+    /// No lock is available, or the wait was too long. This process produces its own result.
     Alone,
 }
 

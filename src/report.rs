@@ -57,8 +57,7 @@ fn line(message: &str) {
 /// Writes the result, in one write, once nothing else can fail.
 ///
 /// # Errors
-/// When stdout can't be written to (exit 1). A reader that has closed the pipe has seen enough, so there is no
-/// message for it.
+/// If stdout can't be written to (exit 1). A closed pipe prints no message, because its reader needs no more output.
 pub fn result(text: &str) -> Result<(), Error> {
     let mut stdout = io::stdout().lock();
     let written = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());

@@ -18,7 +18,7 @@ use crate::sink::option_file::Flavor;
 use crate::sink::passfile;
 use crate::target::Engine;
 
-/// Where the token stands.
+/// Where the token is placed.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Secrets {
     /// The token is the value of a variable.

@@ -145,7 +145,7 @@ impl Request<'_> {
                 deadline: self.settings.deadline.clone(),
                 min_ttl: self.settings.min_ttl,
                 mfa_code: self.settings.mfa_code.as_deref(),
-                // With tokens in a keyring, no session goes into a file.
+                // If tokens are stored in a keyring, sessions are not written to files.
                 keeps: matches!(cache, Some(Cache::Files(_))),
                 locks: lock_path.as_ref().map(|path| path as &LockPath),
                 report,
@@ -158,7 +158,7 @@ impl Request<'_> {
         if !expires_soon || first.is_leftover || !self.identity.is_renewable() {
             return Ok(first.credentials);
         }
-        // Credentials at hand are better than the failure of a second fetch, whose warnings have been given.
+        // If the second fetch fails, use the credentials already fetched. The warnings have been printed.
         let second = fetch(&Report { quiet: true, ..self.settings.report }).map(|fetched| fetched.credentials);
         Ok(match second {
             Ok(second) if expiry(&second).is_none_or(|end| Some(end) >= expiry(&first.credentials)) => second,

@@ -89,7 +89,7 @@ impl Given {
     }
 }
 
-/// Which of the cached tokens to act on: those that have every part that is given.
+/// A filter for cached tokens. A token matches if it has every part that is set.
 pub(super) struct Filter {
     pub(super) host: Option<String>,
     pub(super) port: Option<String>,

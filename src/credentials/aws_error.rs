@@ -1,4 +1,4 @@
-//! Errors of the SDK and of AWS's services: which exit code they mean, and what to tell the user.
+//! Maps errors of the SDK and AWS services to exit codes and messages.
 
 use std::error::Error as StdError;
 

@@ -1,4 +1,4 @@
-//! Credentials from the container endpoint of ECS, EKS Pod Identity and their stand-ins.
+//! Credentials from the container endpoint of ECS, EKS Pod Identity and compatible servers.
 //!
 //! Source: "Container credential provider", AWS SDKs and tools reference guide.
 
@@ -27,10 +27,10 @@ struct ErrorDocument {
     message: Option<String>,
 }
 
-/// Asks the endpoint that the environment names.
+/// Fetches credentials from the endpoint set in the environment.
 ///
 /// # Errors
-/// Why there are no credentials.
+/// The reason no credentials were returned.
 pub(super) async fn fetch(client: &HttpClient, host: &Host, deadline: Instant) -> Result<Credentials, Failure> {
     let uri = uri(host).map_err(Failure::Refused)?;
     // The path and the query may be secret.

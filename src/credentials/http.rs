@@ -26,7 +26,7 @@ use crate::dns::Resolver;
 /// The addresses that a client may send plain HTTP to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum PlainHttp {
-    /// Loopback, for a local stand-in for AWS.
+    /// Loopback, for a local server that emulates AWS.
     Loopback,
     /// Loopback, and the addresses of the container and EC2 endpoints.
     Platform,
@@ -120,7 +120,7 @@ impl HttpClient {
     /// and server errors are retried.
     ///
     /// # Errors
-    /// When there is no answer.
+    /// If there is no response.
     pub(super) async fn request(
         &self,
         method: &str,

@@ -59,7 +59,7 @@ pub struct Identity {
     pub(super) roles: Vec<Role>,
     /// The profile that it comes from.
     pub(super) profile: Option<String>,
-    /// How AWS's own services are reached. Unused if the keys are at hand.
+    /// Endpoints and CA certificates for AWS services. Unused if the keys are already present.
     pub(super) services: Services,
     /// The source in words.
     description: String,
@@ -67,7 +67,7 @@ pub struct Identity {
     pub(super) has_flags: bool,
     warnings: Vec<String>,
     shadowed: Vec<String>,
-    /// What both digests share.
+    /// The part that both digests share.
     settings: Fingerprint,
     fingerprint: String,
 }
@@ -164,12 +164,12 @@ impl Identity {
         &self.fingerprint
     }
 
-    /// A digest that tells identities apart, and stays the same when a secret or the content of a token file changes.
+    /// A digest that is unique to the identity and does not change when a secret or a token file is rotated.
     pub fn stable_digest(&self, host: &Host) -> String {
         self.digest(place(&self.source, host, self.settings.clone()), Source::stable_fingerprint)
     }
 
-    /// The keys, if they are at hand and no role is to be assumed with them.
+    /// The keys, if they are already present and no role has to be assumed.
     pub fn keys(&self) -> Option<&Credentials> {
         match &self.source {
             Source::Keys(keys) if self.roles.is_empty() => Some(keys),
@@ -224,7 +224,7 @@ pub fn is_chosen_by_environment(host: &Host) -> bool {
         || container_variable(host).is_some()
 }
 
-/// Adds what tells containers and instances apart that see the same files: their endpoint, and the host's name.
+/// Adds the endpoint and the host name, which differ between containers and instances that share the same files.
 fn place(source: &Source, host: &Host, fingerprint: Fingerprint) -> Fingerprint {
     match source {
         Source::Container | Source::InstanceMetadata => {

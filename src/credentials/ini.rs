@@ -19,7 +19,7 @@ pub(super) struct IniFile {
 /// A section, and the keys in it.
 #[derive(Default)]
 pub(super) struct Section {
-    /// What stands between the brackets.
+    /// The text between the brackets.
     pub(super) name: String,
     keys: BTreeMap<String, String>,
     /// The keys of the section that every other one inherits.

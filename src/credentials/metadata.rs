@@ -13,9 +13,9 @@ use super::{Credentials, Failure};
 const SESSION: &str = "/latest/api/token";
 const ROLES: &str = "/latest/meta-data/iam/security-credentials/";
 
-/// Why there are no credentials.
+/// The reason no credentials were returned.
 pub(super) enum ImdsError {
-    /// There is no such service, or the instance has no role.
+    /// The service is not reachable, or the instance has no role.
     NotFound,
     /// The service gave another answer.
     Failed(String),

@@ -70,7 +70,7 @@ impl Code {
 fn no_terminal(mfa: &Mfa, request: &Request) -> Error {
     let Request { region, identity, .. } = request;
     let process = if identity.has_flags { "" } else { ", set mfa_process in the profile" };
-    // The AWS CLI starts sessions of roles only, and only of those in a profile.
+    // The AWS CLI caches sessions of roles only, and only roles from a profile.
     let start = match (&identity.profile, identity.source.mfa()) {
         (Some(profile), None) if !identity.has_flags => {
             let profile = quote_argument(profile);

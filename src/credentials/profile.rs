@@ -95,7 +95,7 @@ impl Profiles {
             let path = host.path_var(variable).unwrap_or_else(|| Path::new("~/.aws").join(name));
             match (path.strip_prefix("~"), &home) {
                 (Ok(rest), Some(home)) => home.join(rest),
-                // Without a home there is no file. A relative path would be the current directory's.
+                // Without a home directory, skip the file. A relative path would refer to the current directory.
                 (Ok(_), None) => PathBuf::new(),
                 (Err(_), _) => path,
             }
@@ -221,7 +221,7 @@ fn read(path: &Path, deadline: Instant) -> Result<IniFile, Error> {
         }
         Ok(bytes) => bytes,
     };
-    // Bytes in another encoding can stand in a comment or a name. In a key they are refused later.
+    // Comments and names may contain bytes in another encoding. In a key they are rejected later.
     IniFile::parse(&String::from_utf8_lossy(&bytes)).map_err(|error| {
         Error::usage(format!("could not parse {}:{}: {}; fix the line", path.display(), error.line, error.why))
     })

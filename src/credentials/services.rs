@@ -144,7 +144,7 @@ fn check(service: &str, url: &str) -> Result<(), Error> {
     if is_url {
         return Ok(());
     }
-    // What stands before an `@` may be a password.
+    // The text before an `@` may be a password.
     let shown = url.rsplit_once('@').map_or_else(|| url.to_owned(), |(_, rest)| format!("…@{rest}"));
     Err(Error::usage(format!(
         "AWS configuration: the endpoint of {service}, '{shown}', is not a URL such as https://sts.eu-west-1.amazonaws.com"

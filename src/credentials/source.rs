@@ -96,7 +96,7 @@ impl Source {
         }
     }
 
-    /// Adds what tells the source apart from others, without secrets and without the content of a token file.
+    /// Adds the fields that identify the source, without secrets and without the content of a token file.
     pub(super) fn stable_fingerprint(&self, fingerprint: Fingerprint) -> Fingerprint {
         match self {
             Self::Keys(keys) | Self::UserSession(UserSession { keys, .. }) => fingerprint.field(&keys.access_key_id),
@@ -194,11 +194,13 @@ pub(super) fn environment_keys(host: &Host) -> Result<Option<Credentials>, Error
     })
 }
 
-/// The variables that name a container's endpoint. The first one that is set counts.
+/// The variables that can hold a container's endpoint, in order of precedence.
 pub(super) const CONTAINER_URIS: [&str; 2] =
     ["AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI"];
 
-/// The variable that names a container's endpoint. `None` if there is no such endpoint.
+/// The variable that is set to a container's endpoint.
+///
+/// `None` if neither variable is set.
 pub(super) fn container_variable(host: &Host) -> Option<&'static str> {
     CONTAINER_URIS.into_iter().find(|name| host.var(name).is_some())
 }

@@ -56,7 +56,7 @@ pub(super) fn cache_dir(host: &Host) -> Option<PathBuf> {
     return xdg_dir(host, "XDG_CACHE_HOME", ".cache");
 }
 
-/// Where data is; the sources are those of [`cache_dir`].
+/// The data directory, from the same sources as [`cache_dir`].
 pub(super) fn data_dir(host: &Host) -> Option<PathBuf> {
     #[cfg(target_os = "macos")]
     return Some(host.home()?.join("Library/Application Support"));
@@ -64,7 +64,7 @@ pub(super) fn data_dir(host: &Host) -> Option<PathBuf> {
     return xdg_dir(host, "XDG_DATA_HOME", ".local/share");
 }
 
-/// Where configuration files are; the sources are those of [`cache_dir`].
+/// The configuration directory, from the same sources as [`cache_dir`].
 pub(super) fn config_dir(host: &Host) -> Option<PathBuf> {
     #[cfg(target_os = "macos")]
     return Some(host.home()?.join("Library/Application Support"));
