@@ -10,6 +10,21 @@ const ROLE: &str = "arn:aws:iam::123456789012:role/lab";
 
 const THIRD: &str = "arn:aws:iam::123456789012:role/third";
 
+/// An EC2 metadata service. It takes `delay` for each response, and its keys (`ASIAEC2`) expire at `expiration`.
+fn metadata_service(expiration: &str, delay: Duration) -> Server {
+    let keys = format!(
+        r#"{{"Code":"Success","AccessKeyId":"ASIAEC2","SecretAccessKey":"s","Token":"t","Expiration":"{expiration}"}}"#
+    );
+    Server::start(move |head, _| {
+        std::thread::sleep(delay);
+        match head.split(' ').nth(1).unwrap() {
+            "/latest/api/token" => (200, "imds-token".to_owned()),
+            "/latest/meta-data/iam/security-credentials/" => (200, "role".to_owned()),
+            _ => (200, keys.clone()),
+        }
+    })
+}
+
 /// A sandbox with profiles of static keys `default` and `other`.
 fn with_profiles() -> Sandbox {
     let sandbox = Sandbox::new();
@@ -404,15 +419,7 @@ fn answers_without_whole_credentials_are_refused() {
         let line = run.fails(3);
         assert!(line.contains("is empty") || line.contains("is missing"), "{missing}: {line}");
     }
-    let ended = rfc3339(-100);
-    let server = Server::start(move |head, _| match head.split(' ').nth(1).unwrap() {
-        "/latest/api/token" => (200, "imds-token".to_owned()),
-        "/latest/meta-data/iam/security-credentials/" => (200, "role".to_owned()),
-        _ => {
-            let keys = "\"Code\":\"Success\",\"AccessKeyId\":\"A\",\"SecretAccessKey\":\"s\",\"Token\":\"t\"";
-            (200, format!("{{{keys},\"Expiration\":\"{ended}\"}}"))
-        }
-    });
+    let server = metadata_service(&rfc3339(-100), Duration::ZERO);
     let run = sandbox.without_keys([TARGET]).without("AWS_EC2_METADATA_DISABLED");
     assert!(run.env("AWS_EC2_METADATA_SERVICE_ENDPOINT", &server.url).fails(3).contains("expired at"));
     let hostile = Server::start(|_, _| (200, "role\u{202e}/../{x}".to_owned()));
@@ -579,18 +586,7 @@ fn each_hang_is_bounded() {
 #[test]
 fn a_slow_metadata_service_is_waited_for_where_it_is_named() {
     let sandbox = Sandbox::new();
-    let end = rfc3339(3600);
-    let server = Server::start(move |head, _| {
-        std::thread::sleep(Duration::from_millis(500));
-        match head.split(' ').nth(1).unwrap() {
-            "/latest/api/token" => (200, "imds-token".to_owned()),
-            "/latest/meta-data/iam/security-credentials/" => (200, "role".to_owned()),
-            _ => {
-                let keys = "\"Code\":\"Success\",\"AccessKeyId\":\"ASIAEC2\",\"SecretAccessKey\":\"s\",\"Token\":\"t\"";
-                (200, format!("{{{keys},\"Expiration\":\"{end}\"}}"))
-            }
-        }
-    });
+    let server = metadata_service(&rfc3339(3600), Duration::from_millis(500));
     let run = sandbox.without_keys([TARGET]).without("AWS_EC2_METADATA_DISABLED");
     assert_eq!(key_id(&run.env("AWS_EC2_METADATA_SERVICE_ENDPOINT", &server.url).succeeds()), "ASIAEC2");
 }
@@ -1145,15 +1141,7 @@ fn another_pods_token_is_a_miss() {
 #[test]
 fn the_metadata_service_is_where_the_configuration_says() {
     let sandbox = Sandbox::new();
-    let end = rfc3339(3600);
-    let server = Server::start(move |head, _| match head.split(' ').nth(1).unwrap() {
-        "/latest/api/token" => (200, "imds-token".to_owned()),
-        "/latest/meta-data/iam/security-credentials/" => (200, "role".to_owned()),
-        _ => {
-            let keys = "\"Code\":\"Success\",\"AccessKeyId\":\"ASIAEC2\",\"SecretAccessKey\":\"s\",\"Token\":\"t\"";
-            (200, format!("{{{keys},\"Expiration\":\"{end}\"}}"))
-        }
-    });
+    let server = metadata_service(&rfc3339(3600), Duration::ZERO);
     let run = |config: &str| {
         sandbox.write(".aws/config", &format!("[default]\n{config}\n"));
         sandbox.without_keys([TARGET, "--no-cache"]).without("AWS_EC2_METADATA_DISABLED")
