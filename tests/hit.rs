@@ -2,20 +2,28 @@
 
 use crate::harness::{PROGRAM, Sandbox, TARGET, has, is_root, skip};
 
-/// The kernel calls of one run, a line each; None where they can't be seen.
+/// The kernel calls of one successful run, one per line. `None` if they can't be traced.
 fn kernel_calls(sandbox: &Sandbox, test: &str, args: &[&str], keys: bool) -> Option<Vec<String>> {
+    kernel_calls_until(sandbox, test, args, if keys { &crate::harness::KEYS } else { &[] }, 0)
+}
+
+/// As [`kernel_calls`], for a run with `variables` that exits with `code`.
+fn kernel_calls_until(
+    sandbox: &Sandbox,
+    test: &str,
+    args: &[&str],
+    variables: &[(&str, &str)],
+    code: i32,
+) -> Option<Vec<String>> {
     if !has("strace") {
         skip(test, "strace is not installed");
         return None;
     }
     let log = sandbox.path("strace");
     let mut command = sandbox.command("strace");
-    command.args(["-f", "-qq", "-o"]).arg(&log).arg(PROGRAM).args(args);
-    if keys {
-        command.envs(crate::harness::KEYS);
-    }
+    command.args(["-f", "-qq", "-o"]).arg(&log).arg(PROGRAM).args(args).envs(variables.iter().copied());
     let output = command.output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(output.status.code(), Some(code), "{}", String::from_utf8_lossy(&output.stderr));
     if !is_root() {
         // The program can't be read by others of its user, strace included: it sees calls, but no paths.
         skip(test, "only root sees which files a program opens that may not be traced");
@@ -23,6 +31,9 @@ fn kernel_calls(sandbox: &Sandbox, test: &str, args: &[&str], keys: bool) -> Opt
     }
     Some(std::fs::read_to_string(log).unwrap().lines().map(str::to_owned).collect())
 }
+
+/// Where systems store CA certificates.
+const CERTIFICATES: [&str; 3] = ["/etc/ssl", "/etc/pki", "/usr/share/ca-certificates"];
 
 fn named<'a>(calls: &'a [String], names: &[&str]) -> Vec<&'a str> {
     let is_named = |call: &&String| names.iter().any(|name| call.contains(&format!(" {name}(")));
@@ -36,8 +47,9 @@ fn assert_is_alone(calls: &[String]) {
         ["clone", "clone3", "fork", "vfork", "socket", "connect", "epoll_create1", "eventfd2", "io_uring_setup"];
     assert_eq!(named(calls, &forbidden), Vec::<&str>::new());
     let opened = named(calls, &["open", "openat"]);
-    let certificates = ["/etc/ssl", "/etc/pki", "/usr/share/ca-certificates", "resolv.conf", "nsswitch"];
-    assert!(!opened.iter().any(|call| certificates.iter().any(|part| call.contains(part))), "{opened:?}");
+    let network = ["resolv.conf", "nsswitch"];
+    let forbidden = |call: &&str| [&CERTIFICATES[..], &network].concat().iter().any(|part| call.contains(part));
+    assert!(!opened.iter().any(forbidden), "{opened:?}");
 }
 
 #[test]
@@ -89,4 +101,19 @@ fn ten_thousand_entries_cost_a_hit_nothing() {
     }
     let many = kernel_calls(&sandbox, test, &[TARGET], true).unwrap();
     assert_eq!(few.len(), many.len());
+}
+
+/// Debian also has each certificate of the bundle in a file of its own, and every attempt could read them again.
+#[test]
+fn ca_certificates_are_read_from_one_file_once() {
+    let sandbox = Sandbox::new();
+    let [id, secret] = crate::harness::KEYS;
+    let variables = [id, secret, ("AWS_ENDPOINT_URL_STS", "https://127.0.0.1:9")];
+    let args = [TARGET, "--role-arn", "arn:aws:iam::123456789012:role/lab"];
+    let test = "ca_certificates_are_read_from_one_file_once";
+    let Some(calls) = kernel_calls_until(&sandbox, test, &args, &variables, 4) else { return };
+    assert!(named(&calls, &["connect"]).len() > 1, "there was one attempt");
+    let opened = named(&calls, &["open", "openat"]);
+    let opened: Vec<_> = opened.iter().filter(|call| CERTIFICATES.iter().any(|part| call.contains(part))).collect();
+    assert_eq!(opened.len(), 1, "{opened:?}");
 }
