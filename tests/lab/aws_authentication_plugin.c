@@ -48,6 +48,9 @@ struct server_auth_info {
 
 static int authenticate(struct plugin_vio *vio, struct server_auth_info *info)
 {
+    /* No data, as from Aurora: sqlx refuses any. */
+    if (vio->write_packet(vio, (const unsigned char *)"", 0))
+        return CR_ERROR;
     unsigned char *packet;
     int length = vio->read_packet(vio, &packet);
     if (length < 1 || packet[length - 1] != '\0') /* mysql_clear_password ends it with a NUL */
