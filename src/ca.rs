@@ -5,13 +5,37 @@ use std::path::PathBuf;
 use crate::cache::Store;
 use crate::error::Error;
 
-/// The bundle, in PEM; made by `src/ca/update`.
-pub const BUNDLE: &str = include_str!("ca/rds.pem");
+/// The roots that clients trust.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Roots {
+    /// Those of RDS, and Amazon's public ones, which RDS Proxy and Aurora Serverless have certificates from.
+    All,
+    /// Those of RDS alone, for clients that do not check the server's name.
+    Rds,
+}
 
-/// Writes the bundle into the store's directory, unless it is there, and returns its path.
+impl Roots {
+    /// The certificates, in PEM. `src/ca/update` writes them.
+    pub fn pem(self) -> &'static str {
+        match self {
+            Self::All => concat!(include_str!("ca/rds.pem"), include_str!("ca/public.pem")),
+            Self::Rds => include_str!("ca/rds.pem"),
+        }
+    }
+
+    fn file_name(self) -> &'static str {
+        match self {
+            Self::All => "rds-ca.pem",
+            Self::Rds => "rds-ca-without-public.pem",
+        }
+    }
+}
+
+/// Writes the roots into the store's directory, unless they are there, and returns the path.
 ///
 /// # Errors
-/// When it can't be written (exit 1).
-pub fn path(store: &Store) -> Result<PathBuf, Error> {
-    store.keep("rds-ca.pem", BUNDLE).map_err(|error| Error::other(format!("ca: could not write the bundle: {error}")))
+/// When they can't be written (exit 1).
+pub fn path(store: &Store, roots: Roots) -> Result<PathBuf, Error> {
+    let kept = store.keep(roots.file_name(), roots.pem());
+    kept.map_err(|error| Error::other(format!("ca: could not write {}: {error}", roots.file_name())))
 }

@@ -18,6 +18,7 @@ use std::ffi::OsString;
 use clap::Parser as _;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
+use crate::ca::Roots;
 use crate::cli::{Bare, Cli, Command, CommonArgs, RequestArgs, TargetArgs, TokenArgs, is_command};
 use crate::config::Config;
 use crate::error::Error;
@@ -49,7 +50,7 @@ fn dispatch(host: &Host, command: &Command) -> Result<(), Error> {
         Command::Pgpass(args) => pgpass::run(host, args),
         Command::Env(args) => env::run(host, args),
         Command::Connect(args) => connect::run(host, args),
-        Command::Ca => report::result(&format!("{}\n", files::bundle(host)?.display())),
+        Command::Ca => report::result(&format!("{}\n", files::bundle(host, Roots::All)?.display())),
         Command::Targets => targets(host),
         Command::Init(args) => init::run(*args),
         Command::Completions(args) => completions::run(*args),

@@ -91,6 +91,12 @@ pub fn classify(host: &str) -> Endpoint<'_> {
     }
 }
 
+/// Whether a host name in lower case is the endpoint of an RDS Proxy: `NAME.proxy-ID.REGION.rds.DOMAIN`, or
+/// `NAME.endpoint.proxy-ID.…` for one of its further endpoints.
+pub fn is_proxy(host: &str) -> bool {
+    matches!(classify(host), Endpoint::Rds(_)) && host.split('.').any(|label| label.starts_with("proxy-"))
+}
+
 /// The region in the part of a host name before the domain, or `global`.
 fn rds_region(name: &str) -> Option<&str> {
     let (rest, last) = name.rsplit_once('.')?;

@@ -2,11 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::ca;
+use crate::ca::{self, Roots};
 use crate::cache::Store;
 use crate::client::Dialect;
 use crate::command::settings::Settings;
 use crate::credentials::Identity;
+use crate::endpoint;
 use crate::error::Error;
 use crate::fingerprint::Fingerprint;
 use crate::host::Host;
@@ -26,21 +27,30 @@ pub(super) fn directory(host: &Host) -> Result<Store, Error> {
     Ok(store)
 }
 
-/// The CA file for clients: the one that was given, else the built-in bundle.
+/// The CA file for clients: the one that was given, else a built-in one.
 pub(super) fn ca(host: &Host, settings: &Settings) -> Result<PathBuf, Error> {
     match &settings.ca {
         Some(path) => Ok(path.clone()),
-        None => bundle(host),
+        None => bundle(host, roots(settings)),
     }
 }
 
-/// The path of the built-in bundle: in the user's data directory, where it is the same for each login and release,
-/// else in the private directory.
-pub(super) fn bundle(host: &Host) -> Result<PathBuf, Error> {
+/// The roots that clients may trust. A client of MySQL or MariaDB does not check the server's name with `--via`, and
+/// anyone can get a certificate from a public CA.
+pub(super) fn roots(settings: &Settings) -> Roots {
+    match (&settings.via, settings.target.engine) {
+        (None, _) | (_, Some(Engine::Postgres)) => Roots::All,
+        (Some(_), _) => Roots::Rds,
+    }
+}
+
+/// The path of built-in roots: in the user's data directory, where it is the same for each login and release, else in
+/// the private directory.
+pub(super) fn bundle(host: &Host, roots: Roots) -> Result<PathBuf, Error> {
     let data = host.user_data_dir().map(|path| Store::at(path.join("rds-token")));
-    match data.and_then(|store| ca::path(&store).ok()) {
+    match data.and_then(|store| ca::path(&store, roots).ok()) {
         Some(path) => Ok(path),
-        None => ca::path(&directory(host)?),
+        None => ca::path(&directory(host)?, roots),
     }
 }
 
@@ -99,12 +109,7 @@ pub(super) fn option_file(
     long_token: LongToken,
 ) -> Result<ClientOptionFile, Error> {
     let Dialect { flavor, max_line } = dialect;
-    if settings.via.is_some() && flavor != Flavor::Mysql {
-        settings.report.warn(
-            "via: this client can't verify the endpoint's name while it dials another; it verifies the CA, \
-             but takes a server without TLS",
-        );
-    }
+    warn_of_via(settings, flavor);
     // Drivers don't know !include.
     let user_file = (flavor != Flavor::Library).then(|| UserOptionFile::read(host)).flatten();
     let (target, via) = (&settings.target, settings.via.as_ref());
@@ -119,6 +124,23 @@ pub(super) fn option_file(
         }
     }
     file.render(token).map(|text| ClientOptionFile { text, password: file.password })
+}
+
+/// Warns of what a client of MySQL or MariaDB does not check when it dials another name than the endpoint's.
+fn warn_of_via(settings: &Settings, flavor: Flavor) {
+    let Settings { via: Some(_), report, target, .. } = settings else { return };
+    if flavor != Flavor::Mysql {
+        report.warn(
+            "via: this client can't verify the endpoint's name while it dials another; it verifies the CA, \
+             but takes a server without TLS",
+        );
+    }
+    if settings.ca.is_none() && endpoint::is_proxy(&target.host) {
+        report.warn(
+            "via: the certificate of an RDS Proxy comes from a public CA, which is trusted only if the client checks the \
+             name, so this client will refuse the server; use a line in /etc/hosts instead of --via",
+        );
+    }
 }
 
 /// Why the user's file must not be included: it has, or may have, an option that no later line can undo.
