@@ -11,7 +11,7 @@ use std::time::Instant;
 use crate::dns::lookup_until;
 use crate::error::Error;
 use crate::host::Host;
-use crate::sink::option_file::{Flavor, LEGACY_MAX_LINE};
+use crate::sink::option_file::{CLEARTEXT_PROGRAMS, Flavor, LEGACY_MAX_LINE};
 use crate::target::{Engine, Via};
 
 /// The programs on `PATH` that serve as an engine's own client, the first choice first.
@@ -79,6 +79,43 @@ pub fn installed_dialect(host: &Host, engine: Engine, deadline: Instant) -> Resu
     let found = candidates(engine).iter().find_map(|name| find(host, name.as_ref()));
     found.map_or(Ok(None), |path| dialect(&path, deadline))
 }
+
+/// Whether a program of Oracle's takes the cleartext plugin from its own group of the option file.
+pub fn has_cleartext_group(program: &Path) -> bool {
+    let is_listed =
+        |path: &Path| path.file_stem().is_some_and(|name| CLEARTEXT_PROGRAMS.iter().any(|known| name == *known));
+    is_listed(program) || program.canonicalize().is_ok_and(|path| is_listed(&path))
+}
+
+/// Whether a program is one of PostgreSQL's own clients, which open the files that they inherit.
+pub fn is_libpq_client(program: &Path) -> bool {
+    program.file_name().is_some_and(|name| LIBPQ_CLIENTS.iter().any(|known| name == *known))
+}
+
+const LIBPQ_CLIENTS: [&str; 10] = [
+    "psql",
+    "pg_dump",
+    "pg_dumpall",
+    "pg_restore",
+    "pg_isready",
+    "pgbench",
+    "vacuumdb",
+    "reindexdb",
+    "clusterdb",
+    "createdb",
+];
+
+/// Whether a program is linked with MySQL's client library, which takes no TLS verification from an option file.
+pub fn uses_libmysqlclient(program: &Path) -> bool {
+    let mut start = Vec::new();
+    // The names of an ELF file's libraries are near its start.
+    let read = std::fs::File::open(program).and_then(|file| file.take(MAX_ELF_START).read_to_end(&mut start));
+    let name = b"libmysqlclient.so";
+    read.is_ok() && start.starts_with(b"\x7fELF") && start.windows(name.len()).any(|part| part == name)
+}
+
+/// How much of a program is searched, in bytes.
+const MAX_ELF_START: u64 = 4 << 20;
 
 enum Family {
     Mariadb,

@@ -117,7 +117,7 @@ fn no_command_tells_the_keys_of_the_environment() {
         &[TARGET][..],
         &["token", "prod", "-n"],
         &[TARGET, "--output", "json"],
-        &[TARGET, "--output", "url", "--refresh"],
+        &[postgres, "--output", "url", "--refresh"],
         &[TARGET, "--no-cache"],
         &["cnf", TARGET, "--flavor", "mysql"],
         &["cnf", TARGET, "--flavor", "mariadb"],

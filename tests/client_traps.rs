@@ -202,20 +202,63 @@ fn programs_that_are_not_clients_get_an_option_file() {
     let program = client(&sandbox, "mydumper", "mydumper 0.10.1");
     let run = |args: &[&str]| {
         let program = program.to_str().unwrap();
-        sandbox.rds_token([&["connect", TARGET], args, &["--", program, "-B", "x"]].concat()).succeeds()
+        sandbox.rds_token([&["connect", TARGET], args, &["--", program, "-B", "x"]].concat()).warns()
     };
-    let stdout = run(&[]);
+    let (stdout, stderr) = run(&[]);
     assert!(stdout.starts_with("<-B><x>\n") && stdout.contains("\nMYSQL_PWD="), "{stdout}");
     assert!(stdout.contains("\nMYSQL_TEST_LOGIN_FILE=/dev/null\n"), "{stdout}");
+    assert!(!stdout.contains("LIBMYSQL_ENABLE_CLEARTEXT_PLUGIN"), "{stdout}");
     let cnf = stdout.lines().find_map(|line| line.strip_prefix("RDS_TOKEN_CNF=")).unwrap();
     let text = std::fs::read_to_string(cnf).unwrap();
     assert!(text.contains("ssl-verify-server-cert=1") && text.contains("user=\"dbiamuser\""), "{text}");
-    let stdout = run(&["--client-flavor", "library"]);
+    // MySQL has no variables for TLS.
+    let unverified = "mydumper does not verify the server's certificate and name by MYSQL_HOST, MYSQL_TCP_PORT";
+    assert!(stderr.contains(unverified) && stderr.contains("RDS_TOKEN_CNF"), "{stderr}");
+    assert_eq!(stderr.lines().count(), 1, "{stderr}");
+    assert_eq!(run(&["-q"]).1, "");
+    let (stdout, stderr) = run(&["--client-flavor", "library"]);
     assert!(stdout.starts_with("<--defaults-file=") && stdout.contains("><-B><x>\n"), "{stdout}");
     assert!(stdout.contains("\nssl-verify-server-cert=1\n") && !stdout.contains("\nMYSQL_PWD="), "{stdout}");
+    assert_eq!(stderr, "");
     // PostgreSQL's programs have no use for one.
     let printed = sandbox.rds_token(["connect", "postgres://u@db.abc123.eu-west-1.rds.amazonaws.com", "--", "env"]);
     assert!(!printed.succeeds().contains("RDS_TOKEN_CNF"));
+}
+
+/// MySQL's client library takes no TLS verification from an option file. A program that is linked with it is told apart.
+#[test]
+fn a_program_on_mysqls_own_library_gets_a_warning() {
+    let sandbox = Sandbox::new();
+    let program = sandbox.write("bin/loader", "");
+    // The start of an ELF file, and the name of a library as its dynamic section has it.
+    let mut elf = std::fs::read("/bin/true").unwrap();
+    elf.extend(b"\0libmysqlclient.so.24\0");
+    std::fs::write(&program, elf).unwrap();
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+    for args in [&[][..], &["--client-flavor", "library"]] {
+        let connect = [&["connect", TARGET], args, &["--", program.to_str().unwrap()]].concat();
+        let (_, stderr) = sandbox.rds_token(connect).warns();
+        assert!(stderr.contains("loader uses MySQL's client library") && stderr.lines().count() == 1, "{stderr}");
+    }
+}
+
+/// The plugin sends the password in clear: it must not stay on in a shell, where it would expose those of other servers.
+#[test]
+fn only_clients_that_verify_get_the_cleartext_plugin() {
+    let sandbox = Sandbox::new();
+    let postgres = "postgres://u@db.abc123.eu-west-1.rds.amazonaws.com";
+    for args in [&["env", TARGET][..], &["env", TARGET, "--no-secret"], &["env", postgres]] {
+        let (lines, _) = sandbox.rds_token([args, &["--shell", "sh"]].concat()).warns();
+        assert!(!lines.contains("CLEARTEXT"), "{lines}");
+    }
+    let (text, _) = sandbox.rds_token(["cnf", TARGET, "--flavor", "library", "--stdout"]).warns();
+    assert!(!text.contains("cleartext"), "{text}");
+    for (name, has_variable) in [("mysql", false), ("mysqldump", false), ("mysqlbinlog", true)] {
+        let program = client(&sandbox, name, NEW);
+        let stdout = sandbox.rds_token(["connect", TARGET, "--", program.to_str().unwrap()]).succeeds();
+        assert!(stdout.contains("ssl-mode=VERIFY_IDENTITY"), "{stdout}");
+        assert_eq!(stdout.contains("LIBMYSQL_ENABLE_CLEARTEXT_PLUGIN=1"), has_variable, "{name}");
+    }
 }
 
 #[test]

@@ -173,7 +173,7 @@ fn a_token_too_long_for_the_client_is_refused() {
     }
     assert_eq!(sandbox.cached("cnf"), Vec::<PathBuf>::new());
     // By a variable it goes.
-    let lines = sandbox.rds_token(["env", TARGET, "--shell", "sh"]).env("AWS_SESSION_TOKEN", &session).succeeds();
+    let lines = sandbox.rds_token(["env", TARGET, "-q", "--shell", "sh"]).env("AWS_SESSION_TOKEN", &session).succeeds();
     assert!(lines.contains(&session));
 }
 
@@ -187,7 +187,7 @@ fn files_are_private_and_stay_where_they_are() {
         vec!["cnf", TARGET, "--flavor", "mariadb"],
         vec!["cnf", TARGET, "--flavor", "library"],
         vec!["cnf", &format!("{TARGET}/other"), "--flavor", "library"],
-        vec!["pgpass", &postgres],
+        vec!["pgpass", "-q", &postgres],
     ] {
         let get = || {
             let run = sandbox.rds_token(&args);
@@ -217,7 +217,7 @@ fn clear_takes_the_files_of_one_target() {
     let file = |args: &[&str]| path(&sandbox.rds_token(args).succeeds());
     let cnf = file(&["cnf", ours, "--flavor", "mariadb"]);
     let library = file(&["cnf", ours, "--flavor", "library"]);
-    let passfile = file(&["pgpass", postgres]);
+    let passfile = file(&["pgpass", "-q", postgres]);
     let other = file(&["cnf", TARGET, "--flavor", "mariadb"]);
     assert_eq!(sandbox.rds_token(["cache", "clear", ours]).succeeds(), "");
     assert_eq!([&cnf, &library, &passfile, &other].map(|path| path.exists()), [false, false, true, true]);
@@ -233,7 +233,7 @@ fn passfiles_log_odd_users_in() {
     let Some(lab) = lab("passfiles_log_odd_users_in") else { return };
     for user in &lab.users {
         let kitchen = Kitchen::new(&lab, Endpoint);
-        let file = kitchen.rds_token(["pgpass", "pg", "--user", user]).succeeds();
+        let file = kitchen.rds_token(["pgpass", "-q", "pg", "--user", user]).succeeds();
         let mut psql = kitchen.command("psql");
         psql.env("PGPASSFILE", path(&file)).env("PGHOST", kitchen.host).env("PGPORT", lab.port(Postgres).to_string());
         psql.env("PGUSER", user).env("PGSSLMODE", "verify-full").env("PGSSLROOTCERT", &lab.ca);
@@ -312,7 +312,7 @@ fn psql_verifies_the_endpoint_through_a_tunnel() {
 fn connect_ends_as_the_command_does() {
     let sandbox = Sandbox::new();
     let connect = |command: &[&str]| {
-        let args = ["connect", TARGET, "--"].iter().chain(command);
+        let args = ["connect", "-q", TARGET, "--"].iter().chain(command);
         sandbox.rds_token(args).output()
     };
     for status in [0, 1, 3, 42] {
@@ -323,8 +323,8 @@ fn connect_ends_as_the_command_does() {
     assert_eq!(connect(&["sh", "-c", "kill -TERM $$"]).status.signal(), Some(15));
     let not_executable = sandbox.write("x", "");
     sandbox.rds_token(["connect", TARGET, "--", "no-such-program"]).fails(127);
-    sandbox.rds_token(["connect", TARGET, "--", "/no/such/program"]).fails(127);
-    sandbox.rds_token(["connect", TARGET, "--", not_executable.to_str().unwrap()]).fails(126);
+    sandbox.rds_token(["connect", "-q", TARGET, "--", "/no/such/program"]).fails(127);
+    sandbox.rds_token(["connect", "-q", TARGET, "--", not_executable.to_str().unwrap()]).fails(126);
 }
 
 #[test]
@@ -456,7 +456,7 @@ fn every_program_logs_in_and_is_silent() {
 #[test]
 fn the_client_is_the_one_that_is_named() {
     let sandbox = Sandbox::new();
-    let run = |args: &[&str]| sandbox.rds_token([&["connect", TARGET], args].concat());
+    let run = |args: &[&str]| sandbox.rds_token([&["connect", "-q", TARGET], args].concat());
     assert!(run(&["--client", "env"]).succeeds().contains("MYSQL_PWD="));
     assert!(run(&[]).env("RDS_TOKEN_CLIENT", "/usr/bin/env").succeeds().contains("MYSQL_PWD="));
     let hello = run(&["--client", "false", "--", "echo", "hello"]).env("RDS_TOKEN_CLIENT", "false");
@@ -483,7 +483,7 @@ fn a_client_that_does_not_say_its_version_is_bounded() {
 #[test]
 fn a_tunnel_on_localhost_is_no_socket() {
     let sandbox = Sandbox::new();
-    let args = ["env", "--shell", "sh", TARGET, "--via", "localhost:3307"];
+    let args = ["env", "-q", "--shell", "sh", TARGET, "--via", "localhost:3307"];
     let lines = sandbox.rds_token(args).succeeds();
     assert!(lines.contains("MYSQL_HOST='127.0.0.1';") && lines.contains("MYSQL_TCP_PORT='3307';"), "{lines}");
 }

@@ -135,22 +135,31 @@ fn the_forms_of_output() {
 fn urls_carry_the_token_and_verified_tls() {
     let sandbox = Sandbox::new();
     let encoded = |token: &str| rds_token::percent::encode(token.trim_end()).to_string();
-    for (scheme, mode, ca) in [
-        ("mysql", "ssl-mode=VERIFY_IDENTITY", "ssl-ca"),
-        ("mariadb", "sslMode=verify-full", "serverSslCert"),
-        ("postgresql", "sslmode=verify-full", "sslrootcert"),
-    ] {
-        let target = format!("{scheme}://j%40x@{HOST}/a%20b");
-        let token = encoded(&sandbox.rds_token([&target]).succeeds());
-        let port = if scheme == "postgresql" { 5432 } else { 3306 };
-        let file = sandbox.write("x y.pem", "");
-        let url = sandbox.rds_token([&target, "--output=url", "--ca", file.to_str().unwrap()]).succeeds();
-        let file = encoded(file.to_str().unwrap());
-        assert_eq!(url, format!("{scheme}://j%40x:{token}@{HOST}:{port}/a%20b?{mode}&{ca}={file}\n"));
-        let bundle = encoded(&sandbox.without_keys(["ca"]).succeeds());
-        let url = sandbox.rds_token([&target, "--output=url"]).succeeds();
-        assert_eq!(url, format!("{scheme}://j%40x:{token}@{HOST}:{port}/a%20b?{mode}&{ca}={bundle}\n"));
+    let target = format!("postgresql://j%40x@{HOST}/a%20b");
+    let token = encoded(&sandbox.rds_token([&target]).succeeds());
+    let file = sandbox.write("x y.pem", "");
+    let expected = |ca: &str| {
+        let tls = format!("sslmode=verify-full&sslrootcert={}&gssencmode=disable", encoded(ca));
+        format!("postgresql://j%40x:{token}@{HOST}:5432/a%20b?{tls}\n")
+    };
+    let url = sandbox.rds_token([&target, "--output=url", "--ca", file.to_str().unwrap()]).succeeds();
+    assert_eq!(url, expected(file.to_str().unwrap()));
+    let bundle = sandbox.without_keys(["ca"]).succeeds();
+    assert_eq!(sandbox.rds_token([&target, "--output=url"]).succeeds(), expected(&bundle));
+}
+
+/// No client of MySQL or MariaDB verifies the server by such a URL: mycli, and sqlx with `mariadb://`, send the token
+/// to any server.
+#[test]
+fn there_is_no_url_for_mysql_and_mariadb() {
+    let sandbox = Sandbox::new();
+    for target in [&format!("mysql://u@{HOST}"), &format!("mariadb://u@{HOST}"), TARGET] {
+        let line = sandbox.rds_token([target, "--output", "url"]).fails(2);
+        for remedy in ["`rds-token cnf`", "`connect`", "`env`", "--output json"] {
+            assert!(line.contains(remedy), "{line}");
+        }
     }
+    assert_eq!(sandbox.cached("token").len(), 0, "nothing was signed");
 }
 
 #[test]
@@ -206,12 +215,13 @@ fn a_url_dials_via_an_address_where_its_client_still_verifies_the_endpoint() {
     let bundle = sandbox.without_keys(["ca"]).succeeds();
     let bundle = rds_token::percent::encode(bundle.trim_end());
     let expected = |address: &str| {
-        format!("postgresql://u:{token}@{HOST}:5433/?sslmode=verify-full&sslrootcert={bundle}&hostaddr={address}\n")
+        format!(
+            "postgresql://u:{token}@{HOST}:5433/?sslmode=verify-full&sslrootcert={bundle}&gssencmode=disable&hostaddr={address}\n"
+        )
     };
     assert_eq!(get("postgres", "127.0.0.1:5433").succeeds(), expected("127.0.0.1"));
     assert_eq!(get("postgres", "[::1]:5433").succeeds(), expected("%3A%3A1"));
     assert!(get("postgres", "localhost:5433").fails(2).contains("--via ADDRESS:PORT"));
-    assert!(get("mysql", "127.0.0.1:5433").fails(2).contains("verifies the name that it dials"));
     for via in ["localhost", "localhost:", ":1", "a b:1", "[::1:1", "h:0", "http://h:1"] {
         assert!(get("postgres", via).fails(2).contains("is not HOST:PORT"), "{via}");
     }

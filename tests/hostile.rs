@@ -188,7 +188,7 @@ fn a_token_of_any_size_is_whole_or_refused_by_name() {
     let mut sinks: Vec<Vec<&str>> = vec![
         vec![TARGET],
         vec![TARGET, "--output", "json"],
-        vec![TARGET, "--output", "url"],
+        vec![&postgres, "--output", "url"],
         vec!["cnf", TARGET, "--stdout", "--flavor", "mysql"],
         vec!["cnf", TARGET, "--stdout", "--flavor", "mariadb"],
         vec!["cnf", TARGET, "--stdout", "--flavor", "library"],
@@ -253,7 +253,7 @@ fn what_is_planted_in_a_files_place_leads_nowhere() {
     for (what, make) in made {
         let sandbox = Sandbox::new();
         let cnf = ["cnf", TARGET, "--flavor", "mysql"];
-        let (cnf, pgpass) = (&cnf[..], &["pgpass", &postgres][..]);
+        let (cnf, pgpass) = (&cnf[..], &["pgpass", "-q", &postgres][..]);
         let path = |args: &[&str]| PathBuf::from(sandbox.rds_token(args).succeeds().trim_end());
         let (cnf_file, pgpass_file, ca_file) = (path(cnf), path(pgpass), path(&["ca"]));
         let mut planted = sandbox.cached("lock");

@@ -296,6 +296,11 @@ fn option_file(data: &[u8]) {
     }
     let group = if flavor == Flavor::Library { "client" } else { "mysql" };
     expected.extend(target.database.as_ref().map(|name| (group, "database", name.as_str())));
+    if flavor == Flavor::Library {
+        expected.push(("connector_python", "password", token.expose()));
+        expected.push(("connector_python", "ssl_verify_cert", "True"));
+        expected.extend(via.is_none().then_some(("connector_python", "ssl_verify_identity", "True")));
+    }
     // The rest is fixed.
     let read = read_options(&text);
     let fixed = ["port", "protocol", "ssl-mode", "ssl-verify-server-cert", "skip-ssl-verify-server-cert"];
@@ -414,6 +419,7 @@ fn url(data: &[u8]) {
         Ok(url) => url.render(&token),
         Err(error) => return assert_harmless(&error),
     };
+    assert_eq!(engine, Engine::Postgres, "{url}");
     assert!(url.bytes().all(|byte| byte.is_ascii_graphic()), "{url:?}");
     // RFC 3986: the authority ends at the first `/`, the path at the first `?`.
     let decoded = |text: &str| percent_decode_str(text).decode_utf8().unwrap().into_owned();
@@ -422,14 +428,15 @@ fn url(data: &[u8]) {
     let (path, query) = rest.split_once('?').unwrap();
     let (login, address) = authority.split_once('@').unwrap();
     let (login, password) = login.split_once(':').unwrap();
-    assert_eq!(scheme, if engine == Engine::Postgres { "postgresql" } else { engine.name() });
+    assert_eq!(scheme, "postgresql");
     assert_eq!((decoded(login), decoded(password)), (user, token.expose().clone()));
     assert_eq!(address, format!("{HOST}:{}", via.as_ref().map_or(target.port, |via| via.port)));
     assert_eq!(decoded(path), target.database.unwrap_or_default());
     let pairs: Vec<(&str, String)> =
         query.split('&').filter_map(|pair| pair.split_once('=')).map(|(name, value)| (name, decoded(value))).collect();
-    assert_eq!((pairs.len(), &pairs[1].1), (2 + usize::from(via.is_some()), &ca));
-    assert!(["VERIFY_IDENTITY", "verify-full"].contains(&pairs[0].1.as_str()), "{url}");
+    let tls = [("sslmode", "verify-full"), ("sslrootcert", &ca), ("gssencmode", "disable")];
+    assert_eq!(pairs[..3], tls.map(|(name, value)| (name, value.to_owned())), "{url}");
+    assert_eq!(pairs.len(), 3 + usize::from(via.is_some()), "{url}");
 }
 
 /// User, token, time.

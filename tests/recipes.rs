@@ -369,7 +369,7 @@ fn an_env_file_logs_in() {
     let Some(lab) = lab("an_env_file_logs_in") else { return };
     for (target, program, query) in [("pg", "psql", "-At"), ("prod", "mariadb", "-N")] {
         let kitchen = Kitchen::new(&lab, Endpoint);
-        let output = kitchen.command(PROGRAM).args(["env", target, "--shell", "dotenv"]).output().unwrap();
+        let output = kitchen.command(PROGRAM).args(["env", "-q", target, "--shell", "dotenv"]).output().unwrap();
         let (file, stderr) = texts(&output);
         assert_eq!(stderr, "");
         let mut client = kitchen.command(program);

@@ -87,6 +87,7 @@ fn expected(sandbox: &Sandbox, engine: &str) -> (Vec<String>, Vec<(String, Strin
     let pairs: &[(&str, &str)] = match engine {
         "postgres" => &[
             ("PGDATABASE", NASTY),
+            ("PGGSSENCMODE", "disable"),
             ("PGHOST", HOST),
             ("PGPASSWORD", token),
             ("PGPORT", port),
@@ -94,12 +95,7 @@ fn expected(sandbox: &Sandbox, engine: &str) -> (Vec<String>, Vec<(String, Strin
             ("PGSSLROOTCERT", &ca),
             ("PGUSER", NASTY),
         ],
-        _ => &[
-            ("LIBMYSQL_ENABLE_CLEARTEXT_PLUGIN", "1"),
-            ("MYSQL_HOST", HOST),
-            ("MYSQL_PWD", token),
-            ("MYSQL_TCP_PORT", port),
-        ],
+        _ => &[("MYSQL_HOST", HOST), ("MYSQL_PWD", token), ("MYSQL_TCP_PORT", port)],
     };
     let ends = [("RDS_TOKEN_EXPIRES_AT", ends)];
     let pairs = pairs.iter().chain(&ends).map(|(n, v)| (n.to_string(), v.to_string()));
@@ -117,7 +113,7 @@ fn every_variable_arrives_byte_for_byte() {
             let sandbox = Sandbox::new();
             let (flags, expected) = expected(&sandbox, engine);
             let arguments = if shell == "fish" { "$argv" } else { "\"$@\"" };
-            let script = eval(shell, &format!("env --shell {shell} {arguments}")) + "env -0";
+            let script = eval(shell, &format!("env -q --shell {shell} {arguments}")) + "env -0";
             let mut run = run(&sandbox, shell, &script).env("LC_ALL", locale);
             // What earlier targets may have left.
             let rivals = ["PGHOSTADDR", "PGPASSFILE", "RDS_TOKEN_CNF"]
@@ -140,7 +136,7 @@ fn nushell_reads_every_variable_from_a_file() {
     for engine in ["postgres", "mysql"] {
         let sandbox = Sandbox::new();
         let (flags, expected) = expected(&sandbox, engine);
-        let print = ["env", "--shell", "nushell"].map(str::to_owned);
+        let print = ["env", "-q", "--shell", "nushell"].map(str::to_owned);
         let lines = sandbox.rds_token(print.iter().chain(&flags)).succeeds();
         let unset = sandbox.rds_token(["env", "--shell", "nushell", "--unset"]).succeeds();
         let ask = |lines: &str| {
@@ -167,10 +163,10 @@ fn unset_takes_everything_back() {
         "PGPASSFILE",
         "PGSSLMODE",
         "PGSSLROOTCERT",
+        "PGGSSENCMODE",
         "MYSQL_HOST",
         "MYSQL_TCP_PORT",
         "MYSQL_PWD",
-        "LIBMYSQL_ENABLE_CLEARTEXT_PLUGIN",
         "RDS_TOKEN_CNF",
         "RDS_TOKEN_EXPIRES_AT",
     ];
@@ -236,7 +232,8 @@ fn init_scripts_say_nothing_and_leave_nothing() {
             _ => "set --names",
         };
         let before = run(&sandbox, shell, &format!("true a; {names}")).succeeds();
-        let script = format!("rds-env my-2; rds-ttl >/dev/null; rds-env --help >/dev/null; rds-env --unset; {names}");
+        let script =
+            format!("rds-env -q my-2; rds-ttl >/dev/null; rds-env --help >/dev/null; rds-env --unset; {names}");
         let after = integrated(&sandbox, shell, &script).succeeds();
         let known = ["COMP_WORDBREAKS", "PIPESTATUS", "BASH_LINENO", "pipestatus", "functions", "RDS_TOKEN_CONFIG"];
         let before: Vec<&str> = before.lines().chain(known).collect();
@@ -277,7 +274,7 @@ fn rds_env_changes_this_shell_or_nothing() {
         let sandbox = Sandbox::new();
         let loaded = integrated(&sandbox, shell, "rds-env prod\nenv -0").output();
         let loaded = environment(&loaded);
-        assert_eq!(loaded.len(), 7, "{shell}: {loaded:?}");
+        assert_eq!(loaded.len(), 8, "{shell}: {loaded:?}");
         assert!(loaded.contains(&("PGUSER".to_owned(), "app".to_owned())), "{shell}: {loaded:?}");
 
         let both = integrated(&sandbox, shell, "rds-env prod\nrds-env --unset\nenv -0").output();
@@ -308,7 +305,7 @@ fn rds_runs_a_command_logged_in() {
         }
         let sandbox = Sandbox::new();
         let output = integrated(&sandbox, shell, "rds prod -- env -0").output();
-        assert_eq!(environment(&output).len(), 7, "{shell}");
+        assert_eq!(environment(&output).len(), 8, "{shell}");
         // Arguments and status pass unchanged.
         let status = if shell == "fish" { "$status" } else { "$?" };
         let or = if shell == "fish" { "; or" } else { " ||" };

@@ -9,7 +9,6 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::ca::BUNDLE;
 use crate::cli::ConnectArgs;
 use crate::client::{self, Dialect};
 use crate::command::cnf;
@@ -40,39 +39,51 @@ pub(super) fn run(host: &Host, args: &ConnectArgs) -> Result<(), Error> {
         command.env(LOGIN_FILE_VARIABLE, NO_LOGIN_FILE);
     }
     match dialect {
-        Some(dialect) => set_option_file(host, &settings, dialect, &mut command)?,
-        None => set_variables(host, &settings, &mut command)?,
+        Some(dialect) => set_option_file(host, &settings, dialect, &program, &mut command)?,
+        None => set_variables(host, &settings, &program, &mut command)?,
     }
     exec_or_wait(command.args(arguments)).map_err(|error| could_not_run(&program, &error))
 }
 
 /// Adds the option that names the option file, for a client of MySQL or MariaDB. It must come first.
-fn set_option_file(host: &Host, settings: &Settings, dialect: Dialect, command: &mut Command) -> Result<(), Error> {
+fn set_option_file(
+    host: &Host,
+    settings: &Settings,
+    dialect: Dialect,
+    program: &Path,
+    command: &mut Command,
+) -> Result<(), Error> {
     let obtained = obtain_token(host, settings)?;
     let token = &obtained.entry.token;
-    let ca = ca(host, settings, dialect.flavor)?;
+    let flavor = dialect.flavor;
+    let ca = ca(host, settings, flavor != Flavor::Library)?;
     let file = files::option_file(host, settings, dialect, &ca, token, LongToken::LeaveOut)?;
     if file.password == PasswordIn::Environment {
         command.env("MYSQL_PWD", token.expose());
     }
-    // mysqlbinlog takes the cleartext plugin from nowhere else.
-    command.env("LIBMYSQL_ENABLE_CLEARTEXT_PLUGIN", "1");
-    let path = match cfg!(target_os = "linux") {
-        true => in_memory(&file.text)?,
-        false => files::keep_option_file(host, settings, &obtained.identity, dialect.flavor, &file.text)?,
-    };
+    match flavor {
+        // mysqlbinlog and others take the cleartext plugin from nowhere else.
+        Flavor::Mysql if !client::has_cleartext_group(program) => {
+            command.env("LIBMYSQL_ENABLE_CLEARTEXT_PLUGIN", "1");
+        }
+        Flavor::Library if client::uses_libmysqlclient(program) => settings.report.warn(&ignores_file(program)),
+        _ => {}
+    }
+    let kept = || files::keep_option_file(host, settings, &obtained.identity, flavor, &file.text);
     let mut option = OsString::from("--defaults-file=");
-    option.push(path);
+    option.push(in_memory(&file.text).or_else(|_| kept())?);
     command.arg(option);
     Ok(())
 }
 
 /// Sets the variables of `env`, for a program that is not a client of MySQL or MariaDB.
-fn set_variables(host: &Host, settings: &Settings, command: &mut Command) -> Result<(), Error> {
-    let ca = ca(host, settings, Flavor::Library)?;
+fn set_variables(host: &Host, settings: &Settings, program: &Path, command: &mut Command) -> Result<(), Error> {
+    let ca = ca(host, settings, client::is_libpq_client(program))?;
     let (mut variables, obtained) = env::of_client(host, settings, &ca, Secrets::InVariables)?;
     if files::engine(&settings.target)? != Engine::Postgres {
-        match library_file(host, settings, &ca, &obtained) {
+        let file = library_file(host, settings, &ca, &obtained);
+        warn_of_program(settings, program, &ca, file.is_ok());
+        match file {
             Ok(path) => variables.push(Variable::new("RDS_TOKEN_CNF", path.display().to_string())),
             Err(error) => settings.report.note(&format!("RDS_TOKEN_CNF is not set: {}", error.message())),
         }
@@ -82,6 +93,27 @@ fn set_variables(host: &Host, settings: &Settings, command: &mut Command) -> Res
     });
     command.envs(variables.iter().map(|variable| (variable.name, &variable.value)));
     Ok(())
+}
+
+/// Warns that a program does not verify the server by what it gets: MySQL has no variables for TLS.
+fn warn_of_program(settings: &Settings, program: &Path, ca: &Path, has_file: bool) {
+    if client::uses_libmysqlclient(program) {
+        return settings.report.warn(&ignores_file(program));
+    }
+    let (program, ca) = (program.display(), ca.display());
+    let file = if has_file { "have it read the option file in RDS_TOKEN_CNF, or " } else { "" };
+    settings.report.warn(&format!(
+        "connect: {program} does not verify the server's certificate and name by MYSQL_HOST, MYSQL_TCP_PORT and MYSQL_PWD; \
+         {file}set its own TLS options, with {ca} as the CA file"
+    ));
+}
+
+fn ignores_file(program: &Path) -> String {
+    format!(
+        "connect: {} uses MySQL's client library, which does not verify the server's certificate and name by an option \
+         file; set its own TLS options",
+        program.display()
+    )
 }
 
 /// An option file for drivers and other programs that read one with the C API.
@@ -132,20 +164,25 @@ fn could_not_run(program: &Path, error: &io::Error) -> Error {
     Error::new(exit, format!("connect: could not run {}: {error}", program.display()))
 }
 
-/// The CA file. The clients of MySQL and MariaDB get the built-in bundle in memory on Linux, and need no directory;
-/// other programs may close the descriptor before they read it, and get it only if no directory is writable.
-fn ca(host: &Host, settings: &Settings, flavor: Flavor) -> Result<PathBuf, Error> {
+/// The CA file. A client that opens inherited files gets the built-in one in memory, and needs no directory. Other
+/// programs may close the descriptor before they read it, and get it only if no directory is writable.
+fn ca(host: &Host, settings: &Settings, opens_inherited: bool) -> Result<PathBuf, Error> {
+    let in_memory = || in_memory(files::roots(settings).pem());
+    let given = || files::ca(host, settings);
     match settings.ca {
-        None if cfg!(target_os = "linux") && flavor != Flavor::Library => in_memory(BUNDLE),
-        _ => files::ca(host, settings).or_else(|error| in_memory(BUNDLE).map_err(|_| error)),
+        None if opens_inherited => in_memory().or_else(|_| given()),
+        _ => given().or_else(|error| in_memory().map_err(|_| error)),
     }
 }
 
 /// A file in memory, which the program can open after the exec.
 #[cfg(target_os = "linux")]
 fn in_memory(text: &str) -> Result<PathBuf, Error> {
-    let (file, path) = crate::private_file::in_memory("rds-token", text.as_bytes())
-        .map_err(|error| Error::other(format!("connect: could not make a file in memory: {error}")))?;
+    let fail = |why: &dyn std::fmt::Display| Error::other(format!("connect: could not make a file in memory: {why}"));
+    let (file, path) = crate::private_file::in_memory("rds-token", text.as_bytes()).map_err(|error| fail(&error))?;
+    if !path.exists() {
+        return Err(fail(&"/proc is not mounted"));
+    }
     // Left open on purpose.
     std::mem::forget(file);
     Ok(path)

@@ -44,6 +44,12 @@ pub(super) fn run(host: &Host, args: &EnvArgs) -> Result<(), Error> {
     {
         settings.report.warn("PGSERVICE is set, and libpq prefers its settings to these variables; unset it");
     }
+    if variables.iter().any(|variable| variable.name == "MYSQL_PWD") {
+        settings.report.warn(
+            "env: MYSQL_HOST, MYSQL_TCP_PORT and MYSQL_PWD do not make a client verify the server's certificate and name; \
+             use `rds-token connect`, or `env --no-secret` and --defaults-file=\"$RDS_TOKEN_CNF\"",
+        );
+    }
     let lines = set?.concat() + &cleared;
     match shell {
         Shell::Github => github(host, &variables, &lines),

@@ -18,5 +18,11 @@ pub(super) fn run(host: &Host, args: &RequestArgs) -> Result<(), Error> {
     let obtained = obtain_token(host, &settings)?;
     let text = passfile::render(&settings.target, settings.via.as_ref(), &obtained.entry.token);
     let path = files::keep(host, &files::name(host, &settings, &obtained.identity, "pgpass"), &text)?;
+    if host.var("PGSSLMODE").as_deref() != Some("verify-full") {
+        settings.report.warn(
+            "pgpass: a passfile does not make a client verify the server; set sslmode=verify-full and sslrootcert (the file \
+             that `rds-token ca` names) in the client, or use `rds-token env --no-secret`",
+        );
+    }
     report::result(&format!("{}\n", path.display()))
 }

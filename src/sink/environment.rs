@@ -65,16 +65,18 @@ pub const NAMES: [&str; 15] = [
     "PGPASSFILE",
     "PGSSLMODE",
     "PGSSLROOTCERT",
+    "PGGSSENCMODE",
     "MYSQL_HOST",
     "MYSQL_TCP_PORT",
     "MYSQL_PWD",
-    "LIBMYSQL_ENABLE_CLEARTEXT_PLUGIN",
     "RDS_TOKEN_CNF",
     "RDS_TOKEN_EXPIRES_AT",
 ];
 
-/// The variables that log a client of `engine` in. (PostgreSQL manual, "Environment Variables"; MySQL
-/// manual, "Environment Variables", which has none for the user or for TLS.)
+/// The variables that log a client of `engine` in.
+///
+/// Source: "Environment Variables" in the PostgreSQL manual, and in the MySQL manual, which has no variable for the user
+/// or for TLS.
 pub fn variables(
     target: &Target,
     engine: Engine,
@@ -106,6 +108,8 @@ pub fn variables(
         }
         add("PGSSLMODE", "verify-full");
         add("PGSSLROOTCERT", ca);
+        // Whatever PGSSLMODE is, libpq tries Kerberos encryption before TLS.
+        add("PGGSSENCMODE", "disable");
     } else {
         add("MYSQL_HOST", via.map_or(&target.host, |via| &via.host));
         add("MYSQL_TCP_PORT", &port);
@@ -113,7 +117,7 @@ pub fn variables(
             Password::Token(token) => add("MYSQL_PWD", token),
             Password::File(path) => add("RDS_TOKEN_CNF", path),
         }
-        add("LIBMYSQL_ENABLE_CLEARTEXT_PLUGIN", "1");
+        // Not LIBMYSQL_ENABLE_CLEARTEXT_PLUGIN: it would expose the passwords of other servers too.
     }
     add("RDS_TOKEN_EXPIRES_AT", expires_at);
     variables

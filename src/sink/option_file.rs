@@ -18,7 +18,7 @@ pub enum Flavor {
     Mysql,
     /// MariaDB's clients.
     Mariadb,
-    /// Readers through the C API, and drivers.
+    /// Drivers that verify TLS by this file: those on libmariadb, PyMySQL from 1.2 and mysql-connector-python.
     Library,
 }
 
@@ -56,8 +56,8 @@ pub enum PasswordIn {
     Environment,
 }
 
-/// Oracle's programs that know `enable-cleartext-plugin`; each reads the group of its own name.
-const CLEARTEXT_PROGRAMS: [&str; 7] =
+/// Oracle's programs that accept `enable-cleartext-plugin`; each reads the group of its own name.
+pub const CLEARTEXT_PROGRAMS: [&str; 7] =
     ["mysqladmin", "mysqlcheck", "mysqldump", "mysqlimport", "mysqlshow", "mysqlslap", "mysql"];
 
 /// An option file that lacks only the token.
@@ -113,31 +113,56 @@ impl OptionFile<'_> {
             (Flavor::Mysql, Some(_)) => "ssl-mode=VERIFY_CA\n",
             (Flavor::Mariadb, None) => "ssl-verify-server-cert\n",
             (Flavor::Mariadb, Some(_)) => "skip-ssl-verify-server-cert\n",
-            // Libmariadb takes a bare option for 0.
-            (Flavor::Library, None) => "ssl-verify-server-cert=1\nenable-cleartext-plugin\n",
-            (Flavor::Library, Some(_)) => "enable-cleartext-plugin\n",
+            // Libmariadb takes a bare option for 0. The file must not enable the cleartext plugin: libmariadb does not
+            // need that, and MySQL's client library would send the token to any server, because it takes no TLS
+            // verification from a file.
+            (Flavor::Library, None) => "ssl-verify-server-cert=1\n",
+            (Flavor::Library, Some(_)) => "",
         });
         if self.flavor == Flavor::Mysql {
-            // Not in [client]: mysqlbinlog reads that too, and knows the plugin by the environment alone.
+            // Not in [client]: mysqlbinlog reads that too, and takes the plugin only from the environment.
             for program in CLEARTEXT_PROGRAMS {
                 let _ = writeln!(text, "[{program}]\nloose-enable-cleartext-plugin");
             }
         }
         if let Some(database) = &self.target.database {
-            // In [client], mysqladmin and mysqldump would not know what to do with it.
+            // In [client], mysqladmin and mysqldump would reject it.
             text.push_str(if self.flavor == Flavor::Library { "" } else { "[mysql]\n" });
             self.line(&mut text, "database", database)?;
+        }
+        if self.flavor == Flavor::Library {
+            self.push_connector_python(&mut text, token)?;
         }
         Ok(text)
     }
 
-    /// One option. Quoted, a value may hold anything but an end of line, which no checked value has.
+    /// The group that only mysql-connector-python reads (`option_files`). It ignores the TLS options in `[client]`, and
+    /// takes a password with its quotes.
+    ///
+    /// Source: `read_option_files` in `mysql/connector/optionfiles.py`.
+    fn push_connector_python(&self, text: &mut String, token: &Token) -> Result<(), Error> {
+        let token = token.expose();
+        // It has no quotes to undo, so the characters of a token are all that it may hold.
+        if let Some(c) = token.chars().find(|c| !(c.is_ascii_alphanumeric() || "-._~%&=?/:".contains(*c))) {
+            return Err(Error::other(format!("option file: the token has the character {c:?}, which no token has")));
+        }
+        text.push_str("[connector_python]\n");
+        self.push(text, "password", &format!("password={token}"))?;
+        text.push_str("ssl_verify_cert=True\n");
+        text.push_str(if self.via.is_none() { "ssl_verify_identity=True\n" } else { "" });
+        Ok(())
+    }
+
+    /// One option. Quoted, a value may hold any character that is not a control character.
     fn line(&self, text: &mut String, name: &str, value: &str) -> Result<(), Error> {
         self.push(text, name, &option(name, value))
     }
 
     /// A line that its readers take whole.
     fn push(&self, text: &mut String, name: &str, line: &str) -> Result<(), Error> {
+        if let Some(c) = line.chars().find(|c| c.is_control()) {
+            return Err(Error::usage(format!("option file: the value of {name} has the character {c:?}; remove it")));
+        }
         let (max, flavor) = (self.max_line, self.flavor.name());
         if line.len() > max {
             return Err(Error::usage(format!(
