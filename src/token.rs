@@ -25,6 +25,21 @@ pub const LIFETIME: Duration = Duration::from_secs(900);
 /// The service that a token is signed for.
 const SERVICE: &str = "rds-db";
 
+/// The parameter of a session token, which only temporary credentials have.
+const SESSION_TOKEN: &str = "X-Amz-Security-Token";
+/// The parameters of a token, in botocore's order.
+const PARAMETERS: [&str; 9] = [
+    "Action",
+    "DBUser",
+    "X-Amz-Algorithm",
+    "X-Amz-Credential",
+    "X-Amz-Date",
+    "X-Amz-Expires",
+    "X-Amz-SignedHeaders",
+    SESSION_TOKEN,
+    "X-Amz-Signature",
+];
+
 /// A token, as the database takes it.
 pub type Token = Secret<String>;
 
@@ -61,15 +76,7 @@ pub fn sign(target: &Target, credentials: &Credentials, now: OffsetDateTime) -> 
 
     // The order is botocore's; the values come unencoded.
     let mut token = start;
-    for name in [
-        "X-Amz-Algorithm",
-        "X-Amz-Credential",
-        "X-Amz-Date",
-        "X-Amz-Expires",
-        "X-Amz-SignedHeaders",
-        "X-Amz-Security-Token",
-        "X-Amz-Signature",
-    ] {
+    for name in PARAMETERS {
         if let Some((_, value)) = instructions.params().iter().find(|(key, _)| *key == name) {
             token.extend(["&", name, "="]);
             token.extend(encode(value));
@@ -96,8 +103,10 @@ pub struct Claims {
 }
 
 impl Claims {
-    /// Reads a token. None when it is not whole: every parameter must be there, once.
+    /// Reads a token. `None` unless it has every parameter once, and no other parameter or character.
     pub fn parse(token: &str) -> Option<Self> {
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || "-._~%&=?/:".contains(c);
+        token.chars().all(is_plain).then_some(())?;
         let (endpoint, query) = token.split_once("/?")?;
         let (host, port) = endpoint.rsplit_once(':')?;
         // As numbers are read in Rust, but no port is written.
@@ -106,7 +115,11 @@ impl Claims {
             let mut values = query.split('&').filter_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
             values.next().filter(|value| !value.is_empty() && values.next().is_none())
         };
-        let is_whole = only("Action")? == "connect"
+        let is_known = |pair: &str| PARAMETERS.contains(&pair.split('=').next().unwrap_or_default());
+        let has_session = query.contains(SESSION_TOKEN);
+        let is_whole = query.split('&').all(is_known)
+            && (!has_session || only(SESSION_TOKEN).is_some())
+            && only("Action")? == "connect"
             && only("X-Amz-Algorithm")? == "AWS4-HMAC-SHA256"
             && only("X-Amz-SignedHeaders")? == "host"
             && matches!(only("X-Amz-Signature")?, hex if hex.len() == 64 && hex.bytes().all(|b| b.is_ascii_hexdigit()));
