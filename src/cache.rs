@@ -1,8 +1,7 @@
 //! The cache of tokens: where it is, and what an entry is.
 
-use std::path::PathBuf;
-
 use crate::host::Moment;
+use crate::private_file::LockFile;
 use crate::target::Target;
 
 pub mod entry;
@@ -84,11 +83,11 @@ impl Cache {
         }
     }
 
-    /// The file that is locked while the thing with the digest `key` is made; None where there is no place for one.
-    pub fn lock_path(&self, key: &str) -> Option<PathBuf> {
+    /// The lock file for what has the digest `key`. `None` if there is no directory for it.
+    pub fn lock(&self, key: &str) -> Option<LockFile> {
         match self {
-            Self::Files(store) => Some(store.lock_path(key)),
-            Self::Keyring(_, locks) => locks.as_ref().map(|store| store.lock_path(key)),
+            Self::Files(store) => store.lock(key),
+            Self::Keyring(_, locks) => locks.as_ref()?.lock(key),
         }
     }
 }

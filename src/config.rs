@@ -1,8 +1,7 @@
 //! The configuration file: named targets, and defaults.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{self, ErrorKind};
+use std::io::ErrorKind;
 use std::ops::Range;
 use std::path::Path;
 
@@ -11,6 +10,7 @@ use toml::de::{DeTable, DeValue};
 
 use crate::error::Error;
 use crate::host::Host;
+use crate::private_file::read_source;
 
 /// The keys of a `[target.NAME]` table: the long flags.
 const TARGET_KEYS: [&str; 14] = [
@@ -67,18 +67,8 @@ impl Place<'_> {
     }
 }
 
-/// Opens a file without waiting for a pipe, which may never say anything.
-#[cfg(unix)]
-fn open(path: &Path) -> io::Result<File> {
-    use std::os::unix::fs::OpenOptionsExt as _;
-    let flags = rustix::fs::OFlags::NONBLOCK;
-    File::options().read(true).custom_flags(flags.bits().cast_signed()).open(path)
-}
-
-#[cfg(windows)]
-fn open(path: &Path) -> io::Result<File> {
-    File::open(path)
-}
+/// Upper limit for the file, in bytes.
+const MAX_FILE: u64 = 4 << 20;
 
 impl Config {
     /// Reads the user's file: `RDS_TOKEN_CONFIG`, else `rds-token/config.toml` in the user's configuration
@@ -97,19 +87,16 @@ impl Config {
                 path.display()
             )));
         }
-        let file = match open(&path) {
+        let bytes = match read_source(&path, MAX_FILE) {
             Err(error)
                 if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
                     && !host.names_config_file() =>
             {
                 return Ok(Self::default());
             }
-            opened => opened.map_err(|error| fail(&error))?,
+            read => read.map_err(|error| fail(&error))?,
         };
-        if !file.metadata().is_ok_and(|metadata| metadata.is_file()) {
-            return Err(fail(&"it is not a regular file"));
-        }
-        let text = io::read_to_string(file).map_err(|error| fail(&error))?;
+        let text = String::from_utf8(bytes).map_err(|_| fail(&"it is not UTF-8"))?;
         Self::parse(&path, &text, is_command)
     }
 

@@ -15,6 +15,7 @@ mod mfa;
 mod network;
 mod process;
 mod profile;
+mod redact;
 mod roots;
 mod services;
 mod session;
@@ -22,7 +23,6 @@ mod source;
 mod sso;
 mod sts;
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use time::OffsetDateTime;
@@ -31,6 +31,7 @@ use crate::deadline::Deadline;
 use crate::error::Error;
 use crate::host::Host;
 use crate::percent::encode;
+use crate::private_file::LockFile;
 use crate::report::Report;
 use crate::secret::Secret;
 
@@ -109,14 +110,28 @@ fn check_key(name: &str, value: &str) -> Result<(), String> {
     }
 }
 
-/// `text` with `secrets` taken out, as they are and as they stand in a URL, should some server or program have
-/// quoted them.
+/// Returns `text` without `secrets`, as they are, percent-encoded and as JSON escapes them. Servers and programs may quote
+/// what they were given.
 fn scrub<'a>(text: String, secrets: impl IntoIterator<Item = &'a str>) -> String {
     // A secret of a few characters is a test's, and part of many words.
-    secrets
-        .into_iter()
-        .filter(|secret| secret.len() > 7)
-        .fold(text, |text, secret| text.replace(secret, "…").replace(&encode(secret).to_string(), "…"))
+    let mut secrets: Vec<&str> = secrets.into_iter().filter(|secret| secret.len() > 7).collect();
+    // One may be part of another.
+    secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+    secrets.into_iter().fold(text, |text, secret| {
+        let encoded = encode(secret).to_string();
+        let forms = [secret.to_owned(), lower_case_escapes(&encoded), encoded, secret.replace('/', "\\/")];
+        forms.iter().fold(text, |text, form| text.replace(form, "…"))
+    })
+}
+
+/// A percent-encoded text with `%2f` instead of `%2F`.
+fn lower_case_escapes(encoded: &str) -> String {
+    let mut parts = encoded.split('%');
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |text, part| {
+        let (escape, rest) = part.split_at_checked(2).unwrap_or((part, ""));
+        text + "%" + &escape.to_ascii_lowercase() + rest
+    })
 }
 
 /// An argument of a command that a message suggests, quoted for a shell if it needs to be.
@@ -134,7 +149,7 @@ pub(crate) enum Failure {
 }
 
 /// Maps a digest to its lock file, if there is a cache directory.
-pub type LockPath<'a> = dyn Fn(&str) -> Option<PathBuf> + 'a;
+pub type Locks<'a> = dyn Fn(&str) -> Option<LockFile> + 'a;
 
 /// A request for credentials.
 #[derive(Clone)]
@@ -154,9 +169,22 @@ pub struct Request<'a> {
     /// Whether sessions may be stored.
     pub keeps: bool,
     /// Lock files for single flight; `None` to skip it.
-    pub locks: Option<&'a LockPath<'a>>,
+    pub locks: Option<&'a Locks<'a>>,
+    /// The profile files, for the secrets in them.
+    pub profiles: &'a ProfileFiles,
     /// Where warnings and notes go.
     pub report: &'a Report,
+}
+
+impl Request<'_> {
+    /// The secrets that a helper program may have from the environment or the profile files.
+    fn known_secrets(&self) -> Vec<String> {
+        let mut secrets = self.host.secret_vars(redact::is_secret_name);
+        if let Ok(profiles) = self.profiles.get(self.host) {
+            secrets.extend(profiles.secrets(redact::is_secret_name));
+        }
+        secrets
+    }
 }
 
 /// Credentials, and how they were obtained.

@@ -3,14 +3,13 @@
 
 use std::fs::{File, TryLockError};
 use std::io::{self, Read as _, Seek as _, Write as _};
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Exit};
 use crate::host::{Host, Moment};
-use crate::private_file;
+use crate::private_file::LockFile;
 
 /// The first pause between two attempts; it doubles up to the last.
 const FIRST_PAUSE: Duration = Duration::from_millis(4);
@@ -20,6 +19,8 @@ const PROGRESS_AFTER: Duration = Duration::from_secs(1);
 /// More than a failure's line has, in characters, and as it is stored, in bytes.
 const MAX_MESSAGE: usize = 2_000;
 const MAX_NOTE: u64 = 16 << 10;
+/// The extension of the lock file that the waiting processes share.
+pub const WAITING: &str = "waiting";
 
 /// The outcome of joining a single flight.
 pub enum Boarding<T> {
@@ -36,6 +37,7 @@ pub enum Boarding<T> {
 /// Holds the lock until dropped.
 pub struct Leader {
     lock: File,
+    waiting: LockFile,
 }
 
 /// The leader's failure, written into the lock file for the waiting processes.
@@ -55,10 +57,10 @@ pub fn give_up(deadline: Instant) -> Instant {
     Instant::now() + left.mul_f64(0.7 + 0.15 * fastrand::f64())
 }
 
-/// Takes the lock at `path`, or waits for it until `give_up`. `look` returns the result if another process has
-/// already produced a usable one; it is called once the lock is held, since looking may be slow.
+/// Takes the lock, or waits for it until `give_up`. `look` returns the result if another process has already produced a
+/// usable one; it is called once the lock is held, since looking may be slow.
 pub fn board<T>(
-    path: &Path,
+    lock_file: &LockFile,
     host: &Host,
     give_up: Instant,
     progress: impl Fn(&str),
@@ -66,18 +68,26 @@ pub fn board<T>(
 ) -> Boarding<T> {
     let waiting_since = Instant::now();
     let (mut pause, mut is_told) = (FIRST_PAUSE, false);
+    let waiting_file = lock_file.with_extension(WAITING);
+    let mut waiting = None;
     loop {
-        let Ok(mut lock) = private_file::open_lock(path) else { return Boarding::Alone };
+        let Ok(mut lock) = lock_file.open() else { return Boarding::Alone };
         match lock.try_lock() {
             Ok(()) => {
                 if let Some(result) = look() {
                     return Boarding::Landed(Box::new(result));
                 }
                 if let Some(failure) = failure_since(&mut lock, host.started(), host.now()) {
+                    drop(waiting);
+                    // The last process that waited for it empties the file.
+                    let is_last = is_unused(&waiting_file);
+                    let _ = if is_last { overwrite(&mut lock, b"") } else { Ok(()) };
                     return Boarding::Failed(failure);
                 }
-                if private_file::is_at(&lock, path) {
-                    return Boarding::Lead(Leader { lock });
+                if lock_file.is_current(&lock) {
+                    // A note that its readers did not empty, because they were killed.
+                    let _ = overwrite(&mut lock, b"");
+                    return Boarding::Lead(Leader { lock, waiting: waiting_file });
                 }
             }
             Err(TryLockError::WouldBlock) => {}
@@ -85,6 +95,9 @@ pub fn board<T>(
             Err(TryLockError::Error(_)) => return Boarding::Alone,
         }
         drop(lock);
+        if waiting.is_none() {
+            waiting = waiting_file.open().ok().filter(|file| file.try_lock_shared().is_ok());
+        }
         if Instant::now() >= give_up {
             return Boarding::Alone;
         }
@@ -98,11 +111,17 @@ pub fn board<T>(
     }
 }
 
+/// Whether no process waits. The file that they share is removed then.
+fn is_unused(waiting: &LockFile) -> bool {
+    waiting.directory.remove_unlocked(&waiting.name);
+    !waiting.exists()
+}
+
 impl Leader {
     /// Hands the failure to the waiting processes, unless it concerns this one alone. If it can't be written, they
     /// find out by themselves.
     pub fn fail(mut self, error: &Error, now: Moment) {
-        if error.is_personal() {
+        if error.is_personal() || is_unused(&self.waiting) {
             return;
         }
         let note = Note {
@@ -138,15 +157,18 @@ fn millis(moment: Moment) -> u64 {
 #[cfg(test)]
 mod tests {
     use std::cell::Cell;
+    use std::sync::Arc;
 
     use super::*;
+    use crate::private_file::Directory;
 
     #[test]
     fn nothing_is_looked_for_while_another_holds_the_lock() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("x.lock");
+        let temporary = tempfile::tempdir().unwrap();
+        let directory = Arc::new(Directory::create(&temporary.path().join("cache")).unwrap());
+        let lock = LockFile { directory, name: "x.lock".to_owned() };
         let host = Host::with_vars(Vec::new());
-        let other = private_file::open_lock(&path).unwrap();
+        let other = lock.open().unwrap();
         other.try_lock().unwrap();
         let holder = std::thread::spawn(move || {
             std::thread::sleep(Duration::from_millis(300));
@@ -157,7 +179,7 @@ mod tests {
             looks.set(looks.get() + 1);
             None::<()>
         };
-        let outcome = board(&path, &host, Instant::now() + Duration::from_secs(60), |_| {}, look);
+        let outcome = board(&lock, &host, Instant::now() + Duration::from_secs(60), |_| {}, look);
         assert!(matches!(outcome, Boarding::Lead(_)));
         assert_eq!(looks.get(), 1, "once, with the lock");
         holder.join().unwrap();

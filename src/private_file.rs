@@ -1,8 +1,9 @@
 //! Files that only their owner may read or change: the one place that creates, reads and replaces them.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 #[cfg_attr(unix, path = "private_file/unix.rs")]
@@ -11,6 +12,8 @@ mod platform;
 
 /// The beginning of the name of a file that is being written.
 const TEMPORARY: &str = ".rds-token-";
+/// How many characters follow it.
+const TEMPORARY_SUFFIX: usize = 16;
 /// How old an unfinished write may get.
 const UNFINISHED_AGE: Duration = Duration::from_secs(60 * 60);
 
@@ -23,25 +26,234 @@ fn at(path: &Path, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("{}: {error}", path.display()))
 }
 
-/// Makes sure that `path` is a directory that only we can use; makes it, 0700, when it is not there.
-///
-/// # Errors
-/// When it can't be made, is a link, belongs to somebody else, or is open to others.
-pub fn ensure_directory(path: &Path) -> io::Result<()> {
-    match check_directory(path) {
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            make_directory(path)?;
-            check_directory(path)
+/// An open directory. Its files are reached through it, so that no other directory can take its place meanwhile.
+#[derive(Debug)]
+pub struct Directory {
+    path: PathBuf,
+    handle: platform::Handle,
+}
+
+impl Directory {
+    /// Opens a private directory: only we can use it, and no other user can put another one in its place.
+    ///
+    /// # Errors
+    /// `NotFound` if it does not exist. Else the reason why it can't be trusted: it is a link, another user owns it or
+    /// can read it, or another user owns or can write a directory above it.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        let path = platform::check_parents(path)?;
+        let handle = platform::Handle::open(&path).map_err(|error| at(&path, &error))?;
+        handle.check_owner(&path)?;
+        Ok(Self { path, handle })
+    }
+
+    /// Opens a private directory, and creates it if it does not exist.
+    ///
+    /// # Errors
+    /// As [`Self::open`], and if it can't be created.
+    pub fn create(path: &Path) -> io::Result<Self> {
+        match Self::open(path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                make_directory(path)?;
+                Self::open(path)
+            }
+            opened => opened,
         }
-        checked => checked,
+    }
+
+    /// Opens a directory that other programs use too. It may be a link, and is not checked.
+    fn shared(path: &Path) -> io::Result<Self> {
+        let path = path.canonicalize().map_err(|error| at(path, &error))?;
+        let handle = platform::Handle::open(&path).map_err(|error| at(&path, &error))?;
+        Ok(Self { path, handle })
+    }
+
+    /// The path, without links.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Reads a private file of at most `max` bytes. Follows no link, and does not wait for a FIFO.
+    ///
+    /// # Errors
+    /// If the file can't be read or trusted.
+    pub fn read(&self, name: &str, max: u64) -> io::Result<Vec<u8>> {
+        let file = self.check(name, self.handle.read(name)?)?;
+        let size = file.metadata()?.len();
+        if size > max {
+            return Err(refused(&self.path.join(name), &format!("is longer than {max} bytes")));
+        }
+        let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0) + 1);
+        file.take(max).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// Replaces a file, or creates it. Readers see the old bytes or the new ones, nothing in between.
+    ///
+    /// # Errors
+    /// If it can't be written. Nothing of it is left then.
+    pub fn write(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        let suffix: String = std::iter::repeat_with(fastrand::alphanumeric).take(TEMPORARY_SUFFIX).collect();
+        let temporary = format!("{TEMPORARY}{suffix}");
+        let mut file = self.handle.create_new(&temporary)?;
+        // While it is locked, `cache clear` leaves it. Some file systems have no locks.
+        let _ = file.try_lock();
+        let written = platform::restrict(&file).and_then(|()| file.write_all(bytes));
+        let replaced = written.and_then(|()| self.handle.replace(&temporary, name));
+        if replaced.is_err() {
+            let _ = self.handle.remove(&temporary);
+        }
+        replaced
+    }
+
+    /// Opens a file to lock and to write notes into, and creates it if it does not exist.
+    ///
+    /// # Errors
+    /// If it can't be opened or trusted.
+    pub fn open_lock(&self, name: &str) -> io::Result<File> {
+        let file = self.check(name, self.handle.read_or_create(name)?)?;
+        // The umask may have taken permissions away when it was created.
+        platform::restrict(&file)?;
+        Ok(file)
+    }
+
+    /// Removes a file. Another process may have removed it first.
+    ///
+    /// # Errors
+    /// If it can't be removed.
+    pub fn remove(&self, name: &str) -> io::Result<()> {
+        match self.handle.remove(name) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(at(&self.path.join(name), &error)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Removes a file while holding its lock, so that no other process does. A process that waits for the lock finds,
+    /// once it holds it, that the file has no name any more, and creates a new one. A locked file stays.
+    pub fn remove_unlocked(&self, name: &str) {
+        if let Ok(file) = self.handle.read(name).and_then(|file| self.check(name, file))
+            && file.try_lock().is_ok()
+            && self.is_at(&file, name)
+        {
+            let _ = self.handle.remove(name);
+        }
+    }
+
+    /// Whether `file` still has this name: it may have been removed, and another created in its place.
+    fn is_at(&self, file: &File, name: &str) -> bool {
+        self.handle.is_at(file, name).unwrap_or(false)
+    }
+
+    fn check(&self, name: &str, file: File) -> io::Result<File> {
+        let path = || self.path.join(name);
+        let metadata = file.metadata()?;
+        if !metadata.is_file() {
+            return Err(refused(&path(), "is not a regular file"));
+        }
+        platform::check_links(&path, &metadata)?;
+        platform::check_owner(&path, &metadata)?;
+        Ok(file)
+    }
+
+    /// Whether a file was last written longer than `age` ago. `None` if it does not exist, or if its time is in what is
+    /// now the future: the clock was set back, and its age is not known.
+    pub fn is_older(&self, name: &str, age: Duration, now: SystemTime) -> Option<bool> {
+        let modified = self.handle.modified(name).ok()?;
+        Some(now.duration_since(modified).ok()? > age)
+    }
+
+    /// The names of the regular files.
+    ///
+    /// # Errors
+    /// If the directory can't be read.
+    pub fn files(&self) -> io::Result<Vec<String>> {
+        self.handle.files()
+    }
+
+    /// Removes what killed processes left of their writes.
+    pub fn sweep_unfinished(&self, now: SystemTime) {
+        let names = self.files().unwrap_or_default();
+        for name in names.iter().filter(|name| is_unfinished(name)) {
+            if self.is_older(name, UNFINISHED_AGE, now).unwrap_or(false) {
+                let _ = self.handle.remove(name);
+            }
+        }
     }
 }
 
-/// Makes a directory, 0700 whatever the umask, and its parents where they are missing. One that is there stays as
-/// it is.
+/// Whether a name is that of a write of ours that is not finished.
+pub fn is_unfinished(name: &str) -> bool {
+    name.strip_prefix(TEMPORARY).is_some_and(|suffix| {
+        suffix.len() == TEMPORARY_SUFFIX && suffix.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    })
+}
+
+/// Reads a private file in a directory that other programs use too.
 ///
 /// # Errors
-/// When it can't be made.
+/// As [`Directory::read`].
+pub fn read(path: &Path, max: u64) -> io::Result<Vec<u8>> {
+    let (directory, name) = shared(path)?;
+    directory.read(name, max)
+}
+
+/// Replaces a private file in a directory that other programs use too, and removes what killed processes left of their
+/// writes there.
+///
+/// # Errors
+/// As [`Directory::write`].
+pub fn write(path: &Path, bytes: &[u8], now: SystemTime) -> io::Result<()> {
+    let (directory, name) = shared(path)?;
+    let written = directory.write(name, bytes);
+    directory.sweep_unfinished(now);
+    written
+}
+
+fn shared(path: &Path) -> io::Result<(Directory, &str)> {
+    let name = path.file_name().and_then(|name| name.to_str());
+    let name = name.ok_or_else(|| refused(path, "is not the path of a file"))?;
+    Ok((Directory::shared(path.parent().unwrap_or(Path::new("/")))?, name))
+}
+
+/// A lock file in an open directory.
+#[derive(Clone, Debug)]
+pub struct LockFile {
+    /// The directory.
+    pub directory: Arc<Directory>,
+    /// The name of the file.
+    pub name: String,
+}
+
+impl LockFile {
+    /// Opens the file, and creates it if it does not exist.
+    ///
+    /// # Errors
+    /// As [`Directory::open_lock`].
+    pub fn open(&self) -> io::Result<File> {
+        self.directory.open_lock(&self.name)
+    }
+
+    /// Whether `file` still has the name.
+    pub fn is_current(&self, file: &File) -> bool {
+        self.directory.is_at(file, &self.name)
+    }
+
+    /// Whether a file has the name.
+    pub fn exists(&self) -> bool {
+        self.directory.handle.modified(&self.name).is_ok()
+    }
+
+    /// Another lock file beside this one.
+    #[must_use]
+    pub fn with_extension(&self, extension: &str) -> Self {
+        let stem = self.name.rsplit_once('.').map_or(self.name.as_str(), |(stem, _)| stem);
+        Self { directory: Arc::clone(&self.directory), name: format!("{stem}.{extension}") }
+    }
+}
+
+/// Makes a directory, 0700 whatever the umask, and its parents if they are missing. One that exists stays as it is.
+///
+/// # Errors
+/// If it can't be made.
 pub fn make_directory(path: &Path) -> io::Result<()> {
     if let Some(parent) = path.parent()
         && !parent.is_dir()
@@ -55,22 +267,10 @@ pub fn make_directory(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Checks that `path` is a directory that only we can use.
+/// Checks that no other user can put files into a directory, if it exists. Others may list it.
 ///
 /// # Errors
-/// `NotFound` when it is not there; otherwise why it can't be trusted.
-pub fn check_directory(path: &Path) -> io::Result<()> {
-    let metadata = fs::symlink_metadata(path).map_err(|error| at(path, &error))?;
-    if !metadata.is_dir() {
-        return Err(refused(path, "is not a directory (links are not followed)"));
-    }
-    platform::check_owner(path, &metadata)
-}
-
-/// Checks that no other user can put files into a directory, should it exist. Others may list it.
-///
-/// # Errors
-/// When another user owns it, or can write to it. A group that has no other member is not another user.
+/// If another user owns it, or can write to it. A group that has no other member is not another user.
 pub fn check_writers(path: &Path) -> io::Result<()> {
     match fs::metadata(path) {
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(()),
@@ -79,96 +279,38 @@ pub fn check_writers(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Reads a private file of at most `max` bytes. Never follows a link, never waits for a FIFO.
+/// Reads a regular file of at most `max` bytes that decides where a token goes. Others may read it, and it may be a link.
 ///
 /// # Errors
-/// When it can't be read or trusted.
-pub fn read(path: &Path, max: u64) -> io::Result<Vec<u8>> {
-    let file = open(path, OpenOptions::new().read(true))?;
-    let size = file.metadata()?.len();
-    if size > max {
-        return Err(refused(path, &format!("is longer than {max} bytes")));
-    }
-    let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0) + 1);
-    file.take(max).read_to_end(&mut bytes)?;
-    Ok(bytes)
-}
-
-/// Opens a private file to lock and to write notes into, and creates it, 0600, when it is not there.
-///
-/// # Errors
-/// When it can't be opened or trusted.
-pub fn open_lock(path: &Path) -> io::Result<File> {
-    let file = open(path, OpenOptions::new().read(true).write(true).create(true))?;
-    // Whatever the umask took away when it was made.
-    platform::restrict(&file)?;
-    Ok(file)
-}
-
-fn open(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
-    let file = platform::without_links(options).open(path)?;
+/// If it can't be read, another user owns it, or another user can write to it.
+pub fn read_source(path: &Path, max: u64) -> io::Result<Vec<u8>> {
+    let file = platform::open_source(path)?;
     let metadata = file.metadata()?;
     if !metadata.is_file() {
-        return Err(refused(path, "is not a regular file"));
+        return Err(io::Error::other("it is not a regular file"));
     }
-    platform::check_links(path, &metadata)?;
-    platform::check_owner(path, &metadata)?;
-    Ok(file)
-}
-
-/// Opens a lock file that is there, as [`open_lock`] does.
-///
-/// # Errors
-/// When it can't be opened or trusted.
-pub fn reopen_lock(path: &Path) -> io::Result<File> {
-    open(path, OpenOptions::new().read(true).write(true))
-}
-
-/// Whether `file` still has the name `path`: it may have been unlinked, and another made in its place.
-pub fn is_at(file: &File, path: &Path) -> bool {
-    platform::is_at(file, path).unwrap_or(false)
-}
-
-/// Replaces the file at `path`, or makes it: readers see the old bytes or the new, nothing between.
-///
-/// # Errors
-/// When it can't be written; then nothing of it stays behind.
-pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let directory = path.parent().unwrap_or(Path::new("/"));
-    // Made with O_EXCL and 0600, removed when dropped.
-    let mut file = tempfile::Builder::new().prefix(TEMPORARY).tempfile_in(directory)?;
-    platform::restrict(file.as_file())?;
-    file.write_all(bytes)?;
-    if exchange(file.path(), path) {
-        // It is what was there before that now goes with the temporary name.
-        if file.path().is_dir() {
-            // Somebody's mistake; what is in it stays.
-            let _ = fs::remove_dir(file.path());
-        }
-        return Ok(());
+    platform::check_source(path, &metadata)?;
+    let mut bytes = Vec::new();
+    file.take(max + 1).read_to_end(&mut bytes)?;
+    match bytes.len() as u64 > max {
+        true => Err(io::Error::other(format!("it is longer than {max} bytes"))),
+        false => Ok(bytes),
     }
-    file.persist(path).map_err(|error| error.error)?;
-    Ok(())
 }
 
-/// Swaps two files that are there. A file that is replaced by renaming another over it makes ext4 write that
-/// other to disk at once (`auto_da_alloc`), which takes longer than all the rest; one that is swapped doesn't.
-#[cfg(target_os = "linux")]
-fn exchange(new: &Path, old: &Path) -> bool {
-    use rustix::fs::{CWD, RenameFlags, renameat_with};
-    renameat_with(CWD, new, CWD, old, RenameFlags::EXCHANGE).is_ok()
-}
-
-#[cfg(not(target_os = "linux"))]
-fn exchange(_: &Path, _: &Path) -> bool {
-    false
-}
-
-/// A file without a name, readable by its owner alone, that programs which this process becomes can read
-/// at the path returned. It goes when the last of them ends.
+/// Checks that a file, if it exists, is root's or ours, and that no other user can write to it.
 ///
 /// # Errors
-/// When it can't be made.
+/// If another user owns it, or can write to it.
+pub fn check_source(path: &Path) -> io::Result<()> {
+    fs::metadata(path).map_or(Ok(()), |metadata| platform::check_source(path, &metadata))
+}
+
+/// A file without a name, readable only by its owner, that programs which this process becomes can read at the path
+/// returned. It exists until the last of them ends.
+///
+/// # Errors
+/// If it can't be created.
 #[cfg(target_os = "linux")]
 pub fn in_memory(name: &str, bytes: &[u8]) -> io::Result<(File, PathBuf)> {
     use std::os::fd::AsRawFd as _;
@@ -178,40 +320,4 @@ pub fn in_memory(name: &str, bytes: &[u8]) -> io::Result<(File, PathBuf)> {
     file.write_all(bytes)?;
     let path = PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()));
     Ok((file, path))
-}
-
-/// Whether a file was last written longer than `age` ago. None for one that isn't there, or is dated in what is
-/// now the future: the clock was set back, and its age is not known.
-pub fn is_older(path: &Path, age: Duration, now: SystemTime) -> Option<bool> {
-    let modified = fs::symlink_metadata(path).ok()?.modified().ok()?;
-    Some(now.duration_since(modified).ok()? > age)
-}
-
-/// Whether a file is one that a write of ours has not finished.
-pub fn is_unfinished(path: &Path) -> bool {
-    path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(TEMPORARY.as_bytes()))
-}
-
-/// Removes what killed processes of ours left of their writes in a directory that others use too.
-pub fn sweep_unfinished(directory: &Path, now: SystemTime) {
-    let paths = fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.path());
-    for path in paths.filter(|path| is_unfinished(path)) {
-        if is_older(&path, UNFINISHED_AGE, now).unwrap_or(false) {
-            let _ = fs::remove_file(path);
-        }
-    }
-}
-
-/// The regular files in a private directory; none when it is not there.
-///
-/// # Errors
-/// When it can't be read or trusted.
-pub fn files(directory: &Path) -> io::Result<Vec<PathBuf>> {
-    match check_directory(directory) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-        checked => checked?,
-    }
-    let entries: Vec<fs::DirEntry> = fs::read_dir(directory)?.collect::<io::Result<_>>()?;
-    let is_file = |entry: &fs::DirEntry| entry.file_type().is_ok_and(|kind| kind.is_file());
-    Ok(entries.into_iter().filter(is_file).map(|entry| entry.path()).collect())
 }

@@ -5,6 +5,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use crate::host::Host;
+use crate::private_file::read_source;
 
 /// How many files may be included. MySQL's programs follow includes ten levels deep.
 const MAX_FILES: usize = 100;
@@ -16,8 +17,8 @@ pub struct UserOptionFile {
     /// Its path.
     pub path: PathBuf,
     names: BTreeSet<String>,
-    /// A file that could not be read, so that its options are not known.
-    pub unread: Option<PathBuf>,
+    /// Why its options are not all known or can't be trusted: a file could not be read, or another user can write to it.
+    pub unread: Option<String>,
 }
 
 impl UserOptionFile {
@@ -42,7 +43,7 @@ struct Reader<'a> {
     host: &'a Host,
     files: BTreeSet<PathBuf>,
     names: BTreeSet<String>,
-    unread: Option<PathBuf>,
+    unread: Option<String>,
 }
 
 impl Reader<'_> {
@@ -50,16 +51,15 @@ impl Reader<'_> {
         if !self.files.insert(path.to_owned()) {
             return;
         }
-        match std::fs::metadata(path) {
+        if self.files.len() > MAX_FILES {
+            self.unread = Some(format!("it includes more than {MAX_FILES} files"));
+            return;
+        }
+        match read_source(path, MAX_FILE) {
             // The programs go on without it. A relative path is theirs to resolve.
             Err(error) if error.kind() == ErrorKind::NotFound && path.is_absolute() => {}
-            Ok(metadata) if metadata.is_file() && metadata.len() <= MAX_FILE && self.files.len() <= MAX_FILES => {
-                match std::fs::read(path) {
-                    Ok(bytes) => bytes.split(|byte| *byte == b'\n').for_each(|line| self.line(trim(line))),
-                    Err(_) => self.unread = Some(path.to_owned()),
-                }
-            }
-            _ => self.unread = Some(path.to_owned()),
+            Ok(bytes) => bytes.split(|byte| *byte == b'\n').for_each(|line| self.line(trim(line))),
+            Err(error) => self.unread = Some(format!("could not check {}: {error}", path.display())),
         }
     }
 

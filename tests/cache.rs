@@ -228,7 +228,7 @@ fn any_damage_is_a_miss() {
     let now = shelf.host.now();
     let entry = shelf.entry(now, Some(3_600));
     shelf.store.store(&shelf.key, &entry).unwrap();
-    let path = shelf.store.directory().join(shelf.key.as_str()).with_extension("token");
+    let path = shelf.store.path().join(shelf.key.as_str()).with_extension("token");
     let whole = std::fs::read(&path).unwrap();
     let load = |bytes: &[u8]| {
         std::fs::write(&path, bytes).unwrap();
@@ -327,15 +327,15 @@ fn old_files_are_swept_by_a_miss() {
     age("swept", 31);
     let digest =
         |digit: char, length: usize, extension: &str| format!("{}.{extension}", digit.to_string().repeat(length));
-    let all: [(&str, u64, bool); 14] = [
+    let all: [(&str, u64, bool); 15] = [
         (&digest('0', 64, "token"), 16, false),
         (&digest('1', 64, "token"), 14, true),
         (&digest('0', 24, "mysql.cnf"), 61, false),
         // Its token has expired, so it may be rewritten at any moment.
         (&digest('1', 24, "mysql.cnf"), 16, true),
         (&digest('0', 24, "pgpass"), 61, false),
-        (".rds-token-old", 61, false),
-        (".rds-token-new", 1, true),
+        (".rds-token-abcdefghij012345", 61, false),
+        (".rds-token-abcdefghij012346", 1, true),
         (&digest('0', 64, "lock"), 1_500, false),
         (&digest('1', 64, "lock"), 60, true),
         // None of ours, whatever they are called.
@@ -344,6 +344,7 @@ fn old_files_are_swept_by_a_miss() {
         ("prod.pgpass", 10_000, true),
         ("a.token", 10_000, true),
         (".tmpkeep", 10_000, true),
+        (".rds-token-README", 10_000, true),
     ];
     for (name, minutes, _) in all {
         age(name, minutes);

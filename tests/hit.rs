@@ -62,11 +62,12 @@ fn a_hit_reads_its_entry_and_little_else() {
     assert_eq!(named(&calls, &["flock", "rename", "unlink", "mkdir", "fsync", "getdents64"]), Vec::<&str>::new());
     let written = named(&calls, &["write"]);
     assert!(written.len() == 1 && written[0].contains("write(1, "), "{written:?}");
-    // The loader and the language's start-up aside: the configuration (there is none), this boot's id, and the entry.
+    // The loader and the language's start-up aside: the configuration (there is none), this boot's id, the cache
+    // directory and the entry in it.
     let ours = ["/proc/self/maps", ".so", "\"/sys/", "/dev/null"];
     let opened = named(&calls, &["open", "openat"]);
     let opened: Vec<&&str> = opened.iter().filter(|call| !ours.iter().any(|part| call.contains(part))).collect();
-    let expected = ["config.toml", "boot_id", ".token"];
+    let expected = ["config.toml", "boot_id", ".cache/rds-token\"", ".token\""];
     assert_eq!(opened.len(), expected.len(), "{opened:?}");
     assert!(opened.iter().zip(expected).all(|(call, part)| call.contains(part)), "{opened:?}");
 }

@@ -388,6 +388,10 @@ fn nothing_is_looked_for_where_one_stands() {
             let mut vars = vec![("PATH", "/usr/bin:/bin"), ("XDG_CACHE_HOME", cache.to_str().unwrap())];
             vars.extend([("AWS_ENDPOINT_URL_STS", sts.url.as_str()), (name, value)]);
             for call in paths(&sandbox, &trap, args, &vars) {
+                // In a directory that is open already.
+                if call.split_once('(').is_some_and(|(_, rest)| rest.starts_with(|c: char| c.is_ascii_digit())) {
+                    continue;
+                }
                 // An empty path is none: what is open already is asked of, or nothing is.
                 let Some(path) = call.split('"').nth(1).filter(|path| !path.is_empty()) else { continue };
                 seen += 1;
@@ -414,7 +418,11 @@ fn what_is_written_is_made_private() {
             if call.contains("O_CREAT") {
                 made += 1;
                 assert!(call.contains(", 0600)"), "{call}");
-                assert!(call.contains("O_EXCL") || (call.contains("O_NOFOLLOW") && call.contains(".lock")), "{call}");
+                assert!(
+                    call.contains("O_EXCL")
+                        || (call.contains("O_NOFOLLOW") && (call.contains(".lock\"") || call.contains(".waiting\""))),
+                    "{call}"
+                );
             }
             assert!(!call.contains("mkdir") || call.contains(", 0700)"), "{call}");
         }

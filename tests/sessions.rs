@@ -411,8 +411,8 @@ fn a_home_that_takes_nothing_costs_nothing_but_another_request() {
 #[test]
 fn unfinished_writes_are_swept() {
     let (sandbox, sts) = (with_role(""), sts());
-    let [old, new] =
-        [".aws/cli/cache/.rds-token-old", ".aws/cli/cache/.rds-token-new"].map(|name| sandbox.write(name, "x"));
+    let [old, new] = [".aws/cli/cache/.rds-token-abcdefghij012345", ".aws/cli/cache/.rds-token-abcdefghij012346"]
+        .map(|name| sandbox.write(name, "x"));
     let hours_ago = std::time::SystemTime::now() - Duration::from_secs(7200);
     std::fs::File::options().write(true).open(&old).unwrap().set_modified(hours_ago).unwrap();
     rds_token(&sandbox, &sts, &[]).succeeds();
@@ -567,7 +567,7 @@ fn a_login_that_ends_is_refreshed_once_for_all() {
 
     // What a killed process left with a refresh token in it is swept at the next refresh.
     let (sandbox, short) = (with_sso(-10), identity_center());
-    let left = sandbox.write(".aws/sso/cache/.rds-token-left", "refresh-0");
+    let left = sandbox.write(".aws/sso/cache/.rds-token-abcdefghij012345", "refresh-0");
     let hours_ago = std::time::SystemTime::now() - Duration::from_secs(7200);
     std::fs::File::options().write(true).open(&left).unwrap().set_modified(hours_ago).unwrap();
     sso_token(&sandbox, &short, "new").succeeds();

@@ -28,7 +28,7 @@ pub(super) fn run(host: &Host, command: &CacheCommand) -> Result<(), Error> {
                 let place = keyring.describe();
                 report.warn(&format!("tokens are in {place}; in this directory are locks, and files for clients"));
             }
-            output::result(&format!("{}\n", store?.directory().display()))
+            output::result(&format!("{}\n", store?.path().display()))
         }
         CacheCommand::List(_) => {
             let files = store?.entries().map_err(|error| failed("list", &error))?;
@@ -102,15 +102,15 @@ fn is_meant_entry(filter: &Filter, Entry { claims, .. }: &Entry) -> bool {
 /// Removes the tokens that have every part that is given, and the clients' files with such a token.
 fn clear_some(store: &Store, filter: &Filter) -> io::Result<usize> {
     let mut removed = 0;
-    for (path, entry) in store.entries()? {
+    for (name, entry) in store.entries()? {
         if is_meant_entry(filter, &entry) {
-            store.remove(&path)?;
+            store.remove(&name)?;
             removed += 1;
         }
     }
-    for (path, text) in store.client_files()? {
+    for (name, text) in store.client_files()? {
         if read_heading(&text).is_some_and(|(user, host, port, region)| is_meant(filter, user, host, port, region)) {
-            store.remove(&path)?;
+            store.remove(&name)?;
         }
     }
     Ok(removed)

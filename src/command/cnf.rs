@@ -20,6 +20,10 @@ pub(super) fn run(host: &Host, args: &CnfArgs) -> Result<(), Error> {
         Some(flavor) => flavor.into(),
         None => installed(host, &settings)?,
     };
+    if !args.stdout {
+        // Before anything is fetched, and before a warning that there is no cache.
+        files::directory(host)?;
+    }
     let obtained = obtain_token(host, &settings)?;
     let ca = files::ca(host, &settings)?;
     let file = files::option_file(host, &settings, dialect, &ca, &obtained.entry.token, LongToken::Refuse)?;

@@ -11,6 +11,7 @@ use crate::endpoint;
 use crate::error::Error;
 use crate::fingerprint::Fingerprint;
 use crate::host::Host;
+use crate::private_file;
 use crate::sink::option_file::{Flavor, OptionFile, PasswordIn};
 use crate::target::{Engine, Target};
 use crate::token::Token;
@@ -30,7 +31,14 @@ pub(super) fn directory(host: &Host) -> Result<Store, Error> {
 /// The CA file for clients: the one that was given, else a built-in one.
 pub(super) fn ca(host: &Host, settings: &Settings) -> Result<PathBuf, Error> {
     match &settings.ca {
-        Some(path) => Ok(path.clone()),
+        Some(path) => {
+            private_file::check_source(path).map_err(|error| {
+                Error::usage(format!(
+                    "ca: {error}, so another user could make clients trust another server; use a copy of your own"
+                ))
+            })?;
+            Ok(path.clone())
+        }
         None => bundle(host, roots(settings)),
     }
 }
@@ -145,11 +153,8 @@ fn warn_of_via(settings: &Settings, flavor: Flavor) {
 
 /// Why the user's file must not be included: it has, or may have, an option that no later line can undo.
 fn fault(user_file: &UserOptionFile, password: PasswordIn) -> Option<String> {
-    if let Some(path) = &user_file.unread {
-        return Some(format!(
-            "{} could not be checked; make it a readable file, or remove the line that includes it",
-            path.display()
-        ));
+    if let Some(why) = &user_file.unread {
+        return Some(why.clone());
     }
     let has_password = || password == PasswordIn::Environment && user_file.has("password");
     let option = if user_file.has("dns-srv-name") { "dns-srv-name" } else { has_password().then_some("a password")? };

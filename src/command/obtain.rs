@@ -2,7 +2,7 @@
 
 use crate::cache::{Cache, Entry, Key, Keyring, Kind, Store};
 use crate::command::settings::Settings;
-use crate::credentials::{self, Credentials, Identity, LockPath};
+use crate::credentials::{self, Credentials, Identity, Locks};
 use crate::endpoint::{Endpoint, classify};
 use crate::error::Error;
 use crate::flight::{Boarding, board};
@@ -82,7 +82,7 @@ impl Request<'_> {
         };
         let look = || cache.load(key, target).filter(is_usable);
         let progress = |message: &str| report.progress(message);
-        let boarding = match cache.lock_path(key.as_str()) {
+        let boarding = match cache.lock(key.as_str()) {
             Some(lock) => board(&lock, self.host, self.identity.give_up(self.host, deadline), progress, look),
             None => Boarding::Alone,
         };
@@ -136,7 +136,7 @@ impl Request<'_> {
     /// Fetches credentials. If they expire within `--min-ttl` and can be fetched again without a prompt, they are, and
     /// the later expiry wins.
     fn credentials(&self, cache: Option<&Cache>, locking: Locking) -> Result<Credentials, Error> {
-        let lock_path = cache.filter(|_| locking == Locking::On).map(|cache| |digest: &str| cache.lock_path(digest));
+        let lock = cache.filter(|_| locking == Locking::On).map(|cache| |digest: &str| cache.lock(digest));
         let fetch = |report: &Report| {
             credentials::obtain(&credentials::Request {
                 identity: self.identity,
@@ -147,7 +147,8 @@ impl Request<'_> {
                 mfa_code: self.settings.mfa_code.as_deref(),
                 // If tokens are stored in a keyring, sessions are not written to files.
                 keeps: matches!(cache, Some(Cache::Files(_))),
-                locks: lock_path.as_ref().map(|path| path as &LockPath),
+                profiles: &self.settings.profiles,
+                locks: lock.as_ref().map(|lock| lock as &Locks),
                 report,
             })
         };

@@ -15,6 +15,7 @@ pub(super) fn run(host: &Host, args: &RequestArgs) -> Result<(), Error> {
     if matches!(settings.target.engine, Some(Engine::Mysql | Engine::Mariadb)) {
         return Err(Error::usage("pgpass: only PostgreSQL's clients read a passfile; use `rds-token cnf`"));
     }
+    files::directory(host)?;
     let obtained = obtain_token(host, &settings)?;
     let text = passfile::render(&settings.target, settings.via.as_ref(), &obtained.entry.token);
     let path = files::keep(host, &files::name(host, &settings, &obtained.identity, "pgpass"), &text)?;

@@ -63,6 +63,11 @@ impl IniFile {
         Ok(reader.finish())
     }
 
+    /// All sections.
+    pub(super) fn sections(&self) -> &[Section] {
+        &self.sections
+    }
+
     /// The section with this name.
     pub(super) fn section(&self, name: &str) -> Option<&Section> {
         self.index.get(name).map(|index| &self.sections[*index])
@@ -76,6 +81,12 @@ impl Section {
         let is_block =
             value.starts_with('\n') && value.lines().all(|line| line.trim().is_empty() || line.contains('='));
         Some(value.trim_matches(is_space)).filter(|value| !value.is_empty() && !is_block)
+    }
+
+    /// The values whose keys have such names.
+    pub(super) fn secrets(&self, is_secret: &impl Fn(&str) -> bool) -> Vec<String> {
+        let keys = self.keys.iter().filter(|(key, _)| is_secret(key));
+        keys.map(|(_, value)| value.trim_matches(is_space).to_owned()).collect()
     }
 
     /// Whether the key is there, even with a blank value.

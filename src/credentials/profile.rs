@@ -85,6 +85,12 @@ pub(super) enum ProfileFile {
 }
 
 impl Profiles {
+    /// The values in both files whose keys have such names.
+    pub(super) fn secrets(&self, is_secret: impl Fn(&str) -> bool) -> Vec<String> {
+        let sections = self.config.sections().iter().chain(self.credentials.sections());
+        sections.flat_map(|section| section.secrets(&is_secret)).collect()
+    }
+
     /// Reads both files, until `deadline` at the latest. A missing file counts as empty.
     ///
     /// # Errors

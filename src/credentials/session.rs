@@ -163,8 +163,9 @@ impl<'a> Sessions<'a> {
         let is_sso = count == 1 && matches!(self.request.identity.source, Source::Sso(_));
         let Some(bytes) = encode(credentials, is_sso.then_some("sso"), account) else { return };
         let directory = path.parent().unwrap_or(Path::new("/"));
-        let written = private_file::make_directory(directory).and_then(|()| private_file::write(&path, &bytes));
-        let Request { report, identity, host, .. } = self.request;
+        let written = private_file::make_directory(directory)
+            .and_then(|()| private_file::write(&path, &bytes, self.request.host.now().wall.into()));
+        let Request { report, identity, .. } = self.request;
         match written {
             Ok(()) => report.note(&format!("session: started, and stored in {}", path.display())),
             Err(error) => {
@@ -173,7 +174,6 @@ impl<'a> Sessions<'a> {
                 if identity.needs_code() { report.warn(&message) } else { report.note(&message) }
             }
         }
-        private_file::sweep_unfinished(directory, host.now().wall.into());
     }
 }
 

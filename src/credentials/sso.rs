@@ -4,7 +4,6 @@
 //! name and form are those of botocore's `SSOTokenLoader`.
 
 use std::path::{Path, PathBuf};
-use std::time::Instant;
 
 use aws_config::Region;
 use aws_sdk_sso::error::ProvideErrorMetadata as _;
@@ -15,7 +14,6 @@ use time::{Duration, OffsetDateTime};
 
 use super::aws_error::{exit_of_service, explain_service};
 use super::network::Asking;
-use super::profile::read_text;
 use super::session::sha1;
 use super::source::Sso;
 use super::{Credentials, Request, scrub};
@@ -28,6 +26,9 @@ use crate::secret::Secret;
 
 /// A login that expires within this time is refreshed first, if it can be.
 const REFRESH_AHEAD: Duration = Duration::minutes(5);
+
+/// Upper limit for a login's file, in bytes.
+const MAX_LOGIN: u64 = 1 << 20;
 
 /// The login's file. The newer form of the configuration has all of the fields.
 #[derive(Deserialize)]
@@ -87,17 +88,17 @@ pub(super) async fn credentials(asking: &Asking<'_>, sso: &Sso) -> Result<Creden
 /// The login, refreshed if it expires soon. One process refreshes it at a time, because the refresh token may be
 /// single-use.
 async fn live_login(asking: &Asking<'_>, sso: &Sso) -> Result<Login, Error> {
-    let Request { host, deadline, report, .. } = asking.request;
+    let Request { host, report, .. } = asking.request;
     let path = path(asking, sso)?;
-    let login = load(&path, deadline.at()).map_err(|why| asking.fail_login(&why))?;
+    let login = load(&path).map_err(|why| asking.fail_login(&why))?;
     let now = || host.now().wall;
     if login.left(now()).is_some_and(|left| left > REFRESH_AHEAD) {
         return Ok(login);
     }
     let fresh = {
-        let (host, path, deadline, old) = (Host::clone(host), path.clone(), deadline.at(), login.access_token.clone());
+        let (host, path, old) = (Host::clone(host), path.clone(), login.access_token.clone());
         move || {
-            let login = load(&path, deadline).ok()?;
+            let login = load(&path).ok()?;
             // A token that another process has fetched meanwhile is as good as ours would be, even if it expires
             // soon.
             let least = if login.access_token == old { REFRESH_AHEAD } else { Duration::ZERO };
@@ -141,13 +142,13 @@ fn path(asking: &Asking, sso: &Sso) -> Result<PathBuf, Error> {
 ///
 /// # Errors
 /// The reason, in words.
-fn load(path: &Path, deadline: Instant) -> Result<Login, String> {
-    let text = read_text(path, deadline).map_err(|error| match error.kind() {
+fn load(path: &Path) -> Result<Login, String> {
+    let bytes = private_file::read_source(path, MAX_LOGIN).map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => "there is no login".to_owned(),
-        _ => format!("could not read {}: {error}", path.display()),
+        _ => format!("could not read the login in {}: {error}", path.display()),
     })?;
     // serde's own message quotes values.
-    serde_json::from_str(&text).map_err(|_| format!("{} is not the file of a login", path.display()))
+    serde_json::from_slice(&bytes).map_err(|_| format!("{} is not the file of a login", path.display()))
 }
 
 /// Exchanges the refresh token for a new token, which is stored for the AWS CLI and others too.
@@ -169,19 +170,18 @@ async fn refresh(asking: &Asking<'_>, sso: &Sso, path: &Path, login: &Login) -> 
     let end = asking.request.host.now().wall + Duration::seconds(answer.expires_in.into());
 
     // The file's other fields stay.
-    let text = read_text(path, asking.request.deadline.at()).map_err(|error| error.to_string())?;
-    let mut file: Map<String, Value> = serde_json::from_str(&text).map_err(|_| "its file is damaged")?;
+    let bytes = private_file::read_source(path, MAX_LOGIN).map_err(|error| error.to_string())?;
+    let mut file: Map<String, Value> = serde_json::from_slice(&bytes).map_err(|_| "its file is damaged")?;
     file.insert("accessToken".to_owned(), access_token.into());
     file.insert("expiresAt".to_owned(), rfc3339::format(end).into());
     if let Some(token) = answer.refresh_token {
         file.insert("refreshToken".to_owned(), token.into());
     }
     let file = Value::from(file);
-    if let Err(error) = private_file::write(path, file.to_string().as_bytes()) {
+    let now = asking.request.host.now().wall.into();
+    if let Err(error) = private_file::write(path, file.to_string().as_bytes(), now) {
         let why = format!("the refreshed login could not be stored: {}: {error}; run `aws sso login`", path.display());
         asking.request.report.warn(&why);
     }
-    let directory = path.parent().unwrap_or(Path::new("/"));
-    private_file::sweep_unfinished(directory, asking.request.host.now().wall.into());
     serde_json::from_value(file).map_err(|_| "the new token can't be read back".to_owned())
 }

@@ -1,49 +1,199 @@
-//! Private is what has our uid and no permission for group and others.
+//! Private means: owned by our uid, and no permission for group and others.
 
 use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, Permissions};
-use std::io;
+use std::io::{self, ErrorKind};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
-use std::path::Path;
+use std::path::{Component, Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
-use rustix::fs::OFlags;
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat};
 
 use super::refused;
 
 /// Permission bits of group and others.
 const NOT_OWNER: u32 = 0o077;
+/// Permission bits to write, of the group and of others.
+const GROUP_WRITE: u32 = 0o020;
+const OTHER_WRITE: u32 = 0o002;
+/// In such a directory, only its owner and the owner of an entry can remove or rename the entry.
+const STICKY: u32 = 0o1000;
+
+/// An open directory.
+#[derive(Debug)]
+pub(super) struct Handle(File);
+
+impl Handle {
+    /// Opens a directory. Does not follow a link.
+    pub(super) fn open(path: &Path) -> io::Result<Self> {
+        let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let opened = OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path);
+        opened.map(Self).map_err(|error| match rustix::io::Errno::from_io_error(&error) {
+            Some(rustix::io::Errno::NOTDIR | rustix::io::Errno::LOOP) => {
+                io::Error::new(ErrorKind::NotADirectory, "it is not a directory (links are not followed)")
+            }
+            _ => error,
+        })
+    }
+
+    pub(super) fn check_owner(&self, path: &Path) -> io::Result<()> {
+        check_owner(&|| path.to_owned(), &self.0.metadata()?)
+    }
+
+    pub(super) fn read(&self, name: &str) -> io::Result<File> {
+        self.open_file(name, OFlags::RDONLY)
+    }
+
+    pub(super) fn read_or_create(&self, name: &str) -> io::Result<File> {
+        self.open_file(name, OFlags::RDWR | OFlags::CREATE)
+    }
+
+    pub(super) fn create_new(&self, name: &str) -> io::Result<File> {
+        self.open_file(name, OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL)
+    }
+
+    /// Follows no link, waits for no FIFO, creates files with 0600.
+    fn open_file(&self, name: &str, flags: OFlags) -> io::Result<File> {
+        let flags = flags | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
+        Ok(File::from(rustix::fs::openat(&self.0, name, flags, Mode::RUSR | Mode::WUSR)?))
+    }
+
+    /// Gives a new file the name of another, which it replaces.
+    pub(super) fn replace(&self, new: &str, name: &str) -> io::Result<()> {
+        if self.exchange(new, name) {
+            // The old file has the temporary name now. A directory with files in it was put there by mistake, and stays.
+            let removed = self.remove(new);
+            if removed.is_err() {
+                let _ = rustix::fs::unlinkat(&self.0, new, AtFlags::REMOVEDIR);
+            }
+            return Ok(());
+        }
+        Ok(rustix::fs::renameat(&self.0, new, &self.0, name)?)
+    }
+
+    /// Swaps two files that exist. If a file is replaced by renaming another over it, ext4 writes that other to disk at
+    /// once (`auto_da_alloc`), which takes longer than everything else here; not if it is swapped.
+    #[cfg(target_os = "linux")]
+    fn exchange(&self, new: &str, old: &str) -> bool {
+        rustix::fs::renameat_with(&self.0, new, &self.0, old, rustix::fs::RenameFlags::EXCHANGE).is_ok()
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn exchange(&self, _: &str, _: &str) -> bool {
+        false
+    }
+
+    pub(super) fn remove(&self, name: &str) -> io::Result<()> {
+        Ok(rustix::fs::unlinkat(&self.0, name, AtFlags::empty())?)
+    }
+
+    pub(super) fn is_at(&self, file: &File, name: &str) -> io::Result<bool> {
+        let (ours, named) = (rustix::fs::fstat(file)?, self.stat(name)?);
+        Ok((ours.st_dev, ours.st_ino) == (named.st_dev, named.st_ino))
+    }
+
+    pub(super) fn modified(&self, name: &str) -> io::Result<SystemTime> {
+        let seconds = u64::try_from(self.stat(name)?.st_mtime).unwrap_or(0);
+        Ok(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds))
+    }
+
+    pub(super) fn files(&self) -> io::Result<Vec<String>> {
+        let is_file = |name: &str| self.stat(name).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode).is_file());
+        let names =
+            Dir::read_from(&self.0)?.filter_map(|entry| Some(entry.ok()?.file_name().to_str().ok()?.to_owned()));
+        Ok(names.filter(|name| is_file(name)).collect())
+    }
+
+    fn stat(&self, name: &str) -> io::Result<Stat> {
+        Ok(rustix::fs::statat(&self.0, name, AtFlags::SYMLINK_NOFOLLOW)?)
+    }
+}
 
 /// Makes one directory, 0700 whatever the umask.
 pub(super) fn make_directory(path: &Path) -> io::Result<()> {
     DirBuilder::new().mode(0o700).create(path)?;
-    // A link that came in between is caught by the check.
+    // A link that was put there meanwhile is refused when the directory is opened.
     if fs::symlink_metadata(path)?.is_dir() {
         fs::set_permissions(path, Permissions::from_mode(0o700))?;
     }
     Ok(())
 }
 
-/// Permission bits to write, of the group and of others.
-const GROUP_WRITE: u32 = 0o020;
-const OTHER_WRITE: u32 = 0o002;
+/// Checks the directories above `path` as OpenSSH does: each is root's or ours, and no other user can write to it, or it
+/// is sticky. Returns the path without links. What is missing is not checked.
+pub(super) fn check_parents(path: &Path) -> io::Result<PathBuf> {
+    let Some(parent) = path.parent() else { return Ok(path.to_owned()) };
+    let has_links = check_each(parent)? || path.components().any(|part| part == Component::ParentDir);
+    if !has_links {
+        return Ok(path.to_owned());
+    }
+    // What counts is where the links lead.
+    let real = without_links(parent)?;
+    check_each(&real)?;
+    Ok(path.file_name().map_or(real.clone(), |name| real.join(name)))
+}
 
-pub(super) fn check_owner(path: &Path, metadata: &Metadata) -> io::Result<()> {
+/// Checks a directory and each one above it, up to the first link. Returns whether there is a link.
+fn check_each(directory: &Path) -> io::Result<bool> {
+    let mut ancestors: Vec<&Path> = directory.ancestors().collect();
+    ancestors.reverse();
+    for path in ancestors {
+        match fs::symlink_metadata(path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
+            Err(error) => return Err(super::at(path, &error)),
+            Ok(metadata) if metadata.is_symlink() => return Ok(true),
+            Ok(metadata) if metadata.mode() & STICKY != 0 && is_trusted(metadata.uid()) => {}
+            Ok(metadata) => check_source(path, &metadata)?,
+        }
+    }
+    Ok(false)
+}
+
+/// The path with its links resolved. The end of it may be missing.
+fn without_links(path: &Path) -> io::Result<PathBuf> {
+    match path.canonicalize() {
+        Err(error) if error.kind() == ErrorKind::NotFound => match (path.parent(), path.file_name()) {
+            (Some(parent), Some(name)) => Ok(without_links(parent)?.join(name)),
+            _ => Err(error),
+        },
+        resolved => resolved.map_err(|error| super::at(path, &error)),
+    }
+}
+
+fn is_trusted(uid: u32) -> bool {
+    uid == 0 || uid == rustix::process::getuid().as_raw()
+}
+
+/// `path` is called only for an error.
+pub(super) fn check_owner(path: &dyn Fn() -> PathBuf, metadata: &Metadata) -> io::Result<()> {
     if metadata.uid() != rustix::process::getuid().as_raw() {
-        return Err(refused(path, "belongs to another user"));
+        return Err(refused(&path(), "belongs to another user"));
     }
     if metadata.mode() & NOT_OWNER != 0 {
-        return Err(refused(path, &format!("is open to others (mode {:o})", metadata.mode() & 0o7777)));
+        return Err(refused(&path(), &format!("is open to others (mode {:o})", metadata.mode() & 0o7777)));
     }
     Ok(())
 }
 
 pub(super) fn check_writers(path: &Path, metadata: &Metadata) -> io::Result<()> {
-    let uid = rustix::process::getuid().as_raw();
-    if metadata.uid() != uid {
+    if metadata.uid() != rustix::process::getuid().as_raw() {
+        return Err(refused(path, "belongs to another user"));
+    }
+    check_source(path, metadata)
+}
+
+/// Opens a file without waiting for a FIFO.
+pub(super) fn open_source(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed()).open(path)
+}
+
+/// Checks that `path` is root's or ours, and that no other user can write to it.
+pub(super) fn check_source(path: &Path, metadata: &Metadata) -> io::Result<()> {
+    if !is_trusted(metadata.uid()) {
         return Err(refused(path, "belongs to another user"));
     }
     let mode = metadata.mode();
     if mode & OTHER_WRITE != 0
-        || (mode & GROUP_WRITE != 0 && (has_access_list(path) || !is_private_group(metadata.gid(), uid)))
+        || (mode & GROUP_WRITE != 0 && (has_access_list(path) || !is_private_group(metadata.gid(), metadata.uid())))
     {
         return Err(refused(path, &format!("is writable by others (mode {:o})", mode & 0o7777)));
     }
@@ -88,15 +238,9 @@ fn has_access_list(_: &Path) -> bool {
     true
 }
 
-/// Opens no link, waits for no FIFO, makes files 0600.
-pub(super) fn without_links(options: &mut OpenOptions) -> &mut OpenOptions {
-    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
-    options.mode(0o600).custom_flags(flags.bits().cast_signed())
-}
-
-pub(super) fn check_links(path: &Path, metadata: &Metadata) -> io::Result<()> {
+pub(super) fn check_links(path: &dyn Fn() -> PathBuf, metadata: &Metadata) -> io::Result<()> {
     if metadata.nlink() > 1 {
-        return Err(refused(path, "has more than one name (a hard link)"));
+        return Err(refused(&path(), "has more than one name (a hard link)"));
     }
     Ok(())
 }
@@ -104,9 +248,4 @@ pub(super) fn check_links(path: &Path, metadata: &Metadata) -> io::Result<()> {
 /// Makes a file of ours 0600.
 pub(super) fn restrict(file: &File) -> io::Result<()> {
     file.set_permissions(Permissions::from_mode(0o600))
-}
-
-pub(super) fn is_at(file: &File, path: &Path) -> io::Result<bool> {
-    let (ours, named) = (file.metadata()?, fs::symlink_metadata(path)?);
-    Ok((ours.dev(), ours.ino()) == (named.dev(), named.ino()))
 }

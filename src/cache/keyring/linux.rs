@@ -9,13 +9,14 @@ use std::time::Duration;
 
 use crate::error::Error;
 use crate::host::Host;
+use crate::private_file::Directory;
 
 #[derive(Clone, Debug)]
 pub(super) enum Place {
     /// The kernel's, of this user.
     Kernel,
-    /// The Secret Service on the bus at this address.
-    SecretService(String),
+    /// The Secret Service on the bus at this address, or the reason why there is no bus.
+    SecretService(Result<String, String>),
 }
 
 impl Place {
@@ -49,34 +50,38 @@ impl Place {
     pub(super) fn read(&self, name: &str) -> Result<Option<Vec<u8>>, String> {
         match self {
             Self::Kernel => kernel::read(name),
-            Self::SecretService(bus) => secret_service::read(bus, name),
+            Self::SecretService(bus) => secret_service::read(bus.as_deref()?, name),
         }
     }
 
     pub(super) fn write(&self, name: &str, bytes: &[u8], lifetime: Duration) -> Result<(), String> {
         match self {
             Self::Kernel => kernel::write(name, bytes, lifetime),
-            Self::SecretService(bus) => secret_service::write(bus, name, bytes),
+            Self::SecretService(bus) => secret_service::write(bus.as_deref()?, name, bytes),
         }
     }
 
     pub(super) fn names(&self) -> Result<Vec<String>, String> {
         match self {
             Self::Kernel => kernel::names(),
-            Self::SecretService(bus) => secret_service::names(bus),
+            Self::SecretService(bus) => secret_service::names(bus.as_deref()?),
         }
     }
 
     pub(super) fn remove(&self, name: &str) -> Result<(), String> {
         match self {
             Self::Kernel => kernel::remove(name),
-            Self::SecretService(bus) => secret_service::remove(bus, name),
+            Self::SecretService(bus) => secret_service::remove(bus.as_deref()?, name),
         }
     }
 }
 
-/// The address of the user's bus; empty where there is none.
-fn session_bus(host: &Host) -> String {
-    let standard = || host.runtime_dir().map(|path| format!("unix:path={}/bus", path.display()));
-    host.var("DBUS_SESSION_BUS_ADDRESS").or_else(standard).unwrap_or_default()
+/// The address of the user's bus. In a runtime directory that another user owns or can write, it would be that user's.
+fn session_bus(host: &Host) -> Result<String, String> {
+    if let Some(address) = host.var("DBUS_SESSION_BUS_ADDRESS") {
+        return Ok(address);
+    }
+    let directory = host.runtime_dir().ok_or("there is no bus to reach it by; set DBUS_SESSION_BUS_ADDRESS")?;
+    let directory = Directory::open(&directory).map_err(|error| format!("XDG_RUNTIME_DIR: {error}"))?;
+    Ok(format!("unix:path={}/bus", directory.path().display()))
 }

@@ -2,8 +2,15 @@
 //! over the user's bus. It is never asked to unlock, so it prompts nobody.
 
 use std::collections::HashMap;
+use std::io;
+use std::os::linux::net::SocketAddrExt as _;
+use std::os::unix::net::{SocketAddr, UnixStream};
+use std::str::FromStr as _;
 
+use rustix::net::sockopt::socket_peercred;
 use serde::Serialize;
+use zbus::address::Address;
+use zbus::address::transport::{Transport, UnixSocket};
 use zbus::connection::Builder;
 use zbus::{Connection, DynamicType, Message, OwnedObjectPath, OwnedVariant, Variant};
 
@@ -72,18 +79,8 @@ fn run<T>(work: impl Future<Output = Result<T, String>>) -> Result<T, String> {
 
 impl Collection {
     async fn open(bus: &str) -> Result<Self, String> {
-        if bus.is_empty() {
-            return Err("there is no bus to reach it by; DBUS_SESSION_BUS_ADDRESS is not set".to_owned());
-        }
-        // Over a network, tokens would go in the clear, and the name of the host through NSS. An address may be a
-        // list, of which each is tried.
-        if !bus.split(';').all(|address| address.starts_with("unix:")) {
-            return Err(format!(
-                "DBUS_SESSION_BUS_ADDRESS is '{bus}', which is not a socket of this machine; set it to an \
-                 address such as unix:path=/run/user/1000/bus"
-            ));
-        }
-        let connection = Builder::address(bus).build().await.map_err(|error| error.to_string())?;
+        let stream = connect(bus)?;
+        let connection = Builder::unix_stream(stream).build().await.map_err(|error| error.to_string())?;
         let reply = call(&connection, ROOT, OF_SERVICE, "ReadAlias", &"default").await?;
         let path: OwnedObjectPath = body(&reply)?;
         if path.as_str() == NONE {
@@ -139,6 +136,48 @@ impl Collection {
     async fn delete(&self, item: &OwnedObjectPath) -> Result<(), String> {
         let reply = call(&self.connection, item.as_str(), OF_ITEM, "Delete", &()).await?;
         done(&body(&reply)?)
+    }
+}
+
+/// Connects to a bus of this user. An address may be a list, of which the first one that answers is used.
+fn connect(bus: &str) -> Result<UnixStream, String> {
+    let mut failure = String::new();
+    for address in bus.split(';').filter(|address| !address.is_empty()) {
+        // Over a network, tokens would be sent in clear, and the host name would be looked up by NSS.
+        let Ok(Transport::Unix(unix)) = Address::from_str(address).map(|address| address.transport().clone()) else {
+            return Err(format!(
+                "DBUS_SESSION_BUS_ADDRESS is '{bus}', which is not a socket of this machine; set it to an \
+                 address such as unix:path=/run/user/1000/bus"
+            ));
+        };
+        match connect_to(unix.path()) {
+            Ok(stream) => return own(stream),
+            Err(error) => failure = format!("could not connect to the bus {address}: {error}"),
+        }
+    }
+    Err(failure)
+}
+
+fn connect_to(socket: &UnixSocket) -> io::Result<UnixStream> {
+    match socket {
+        UnixSocket::File(path) => UnixStream::connect(path),
+        UnixSocket::Abstract(name) => {
+            UnixStream::connect_addr(&SocketAddr::from_abstract_name(name.as_encoded_bytes())?)
+        }
+        _ => Err(io::Error::other("its address is not that of one socket")),
+    }
+}
+
+/// Refuses the bus of another user, who would get the token: that of the user from whose session `su` was run, or one
+/// in a directory that others can write.
+fn own(stream: UnixStream) -> Result<UnixStream, String> {
+    let peer = socket_peercred(&stream).map_err(|error| error.to_string())?;
+    match peer.uid == rustix::process::getuid() {
+        true => Ok(stream),
+        false => Err(format!(
+            "the bus belongs to another user (uid {}); unset DBUS_SESSION_BUS_ADDRESS, or set it to your own",
+            peer.uid.as_raw()
+        )),
     }
 }
 
