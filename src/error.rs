@@ -45,13 +45,15 @@ impl Exit {
 pub struct Error {
     exit: Exit,
     message: String,
+    /// What a helper program said, for the user alone.
+    quotation: Option<String>,
     is_personal: bool,
 }
 
 impl Error {
     /// A failure with the exit code `exit`.
     pub fn new(exit: Exit, message: impl Into<String>) -> Self {
-        Self { exit, message: message.into(), is_personal: false }
+        Self { exit, message: message.into(), quotation: None, is_personal: false }
     }
 
     /// Marks a failure that another process in the same place would not have: this one's time was out, or
@@ -59,6 +61,12 @@ impl Error {
     #[must_use]
     pub fn personal(self) -> Self {
         Self { is_personal: true, ..self }
+    }
+
+    /// Adds what a helper program said. It is shown, and not handed to other processes.
+    #[must_use]
+    pub fn quoting(self, quotation: Option<String>) -> Self {
+        Self { quotation, ..self }
     }
 
     /// Whether it says nothing to another process in the same place.
@@ -91,7 +99,7 @@ impl Error {
         self.exit
     }
 
-    /// The message as it was given, not escaped.
+    /// The message as it was given, not escaped and without the quotation.
     pub fn message(&self) -> &str {
         &self.message
     }
@@ -99,11 +107,26 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&one_line(&self.message))
+        f.write_str(&one_line(&self.message))?;
+        match &self.quotation {
+            Some(quotation) => write!(f, " and said: {}", one_line(quotation)),
+            None => Ok(()),
+        }
     }
 }
 
 impl std::error::Error for Error {}
+
+/// Returns `text` without the passwords in URLs: `scheme://user:password@` becomes `scheme://…@`.
+pub fn without_passwords(text: &str) -> String {
+    let mut parts = text.split("://");
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |shown, part| {
+        let end = part.find(|c: char| c.is_whitespace() || "'\"`<>".contains(c)).unwrap_or(part.len());
+        let userinfo = part[..end].rfind('@').filter(|at| part[..*at].contains(':'));
+        shown + "://" + &userinfo.map_or(part.to_owned(), |at| format!("…{}", &part[at..]))
+    })
+}
 
 /// `text` with every character escaped that could end the line, drive a terminal or reorder what is
 /// read on it: messages quote hosts, profile names, server answers and the stderr of other programs.
@@ -128,6 +151,18 @@ fn is_invisible(c: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn passwords_in_urls_are_cut() {
+        for (text, expected) in [
+            ("no URL: a:b@c", "no URL: a:b@c"),
+            ("'https://u:CANARY@h/x', and more", "'https://…@h/x', and more"),
+            ("mysql://u:CAN/A:R@Y@h:1 http://a:b@c", "mysql://…@h:1 http://…@c"),
+            ("mysql://app@h:3306/db", "mysql://app@h:3306/db"),
+        ] {
+            assert_eq!(without_passwords(text), expected);
+        }
+    }
 
     #[test]
     fn a_message_is_one_harmless_line() {

@@ -75,6 +75,13 @@ impl Host {
         self.vars.iter().find(|(key, _)| is_named(key)).map(|(_, value)| value.as_os_str())
     }
 
+    /// The values of the variables with such names, but not paths.
+    pub fn secret_vars(&self, is_secret: impl Fn(&str) -> bool) -> Vec<String> {
+        let is_path = |value: &str| value.starts_with('/') && std::path::Path::new(value).exists();
+        let secret = self.vars.iter().filter(|(name, _)| is_secret(&name.to_string_lossy()));
+        secret.map(|(_, value)| value.to_string_lossy().into_owned()).filter(|value| !is_path(value)).collect()
+    }
+
     /// The time now, on both clocks.
     pub fn now(&self) -> Moment {
         moment()
@@ -154,6 +161,12 @@ impl Host {
     /// Whether a person reads stderr.
     pub fn stderr_is_terminal(&self) -> bool {
         std::io::stderr().is_terminal()
+    }
+
+    /// Whether what is written to stdout is lost: it is /dev/null, which the Rust runtime also opens in place of a
+    /// closed stdout.
+    pub fn stdout_is_discarded(&self) -> bool {
+        platform::stdout_is_discarded()
     }
 
     /// Whether the process is in the foreground of a terminal: somebody may answer a prompt, and

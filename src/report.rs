@@ -2,7 +2,7 @@
 
 use std::io::{self, Write as _};
 
-use crate::error::{Error, one_line};
+use crate::error::{Error, one_line, without_passwords};
 
 /// How much is said on stderr.
 #[derive(Clone, Copy, Debug)]
@@ -41,7 +41,7 @@ impl Report {
 /// The failure that ends the program. Nothing is printed for one without a message.
 pub fn error(error: &Error) {
     if !error.message().is_empty() {
-        line(error.message());
+        line(&error.to_string());
     }
 }
 
@@ -50,7 +50,7 @@ const MAX_LINE: usize = 2_000;
 
 /// One line on stderr. A stderr that can't be written to is no reason to fail.
 fn line(message: &str) {
-    let message: String = message.chars().take(MAX_LINE).collect();
+    let message: String = without_passwords(message).chars().take(MAX_LINE).collect();
     let _ = io::stderr().write_all(format!("rds-token: {}\n", one_line(&message)).as_bytes());
 }
 

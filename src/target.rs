@@ -157,6 +157,12 @@ impl Parts {
                  the token takes its place",
             ));
         }
+        if database.is_some_and(|database| database.contains('@')) {
+            return Err(Error::usage(
+                "target: the URL has an '@' after its first '/'; leave a password out, and write these characters as %40 \
+                 and %2F in a user or database",
+            ));
+        }
         let (host, port) = split_optional(address, ':');
         Ok(Self {
             host: Some(host.to_owned()),
@@ -311,6 +317,11 @@ fn required(part: Option<String>, name: &str, remedy: &str) -> Result<String, Er
 }
 
 fn refuse(part: &str, text: &str, why: &str) -> Error {
+    // A password may be part of the text.
+    let text = match text.rsplit_once('@') {
+        Some((_, rest)) if part != "user" => format!("…@{rest}"),
+        _ => text.split_once(':').filter(|_| part == "user").map_or(text.to_owned(), |(user, _)| format!("{user}:…")),
+    };
     // A value may be of any length; the line that names it shouldn't be.
     let mut shown: String = text.chars().take(80).collect();
     if shown.len() < text.len() {

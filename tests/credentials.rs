@@ -993,7 +993,7 @@ fn an_expiry_counts_in_every_spelling_and_place() {
         for name in in_file {
             let (_sandbox, run) = file(name, value);
             let line = run.fails(3);
-            assert!(line.contains(&format!("{name} = {value}, which is not a time")), "{line}");
+            assert!(line.contains(&format!("{name} = '{value}', which is not a time")), "{line}");
         }
     }
 }

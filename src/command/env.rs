@@ -83,6 +83,9 @@ pub(super) fn of_client(
         }
         via => via.clone(),
     };
+    if secrets == Secrets::InFiles {
+        files::directory(host)?;
+    }
     let obtained = obtain_token(host, settings)?;
     let path = match secrets {
         Secrets::InVariables => None,
@@ -129,6 +132,10 @@ fn github(host: &Host, variables: &[Variable], lines: &str) -> Result<(), Error>
         // `%` begins an escape in a workflow command.
         .map(|variable| format!("::add-mask::{}\n", variable.value.replace('%', "%25")))
         .collect();
+    if host.stdout_is_discarded() {
+        let why = "stdout is closed or discarded, so the runner would not mask the token; let the step show its output";
+        return Err(Error::usage(format!("env: {why}")));
+    }
     let fail = |error| Error::other(format!("could not write to {}: {error}", path.display()));
     let mut file = OpenOptions::new().append(true).open(&path).map_err(fail)?;
     report::result(&masks)?;

@@ -201,6 +201,7 @@ fn keys(profiles: &Profiles, file: ProfileFile, name: &str) -> Result<Option<Cre
     };
     let expires_at = EXPIRATIONS.into_iter().find_map(|key| Some((key, section.get(key)?))).map(|(key, text)| {
         rfc3339::parse(text).ok_or_else(|| {
+            let text = rfc3339::quote(text);
             fail(&format!("has {key} = {text}, which is not a time such as 2026-01-31T12:00:00Z; correct it"))
         })
     });

@@ -109,7 +109,7 @@ impl Identity {
         }
         identity.settings = identity.settings_fingerprint(files);
         let variables = VARIABLES.into_iter().fold(identity.settings.clone(), |f, name| f.optional(host.var(name)));
-        let variables = container_token(&identity.source, host, directory(&identity.source, host, variables));
+        let variables = container_token(&identity.source, host, process_inputs(&identity.source, host, variables));
         identity.fingerprint = identity.digest(variables, Source::fingerprint);
         Ok(identity)
     }
@@ -230,18 +230,28 @@ fn place(source: &Source, host: &Host, fingerprint: Fingerprint) -> Fingerprint 
         Source::Container | Source::InstanceMetadata => {
             CONTAINER_URIS.into_iter().fold(fingerprint, |f, name| f.optional(host.var(name))).field(host.hostname())
         }
-        source => directory(source, host, fingerprint),
+        source => process_inputs(source, host, fingerprint),
     }
 }
 
-/// Adds the current directory, if a program is looked for there.
-fn directory(source: &Source, host: &Host, fingerprint: Fingerprint) -> Fingerprint {
-    match source {
-        Source::Process(command) if has_relative_path(command) => {
-            fingerprint.optional(host.current_dir().map(|path| path.into_os_string().into_encoded_bytes()))
-        }
-        _ => fingerprint,
-    }
+/// Adds what decides the result of a `credential_process` beside its command: the current directory, if a program is
+/// looked for there, and the variables that the command names.
+fn process_inputs(source: &Source, host: &Host, fingerprint: Fingerprint) -> Fingerprint {
+    let Source::Process(command) = source else { return fingerprint };
+    let directory = host.current_dir().filter(|_| has_relative_path(command));
+    let fingerprint = fingerprint.optional(directory.map(|path| path.into_os_string().into_encoded_bytes()));
+    variable_names(command).fold(fingerprint, |f, name| f.field(name).optional(host.var(name)))
+}
+
+/// The variables that a command names: `$NAME` and `${NAME…}`, and `%NAME%` on Windows.
+fn variable_names(command: &str) -> impl Iterator<Item = &str> {
+    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let parts = command.split(if cfg!(windows) { '%' } else { '$' }).skip(1);
+    let names = parts.map(move |part| {
+        let part = part.trim_start_matches('{').trim_start_matches(['#', '!']);
+        &part[..part.find(|c| !is_name(c)).unwrap_or(part.len())]
+    });
+    names.filter(|name| !name.is_empty())
 }
 
 /// Whether a word of a command may be a path from the current directory.

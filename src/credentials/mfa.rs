@@ -3,9 +3,9 @@
 
 use std::io::{self, BufRead as _, BufReader, Write as _};
 
+use super::process::ProgramError;
 use super::source::Mfa;
 use super::{Request, process, quote_argument};
-use crate::deadline::Deadline;
 use crate::error::{Error, one_line};
 use crate::host::Terminal;
 
@@ -17,7 +17,7 @@ pub(super) enum Code {
     /// `--mfa-code`.
     Given(String),
     /// A command that prints it.
-    Process { command: String, is_foreground: bool },
+    Process(String),
     /// The user.
     Prompt(Terminal),
 }
@@ -31,9 +31,7 @@ impl Code {
         let host = request.host;
         match (given, &mfa.process) {
             (Some(code), _) => Ok(Self::Given(code.to_owned())),
-            (None, Some(command)) => {
-                Ok(Self::Process { command: command.clone(), is_foreground: host.is_foreground() })
-            }
+            (None, Some(command)) => Ok(Self::Process(command.clone())),
             (None, None) => host.terminal().map(Self::Prompt).ok_or_else(|| no_terminal(mfa, request)),
         }
     }
@@ -42,26 +40,28 @@ impl Code {
     /// run for it.
     ///
     /// # Errors
-    /// The reason, in words.
-    pub(super) async fn get(self, mfa: &Mfa, deadline: &Deadline) -> Result<String, String> {
+    /// The reason, with what the program said.
+    pub(super) async fn get(self, mfa: &Mfa, request: &Request<'_>) -> Result<String, ProgramError> {
         match self {
             Self::Given(code) => Ok(code),
-            Self::Process { command, is_foreground } => {
-                let printed =
-                    process::output(&command, is_foreground).await.map_err(|why| format!("mfa_process: {why}"))?;
+            Self::Process(command) => {
+                let printed = process::output(&command, request).await;
+                let printed = printed
+                    .map_err(|error| ProgramError { why: format!("mfa_process: {}", error.why), said: error.said })?;
                 let text = String::from_utf8_lossy(&printed);
                 match text.trim() {
                     code if is_code(code) => Ok(code.to_owned()),
-                    _ => Err("mfa_process: the program's output is not a code of 6 digits".to_owned()),
+                    _ => Err("mfa_process: the program's output is not a code of 6 digits".to_owned().into()),
                 }
             }
             Self::Prompt(terminal) => {
                 let prompt = format!("Enter MFA code for {}: ", one_line(&mfa.serial));
-                let _pause = deadline.pause();
+                let _pause = request.deadline.pause();
                 let typed = tokio::task::spawn_blocking(move || prompt_for_code(terminal, &prompt));
-                typed.await.map_err(|error| error.to_string())?.map_err(|error| {
+                let fail = |error: io::Error| {
                     format!("could not read the code from the terminal: {error}; try again, or use --mfa-code")
-                })
+                };
+                Ok(typed.await.map_err(|error| error.to_string())?.map_err(fail)?)
             }
         }
     }

@@ -175,9 +175,9 @@ impl<'a> Asking<'a> {
         match &self.request.identity.source {
             Source::Keys(keys) => Ok(keys.clone()),
             Source::UserSession(session) => self.user_session(session, code).await,
-            Source::Process(command) => process::credentials(command, host.is_foreground())
+            Source::Process(command) => process::credentials(command, self.request)
                 .await
-                .map_err(|why| self.fail(Exit::Credentials, &why)),
+                .map_err(|error| self.fail(Exit::Credentials, &error.why).quoting(error.said)),
             Source::WebIdentity { role_arn, session_name, token_file } => {
                 let token = read_text(token_file.as_ref(), deadline.at()).map_err(|error| {
                     let exit = if error.kind() == ErrorKind::TimedOut { Exit::Network } else { Exit::Credentials };

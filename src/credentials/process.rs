@@ -7,8 +7,9 @@ use std::process::Stdio;
 
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 
-use super::Credentials;
 use super::json::Document;
+use super::redact::quotation;
+use super::{Credentials, Request};
 
 #[cfg_attr(unix, path = "process/unix.rs")]
 #[cfg_attr(windows, path = "process/windows.rs")]
@@ -19,21 +20,37 @@ pub(super) use platform::signalled;
 /// More than any program has to say, in bytes.
 const MAX_OUTPUT: u64 = 1 << 20;
 
+/// Why a program gave no result.
+pub(super) struct ProgramError {
+    /// The reason.
+    pub(super) why: String,
+    /// The last line of its stderr, without secrets.
+    pub(super) said: Option<String>,
+}
+
+impl From<String> for ProgramError {
+    fn from(why: String) -> Self {
+        Self { why, said: None }
+    }
+}
+
 /// Runs `command` and returns the credentials that it prints. Dropping the future ends the program and its
 /// children.
 ///
 /// # Errors
-/// The reason, with the program's stderr.
-pub(super) async fn credentials(command: &str, is_foreground: bool) -> Result<Credentials, String> {
-    parse(&output(command, is_foreground).await?)
+/// The reason, with what the program said.
+pub(super) async fn credentials(command: &str, request: &Request<'_>) -> Result<Credentials, ProgramError> {
+    Ok(parse(&output(command, request).await?)?)
 }
 
 /// Runs `command` in the shell and returns its stdout. Dropping the future ends the program and its children.
 ///
 /// # Errors
-/// The reason, with the program's stderr.
-pub(super) async fn output(command: &str, is_foreground: bool) -> Result<Vec<u8>, String> {
+/// The reason, with what the program said.
+pub(super) async fn output(command: &str, request: &Request<'_>) -> Result<Vec<u8>, ProgramError> {
+    let is_foreground = request.host.is_foreground();
     let mut program = platform::shell(command, is_foreground);
+    platform::set_path(&mut program, request.host);
     program.stdout(Stdio::piped()).stderr(Stdio::piped());
     // A loop that reads our stdin must not lose its lines to the program.
     if !(is_foreground && std::io::stdin().is_terminal()) {
@@ -49,10 +66,8 @@ pub(super) async fn output(command: &str, is_foreground: bool) -> Result<Vec<u8>
     if status.success() {
         return Ok(stdout);
     }
-    let said = String::from_utf8_lossy(&stderr);
-    let said = said.trim();
-    let said = if said.is_empty() { String::new() } else { format!(" and said: {said}") };
-    Err(format!("the program ended with {status}{said}"))
+    let said = quotation(&stderr, &stdout, &request.known_secrets());
+    Err(ProgramError { why: format!("the program ended with {status}"), said })
 }
 
 /// All that the program writes to one of its outputs.

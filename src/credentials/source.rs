@@ -183,7 +183,8 @@ pub(super) fn environment_keys(host: &Host) -> Result<Option<Credentials>, Error
     let expires_at = first(EXPIRATIONS).map(|(name, text)| {
         rfc3339::parse(&text).ok_or_else(|| {
             Error::credentials(format!(
-                "AWS credentials: {name} is '{text}', which is not a time such as 2026-01-31T12:00:00Z; correct or unset it"
+                "AWS credentials: {name} is {}, which is not a time such as 2026-01-31T12:00:00Z; correct or unset it",
+                rfc3339::quote(&text)
             ))
         })
     });

@@ -88,8 +88,9 @@ impl Asking<'_> {
 
     async fn code(&self, mfa: Option<&Mfa>, code: Option<Code>, what: &str) -> Result<Option<String>, Error> {
         let (Some(mfa), Some(code)) = (mfa, code) else { return Ok(None) };
-        let code = code.get(mfa, &self.request.deadline).await;
-        code.map(Some).map_err(|why| self.fail(Exit::Credentials, &format!("{what}: {why}")).personal())
+        code.get(mfa, self.request).await.map(Some).map_err(|error| {
+            self.fail(Exit::Credentials, &format!("{what}: {}", error.why)).quoting(error.said).personal()
+        })
     }
 
     fn accept_answer(&self, given: Option<StsCredentials>) -> Result<Credentials, Error> {

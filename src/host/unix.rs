@@ -38,6 +38,13 @@ pub(super) fn terminal() -> Option<Terminal> {
     (foreground == rustix::process::getpgrp()).then_some(Terminal { input, output })
 }
 
+pub(super) fn stdout_is_discarded() -> bool {
+    let device = |stat: rustix::fs::Stat| stat.st_rdev;
+    let stdout = rustix::fs::fstat(rustix::stdio::stdout()).map(device);
+    let null = rustix::fs::stat("/dev/null").map(device);
+    matches!((stdout, null), (Ok(stdout), Ok(null)) if stdout == null)
+}
+
 pub(super) fn forbid_dumps() {
     #[cfg(target_os = "linux")]
     let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);

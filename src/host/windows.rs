@@ -32,6 +32,11 @@ pub(super) fn terminal() -> Option<Terminal> {
     Some(Terminal { input: open("CONIN$")?, output: open("CONOUT$")? })
 }
 
+/// Returns `false`: the console has no such file.
+pub(super) fn stdout_is_discarded() -> bool {
+    false
+}
+
 pub(super) fn forbid_dumps() {}
 
 /// The profile directory (`FOLDERID_Profile`).

@@ -1,5 +1,6 @@
 //! Process groups and signals.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
@@ -7,6 +8,7 @@ use tokio::process::{Child, Command};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::error::Exit;
+use crate::host::Host;
 
 pub(super) const SHELL: &str = "/bin/sh";
 
@@ -23,6 +25,20 @@ pub(super) fn shell(command: &str, is_foreground: bool) -> Command {
     }
     program
 }
+
+/// Sets a `PATH` without relative directories, so that nothing is run from the current directory.
+pub(super) fn set_path(program: &mut Command, host: &Host) {
+    let Some(path) = host.path_var("PATH") else { return };
+    let absolute: Vec<PathBuf> = std::env::split_paths(&path).filter(|directory| directory.is_absolute()).collect();
+    match std::env::join_paths(&absolute) {
+        Ok(path) if !path.is_empty() => program.env("PATH", path),
+        // An empty one would mean the current directory.
+        _ => program.env("PATH", DEFAULT_PATH),
+    };
+}
+
+/// The directories of the system's own programs.
+const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 
 /// Waits for a signal that would end us.
 pub(in crate::credentials) async fn signalled() -> (&'static str, Exit) {

@@ -6,6 +6,7 @@ use tokio::process::{Child, Command};
 use tokio::signal::windows::{ctrl_break, ctrl_c, ctrl_close};
 
 use crate::error::Exit;
+use crate::host::Host;
 
 /// The system's directory is searched before `PATH`, and the current one is not.
 pub(super) const SHELL: &str = "cmd.exe";
@@ -15,6 +16,11 @@ pub(super) fn shell(command: &str, _is_foreground: bool) -> Command {
     let mut program = Command::new(SHELL);
     program.raw_arg(format!("/D /S /C \"{command}\"")).kill_on_drop(true);
     program
+}
+
+/// Keeps `cmd` from running programs of the current directory.
+pub(super) fn set_path(program: &mut Command, _: &Host) {
+    program.env("NoDefaultCurrentDirectoryInExePath", "1");
 }
 
 /// Waits for what would end us.

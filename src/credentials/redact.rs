@@ -1,0 +1,121 @@
+//! Takes secrets out of what a helper program says, so that it can be quoted.
+
+use serde_json::Value;
+
+use super::scrub;
+
+/// The longest quotation, in characters.
+const MAX_QUOTATION: usize = 300;
+/// A shorter value in front of which a name says that it is secret may be a word.
+const MIN_NAMED: usize = 8;
+
+/// The last line of a helper program's stderr, without secrets. `None` if it said nothing.
+///
+/// Taken out are the `known` secrets, the values in the JSON that the program printed, and what stands behind a name
+/// that says it is secret: `set -x` and dumps of the environment show variables that only the program has.
+pub(super) fn quotation(stderr: &[u8], stdout: &[u8], known: &[String]) -> Option<String> {
+    let mut printed = Vec::new();
+    let document = serde_json::from_slice(stdout).unwrap_or(Value::Null);
+    collect_strings(&document, &mut printed);
+    let secrets = known.iter().chain(&printed).map(String::as_str);
+    // Before the line is chosen, because a secret may have several lines.
+    let text = scrub(String::from_utf8_lossy(stderr).into_owned(), secrets);
+    let line = text.lines().rev().map(str::trim).find(|line| !line.is_empty())?;
+    Some(without_named(line).chars().take(MAX_QUOTATION).collect())
+}
+
+fn collect_strings(value: &Value, strings: &mut Vec<String>) {
+    match value {
+        Value::String(text) => strings.push(text.clone()),
+        Value::Array(values) => values.iter().for_each(|value| collect_strings(value, strings)),
+        Value::Object(values) => values.values().for_each(|value| collect_strings(value, strings)),
+        _ => {}
+    }
+}
+
+/// Whether a variable, an option or a field with this name holds a secret.
+pub(super) fn is_secret_name(name: &str) -> bool {
+    let name = name.to_ascii_uppercase().replace('-', "_");
+    // Not PWD, which is the current directory.
+    let ends = ["_PWD", "PASS", "_PIN", "_SEED"];
+    let parts = ["SECRET", "TOKEN", "PASSW", "PASSPHRASE", "KEY", "CREDENTIAL", "AUTHORIZATION", "BEARER", "COOKIE"];
+    ends.iter().any(|end| name.ends_with(end)) || parts.iter().any(|part| name.contains(part))
+}
+
+/// The line, with the values behind secret names replaced: `NAME=value`, `"name": "value"`, `--name value`.
+fn without_named(line: &str) -> String {
+    let mut out = String::new();
+    let mut rest = line;
+    while let Some(start) = rest.find(is_name_char) {
+        let (before, from_name) = rest.split_at(start);
+        let end = from_name.find(|c| !is_name_char(c)).unwrap_or(from_name.len());
+        let (name, behind) = from_name.split_at(end);
+        out.extend([before, name]);
+        rest = behind;
+        if let Some((separator, value)) = value_behind(name, behind) {
+            out.extend([separator, "…"]);
+            rest = &behind[separator.len() + value.len()..];
+        }
+    }
+    out + rest
+}
+
+fn is_name_char(c: char) -> bool {
+    c.is_alphanumeric() || c == '_' || c == '-'
+}
+
+/// The separator behind a secret name, and the value behind that. `None` if there is no secret.
+fn value_behind<'a>(name: &str, behind: &'a str) -> Option<(&'a str, &'a str)> {
+    if !is_secret_name(name) {
+        return None;
+    }
+    let is_separator = |c: char| c.is_whitespace() || "=:'\"\\$".contains(c);
+    let length = behind.find(|c| !is_separator(c))?;
+    let (separator, rest) = behind.split_at(length);
+    let quote = separator.chars().last().filter(|c| "'\"".contains(*c));
+    let is_end = |c: char| quote.map_or(c.is_whitespace() || "'\",;&}".contains(c), |quote| c == quote);
+    let value = &rest[..rest.find(is_end).unwrap_or(rest.len())];
+    let is_option = name.starts_with('-') || name.eq_ignore_ascii_case("bearer");
+    // "InvalidToken: expired" is a sentence.
+    let is_word = value.len() < MIN_NAMED || value.chars().all(|c| c.is_alphabetic() || c == '.');
+    let is_assigned = separator.contains('=') || (separator.contains(':') && (quote.is_some() || !is_word));
+    (is_assigned || (is_option && !separator.is_empty())).then_some((separator, value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_line_is_quoted_without_secrets() {
+        let known = ["CANARYKNOWN+/1".to_owned(), "line one\nline two".to_owned()];
+        let json = br#"{"SecretAccessKey": "CANARYPRINTED", "Nested": [{"x": "CANARYNESTED"}]}"#;
+        for (stderr, expected) in [
+            ("first\nno such role\n\n", Some("no such role")),
+            ("", None),
+            (" \n", None),
+            ("got CANARYKNOWN+/1 here", Some("got … here")),
+            ("got CANARYKNOWN%2B%2F1 and CANARYKNOWN%2b%2f1", Some("got … and …")),
+            ("key line one\nline two end", Some("key … end")),
+            ("gave CANARYPRINTED, CANARYNESTED", Some("gave …, …")),
+            ("+ VAULT_TOKEN=hvs.CANARY vault read", Some("+ VAULT_TOKEN=… vault read")),
+            ("+ export DB_PASS='a b'; run", Some("+ export DB_PASS='…'; run")),
+            ("curl --token CANARY -u x", Some("curl --token … -u x")),
+            ("{\"SecretAccessKey\": \"CANARY/x\", \"a\": 1}", Some("{\"SecretAccessKey\": \"…\", \"a\": 1}")),
+            ("{'session_token': 'CANARY'}", Some("{'session_token': '…'}")),
+            ("Authorization: Bearer CANARY1234", Some("Authorization: Bearer …")),
+            ("api_key: 0123456789", Some("api_key: …")),
+            ("mfa_seed=JBSWY3DP", Some("mfa_seed=…")),
+            // What a user has to read.
+            ("InvalidToken: the token has expired", Some("InvalidToken: the token has expired")),
+            (
+                "Error when retrieving token from sso: Token has expired",
+                Some("Error when retrieving token from sso: Token has expired"),
+            ),
+            ("ExpiredTokenException: ExpiredTokenException", Some("ExpiredTokenException: ExpiredTokenException")),
+        ] {
+            assert_eq!(quotation(stderr.as_bytes(), json, &known).as_deref(), expected, "{stderr}");
+        }
+        assert_eq!(quotation("x".repeat(5_000).as_bytes(), b"", &[]).unwrap().len(), MAX_QUOTATION);
+    }
+}
