@@ -11,7 +11,8 @@
 The machine stays as it was: data, keys, sockets, PAM and name files all live in DIR,
 servers listen on 127.0.0.1 only, and none of its own services is used. The servers
 pass for an RDS endpoint: their certificate carries its name, and clients run under
-nss_wrapper find it on loopback. Started by root, they run as `nobody`.
+nss_wrapper find it on loopback. Started by root, they run as `nobody`. A
+Kerberos KDC runs beside PostgreSQL if its packages are installed (tests/install test).
 """
 
 import argparse
@@ -105,6 +106,11 @@ PACKAGES = {
 }
 
 
+def has_kerberos():
+    """Whether the Kerberos programs are installed. The lab starts without them."""
+    return all(map(program, ["krb5kdc", "kdb5_util", "kadmin.local", "kinit"]))
+
+
 def missing_packages(engines):
     wanted = PACKAGES["any"] + [need for engine in engines for need in PACKAGES[engine]]
     return [package for package, present in wanted if not present()]
@@ -160,13 +166,13 @@ async def spawn(*command, log, last, stdin=asyncio.subprocess.DEVNULL, env=None)
         )
 
 
-async def run(*command, log, text=None):
+async def run(*command, log, text=None, env=None):
     """Runs a program to its end, with `text` as its stdin.
 
     It is never cut short, not even by our own end: it ends by itself within a second,
     and an interrupted initdb leaves shared memory behind, outside of DIR."""
     stdin = asyncio.subprocess.DEVNULL if text is None else asyncio.subprocess.PIPE
-    process = await spawn(*command, log=log, last=None, stdin=stdin)
+    process = await spawn(*command, log=log, last=None, stdin=stdin, env=env)
     await process.communicate(text and text.encode())
     if process.returncode != 0:
         raise LabError(f"{Path(command[0]).name} failed:\n{tail(log)}")
@@ -253,6 +259,8 @@ class Server:
         self.module = self.folder / f"{self.source}.so"
         self.port = free_port()
         self.tls = directory / "tls"
+        self.krb5_config = directory / "krb5.conf"
+        self.keytab = directory / Kerberos.engine / "postgres.keytab"
         self.verdicts = verdicts
         self.process = None
 
@@ -261,6 +269,9 @@ class Server:
         await self.build()
         await self.create_data()
         await asyncio.wait([certificates])
+        await self.launch_and_wait()
+
+    async def launch_and_wait(self):
         self.process = await self.launch()
         while self.ready_line not in self.log.read_bytes() and not STOPPING.is_set():
             if self.process.returncode is not None:
@@ -448,6 +459,7 @@ class PostgreSQL(Server):
             "ssl": "on",
             "ssl_cert_file": self.tls / "server.pem",
             "ssl_key_file": self.tls / "server-key.pem",
+            "krb_server_keyfile": self.keytab,
             "max_connections": 300,
             "shared_buffers": "16MB",
             "dynamic_shared_memory_type": "mmap",  # in the data folder, not in /dev/shm
@@ -460,9 +472,10 @@ class PostgreSQL(Server):
         write(self.data / "postgresql.conf", "".join(lines))
         write(
             self.data / "pg_hba.conf",
-            "local     all all      peer\n"
-            "hostssl   all +rds_iam all pam pamservice=rds\n"
-            "hostnossl all +rds_iam all reject\n",
+            "local      all all      peer\n"
+            "hostssl    all +rds_iam all pam pamservice=rds\n"
+            "hostgssenc all +rds_iam all pam pamservice=rds\n"
+            "hostnossl  all +rds_iam all reject\n",
         )
 
     def first_statements(self):
@@ -485,11 +498,83 @@ class PostgreSQL(Server):
             *(program("postgres"), "-D", self.data),
             log=self.log,
             last=signal.SIGQUIT,  # the postmaster takes its children along
-            env={"LD_PRELOAD": str(self.module), "RDS_LAB_PAM_DIRECTORY": str(pam)},
+            env={
+                "LD_PRELOAD": str(self.module),
+                "RDS_LAB_PAM_DIRECTORY": str(pam),
+                "KRB5_CONFIG": str(self.krb5_config),
+            },
         )
 
     def description(self):
         return {"port": self.port, "socket": str(self.folder), "log": str(self.log)}
+
+
+class Kerberos(Server):
+    """An MIT KDC. Its tickets let a client encrypt a connection to PostgreSQL without TLS."""
+
+    engine = "kerberos"
+    source = None  # no module is built
+    ready_line = b"commencing operation"
+    stop_signal = signal.SIGTERM
+    realm = "LAB.TEST"
+    user = "jane"
+    password = "lab-password"
+
+    @property
+    def env(self):
+        return {name: str(self.krb5_config) for name in ("KRB5_CONFIG", "KRB5_KDC_PROFILE")}
+
+    async def start(self, _certificates):
+        self.configure()
+        await self.create_data()
+        await self.launch_and_wait()
+
+    def configure(self):
+        """Writes the file that the KDC, PostgreSQL and clients share."""
+        self.krb5_config.write_text(f"""\
+[libdefaults]
+    default_realm = {self.realm}
+    dns_lookup_kdc = false
+    dns_canonicalize_hostname = false
+    rdns = false
+    udp_preference_limit = 1
+    # The default replay cache is a file in /var/tmp.
+    default_rcache_name = none:
+[realms]
+    {self.realm} = {{
+        kdc = 127.0.0.1:{self.port}
+        kdc_listen = ""
+        kdc_tcp_listen = 127.0.0.1:{self.port}
+        database_name = {self.folder}/principal
+        key_stash_file = {self.folder}/stash
+    }}
+[logging]
+    default = STDERR
+""")
+        os.chmod(self.krb5_config, 0o644)
+
+    async def create_data(self):
+        service = f"postgres/{HOST}"
+        create = ["create", "-s", "-r", self.realm, "-P", self.password]
+        await run(program("kdb5_util"), *create, log=self.log, env=self.env)
+        principals = (
+            f"addprinc -pw {self.password} {self.user}\n"
+            f"addprinc -randkey {service}\n"
+            f"ktadd -k {self.keytab} {service}\n"
+        )
+        await run(program("kadmin.local"), log=self.log, text=principals, env=self.env)
+
+    async def launch(self):
+        return await spawn(
+            *(program("krb5kdc"), "-n"), log=self.log, last=signal.SIGKILL, env=self.env
+        )
+
+    def description(self):
+        return {
+            "config": str(self.krb5_config),
+            "user": self.user,
+            "password": self.password,
+        }
 
 
 ENGINES = {"mariadb": MariaDB, "mysql": MySQL, "postgres": PostgreSQL}
@@ -592,6 +677,8 @@ async def supervise(directory, engines):
     os.chmod(directory, 0o755)  # for `nobody` to pass; what is secret is in 0700 folders
     with open(directory / "verdicts.jsonl", "a") as verdicts:
         servers = [ENGINES[engine](directory, verdicts) for engine in engines]
+        if "postgres" in engines and has_kerberos():
+            servers.append(Kerberos(directory, verdicts))
         life = asyncio.ensure_future(live(directory, servers))
         told = asyncio.ensure_future(until_told_to_stop())
         await asyncio.wait([life, told], return_when=asyncio.FIRST_COMPLETED)
