@@ -14,6 +14,7 @@ mod fuzzed;
 mod harness;
 mod hit;
 mod hostile;
+mod kerberos;
 #[cfg(target_os = "linux")]
 mod keyring;
 mod login;

@@ -13,10 +13,10 @@ use crate::servers::{Lab, Mariadb, Postgres, Server, lab};
 
 /// A fenced block of README.md below a `<!-- recipe: NAME -->`.
 #[derive(Clone, Debug)]
-struct Recipe {
-    name: String,
-    language: String,
-    text: String,
+pub(crate) struct Recipe {
+    pub(crate) name: String,
+    pub(crate) language: String,
+    pub(crate) text: String,
 }
 
 fn recipes() -> Vec<Recipe> {
@@ -30,12 +30,12 @@ fn recipes() -> Vec<Recipe> {
     readme.split("<!-- recipe: ").skip(1).map(recipe).collect()
 }
 
-fn recipe(name: &str) -> Recipe {
+pub(crate) fn recipe(name: &str) -> Recipe {
     recipes().into_iter().find(|recipe| recipe.name == name).unwrap_or_else(|| panic!("README.md has no {name}"))
 }
 
 /// The recipes whose names begin so.
-fn named(beginning: &str) -> Vec<Recipe> {
+pub(crate) fn named(beginning: &str) -> Vec<Recipe> {
     let named: Vec<Recipe> = recipes().into_iter().filter(|recipe| recipe.name.starts_with(beginning)).collect();
     assert!(!named.is_empty(), "README.md has no recipe {beginning}…");
     named
@@ -163,7 +163,7 @@ impl<'a> Kitchen<'a> {
     }
 
     /// A recipe, for the interpreter that its block names.
-    fn recipe(&self, recipe: &Recipe) -> Command {
+    pub(crate) fn recipe(&self, recipe: &Recipe) -> Command {
         let file = self.sandbox.path(&recipe.name);
         std::fs::write(&file, self.adapt(&recipe.text)).unwrap();
         match recipe.language.as_str() {
@@ -228,7 +228,7 @@ fn check_all(test: &str, beginnings: &[&str]) {
 }
 
 /// Whether `program` takes these arguments, which load a driver; else the test is skipped.
-fn can(test: &str, program: &str, args: &[&str]) -> bool {
+pub(crate) fn can(test: &str, program: &str, args: &[&str]) -> bool {
     let mut command = Command::new(program);
     command.args(args).env("PYTHONPATH", drivers("python")).env("NODE_PATH", drivers("node/node_modules"));
     let can = command.output().is_ok_and(|output| output.status.success());

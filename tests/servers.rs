@@ -25,6 +25,8 @@ pub(crate) struct Lab {
     pub(crate) mariadb: Server,
     pub(crate) mysql: Server,
     pub(crate) postgres: Server,
+    /// `None` if no KDC is installed.
+    pub(crate) kerberos: Option<Kerberos>,
     pub(crate) user: String,
     pub(crate) users: Vec<String>,
     pub(crate) database: String,
@@ -41,6 +43,14 @@ pub(crate) struct Server {
     /// Where its own clients are, when not on the path.
     #[serde(default)]
     pub(crate) bin: Option<std::path::PathBuf>,
+}
+
+/// The KDC, and a user that it gives tickets to.
+#[derive(Deserialize)]
+pub(crate) struct Kerberos {
+    pub(crate) config: String,
+    pub(crate) user: String,
+    pub(crate) password: String,
 }
 
 #[derive(Clone, Deserialize)]

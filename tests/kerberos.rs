@@ -1,0 +1,132 @@
+//! Clients on libpq, run by a user with a Kerberos ticket. libpq tries GSS encryption before TLS, whatever
+//! `sslmode` is, and a server that accepts it shows no certificate.
+
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+
+use crate::harness::{skip, texts};
+use crate::recipes::{Endpoint, Kitchen, OtherCa, Recipe, World, can, named, recipe};
+use crate::servers::{Kerberos, Lab, lab};
+
+/// Prints `TLSv1.2` or `TLSv1.3`, or nothing if the connection is not encrypted by TLS.
+const TLS_VERSION: &str = "SELECT version FROM pg_stat_ssl WHERE pid = pg_backend_pid()";
+
+/// A user of the recipes who has a ticket.
+struct TicketHolder<'a> {
+    kerberos: &'a Kerberos,
+    kitchen: Kitchen<'a>,
+}
+
+impl<'a> TicketHolder<'a> {
+    /// Returns a user with a new ticket.
+    ///
+    /// `None` if no KDC is installed; the test is then skipped.
+    fn new(test: &str, lab: &'a Lab, world: World) -> Option<Self> {
+        let Some(kerberos) = &lab.kerberos else {
+            skip(test, "there is no Kerberos KDC; `tests/install test` installs one");
+            return None;
+        };
+        let holder = Self { kerberos, kitchen: Kitchen::new(lab, world) };
+        let mut kinit = holder.with_ticket(holder.kitchen.command("kinit"));
+        let mut kinit = kinit.arg(&kerberos.user).stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+        writeln!(kinit.stdin.take().unwrap(), "{}", kerberos.password).unwrap();
+        assert!(kinit.wait().unwrap().success());
+        Some(holder)
+    }
+
+    fn with_ticket(&self, mut command: Command) -> Command {
+        command.env("KRB5_CONFIG", &self.kerberos.config).env("KRB5CCNAME", self.kitchen.sandbox.path("ticket"));
+        command
+    }
+
+    /// The recipe, changed to print the version of TLS instead of the user's name.
+    fn recipe(&self, recipe: &Recipe) -> Command {
+        let text = recipe.text.replace("SELECT CURRENT_USER", TLS_VERSION);
+        self.with_ticket(self.kitchen.recipe(&Recipe { text, ..recipe.clone() }))
+    }
+}
+
+/// The README recipe with `from` replaced by `to`.
+fn changed([name, from, to]: [&str; 3]) -> Recipe {
+    let recipe = recipe(name);
+    assert!(recipe.text.contains(from), "{name} has no {from:?}");
+    Recipe { text: recipe.text.replace(from, to), ..recipe }
+}
+
+/// Each recipe logs in over TLS, and gives no token to a server of another CA, whatever `PGGSSENCMODE` the user
+/// has set.
+fn check(test: &str, recipes: &[Recipe]) {
+    let Some(lab) = lab(test) else { return };
+    for world in [Endpoint, OtherCa] {
+        let Some(user) = TicketHolder::new(test, &lab, world) else { return };
+        let run = |recipe: &Recipe, mode: Option<&str>| {
+            let mut command = user.recipe(recipe);
+            command.envs(mode.map(|mode| ("PGGSSENCMODE", mode)));
+            if world == OtherCa {
+                return user.kitchen.gives_no_token(command);
+            }
+            let (stdout, stderr) = texts(&command.output().unwrap());
+            let about = format!("{}, {mode:?}: {stdout}{stderr}", recipe.name);
+            assert!(stdout.contains("TLSv1.") && stderr.is_empty(), "{about}");
+        };
+        for recipe in recipes {
+            for mode in [None, Some("prefer"), Some("require")] {
+                run(recipe, mode);
+            }
+        }
+    }
+}
+
+/// Each recipe gives the token to a server of another CA, which shows that `check` can fail.
+fn check_unprotected(test: &str, recipes: &[Recipe]) {
+    let Some(lab) = lab(test) else { return };
+    let Some(user) = TicketHolder::new(test, &lab, OtherCa) else { return };
+    for recipe in recipes {
+        let before = lab.verdicts().len();
+        let (stdout, stderr) = texts(&user.recipe(recipe).output().unwrap());
+        let about = format!("{}: {stdout}{stderr}", recipe.name);
+        let verdicts = &lab.verdicts()[before..];
+        assert!(matches!(verdicts, [verdict] if verdict.ok), "{about}");
+        assert!(!stdout.contains("TLSv1."), "{about}");
+    }
+}
+
+#[test]
+fn psql_uses_tls() {
+    let mut recipes = named("psql-");
+    recipes.push(changed(["psql-env", "--shell", "--no-secret --shell"]));
+    check("psql_uses_tls", &recipes);
+}
+
+#[test]
+fn psql_without_gssencmode_gives_the_token_away() {
+    // `env --unset` takes `PGGSSENCMODE` back.
+    let after_unset = "eval \"$(rds-token env --unset --shell sh)\"
+        export PGPASSWORD=\"$(rds-token pg)\" PGSSLMODE=verify-full PGSSLROOTCERT=ca.pem
+        psql -h HOST -p 5432 -U app -d ExampleDB -c";
+    let recipes = [
+        ["psql-env", "psql -c", "unset PGGSSENCMODE; psql -c"],
+        ["psql-env", "psql -c", after_unset],
+        ["psql-passfile", " PGGSSENCMODE=disable", ""],
+        ["psql-url", "ca.pem)", "ca.pem | sed s/gssencmode=disable/gssencmode=prefer/)"],
+        ["psql-connect", "-- psql", "-- env -u PGGSSENCMODE psql"],
+    ];
+    check_unprotected("psql_without_gssencmode_gives_the_token_away", &recipes.map(changed));
+}
+
+#[test]
+fn psycopg_uses_tls() {
+    let test = "psycopg_uses_tls";
+    if can(test, "/usr/bin/python3", &["-c", "import psycopg"]) {
+        check(test, &[recipe("python-psycopg")]);
+    }
+}
+
+#[test]
+fn psycopg_without_gssencmode_gives_the_token_away() {
+    let test = "psycopg_without_gssencmode_gives_the_token_away";
+    if can(test, "/usr/bin/python3", &["-c", "import psycopg"]) {
+        let prefer = ".strip().replace('gssencmode=disable', 'gssencmode=prefer')";
+        check_unprotected(test, &[changed(["python-psycopg", ".strip()", prefer])]);
+    }
+}
