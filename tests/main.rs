@@ -19,6 +19,7 @@ mod kerberos;
 mod keyring;
 mod login;
 mod name_lookup;
+mod other_users;
 mod platform;
 mod profile_files;
 mod properties;

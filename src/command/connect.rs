@@ -169,9 +169,10 @@ fn could_not_run(program: &Path, error: &io::Error) -> Error {
 fn ca(host: &Host, settings: &Settings, opens_inherited: bool) -> Result<PathBuf, Error> {
     let in_memory = || in_memory(files::roots(settings).pem());
     let given = || files::ca(host, settings);
-    match settings.ca {
-        None if opens_inherited => in_memory().or_else(|_| given()),
-        _ => given().or_else(|error| in_memory().map_err(|_| error)),
+    match (&settings.ca, opens_inherited) {
+        (Some(_), _) => given(),
+        (None, true) => in_memory().or_else(|_| given()),
+        (None, false) => given().or_else(|error| in_memory().map_err(|_| error)),
     }
 }
 

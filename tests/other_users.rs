@@ -1,0 +1,328 @@
+//! Two users of one machine: what one of them can write decides nothing for the other.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use crate::harness::{HOST, KEYS, PROGRAM, Sandbox, TARGET, has, is_root, skip, texts};
+
+/// No account has these numbers.
+const VICTIM: u32 = 63_401;
+const MALLORY: u32 = 63_402;
+
+/// A directory that both users can enter, a home of the victim's, and a copy of the program in it.
+struct Machine {
+    sandbox: Sandbox,
+}
+
+impl Machine {
+    /// `None` if this machine can't play two users; the test is skipped then.
+    fn new(test: &str) -> Option<Self> {
+        if !is_root() || !has("setpriv") {
+            skip(test, "it takes root and setpriv to run as two users");
+            return None;
+        }
+        let machine = Self { sandbox: Sandbox::new() };
+        chmod(&machine.path(""), 0o755);
+        std::fs::copy(PROGRAM, machine.path("rds-token")).unwrap();
+        chmod(&machine.path("rds-token"), 0o755);
+        machine.give("home", VICTIM);
+        chmod(&machine.path("home"), 0o755);
+        Some(machine)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.sandbox.path(name)
+    }
+
+    fn give(&self, name: &str, uid: u32) {
+        std::os::unix::fs::chown(self.path(name), Some(uid), Some(uid)).unwrap();
+    }
+
+    /// A directory of this user's.
+    fn directory(&self, name: &str, uid: u32, mode: u32) -> PathBuf {
+        let path = self.path(name);
+        std::fs::create_dir_all(&path).unwrap();
+        self.give(name, uid);
+        chmod(&path, mode);
+        path
+    }
+
+    /// A file of this user's.
+    fn file(&self, name: &str, uid: u32, mode: u32, text: &str) -> PathBuf {
+        let path = self.path(name);
+        std::fs::write(&path, text).unwrap();
+        self.give(name, uid);
+        chmod(&path, mode);
+        path
+    }
+
+    fn command(&self, uid: u32, program: &str) -> Command {
+        let mut command = self.sandbox.command("setpriv");
+        let id = uid.to_string();
+        command.args(["--reuid", &id, "--regid", &id, "--clear-groups", program]);
+        command
+    }
+
+    /// The program, as the victim with keys.
+    fn victim(&self, args: &[&str]) -> Command {
+        let mut command = self.command(VICTIM, self.path("rds-token").to_str().unwrap());
+        command.args(args).envs(KEYS);
+        command
+    }
+
+    fn run(&self, args: &[&str], variables: &[(&str, &str)]) -> (Option<i32>, String, String) {
+        let output = self.victim(args).envs(variables.iter().copied()).output().unwrap();
+        let (stdout, stderr) = texts(&output);
+        (output.status.code(), stdout, stderr)
+    }
+}
+
+fn chmod(path: &Path, mode: u32) {
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+}
+
+/// A program that swaps two directories until its stdin ends, as fast as it can.
+const SWAP: &str = "
+import os, sys, threading
+over = threading.Event()
+threading.Thread(target=lambda: (sys.stdin.read(), over.set()), daemon=True).start()
+place = sys.argv[1]
+swaps = 0
+while not over.is_set():
+    try:
+        os.rename(f'{place}/rds', f'{place}/away')
+        os.rename(f'{place}/evil', f'{place}/rds')
+        os.rename(f'{place}/rds', f'{place}/evil')
+        os.rename(f'{place}/away', f'{place}/rds')
+        swaps += 1
+    except OSError:
+        pass
+print(swaps)
+";
+
+/// Mallory, who swaps the victim's directory `rds` for her own `evil`.
+struct Swapper(Child);
+
+impl Swapper {
+    fn start(machine: &Machine, place: &Path) -> Self {
+        let mut command = machine.command(MALLORY, "/usr/bin/python3");
+        command.args(["-c", SWAP]).arg(place).stdin(Stdio::piped()).stdout(Stdio::piped());
+        Self(command.spawn().unwrap())
+    }
+
+    /// How many times she succeeded.
+    fn stop(mut self) -> u32 {
+        drop(self.0.stdin.take());
+        texts(&self.0.wait_with_output().unwrap()).0.trim().parse().unwrap()
+    }
+}
+
+/// Every way to hand a token to a client, 1,000 rounds in all, while another user swaps the cache directory, whose parent
+/// she can write, for hers. A client never opens a file of hers, and in a sticky parent she can swap nothing.
+#[test]
+fn nobody_swaps_the_cache_directory_under_a_client() {
+    let test = "nobody_swaps_the_cache_directory_under_a_client";
+    let Some(machine) = Machine::new(test) else { return };
+    let client = "#!/bin/sh\n[ \"$1\" = --version ] && exec echo MariaDB\ncat \"${1#*=}\" \"$(sed -n 's/^ssl-ca=\"\\(.*\\)\"/\\1/p' \"${1#*=}\")\"\n";
+    let client = machine.file("mariadb", 0, 0o755, client);
+    let (postgres, client) = (format!("postgres://u@{HOST}"), client.to_str().unwrap());
+    for (mode, rounds) in [(0o777, 500), (0o1777, 500)] {
+        let place = machine.directory(&format!("place{mode:o}"), 0, mode);
+        let relative = format!("place{mode:o}");
+        let cache = machine.directory(&format!("{relative}/rds"), VICTIM, 0o700);
+        let cache = [("RDS_TOKEN_CACHE_DIR", cache.to_str().unwrap()), ("XDG_DATA_HOME", "/nonexistent")];
+        machine.directory(&format!("{relative}/evil"), MALLORY, 0o777);
+        // Whatever the names of the victim's files are, hers have them too.
+        let lines: [&[&str]; 4] = [
+            &["cnf", TARGET, "--flavor", "mariadb"],
+            &["pgpass", &postgres, "-q"],
+            &["connect", TARGET, "--", client],
+            &["env", &postgres, "--shell", "sh", "--no-secret"],
+        ];
+        let names = ["rds-ca.pem", "rds-ca-without-public.pem"].map(str::to_owned).into_iter();
+        let sandboxed = machine.directory("names", VICTIM, 0o700);
+        for line in &lines {
+            machine.run(line, &[("RDS_TOKEN_CACHE_DIR", sandboxed.to_str().unwrap())]);
+        }
+        let made =
+            std::fs::read_dir(&sandboxed).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        for name in names.chain(made) {
+            machine.file(&format!("{relative}/evil/{name}"), MALLORY, 0o644, "evil\nhost=127.0.0.1\nssl-ca=\"\"\n");
+        }
+        let swapper = Swapper::start(&machine, &place);
+        for round in 0..rounds {
+            let (code, stdout, stderr) = machine.run(lines[round % lines.len()], &cache);
+            let paths = stdout.split(['\'', '\n']).filter(|part| part.starts_with('/'));
+            for path in paths {
+                let text = std::fs::read_to_string(path).unwrap_or_default();
+                assert!(!text.contains("evil"), "{mode:o}, round {round}: {path} is Mallory's");
+            }
+            assert!(!stdout.contains("evil"), "{mode:o}, round {round}: {stdout}");
+            // In the parent that she can write, there is no file for clients, and `connect` needs none.
+            let is_connect = round % lines.len() == 2;
+            if mode == 0o777 {
+                assert_eq!(code, Some(i32::from(!is_connect)), "{stderr}");
+                assert!(stderr.contains("place777 is writable by others (mode 777)"), "{stderr}");
+                assert_eq!(stderr.lines().count(), 1, "{stderr}");
+            } else {
+                assert_eq!((code, stderr.as_str()), (Some(0), ""), "round {round}");
+            }
+        }
+        let swaps = swapper.stop();
+        assert_eq!(swaps > 100, mode == 0o777, "{mode:o}: {swaps} swaps");
+    }
+}
+
+/// A plain token needs no directory: one warning says that there is no cache.
+#[test]
+fn a_parent_that_others_can_write_costs_the_cache() {
+    let Some(machine) = Machine::new("a_parent_that_others_can_write_costs_the_cache") else { return };
+    let token = |directory: &Path| {
+        let (code, stdout, stderr) = machine.run(&[TARGET], &[("RDS_TOKEN_CACHE_DIR", directory.to_str().unwrap())]);
+        assert!(code == Some(0) && stdout.starts_with(HOST), "{stderr}");
+        stderr
+    };
+    machine.directory("theirs", MALLORY, 0o755);
+    machine.directory("shared", VICTIM, 0o777);
+    machine.directory("group", VICTIM, 0o770);
+    std::os::unix::fs::chown(machine.path("group"), None, Some(MALLORY)).unwrap();
+    machine.directory("own-group", VICTIM, 0o775);
+    machine.directory("sticky", 0, 0o1777);
+    machine.directory("sticky-of-another", MALLORY, 0o1777);
+    for (parent, why) in [
+        ("theirs", "theirs belongs to another user"),
+        ("shared", "shared is writable by others (mode 777)"),
+        ("group", "group is writable by others (mode 770)"),
+        ("sticky-of-another", "sticky-of-another belongs to another user"),
+        ("own-group", ""),
+        ("sticky", ""),
+    ] {
+        // Directly below it, further below, and through a link.
+        machine.directory(&format!("{parent}/direct"), VICTIM, 0o700);
+        machine.directory(&format!("{parent}/between"), VICTIM, 0o755);
+        machine.directory(&format!("{parent}/between/far"), VICTIM, 0o700);
+        let link = machine.path(&format!("link-{parent}"));
+        std::os::unix::fs::symlink(machine.path(&format!("{parent}/between")), &link).unwrap();
+        for directory in [
+            machine.path(&format!("{parent}/direct")),
+            machine.path(&format!("{parent}/between/far")),
+            link.join("far"),
+        ] {
+            let warning = token(&directory);
+            if why.is_empty() {
+                assert_eq!(warning, "", "{}", directory.display());
+                assert!(directory.read_dir().unwrap().count() > 0);
+            } else {
+                assert!(warning.contains("no cache: ") && warning.contains(why), "{warning}");
+                assert_eq!(warning.lines().count(), 1, "{warning}");
+                assert_eq!(directory.read_dir().unwrap().count(), 0);
+            }
+        }
+    }
+    // HOME, by which the cache is found.
+    chmod(&machine.path("home"), 0o777);
+    let (_, _, warning) = machine.run(&[TARGET], &[]);
+    assert!(warning.contains("home is writable by others (mode 777)"), "{warning}");
+    let (code, stdout, error) = machine.run(&["cnf", TARGET, "--flavor", "mysql"], &[]);
+    assert_eq!((code, stdout.as_str(), error.lines().count()), (Some(1), "", 1), "{error}");
+    assert!(error.contains("set RDS_TOKEN_CACHE_DIR"), "{error}");
+}
+
+/// A file that decides where a token goes, or that a client takes its settings from.
+#[test]
+fn files_that_another_user_can_write_are_refused_by_name() {
+    let Some(machine) = Machine::new("files_that_another_user_can_write_are_refused_by_name") else { return };
+    let config = format!("[target.prod]\nhost = '{HOST}'\nport = 3306\nuser = 'u'\nvia = '127.0.0.1:1'\n");
+    let pem = rds_token::ca::Roots::Rds.pem();
+    let cases = [(MALLORY, 0o644, "belongs to another user"), (VICTIM, 0o646, "is writable by others (mode 646)")];
+    for (uid, mode, why) in cases {
+        let file = machine.file("config.toml", uid, mode, &config);
+        let (code, stdout, stderr) = machine.run(&["prod"], &[("RDS_TOKEN_CONFIG", file.to_str().unwrap())]);
+        assert_eq!((code, stdout.as_str(), stderr.lines().count()), (Some(2), "", 1), "{stderr}");
+        assert!(stderr.contains(&format!("config.toml {why}")), "{stderr}");
+
+        let file = machine.file("ca.pem", uid, mode, pem);
+        for command in ["cnf --flavor mysql", "connect --client true", "env --shell sh --engine postgres"] {
+            let mut args: Vec<&str> = command.split(' ').collect();
+            args.extend([TARGET, "--ca", file.to_str().unwrap()]);
+            let (code, stdout, stderr) = machine.run(&args, &[]);
+            assert_eq!((code, stdout.as_str(), stderr.lines().count()), (Some(2), "", 1), "{args:?}: {stderr}");
+            assert!(stderr.contains(&format!("ca.pem {why}")), "{stderr}");
+        }
+
+        machine.file("home/.my.cnf", uid, mode, "[client]\nprompt=x\n");
+        let (code, stdout, stderr) = machine.run(&["cnf", TARGET, "--flavor", "mysql", "--stdout"], &[]);
+        assert!(code == Some(0) && !stdout.contains("!include"), "{stderr}");
+        assert!(stderr.contains("is not included") && stderr.contains(&format!(".my.cnf {why}")), "{stderr}");
+
+        machine.directory("home/.aws/sso/cache", VICTIM, 0o755);
+        let profile = "[profile s]\nsso_start_url = https://x/start\nsso_region = eu-west-1\nsso_account_id = 1\nsso_role_name = r\n";
+        machine.file("home/.aws/config", VICTIM, 0o644, profile);
+        let login = "{\"accessToken\": \"CANARYLOGIN\", \"expiresAt\": \"2099-01-01T00:00:00Z\"}";
+        // The SHA-1 of the start URL.
+        let name = "home/.aws/sso/cache/f9bd89c67fef27fcb5df8d2e4b64eabe5bae45a4.json";
+        machine.file(name, uid, mode, login);
+        let (code, stdout, stderr) = machine.run(&[TARGET, "--profile", "s", "--timeout", "3s"], &[]);
+        assert_eq!((code, stdout.as_str()), (Some(3), ""), "{stderr}");
+        assert!(stderr.contains(&format!(".json {why}")) && !stderr.contains("CANARY"), "{stderr}");
+    }
+    // Root's files and the victim's own are taken.
+    for (uid, mode) in [(0, 0o644), (VICTIM, 0o640)] {
+        let file = machine.file("config.toml", uid, mode, &config);
+        let (code, _, stderr) = machine.run(&["prod"], &[("RDS_TOKEN_CONFIG", file.to_str().unwrap())]);
+        assert_eq!(code, Some(0), "{stderr}");
+        let file = machine.file("ca.pem", uid, mode, pem);
+        let (code, _, stderr) = machine.run(&["cnf", TARGET, "--flavor", "mysql", "--ca", file.to_str().unwrap()], &[]);
+        assert_eq!(code, Some(0), "{stderr}");
+    }
+}
+
+/// A socket that writes what it hears to a file, once it listens.
+const LISTEN: &str = "
+import os, socket, sys
+path, heard = sys.argv[1:]
+with socket.socket(socket.AF_UNIX) as server:
+    server.bind(path)
+    os.chmod(path, 0o777)
+    server.listen()
+    open(heard, 'w').close()
+    while True:
+        client, _ = server.accept()
+        with client, open(heard, 'ab') as file:
+            client.settimeout(1)
+            file.write(client.recv(4096))
+";
+
+/// The user from whose session `su` was run has a bus too, and the address of it may be inherited.
+#[test]
+fn the_bus_of_another_user_hears_nothing() {
+    let Some(machine) = Machine::new("the_bus_of_another_user_hears_nothing") else { return };
+    for (uid, is_heard) in [(MALLORY, false), (VICTIM, true)] {
+        let runtime = format!("runtime{uid}");
+        let directory = machine.directory(&runtime, uid, 0o755);
+        let (bus, heard) = (directory.join("bus"), directory.join("heard"));
+        let mut listener = machine.command(uid, "/usr/bin/python3");
+        let mut listener = listener.args(["-c", LISTEN]).args([&bus, &heard]).spawn().unwrap();
+        while !heard.exists() {
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        let address = format!("unix:path={}", bus.display());
+        let keyring = [("RDS_TOKEN_KEYRING", "secret-service"), ("RDS_TOKEN_CACHE_DIR", "/nonexistent")];
+        for variable in
+            [("XDG_RUNTIME_DIR", directory.to_str().unwrap()), ("DBUS_SESSION_BUS_ADDRESS", address.as_str())]
+        {
+            // The victim's own runtime directory is private.
+            chmod(&directory, if uid == VICTIM { 0o700 } else { 0o755 });
+            let args = [TARGET, "--cache", "keyring", "--timeout", "3s"];
+            let (code, stdout, stderr) = machine.run(&args, &[&keyring[..], &[variable]].concat());
+            assert!(code == Some(0) && stdout.starts_with(HOST), "{stderr}");
+            if uid == MALLORY {
+                assert!(stderr.contains("no cache: ") && stderr.contains("belongs to another user"), "{stderr}");
+            }
+        }
+        listener.kill().unwrap();
+        listener.wait().unwrap();
+        assert_eq!(!std::fs::read(&heard).unwrap().is_empty(), is_heard, "{uid}");
+    }
+}
