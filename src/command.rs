@@ -21,7 +21,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use crate::ca::Roots;
 use crate::cli::{Bare, Cli, Command, CommonArgs, RequestArgs, TargetArgs, TokenArgs, is_command};
 use crate::config::Config;
-use crate::error::Error;
+use crate::error::{Error, without_userinfo};
 use crate::host::Host;
 use crate::report::{self, Report};
 
@@ -86,7 +86,10 @@ fn usage(error: &clap::Error) -> Error {
         let why = "the command comes first, its flags after it, and one TARGET";
         return Error::usage(format!("'{word}' can't stand there: {why}; see `rds-token --help`"));
     }
-    let text = error.to_string();
+    let mut text = error.to_string();
+    if let Some(ContextValue::String(argument)) = error.get(ContextKind::InvalidArg) {
+        text = text.replace(argument, &without_userinfo(argument));
+    }
     let mut lines = text.lines().map(str::trim).take_while(|line| !line.starts_with("Usage:"));
     let first = lines.next().unwrap_or_default().trim_start_matches("error: ");
     let rest: Vec<&str> = lines.filter(|line| !line.is_empty() && !line.starts_with("For more")).collect();

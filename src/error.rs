@@ -117,6 +117,14 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
+/// Returns an address to quote, without a user and password before its `@`.
+pub fn without_userinfo(text: &str) -> String {
+    match text.rsplit_once('@') {
+        Some((user, rest)) if user.contains(':') => format!("…@{rest}"),
+        _ => text.to_owned(),
+    }
+}
+
 /// Returns `text` without the passwords in URLs: `scheme://user:password@` becomes `scheme://…@`.
 pub fn without_passwords(text: &str) -> String {
     let mut parts = text.split("://");

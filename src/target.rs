@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use percent_encoding::percent_decode_str;
 
 use crate::endpoint::{self, Endpoint};
-use crate::error::Error;
+use crate::error::{Error, without_userinfo};
 
 /// Longest host name that DNS has (RFC 1035, section 2.3.4), in bytes.
 const MAX_HOST: usize = 253;
@@ -269,7 +269,8 @@ impl Via {
     /// # Errors
     /// Names what can't be (exit 2).
     pub fn parse(text: &str) -> Result<Self, Error> {
-        let fail = || Error::usage(format!("via: '{text}' is not HOST:PORT, such as localhost:3307"));
+        let fail =
+            || Error::usage(format!("via: '{}' is not HOST:PORT, such as localhost:3307", without_userinfo(text)));
         let (host, port) = text.rsplit_once(':').ok_or_else(fail)?;
         let port = check_port(port).map_err(|_| fail())?;
         let host = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
@@ -318,9 +319,9 @@ fn required(part: Option<String>, name: &str, remedy: &str) -> Result<String, Er
 
 fn refuse(part: &str, text: &str, why: &str) -> Error {
     // A password may be part of the text.
-    let text = match text.rsplit_once('@') {
-        Some((_, rest)) if part != "user" => format!("…@{rest}"),
-        _ => text.split_once(':').filter(|_| part == "user").map_or(text.to_owned(), |(user, _)| format!("{user}:…")),
+    let text = match text.split_once(':') {
+        Some((user, _)) if part == "user" => format!("{user}:…"),
+        _ => without_userinfo(text),
     };
     // A value may be of any length; the line that names it shouldn't be.
     let mut shown: String = text.chars().take(80).collect();

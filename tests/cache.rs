@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use rds_token::cache::{Entry, Key, Store};
 use rds_token::credentials::{Choice, Credentials, Identity, ProfileFiles};
 use rds_token::host::{Host, Moment};
+use rds_token::secret::Secret;
 use rds_token::target::{Parts, Target};
 use rds_token::token::sign;
 
@@ -446,4 +447,52 @@ fn without_a_home_there_is_no_cache_and_one_warning() {
         stderr.contains("no cache: HOME and XDG_RUNTIME_DIR are not set") && stderr.matches('\n').count() == 1,
         "{stderr}"
     );
+}
+
+/// An entry of this user's with a right checksum: its token goes into option files and shells.
+#[test]
+fn a_token_with_anything_else_in_it_is_a_miss() {
+    let shelf = Shelf::new();
+    let now = shelf.host.now();
+    let token = shelf.entry(now, None).token.expose().clone();
+    let entry = |token: String| Entry::new(Secret::new(token), now, None);
+    assert!(entry(token.clone()).is_some());
+    for more in [
+        "&X=\n[client]\nhost=evil",
+        "&X=1",
+        "&X-Amz-Security-Token=",
+        "&DBUser=root",
+        "&",
+        "\n",
+        "\r",
+        " ",
+        "\0",
+        "\u{1b}[0m",
+        "\u{202e}",
+        "'",
+        "\"",
+        "#",
+    ] {
+        assert!(entry(format!("{token}{more}")).is_none(), "{more:?}");
+        let inside = token.replacen("&X-Amz-Date", &format!("{more}&X-Amz-Date"), 1);
+        assert!(entry(inside).is_none(), "{more:?}");
+    }
+}
+
+/// A process that is writing holds the lock of its file. What a killed process left is removed at once.
+#[test]
+fn clear_leaves_a_write_in_progress() {
+    let sandbox = Sandbox::new();
+    sandbox.rds_token([TARGET]).succeeds();
+    let [held, left] =
+        ["held0held0held01", "left0left0left01"].map(|end| sandbox.cache().join(format!(".rds-token-{end}")));
+    let lock = std::fs::File::create(&held).unwrap();
+    lock.try_lock().unwrap();
+    std::fs::write(&left, "").unwrap();
+    [&held, &left].iter().for_each(|path| chmod(path, 0o600));
+    sandbox.rds_token(["cache", "clear"]).succeeds();
+    assert_eq!((held.exists(), left.exists()), (true, false));
+    drop(lock);
+    sandbox.rds_token(["cache", "clear"]).succeeds();
+    assert!(!held.exists());
 }

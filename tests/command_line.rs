@@ -1,6 +1,6 @@
 //! The command line: what it takes, what it prints, what it refuses.
 
-use crate::harness::{HOST, KEYS, Sandbox, TARGET, parameter};
+use crate::harness::{HOST, KEYS, Sandbox, TARGET, parameter, texts};
 
 #[test]
 fn every_form_of_a_target_gives_the_same_token() {
@@ -160,6 +160,62 @@ fn there_is_no_url_for_mysql_and_mariadb() {
         }
     }
     assert_eq!(sandbox.cached("token").len(), 0, "nothing was signed");
+}
+
+/// Users paste the URL of an application, password and all.
+#[test]
+fn no_message_shows_the_password_of_a_url() {
+    let sandbox = Sandbox::new();
+    for target in [
+        "mysql://app:CANARY@h.example:3306/db",
+        "mysql://app:CANARY/PW@h.example:3306/db",
+        "mysql://app:12345CANARY/PW@h.example:3306/db",
+        "mysql://app:1/CANARY@h.example:3306/db",
+        "mysql://app:CAN?ARY@h.example/db",
+        "postgres://app:CANARY@PW@h.example/db",
+        "oracle://app:CANARY@h.example/db",
+        "jdbc:mysql://app:CANARY@h.example/db",
+        "app:CANARY\n@h.example:3306",
+        "app:CANARY@h..example:3306",
+        "app:CANARY@h.example:x",
+    ] {
+        for args in [
+            &[target][..],
+            &["-v", target],
+            &["token", "x", target],
+            &["--host", target, "-u", "u", "-P", "1"],
+            &["u@h.x:1", "--region", "eu-west-1", "--via", target],
+        ] {
+            let line = sandbox.rds_token(args).output();
+            let (stdout, stderr) = texts(&line);
+            assert_eq!((line.status.code(), stdout.as_str()), (Some(2), ""), "{args:?}: {stderr}");
+            assert!(!stderr.contains("CANARY"), "{args:?}: {stderr}");
+        }
+    }
+    let url = "https://user:CANARY@sts.example/";
+    for variable in ["AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL", "HTTPS_PROXY", "RDS_TOKEN_HOST", "RDS_TOKEN_CACHE_DIR"]
+    {
+        let run =
+            sandbox.rds_token([&format!("u@{HOST}:3306"), "--role-arn", "arn:aws:iam::1:role/x", "--timeout", "2s"]);
+        let (_, stderr) = texts(&run.env(variable, url).output());
+        assert!(!stderr.contains("CANARY"), "{variable}: {stderr}");
+    }
+    // A secret in the variable of a time.
+    let line = sandbox.rds_token([TARGET]).env("AWS_CREDENTIAL_EXPIRATION", "wJalrXUtnFEMICANARY").fails(3);
+    assert!(line.contains("AWS_CREDENTIAL_EXPIRATION is a text, which is not a time"), "{line}");
+}
+
+/// libpq reads a password from the file, and nothing about TLS.
+#[test]
+fn a_passfile_comes_with_a_warning_about_tls() {
+    let sandbox = Sandbox::new();
+    let target = format!("postgres://u@{HOST}");
+    let (_, warning) = sandbox.rds_token(["pgpass", &target]).warns();
+    for part in ["sslmode=verify-full", "sslrootcert", "`rds-token env --no-secret`"] {
+        assert!(warning.contains(part) && warning.lines().count() == 1, "{warning}");
+    }
+    assert!(sandbox.rds_token(["pgpass", &target]).env("PGSSLMODE", "require").warns().1.contains("verify-full"));
+    sandbox.rds_token(["pgpass", &target]).env("PGSSLMODE", "verify-full").succeeds();
 }
 
 #[test]

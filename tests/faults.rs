@@ -36,6 +36,25 @@ fn a_stdout_that_takes_nothing_is_an_error() {
     }
 }
 
+/// The runner masks what a step prints. Where the mask is lost, the token would be in its log.
+#[test]
+fn no_secret_goes_to_github_without_its_mask() {
+    let sandbox = Sandbox::new();
+    let github = sandbox.write("github_env", "");
+    for stdout in [">&-", ">/dev/null", "1<>/dev/null"] {
+        let script = format!("exec \"$0\" env {TARGET} -q --shell github {stdout}");
+        let mut shell = sandbox.command("sh");
+        shell.args(["-c", &script, PROGRAM]).envs(KEYS).env("GITHUB_ENV", &github);
+        let output = shell.output().unwrap();
+        let (_, stderr) = texts(&output);
+        assert_eq!(output.status.code(), Some(2), "{stdout}: {stderr}");
+        assert!(stderr.contains("the runner would not mask the token"), "{stdout}: {stderr}");
+        assert_eq!(std::fs::read_to_string(&github).unwrap(), "", "{stdout}");
+    }
+    let masks = sandbox.rds_token(["env", TARGET, "-q", "--shell", "github"]).env("GITHUB_ENV", &github).succeeds();
+    assert!(masks.starts_with("::add-mask::") && std::fs::read_to_string(&github).unwrap().contains("MYSQL_PWD="));
+}
+
 fn failed(output: std::process::Output, args: &[&str]) -> std::process::Output {
     assert_eq!(output.status.code(), Some(1), "{args:?}");
     output

@@ -12,6 +12,7 @@ mod credentials;
 mod faults;
 mod fuzzed;
 mod harness;
+mod helper_programs;
 mod hit;
 mod hostile;
 mod kerberos;

@@ -28,7 +28,7 @@ pub(super) fn shell(command: &str, is_foreground: bool) -> Command {
 
 /// Sets a `PATH` without relative directories, so that nothing is run from the current directory.
 pub(super) fn set_path(program: &mut Command, host: &Host) {
-    let Some(path) = host.path_var("PATH") else { return };
+    let path = host.path_var("PATH").unwrap_or_default();
     let absolute: Vec<PathBuf> = std::env::split_paths(&path).filter(|directory| directory.is_absolute()).collect();
     match std::env::join_paths(&absolute) {
         Ok(path) if !path.is_empty() => program.env("PATH", path),
