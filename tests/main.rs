@@ -26,6 +26,7 @@ mod profile_files;
 mod properties;
 mod recipes;
 mod rogue;
+mod security;
 mod servers;
 mod sessions;
 mod shells;
