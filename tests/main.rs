@@ -9,6 +9,7 @@ mod client_traps;
 mod clients;
 mod command_line;
 mod credentials;
+mod drivers;
 mod faults;
 mod fuzzed;
 mod harness;

@@ -1,4 +1,4 @@
-//! README.md's recipes, each run as it stands there: against a server of the lab, and against servers
+//! The recipes in README.md and docs/clients.md, each run as it stands there: against a server of the lab, and against servers
 //! that are not the endpoint, which get no token.
 
 use std::ffi::OsStr;
@@ -11,7 +11,7 @@ use crate::harness::{PROGRAM, Run, Sandbox, has, skip, texts};
 use crate::rogue::Rogue;
 use crate::servers::{Lab, Mariadb, Postgres, Server, lab};
 
-/// A fenced block of README.md below a `<!-- recipe: NAME -->`.
+/// A fenced block below a `<!-- recipe: NAME -->`.
 #[derive(Clone, Debug)]
 pub(crate) struct Recipe {
     pub(crate) name: String,
@@ -20,24 +20,25 @@ pub(crate) struct Recipe {
 }
 
 fn recipes() -> Vec<Recipe> {
-    let readme = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+    let read = |name: &str| std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap();
+    let text = read("README.md") + &read("docs/clients.md");
     let recipe = |part: &str| {
         let (name, rest) = part.split_once(" -->\n```").unwrap();
         let (language, rest) = rest.split_once('\n').unwrap();
         let (text, _) = rest.split_once("\n```\n").unwrap();
         Recipe { name: name.to_owned(), language: language.to_owned(), text: format!("{text}\n") }
     };
-    readme.split("<!-- recipe: ").skip(1).map(recipe).collect()
+    text.split("<!-- recipe: ").skip(1).map(recipe).collect()
 }
 
 pub(crate) fn recipe(name: &str) -> Recipe {
-    recipes().into_iter().find(|recipe| recipe.name == name).unwrap_or_else(|| panic!("README.md has no {name}"))
+    recipes().into_iter().find(|recipe| recipe.name == name).unwrap_or_else(|| panic!("there is no recipe {name}"))
 }
 
 /// The recipes whose names begin so.
 pub(crate) fn named(beginning: &str) -> Vec<Recipe> {
     let named: Vec<Recipe> = recipes().into_iter().filter(|recipe| recipe.name.starts_with(beginning)).collect();
-    assert!(!named.is_empty(), "README.md has no recipe {beginning}…");
+    assert!(!named.is_empty(), "there is no recipe {beginning}…");
     named
 }
 
@@ -119,7 +120,7 @@ impl<'a> Kitchen<'a> {
     }
 
     /// The text with what stands for the user's own.
-    fn adapt(&self, text: &str) -> String {
+    pub(crate) fn adapt(&self, text: &str) -> String {
         let text = replace_words(text, |word| {
             Some(match word {
                 "HOST" => self.host.to_owned(),
@@ -137,6 +138,7 @@ impl<'a> Kitchen<'a> {
         let mut command = self.sandbox.command(program);
         let path = std::env::var("PATH").unwrap();
         let ours = [Path::new(PROGRAM).parent(), self.bin].into_iter().flatten().map(Path::to_path_buf);
+        let ours = ours.chain([drivers("python/bin")]);
         command.env("PATH", std::env::join_paths(ours.chain(std::env::split_paths(&path))).unwrap());
         command.env("PYTHONPATH", drivers("python")).env("NODE_PATH", drivers("node/node_modules"));
         command.env("PYTHONDONTWRITEBYTECODE", "1");
@@ -151,6 +153,11 @@ impl<'a> Kitchen<'a> {
         Run { command }
     }
 
+    /// Whether a server without TLS got a token.
+    pub(crate) fn has_leaked(&self) -> bool {
+        self.rogues.iter().flatten().any(Rogue::has_a_token)
+    }
+
     /// Runs it, and fails if a server got a token, or `command` did well.
     #[track_caller]
     pub(crate) fn gives_no_token(&self, mut command: Command) {
@@ -159,7 +166,7 @@ impl<'a> Kitchen<'a> {
         let about = format!("{command:?}: {:?}", texts(&output));
         assert!(!output.status.success(), "{about}");
         assert_eq!(self.lab.verdicts().len(), before, "a password got through: {about}");
-        assert!(!self.rogues.iter().flatten().any(Rogue::has_a_token), "a token in clear: {about}");
+        assert!(!self.has_leaked(), "a token in clear: {about}");
     }
 
     /// A recipe, for the interpreter that its block names.
@@ -172,6 +179,8 @@ impl<'a> Kitchen<'a> {
             "perl" => self.interpreter("perl", &file),
             "python" => self.interpreter("/usr/bin/python3", &file),
             "js" => self.interpreter("node", &file),
+            "ruby" => self.interpreter("ruby", &file),
+            "java" => self.java(&file),
             "make" => {
                 let mut command = self.command("make");
                 command.arg("-kf").arg(&file).args(["dump", "who"]);
@@ -184,6 +193,15 @@ impl<'a> Kitchen<'a> {
     fn interpreter(&self, program: &str, file: &Path) -> Command {
         let mut command = self.command(program);
         command.arg(file);
+        command
+    }
+
+    /// Debian's runtime has no compiler.
+    fn java(&self, file: &Path) -> Command {
+        let script = "set -e; cp \"$1\" Login.java; java -cp /usr/share/java/ecj.jar org.eclipse.jdt.internal.compiler.batch.Main -11 Login.java
+            exec java -cp /usr/share/java/mariadb-java-client.jar:. Login";
+        let mut command = self.command("sh");
+        command.args(["-c", script, "sh"]).arg(file);
         command
     }
 
@@ -220,7 +238,7 @@ fn check(lab: &Lab, recipe: &Recipe, prod: &Server) {
     }
 }
 
-fn check_all(test: &str, beginnings: &[&str]) {
+pub(crate) fn check_all(test: &str, beginnings: &[&str]) {
     let Some(lab) = lab(test) else { return };
     for recipe in beginnings.iter().flat_map(|beginning| named(beginning)) {
         check(&lab, &recipe, &lab.mariadb);
@@ -265,6 +283,9 @@ fn every_recipe_has_a_test() {
         "perl-",
         "python-",
         "node-",
+        "ruby-",
+        "tool-",
+        "java-",
         "make",
         "cron",
         "dump.service",
@@ -313,7 +334,7 @@ fn perl_recipes() {
 
 #[test]
 fn python_recipes() {
-    let import = "import pymysql, mysql.connector, psycopg, sqlalchemy";
+    let import = "import pymysql, mysql.connector, psycopg, sqlalchemy, MySQLdb, asyncmy, asyncpg";
     if can("python_recipes", "/usr/bin/python3", &["-c", import]) {
         check_all("python_recipes", &["python-"]);
     }
