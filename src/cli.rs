@@ -15,7 +15,7 @@ Examples:
   rds-token connect app@HOST:3306
   mariadb --host=HOST --user=app --ssl-ca=ca.pem --ssl-verify-server-cert \\
           --password=\"$(rds-token app@HOST:3306)\"
-  psql \"$(rds-token --output url --ca ca.pem postgres://app@HOST/ExampleDB)\"
+  rds-token connect postgres://app@HOST/ExampleDB -- pg_dump
   rds-token --hostname HOST --port 5432 --username app --profile prod
   rds-token mysql://app@HOST -v      say where the token came from
   rds-token cache list               what is kept, never a token
@@ -68,7 +68,7 @@ pub enum Command {
     Token(TokenArgs),
     /// Write a private option file for MySQL's and MariaDB's clients, and print its path
     Cnf(CnfArgs),
-    /// Write a private passfile for PostgreSQL's clients, and print its path
+    /// Write a private passfile for PostgreSQL's clients, and print its path; TLS is set elsewhere (env --no-secret)
     Pgpass(RequestArgs),
     /// Print export lines for the shell
     Env(EnvArgs),
@@ -171,7 +171,8 @@ pub enum FlavorArg {
     Mysql,
     /// MariaDB's clients
     Mariadb,
-    /// Drivers, and programs that read it with the C API
+    /// Drivers on libmariadb, PyMySQL 1.2, mysql-connector-python; not MySQL's own client library, which verifies nothing
+    /// by a file
     Library,
 }
 
@@ -352,7 +353,7 @@ pub enum Output {
     Text,
     /// One line of JSON, every value a string
     Json,
-    /// A connection URL with the token in it
+    /// A connection URL for libpq, with the token in it; PostgreSQL only
     Url,
 }
 

@@ -1,8 +1,11 @@
 //! The clients of docs/clients.md that README.md does not name.
 
-use crate::harness::{has, skip};
-use crate::recipes::{Kitchen, NoTls, OtherName, can, check_all};
-use crate::servers::lab;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::harness::{has, skip, texts};
+use crate::recipes::{Endpoint, Kitchen, NoTls, OtherCa, OtherName, can, check_all};
+use crate::servers::{Lab, lab};
 
 /// Whether the drivers are installed; else the test is skipped.
 fn has_drivers(test: &str) -> bool {
@@ -67,4 +70,64 @@ fn options_that_look_right_leak() {
         format!("/usr/bin/{python}import mysql.connector; mysql.connector.connect({login}, ssl_ca=\"ca.pem\")'");
     kitchen.command("bash").args(["-c", &kitchen.adapt(&command)]).output().unwrap();
     assert!(lab.verdicts().len() > before, "{command}");
+}
+
+/// Builds a program that is linked with MySQL's own client library, and loads everything from where that is.
+fn linked_with_libmysqlclient(lab: &Lab, directory: &Path) -> PathBuf {
+    let root = lab.mysql.bin.as_ref().unwrap().parent().unwrap();
+    let library = std::fs::read_dir(root.join("usr/lib")).unwrap().map(|entry| entry.unwrap().path());
+    let library = library.into_iter().find(|path| path.join("libmysqlclient.so").exists()).unwrap();
+    let loaders = std::fs::read_dir(&library).unwrap().map(|entry| entry.unwrap().path());
+    let is_loader = |path: &PathBuf| path.file_name().unwrap().to_string_lossy().starts_with("ld-linux-");
+    let loader = loaders.into_iter().find(is_loader).unwrap();
+    let program = directory.join("libmysqlclient_login");
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/lab/libmysqlclient_login.c");
+    let mut compiler = Command::new("cc");
+    compiler.arg("-o").arg(&program).arg(source).arg("-I").arg(root.join("usr/include"));
+    compiler.arg(library.join("libmysqlclient.so"));
+    // It needs a newer libc than this machine's.
+    compiler.arg("-Wl,--unresolved-symbols=ignore-in-shared-libs,--disable-new-dtags");
+    compiler.arg(format!("-Wl,--dynamic-linker={},-rpath,{}", loader.display(), library.display()));
+    let output = compiler.output().unwrap();
+    assert!(output.status.success(), "{}", texts(&output).1);
+    program
+}
+
+/// It takes no TLS verification from an option file, so the file must not make it send the token in clear.
+#[test]
+fn mysqls_own_library_sends_no_token_by_the_file_alone() {
+    let Some(lab) = lab("mysqls_own_library_sends_no_token_by_the_file_alone") else { return };
+    let mut leaked = 0;
+    for world in [Endpoint, OtherCa, OtherName, NoTls] {
+        let kitchen = Kitchen::with(&lab, world, &lab.mysql);
+        let program = linked_with_libmysqlclient(&lab, &kitchen.sandbox.path("."));
+        let cnf = kitchen.rds_token(["cnf", "prod", "--flavor", "library"]).succeeds();
+        let login = |arguments: &[&str]| {
+            let mut command = kitchen.command(program.to_str().unwrap());
+            command.args(arguments);
+            command
+        };
+        kitchen.gives_no_token(login(&[cnf.trim_end()]));
+
+        // With options of its own it logs in, and verifies.
+        let token = kitchen.rds_token(["prod", "-n"]).succeeds();
+        let port = kitchen.mariadb.to_string();
+        let own = login(&[kitchen.host, &port, &lab.user, &token, "ca.pem"]);
+        if world == Endpoint {
+            let mut own = own;
+            assert_eq!(texts(&own.output().unwrap()), (format!("{}@%\n", lab.user), String::new()));
+        } else {
+            kitchen.gives_no_token(own);
+        }
+
+        // The plugin is what keeps the token: with it, the file verifies nothing.
+        let before = lab.verdicts().len();
+        login(&[cnf.trim_end()]).env("LIBMYSQL_ENABLE_CLEARTEXT_PLUGIN", "1").output().unwrap();
+        leaked += usize::from(world != Endpoint && (kitchen.has_leaked() || lab.verdicts().len() > before));
+
+        let connect = ["connect", "prod", "--", program.to_str().unwrap()];
+        let (_, warning) = texts(&kitchen.rds_token(connect).output());
+        assert!(warning.contains("uses MySQL's client library"), "{warning}");
+    }
+    assert!(leaked >= 2, "without TLS and with another name: {leaked}");
 }

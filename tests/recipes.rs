@@ -90,7 +90,7 @@ impl<'a> Kitchen<'a> {
     }
 
     /// One whose `prod` is this server.
-    fn with(lab: &'a Lab, world: World, prod: &'a Server) -> Self {
+    pub(crate) fn with(lab: &'a Lab, world: World, prod: &'a Server) -> Self {
         let rogues = (world == NoTls).then(|| [Rogue::start(Mariadb), Rogue::start(Postgres)]);
         let kitchen = Self {
             lab,

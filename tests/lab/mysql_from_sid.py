@@ -11,7 +11,7 @@ mirror and proxies, and the packages are unpacked. In the folder are
     bin/     what to run: each program by sid's own dynamic loader, so that this
              machine's libc may be an older one
     data/    a data directory as `mysqld --initialize` leaves it, to be copied
-    usr/     what came from sid
+    usr/     what came from sid, with MySQL's client library and its header
 """
 
 import os
@@ -29,7 +29,9 @@ PROGRAMS = {
     "mysqlbinlog": "usr/bin/mysqlbinlog",
     "my_print_defaults": "usr/bin/my_print_defaults",
 }
-KEPT = ["usr/lib", "usr/share/mysql", *PROGRAMS.values()]
+# The library and its header, for tests of programs that are linked with it.
+LIBRARY = "usr/include/mysql"
+KEPT = ["usr/lib", "usr/share/mysql", LIBRARY, *PROGRAMS.values()]
 
 
 FOLDER = sid.folder("RDS_TOKEN_LAB_MYSQL", "mysql-sid")
@@ -39,7 +41,7 @@ PLUGINS = FOLDER / "usr/lib/mysql/plugin"
 
 
 def present():
-    return (BIN / "mysqld").exists()
+    return (BIN / "mysqld").exists() and (FOLDER / LIBRARY).exists()
 
 
 def can_be_had():
@@ -53,8 +55,8 @@ def options(folder=FOLDER):
 
 # --- the folder ---------------------------------------------------------------------
 
-# What is in KEPT needs no Perl, though mysqld_safe and its like do.
-NOT_NEEDED = ["perl"]
+# What is in KEPT needs no Perl, though mysqld_safe and its like do; nor the headers of other libraries.
+NOT_NEEDED = ["perl", "libssl-dev", "zlib1g-dev", "libzstd-dev", "libc6-dev"]
 
 
 def command(folder, name):
@@ -106,11 +108,15 @@ def get(uri):
         scratch.chmod(0o755)  # for apt's own user
         folder = scratch / "mysql"
         apt = sid.Apt(scratch, uri, NOT_NEEDED)
-        packages = apt.download(apt.newest("mysql-server-core"), apt.newest("mysql-client-core"))
+        packages = apt.download(
+            apt.newest("mysql-server-core"), apt.newest("mysql-client-core"), "libmysqlclient-dev"
+        )
         unpack(packages, folder)
         initialize(folder)
         write_wrappers(folder)
         if not present():  # by another run of this program
+            if FOLDER.exists():  # from an older version of this one
+                FOLDER.rename(scratch / "old")
             folder.rename(FOLDER)  # all or nothing
 
 
