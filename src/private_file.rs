@@ -267,6 +267,14 @@ pub fn make_directory(path: &Path) -> io::Result<()> {
     }
 }
 
+/// Checks that each directory above `path` is root's or ours, and not writable by others unless it is sticky.
+///
+/// # Errors
+/// The first one that is not.
+pub fn check_parents(path: &Path) -> io::Result<()> {
+    platform::check_parents(path).map(drop)
+}
+
 /// Checks that no other user can put files into a directory, if it exists. Others may list it.
 ///
 /// # Errors

@@ -188,12 +188,21 @@ fn a_parent_that_others_can_write_costs_the_cache() {
     machine.directory("group", VICTIM, 0o770);
     std::os::unix::fs::chown(machine.path("group"), None, Some(MALLORY)).unwrap();
     machine.directory("own-group", VICTIM, 0o775);
+    machine.directory("list", VICTIM, 0o755);
+    if has("setfacl") {
+        let acl = format!("u:{MALLORY}:rwx");
+        assert!(Command::new("setfacl").args(["-m", &acl]).arg(machine.path("list")).status().unwrap().success());
+    } else {
+        chmod(&machine.path("list"), 0o775);
+        std::os::unix::fs::chown(machine.path("list"), None, Some(MALLORY)).unwrap();
+    }
     machine.directory("sticky", 0, 0o1777);
     machine.directory("sticky-of-another", MALLORY, 0o1777);
     for (parent, why) in [
         ("theirs", "theirs belongs to another user"),
         ("shared", "shared is writable by others (mode 777)"),
         ("group", "group is writable by others (mode 770)"),
+        ("list", "list is writable by others (mode 775)"),
         ("sticky-of-another", "sticky-of-another belongs to another user"),
         ("own-group", ""),
         ("sticky", ""),
@@ -224,6 +233,11 @@ fn a_parent_that_others_can_write_costs_the_cache() {
     chmod(&machine.path("home"), 0o777);
     let (_, _, warning) = machine.run(&[TARGET], &[]);
     assert!(warning.contains("home is writable by others (mode 777)"), "{warning}");
+    // A session of a role is not taken from there either: another user could swap ~/.aws.
+    let role = ["--role-arn", "arn:aws:iam::123456789012:role/lab", "--timeout", "2s"];
+    let sts = [("AWS_ENDPOINT_URL_STS", "http://127.0.0.1:9")];
+    let (_, _, warning) = machine.run(&[&[TARGET], &role[..]].concat(), &sts);
+    assert!(warning.contains("home is writable by others (mode 777): sessions are not shared"), "{warning}");
     let (code, stdout, error) = machine.run(&["cnf", TARGET, "--flavor", "mysql"], &[]);
     assert_eq!((code, stdout.as_str(), error.lines().count()), (Some(1), "", 1), "{error}");
     assert!(error.contains("set RDS_TOKEN_CACHE_DIR"), "{error}");
