@@ -14,6 +14,9 @@ pub use key::Key;
 pub use keyring::Keyring;
 pub use store::Store;
 
+/// The remedy for a directory that can't be used.
+pub const OTHER_DIRECTORY: &str = "change that, or set RDS_TOKEN_CACHE_DIR to another directory";
+
 /// Where tokens are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Kind {
@@ -48,7 +51,7 @@ impl Cache {
     /// When it can't be used, in words.
     pub fn prepare(&self) -> Result<(), String> {
         match self {
-            Self::Files(store) => store.prepare().map_err(|error| error.to_string()),
+            Self::Files(store) => store.prepare().map_err(|error| format!("{error}; {OTHER_DIRECTORY}")),
             Self::Keyring(keyring, locks) => {
                 // Who has no lock goes alone.
                 let _ = locks.as_ref().map(Store::prepare);

@@ -85,7 +85,7 @@ pub fn board<T>(
                     return Boarding::Failed(failure);
                 }
                 if lock_file.is_current(&lock) {
-                    // A note that its readers did not empty, because they were killed.
+                    // An old note is left if the waiting processes were killed.
                     let _ = overwrite(&mut lock, b"");
                     return Boarding::Lead(Leader { lock, waiting: waiting_file });
                 }

@@ -26,7 +26,9 @@ fn at(path: &Path, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("{}: {error}", path.display()))
 }
 
-/// An open directory. Its files are reached through it, so that no other directory can take its place meanwhile.
+/// An open directory.
+///
+/// Its files are opened relative to it, so that a directory that is swapped in meanwhile is not used.
 #[derive(Debug)]
 pub struct Directory {
     path: PathBuf,
@@ -34,7 +36,9 @@ pub struct Directory {
 }
 
 impl Directory {
-    /// Opens a private directory: only we can use it, and no other user can put another one in its place.
+    /// Opens a private directory.
+    ///
+    /// Only this user can access it, and no other user can replace it.
     ///
     /// # Errors
     /// `NotFound` if it does not exist. Else the reason why it can't be trusted: it is a link, another user owns it or
@@ -127,8 +131,10 @@ impl Directory {
         }
     }
 
-    /// Removes a file while holding its lock, so that no other process does. A process that waits for the lock finds,
-    /// once it holds it, that the file has no name any more, and creates a new one. A locked file stays.
+    /// Removes a file unless another process holds its lock.
+    ///
+    /// A process that waits for the lock finds, once it holds it, that the file has no name any more, and creates a new
+    /// one.
     pub fn remove_unlocked(&self, name: &str) {
         if let Ok(file) = self.handle.read(name).and_then(|file| self.check(name, file))
             && file.try_lock().is_ok()
@@ -287,7 +293,9 @@ pub fn check_writers(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Reads a regular file of at most `max` bytes that decides where a token goes. Others may read it, and it may be a link.
+/// Reads a regular file of at most `max` bytes that only its owner or root may change, such as the configuration file.
+///
+/// Others may read it, and it may be a link.
 ///
 /// # Errors
 /// If it can't be read, another user owns it, or another user can write to it.
@@ -315,7 +323,7 @@ pub fn check_source(path: &Path) -> io::Result<()> {
 }
 
 /// A file without a name, readable only by its owner, that programs which this process becomes can read at the path
-/// returned. It exists until the last of them ends.
+/// returned. It exists until the last of them exits.
 ///
 /// # Errors
 /// If it can't be created.

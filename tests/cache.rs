@@ -449,7 +449,7 @@ fn without_a_home_there_is_no_cache_and_one_warning() {
     );
 }
 
-/// An entry of this user's with a right checksum: its token goes into option files and shells.
+/// A forged entry may have a right checksum. Its token would be written to option files and shells.
 #[test]
 fn a_token_with_anything_else_in_it_is_a_miss() {
     let shelf = Shelf::new();

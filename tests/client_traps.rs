@@ -225,7 +225,7 @@ fn programs_that_are_not_clients_get_an_option_file() {
     assert!(!printed.succeeds().contains("RDS_TOKEN_CNF"));
 }
 
-/// MySQL's client library takes no TLS verification from an option file. A program that is linked with it is told apart.
+/// MySQL's client library takes no TLS verification from an option file.
 #[test]
 fn a_program_on_mysqls_own_library_gets_a_warning() {
     let sandbox = Sandbox::new();

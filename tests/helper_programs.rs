@@ -1,4 +1,4 @@
-//! `credential_process` and `mfa_process`: what they say, what they are run with, and what their result depends on.
+//! `credential_process` and `mfa_process`: their stderr, their PATH, and the inputs of their result.
 
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -28,7 +28,7 @@ fn files(sandbox: &Sandbox) -> Vec<PathBuf> {
 
 /// Dumps of the environment, traces and debug output go to stderr, which the message quotes.
 #[test]
-fn no_secret_that_a_helper_program_says_is_quoted_or_kept() {
+fn no_secret_on_stderr_is_quoted_or_stored() {
     let printed = "{\"Version\":1,\"AccessKeyId\":\"CANARYPRINTEDID\",\"SecretAccessKey\":\"CANARYPRINTEDSECRET\"}";
     let scripts = [
         "env >&2; exit 3".to_owned(),
@@ -95,8 +95,7 @@ fn the_last_line_of_a_helper_program_is_quoted() {
     assert!(line.ends_with("the program ended with exit status: 3"), "{line}");
 }
 
-/// The failure that a leader hands to the processes that wait is gone from the lock file with the last of them, and
-/// never has what the program said.
+/// The last waiting process removes the failure from the lock file. What the program said is never in it.
 #[test]
 fn the_lock_file_is_emptied_when_no_process_waits() {
     let script = "echo run >>\"$RUNS\"; sleep 0.7; echo 'UNKNOWNTOALL' >&2; exit 3";
@@ -140,7 +139,7 @@ fn no_helper_program_is_run_from_the_current_directory() {
     }
 }
 
-/// A program that is told by a variable whose credentials to print gives each its own token.
+/// A variable can select the credentials that a program prints. Each value has its own token.
 #[test]
 fn variables_that_the_command_names_count_for_the_cache() {
     let json = "{\\\"Version\\\":1,\\\"AccessKeyId\\\":\\\"AKID$STAGE\\\",\\\"SecretAccessKey\\\":\\\"s\\\"}";
@@ -159,7 +158,7 @@ fn variables_that_the_command_names_count_for_the_cache() {
 
 /// The seed of an MFA device, which `mfa_process` works with.
 #[test]
-fn an_mfa_process_tells_no_secret() {
+fn no_secret_of_an_mfa_process_is_quoted() {
     let sts = Server::sts(Duration::ZERO, 3600);
     let sandbox = Sandbox::new();
     let config = "[default]\naws_access_key_id = AKIDUSER\naws_secret_access_key = CANARYUSERSECRET\n\

@@ -1,4 +1,4 @@
-//! Two users of one machine: what one of them can write decides nothing for the other.
+//! Two users of one machine. Files, directories and sockets of one must not redirect the other's token.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -101,7 +101,7 @@ while not over.is_set():
 print(swaps)
 ";
 
-/// Mallory, who swaps the victim's directory `rds` for her own `evil`.
+/// A process of Mallory's that swaps the victim's directory `rds` for `evil`.
 struct Swapper(Child);
 
 impl Swapper {
@@ -111,18 +111,18 @@ impl Swapper {
         Self(command.spawn().unwrap())
     }
 
-    /// How many times she succeeded.
+    /// Stops it, and returns the number of swaps.
     fn stop(mut self) -> u32 {
         drop(self.0.stdin.take());
         texts(&self.0.wait_with_output().unwrap()).0.trim().parse().unwrap()
     }
 }
 
-/// Every way to hand a token to a client, 1,000 rounds in all, while another user swaps the cache directory, whose parent
-/// she can write, for hers. A client never opens a file of hers, and in a sticky parent she can swap nothing.
+/// Runs every command that hands a token to a client, 1,000 rounds in all, while another user swaps the cache directory.
+/// No client may get a path to that user's file. In a sticky parent, the swap itself fails.
 #[test]
-fn nobody_swaps_the_cache_directory_under_a_client() {
-    let test = "nobody_swaps_the_cache_directory_under_a_client";
+fn no_other_user_swaps_the_cache_directory() {
+    let test = "no_other_user_swaps_the_cache_directory";
     let Some(machine) = Machine::new(test) else { return };
     let client = "#!/bin/sh\n[ \"$1\" = --version ] && exec echo MariaDB\ncat \"${1#*=}\" \"$(sed -n 's/^ssl-ca=\"\\(.*\\)\"/\\1/p' \"${1#*=}\")\"\n";
     let client = machine.file("mariadb", 0, 0o755, client);
@@ -133,7 +133,7 @@ fn nobody_swaps_the_cache_directory_under_a_client() {
         let cache = machine.directory(&format!("{relative}/rds"), VICTIM, 0o700);
         let cache = [("RDS_TOKEN_CACHE_DIR", cache.to_str().unwrap()), ("XDG_DATA_HOME", "/nonexistent")];
         machine.directory(&format!("{relative}/evil"), MALLORY, 0o777);
-        // Whatever the names of the victim's files are, hers have them too.
+        // Mallory's files have the names of the victim's.
         let lines: [&[&str]; 4] = [
             &["cnf", TARGET, "--flavor", "mariadb"],
             &["pgpass", &postgres, "-q"],
@@ -159,7 +159,7 @@ fn nobody_swaps_the_cache_directory_under_a_client() {
                 assert!(!text.contains("evil"), "{mode:o}, round {round}: {path} is Mallory's");
             }
             assert!(!stdout.contains("evil"), "{mode:o}, round {round}: {stdout}");
-            // In the parent that she can write, there is no file for clients, and `connect` needs none.
+            // Below a parent that Mallory can write, only `connect` succeeds, because it needs no file.
             let is_connect = round % lines.len() == 2;
             if mode == 0o777 {
                 assert_eq!(code, Some(i32::from(!is_connect)), "{stderr}");
@@ -174,7 +174,7 @@ fn nobody_swaps_the_cache_directory_under_a_client() {
     }
 }
 
-/// A plain token needs no directory: one warning says that there is no cache.
+/// A plain token needs no directory, so it is printed with one warning.
 #[test]
 fn a_parent_that_others_can_write_costs_the_cache() {
     let Some(machine) = Machine::new("a_parent_that_others_can_write_costs_the_cache") else { return };
@@ -243,7 +243,7 @@ fn a_parent_that_others_can_write_costs_the_cache() {
     assert!(error.contains("set RDS_TOKEN_CACHE_DIR"), "{error}");
 }
 
-/// A file that decides where a token goes, or that a client takes its settings from.
+/// Configuration, CA file, login, and the client's own option file.
 #[test]
 fn files_that_another_user_can_write_are_refused_by_name() {
     let Some(machine) = Machine::new("files_that_another_user_can_write_are_refused_by_name") else { return };
@@ -292,7 +292,7 @@ fn files_that_another_user_can_write_are_refused_by_name() {
     }
 }
 
-/// A socket that writes what it hears to a file, once it listens.
+/// Listens on a socket and appends what it receives to a file, which exists from then on.
 const LISTEN: &str = "
 import os, socket, sys
 path, heard = sys.argv[1:]
@@ -308,10 +308,10 @@ with socket.socket(socket.AF_UNIX) as server:
             file.write(client.recv(4096))
 ";
 
-/// The user from whose session `su` was run has a bus too, and the address of it may be inherited.
+/// The address of a bus may be inherited through `su`.
 #[test]
-fn the_bus_of_another_user_hears_nothing() {
-    let Some(machine) = Machine::new("the_bus_of_another_user_hears_nothing") else { return };
+fn the_bus_of_another_user_gets_nothing() {
+    let Some(machine) = Machine::new("the_bus_of_another_user_gets_nothing") else { return };
     for (uid, is_heard) in [(MALLORY, false), (VICTIM, true)] {
         let runtime = format!("runtime{uid}");
         let directory = machine.directory(&runtime, uid, 0o755);

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::ca::{self, Roots};
-use crate::cache::Store;
+use crate::cache::{OTHER_DIRECTORY, Store};
 use crate::client::Dialect;
 use crate::command::settings::Settings;
 use crate::credentials::Identity;
@@ -19,12 +19,9 @@ use crate::user_option_file::{LOGIN_FILE_VARIABLE, NO_LOGIN_FILE, UserOptionFile
 
 /// The private directory for files, which is that of the cache. Without it there can be no file.
 pub(super) fn directory(host: &Host) -> Result<Store, Error> {
-    let fail = |why: String| {
-        let remedy = if why.contains("RDS_TOKEN_CACHE_DIR") { "" } else { "; set RDS_TOKEN_CACHE_DIR" };
-        Error::other(format!("no private directory to write to: {why}{remedy}"))
-    };
+    let fail = |why: String| Error::other(format!("no private directory to write to: {why}"));
     let store = Store::locate(host).map_err(fail)?;
-    store.prepare().map_err(|error| fail(error.to_string()))?;
+    store.prepare().map_err(|error| fail(format!("{error}; {OTHER_DIRECTORY}")))?;
     Ok(store)
 }
 

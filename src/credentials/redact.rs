@@ -6,13 +6,13 @@ use super::scrub;
 
 /// The longest quotation, in characters.
 const MAX_QUOTATION: usize = 300;
-/// A shorter value in front of which a name says that it is secret may be a word.
+/// The shortest value after `name:` that is not taken for a word of a sentence, in characters.
 const MIN_NAMED: usize = 8;
 
 /// The last line of a helper program's stderr, without secrets. `None` if it said nothing.
 ///
-/// Taken out are the `known` secrets, the values in the JSON that the program printed, and what stands behind a name
-/// that says it is secret: `set -x` and dumps of the environment show variables that only the program has.
+/// Taken out are the `known` secrets, the values in the JSON that the program printed, and the values of names
+/// that say they are secret: `set -x` and dumps of the environment show variables that only the program has.
 pub(super) fn quotation(stderr: &[u8], stdout: &[u8], known: &[String]) -> Option<String> {
     let mut printed = Vec::new();
     let document = serde_json::from_slice(stdout).unwrap_or(Value::Null);
@@ -36,10 +36,18 @@ fn collect_strings(value: &Value, strings: &mut Vec<String>) {
 /// Whether a variable, an option or a field with this name holds a secret.
 pub(super) fn is_secret_name(name: &str) -> bool {
     let name = name.to_ascii_uppercase().replace('-', "_");
-    // Not PWD, which is the current directory.
-    let ends = ["_PWD", "PASS", "_PIN", "_SEED"];
-    let parts = ["SECRET", "TOKEN", "PASSW", "PASSPHRASE", "KEY", "CREDENTIAL", "AUTHORIZATION", "BEARER", "COOKIE"];
-    ends.iter().any(|end| name.ends_with(end)) || parts.iter().any(|part| name.contains(part))
+    ENDS.iter().any(|end| name.ends_with(end)) || PARTS.iter().any(|part| name.contains(part))
+}
+
+/// Not PWD, which is the current directory.
+const ENDS: [&str; 4] = ["_PWD", "PASS", "_PIN", "_SEED"];
+const PARTS: [&str; 10] =
+    ["SECRET", "TOKEN", "PASSWORD", "PASSWD", "PASSPHRASE", "KEY", "CREDENTIAL", "AUTHORIZATION", "BEARER", "COOKIE"];
+
+/// Whether a name ends as that of a secret does: `api_key`, and not `KeyError`.
+fn ends_as_secret(name: &str) -> bool {
+    let name = name.to_ascii_uppercase().replace('-', "_");
+    ENDS.iter().chain(&PARTS).any(|end| name.trim_end_matches('S').ends_with(end.trim_end_matches('S')))
 }
 
 /// The line, with the values behind secret names replaced: `NAME=value`, `"name": "value"`, `--name value`.
@@ -78,7 +86,8 @@ fn value_behind<'a>(name: &str, behind: &'a str) -> Option<(&'a str, &'a str)> {
     let is_option = name.starts_with('-') || name.eq_ignore_ascii_case("bearer");
     // "InvalidToken: expired" is a sentence.
     let is_word = value.len() < MIN_NAMED || value.chars().all(|c| c.is_alphabetic() || c == '.');
-    let is_assigned = separator.contains('=') || (separator.contains(':') && (quote.is_some() || !is_word));
+    let is_field = || separator.contains(':') && ends_as_secret(name) && (quote.is_some() || !is_word);
+    let is_assigned = separator.contains('=') || is_field();
     (is_assigned || (is_option && !separator.is_empty())).then_some((separator, value))
 }
 
@@ -112,6 +121,8 @@ mod tests {
                 "Error when retrieving token from sso: Token has expired",
                 Some("Error when retrieving token from sso: Token has expired"),
             ),
+            ("KeyError: 'SecretAccessKey'", Some("KeyError: 'SecretAccessKey'")),
+            ("TokenRetrievalError: 400-request-id-1", Some("TokenRetrievalError: 400-request-id-1")),
             ("ExpiredTokenException: ExpiredTokenException", Some("ExpiredTokenException: ExpiredTokenException")),
         ] {
             assert_eq!(quotation(stderr.as_bytes(), json, &known).as_deref(), expected, "{stderr}");

@@ -57,7 +57,7 @@ impl Handle {
         Ok(File::from(rustix::fs::openat(&self.0, name, flags, Mode::RUSR | Mode::WUSR)?))
     }
 
-    /// Gives a new file the name of another, which it replaces.
+    /// Renames a new file over another.
     pub(super) fn replace(&self, new: &str, name: &str) -> io::Result<()> {
         if self.exchange(new, name) {
             // The old file has the temporary name now. A directory with files in it was put there by mistake, and stays.
@@ -148,7 +148,7 @@ fn check_each(directory: &Path) -> io::Result<bool> {
     Ok(false)
 }
 
-/// The path with its links resolved. The end of it may be missing.
+/// The path with its links resolved. The last components may be missing.
 fn without_links(path: &Path) -> io::Result<PathBuf> {
     match path.canonicalize() {
         Err(error) if error.kind() == ErrorKind::NotFound => match (path.parent(), path.file_name()) {

@@ -17,7 +17,7 @@ const FILE_FLAG_OPEN_REPARSE_POINT: u32 = 0x0020_0000;
 /// A link, or a file that is not really there.
 const FILE_ATTRIBUTE_REPARSE_POINT: u32 = 0x0000_0400;
 
-/// A directory in the user's profile. Nobody else can replace it, so it is not held open.
+/// A directory in the user's profile. Other users can't replace it, so it is not held open.
 #[derive(Debug)]
 pub(super) struct Handle(PathBuf);
 

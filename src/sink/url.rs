@@ -1,7 +1,7 @@
 //! A connection URL with the token as its password.
 //!
-//! The TLS parameters make the client verify the server's name and CA, and keep it from trying Kerberos encryption
-//! first (PostgreSQL manual, section 34.1.2).
+//! The TLS parameters make the client verify the server's name and CA, and disable Kerberos encryption, which it would
+//! try first (PostgreSQL manual, section 34.1.2).
 
 use std::path::Path;
 
@@ -33,7 +33,7 @@ impl Url {
             }
             None => {
                 return Err(Error::usage(format!(
-                    "output: port {} does not tell the engine of the URL; use --engine mysql, mariadb or postgres",
+                    "output: port {} does not determine the engine; use --engine mysql, mariadb or postgres",
                     target.port
                 )));
             }

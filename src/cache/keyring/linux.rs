@@ -81,7 +81,7 @@ fn session_bus(host: &Host) -> Result<String, String> {
     if let Some(address) = host.var("DBUS_SESSION_BUS_ADDRESS") {
         return Ok(address);
     }
-    let directory = host.runtime_dir().ok_or("there is no bus to reach it by; set DBUS_SESSION_BUS_ADDRESS")?;
+    let directory = host.runtime_dir().ok_or("no bus is configured; set DBUS_SESSION_BUS_ADDRESS")?;
     let directory = Directory::open(&directory).map_err(|error| format!("XDG_RUNTIME_DIR: {error}"))?;
     Ok(format!("unix:path={}/bus", directory.path().display()))
 }

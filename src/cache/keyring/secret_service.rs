@@ -168,8 +168,8 @@ fn connect_to(socket: &UnixSocket) -> io::Result<UnixStream> {
     }
 }
 
-/// Refuses the bus of another user, who would get the token: that of the user from whose session `su` was run, or one
-/// in a directory that others can write.
+/// Refuses the bus of another user, which would get the token. Its address may be inherited through `su`, or lead into a
+/// directory that others can write.
 fn own(stream: UnixStream) -> Result<UnixStream, String> {
     let peer = socket_peercred(&stream).map_err(|error| error.to_string())?;
     match peer.uid == rustix::process::getuid() {
