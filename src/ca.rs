@@ -36,6 +36,6 @@ impl Roots {
 /// # Errors
 /// When they can't be written (exit 1).
 pub fn path(store: &Store, roots: Roots) -> Result<PathBuf, Error> {
-    let kept = store.keep(roots.file_name(), roots.pem());
-    kept.map_err(|error| Error::other(format!("ca: could not write {}: {error}", roots.file_name())))
+    let written = store.keep(roots.file_name(), roots.pem());
+    written.map_err(|error| Error::other(format!("ca: could not write {}: {error}", roots.file_name())))
 }

@@ -15,7 +15,8 @@ pub use keyring::Keyring;
 pub use store::Store;
 
 /// The remedy for a directory that can't be used.
-pub const OTHER_DIRECTORY: &str = "change that, or set RDS_TOKEN_CACHE_DIR to another directory";
+pub const CACHE_DIR_REMEDY: &str =
+    "correct its owner or mode (`chmod go-w`), or set RDS_TOKEN_CACHE_DIR to a directory that only you can write";
 
 /// Where tokens are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -51,7 +52,7 @@ impl Cache {
     /// When it can't be used, in words.
     pub fn prepare(&self) -> Result<(), String> {
         match self {
-            Self::Files(store) => store.prepare().map_err(|error| format!("{error}; {OTHER_DIRECTORY}")),
+            Self::Files(store) => store.prepare().map_err(|error| format!("{error}; {CACHE_DIR_REMEDY}")),
             Self::Keyring(keyring, locks) => {
                 // Who has no lock goes alone.
                 let _ = locks.as_ref().map(Store::prepare);

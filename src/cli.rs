@@ -68,7 +68,7 @@ pub enum Command {
     Token(TokenArgs),
     /// Write a private option file for MySQL's and MariaDB's clients, and print its path
     Cnf(CnfArgs),
-    /// Write a private passfile for PostgreSQL's clients, and print its path; TLS is set elsewhere (env --no-secret)
+    /// Write a private passfile for PostgreSQL's clients, and print its path. It does not set TLS options: see env --no-secret
     Pgpass(RequestArgs),
     /// Print export lines for the shell
     Env(EnvArgs),
@@ -171,8 +171,8 @@ pub enum FlavorArg {
     Mysql,
     /// MariaDB's clients
     Mariadb,
-    /// Drivers on libmariadb, PyMySQL 1.2, mysql-connector-python; not MySQL's own client library, which verifies nothing
-    /// by a file
+    /// Drivers on libmariadb, PyMySQL 1.2 or later, mysql-connector-python; not libmysqlclient, which takes no TLS
+    /// verification from a file
     Library,
 }
 

@@ -10,7 +10,7 @@ use toml::de::{DeTable, DeValue};
 
 use crate::error::Error;
 use crate::host::Host;
-use crate::private_file::read_source;
+use crate::private_file::read_trusted;
 
 /// The keys of a `[target.NAME]` table: the long flags.
 const TARGET_KEYS: [&str; 14] = [
@@ -87,7 +87,7 @@ impl Config {
                 path.display()
             )));
         }
-        let bytes = match read_source(&path, MAX_FILE) {
+        let bytes = match read_trusted(&path, MAX_FILE) {
             Err(error)
                 if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
                     && !host.names_config_file() =>

@@ -110,12 +110,12 @@ fn check_key(name: &str, value: &str) -> Result<(), String> {
     }
 }
 
-/// Returns `text` without `secrets`, as they are, percent-encoded and as JSON escapes them. Servers and programs may quote
+/// Replaces each of `secrets` in `text`, in plain, percent-encoded and JSON-escaped form. Servers and programs may quote
 /// what they were given.
 fn scrub<'a>(text: String, secrets: impl IntoIterator<Item = &'a str>) -> String {
     // A secret of a few characters is a test's, and part of many words.
     let mut secrets: Vec<&str> = secrets.into_iter().filter(|secret| secret.len() > 7).collect();
-    // One may be part of another.
+    // The longest first, because a secret may contain another.
     secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
     secrets.into_iter().fold(text, |text, secret| {
         let encoded = encode(secret).to_string();
@@ -177,7 +177,7 @@ pub struct Request<'a> {
 }
 
 impl Request<'_> {
-    /// The secrets that a helper program may have from the environment or the profile files.
+    /// The secrets that a helper program can read from the environment or the profile files.
     fn known_secrets(&self) -> Vec<String> {
         let mut secrets = self.host.secret_vars(redact::is_secret_name);
         if let Ok(profiles) = self.profiles.get(self.host) {

@@ -45,7 +45,7 @@ impl Exit {
 pub struct Error {
     exit: Exit,
     message: String,
-    /// What a helper program said, for the user alone.
+    /// The last line of a helper program's stderr. It is not shared with waiting processes.
     quotation: Option<String>,
     is_personal: bool,
 }
@@ -63,7 +63,7 @@ impl Error {
         Self { is_personal: true, ..self }
     }
 
-    /// Adds what a helper program said. It is shown, and not handed to other processes.
+    /// Adds the last line of a helper program's stderr. It is shown to the user, and not shared with waiting processes.
     #[must_use]
     pub fn quoting(self, quotation: Option<String>) -> Self {
         Self { quotation, ..self }
@@ -109,7 +109,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&one_line(&self.message))?;
         match &self.quotation {
-            Some(quotation) => write!(f, " and said: {}", one_line(quotation)),
+            Some(quotation) => write!(f, "; the last line of its stderr: {}", one_line(quotation)),
             None => Ok(()),
         }
     }

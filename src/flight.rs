@@ -74,15 +74,14 @@ pub fn board<T>(
         let Ok(mut lock) = lock_file.open() else { return Boarding::Alone };
         match lock.try_lock() {
             Ok(()) => {
-                if let Some(result) = look() {
-                    return Boarding::Landed(Box::new(result));
-                }
-                if let Some(failure) = failure_since(&mut lock, host.started(), host.now()) {
-                    drop(waiting);
-                    // The last process that waited for it empties the file.
-                    let is_last = is_unused(&waiting_file);
-                    let _ = if is_last { overwrite(&mut lock, b"") } else { Ok(()) };
-                    return Boarding::Failed(failure);
+                let landed = look().map(|result| Boarding::Landed(Box::new(result)));
+                let failed = || failure_since(&mut lock, host.started(), host.now()).map(Boarding::Failed);
+                if let Some(outcome) = landed.or_else(failed) {
+                    // The last process that waited removes the file that they share, and empties this one.
+                    if waiting.take().is_some() && remove_waiting_file(&waiting_file) {
+                        let _ = overwrite(&mut lock, b"");
+                    }
+                    return outcome;
                 }
                 if lock_file.is_current(&lock) {
                     // An old note is left if the waiting processes were killed.
@@ -111,8 +110,8 @@ pub fn board<T>(
     }
 }
 
-/// Whether no process waits. The file that they share is removed then.
-fn is_unused(waiting: &LockFile) -> bool {
+/// Removes the file that waiting processes share. Returns whether no process waits.
+fn remove_waiting_file(waiting: &LockFile) -> bool {
     waiting.directory.remove_unlocked(&waiting.name);
     !waiting.exists()
 }
@@ -121,7 +120,7 @@ impl Leader {
     /// Hands the failure to the waiting processes, unless it concerns this one alone. If it can't be written, they
     /// find out by themselves.
     pub fn fail(mut self, error: &Error, now: Moment) {
-        if error.is_personal() || is_unused(&self.waiting) {
+        if error.is_personal() || remove_waiting_file(&self.waiting) {
             return;
         }
         let note = Note {

@@ -75,7 +75,7 @@ impl Host {
         self.vars.iter().find(|(key, _)| is_named(key)).map(|(_, value)| value.as_os_str())
     }
 
-    /// The values of the variables with such names, but not paths.
+    /// The values of the variables whose names satisfy `is_secret`, except paths of existing files.
     pub fn secret_vars(&self, is_secret: impl Fn(&str) -> bool) -> Vec<String> {
         let is_path = |value: &str| value.starts_with('/') && std::path::Path::new(value).exists();
         let secret = self.vars.iter().filter(|(name, _)| is_secret(&name.to_string_lossy()));

@@ -273,10 +273,10 @@ pub fn make_directory(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Checks that each directory above `path` is root's or ours, and not writable by others unless it is sticky.
+/// Checks that each directory above `path` belongs to root or this user, and is sticky or not writable by others.
 ///
 /// # Errors
-/// The first one that is not.
+/// If one does not; the message names it.
 pub fn check_parents(path: &Path) -> io::Result<()> {
     platform::check_parents(path).map(drop)
 }
@@ -299,13 +299,13 @@ pub fn check_writers(path: &Path) -> io::Result<()> {
 ///
 /// # Errors
 /// If it can't be read, another user owns it, or another user can write to it.
-pub fn read_source(path: &Path, max: u64) -> io::Result<Vec<u8>> {
-    let file = platform::open_source(path)?;
+pub fn read_trusted(path: &Path, max: u64) -> io::Result<Vec<u8>> {
+    let file = platform::open_trusted(path)?;
     let metadata = file.metadata()?;
     if !metadata.is_file() {
         return Err(io::Error::other("it is not a regular file"));
     }
-    platform::check_source(path, &metadata)?;
+    platform::check_trusted(path, &metadata)?;
     let mut bytes = Vec::new();
     file.take(max + 1).read_to_end(&mut bytes)?;
     match bytes.len() as u64 > max {
@@ -314,16 +314,18 @@ pub fn read_source(path: &Path, max: u64) -> io::Result<Vec<u8>> {
     }
 }
 
-/// Checks that a file, if it exists, is root's or ours, and that no other user can write to it.
+/// Checks that a file, if it exists, belongs to root or this user, and that no other user can write to it.
 ///
 /// # Errors
 /// If another user owns it, or can write to it.
-pub fn check_source(path: &Path) -> io::Result<()> {
-    fs::metadata(path).map_or(Ok(()), |metadata| platform::check_source(path, &metadata))
+pub fn check_trusted(path: &Path) -> io::Result<()> {
+    fs::metadata(path).map_or(Ok(()), |metadata| platform::check_trusted(path, &metadata))
 }
 
-/// A file without a name, readable only by its owner, that programs which this process becomes can read at the path
-/// returned. It exists until the last of them exits.
+/// Creates a file in memory, and returns it with its path.
+///
+/// Only its owner can read it. A program that this process executes can open the path. The file exists until the last
+/// process that has it open exits.
 ///
 /// # Errors
 /// If it can't be created.

@@ -28,10 +28,10 @@ pub fn parse(text: &str) -> Option<OffsetDateTime> {
     OffsetDateTime::parse(&format!("{date}T{time}{offset}"), &Rfc3339).ok()
 }
 
-/// How a message quotes a text that is not a time. A text of other characters may be a secret in the wrong place.
+/// The text in quotes, or `(not shown)` if it may be a secret: the user may have set the wrong variable.
 pub fn quote(text: &str) -> String {
     let is_like_a_time = text.len() <= 40 && text.chars().all(|c| c.is_ascii_digit() || "-:.+TtZzUC ".contains(c));
-    if is_like_a_time || text.len() < 8 { format!("'{text}'") } else { "a text".to_owned() }
+    if is_like_a_time || text.len() < 8 { format!("'{text}'") } else { "(not shown)".to_owned() }
 }
 
 #[cfg(test)]

@@ -159,8 +159,8 @@ impl Parts {
         }
         if database.is_some_and(|database| database.contains('@')) {
             return Err(Error::usage(
-                "target: the URL has an '@' after its first '/'; leave a password out, and write these characters as %40 \
-                 and %2F in a user or database",
+                "target: the URL has an '@' after its first '/'; remove the password, and write '@' as %40 and '/' as %2F in \
+                 the user and database",
             ));
         }
         let (host, port) = split_optional(address, ':');

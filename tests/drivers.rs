@@ -24,7 +24,7 @@ fn recipes_of_further_drivers() {
     }
 }
 
-/// The table "Leaks without" is true: with these options, a server without TLS gets the token.
+/// Rows of the table "Options that leak the token" in docs/clients.md.
 #[test]
 fn options_that_look_right_leak() {
     let test = "options_that_look_right_leak";
@@ -93,7 +93,7 @@ fn linked_with_libmysqlclient(lab: &Lab, directory: &Path) -> PathBuf {
     program
 }
 
-/// It takes no TLS verification from an option file, so the file must not make it send the token in clear.
+/// libmysqlclient takes no TLS verification from an option file, so the file must not enable the cleartext plugin.
 #[test]
 fn mysqls_own_library_sends_no_token_by_the_file_alone() {
     let Some(lab) = lab("mysqls_own_library_sends_no_token_by_the_file_alone") else { return };
@@ -127,7 +127,7 @@ fn mysqls_own_library_sends_no_token_by_the_file_alone() {
 
         let connect = ["connect", "prod", "--", program.to_str().unwrap()];
         let (_, warning) = texts(&kitchen.rds_token(connect).output());
-        assert!(warning.contains("uses MySQL's client library"), "{warning}");
+        assert!(warning.contains("is linked with MySQL's client library"), "{warning}");
     }
     assert!(leaked >= 2, "without TLS and with another name: {leaked}");
 }

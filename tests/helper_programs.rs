@@ -89,10 +89,13 @@ fn leader_output(child: &mut std::process::Child) -> std::process::Output {
 fn the_last_line_of_a_helper_program_is_quoted() {
     let sandbox = with_script("echo first >&2; echo 'the vault is sealed' >&2; echo >&2; exit 3");
     let line = sandbox.without_keys([TARGET]).fails(3);
-    assert!(line.ends_with("the program ended with exit status: 3 and said: the vault is sealed"), "{line}");
+    assert!(
+        line.ends_with("the program failed (exit status: 3); the last line of its stderr: the vault is sealed"),
+        "{line}"
+    );
     let sandbox = with_script("exit 3");
     let line = sandbox.without_keys([TARGET]).fails(3);
-    assert!(line.ends_with("the program ended with exit status: 3"), "{line}");
+    assert!(line.ends_with("the program failed (exit status: 3)"), "{line}");
 }
 
 /// The last waiting process removes the failure from the lock file. What the program said is never in it.
@@ -107,7 +110,7 @@ fn the_lock_file_is_emptied_when_no_process_waits() {
     };
     let children: Vec<_> = (0..10).map(|_| spawn()).collect();
     let said: Vec<String> = children.into_iter().map(|child| texts(&child.wait_with_output().unwrap()).1).collect();
-    assert!(said.iter().all(|line| line.contains("the program ended with exit status: 3")), "{said:?}");
+    assert!(said.iter().all(|line| line.contains("the program failed (exit status: 3)")), "{said:?}");
     assert_eq!(said.iter().filter(|line| line.contains("UNKNOWNTOALL")).count(), 1, "{said:?}");
     assert_eq!(std::fs::read_to_string(&runs).unwrap(), "run\n", "one process ran it for all");
     let left = files(&sandbox);
@@ -168,7 +171,9 @@ fn no_secret_of_an_mfa_process_is_quoted() {
     let run: Run = sandbox.without_keys([TARGET]).env("AWS_ENDPOINT_URL_STS", &sts.url);
     let line = run.fails(3);
     assert!(
-        line.contains("mfa_process: the program ended with exit status: 3 and said: oathtool failed: MFA_SEED=…"),
+        line.contains(
+            "mfa_process: the program failed (exit status: 3); the last line of its stderr: oathtool failed: MFA_SEED=…"
+        ),
         "{line}"
     );
     assert!(!line.contains("CANARY") && sts.requests() == 0, "{line}");

@@ -171,7 +171,7 @@ fn without_a_terminal_a_code_is_given_printed_or_missed_at_once() {
 
     let sandbox = with_role(&format!("mfa_serial = {DEVICE}\nmfa_process = echo '{CODE} '"));
     without_terminal(&sandbox, &sts, &[]).succeeds();
-    for (process, part) in [("echo none", "not a code of 6 digits"), ("echo locked >&2; exit 3", "said: locked")] {
+    for (process, part) in [("echo none", "not a code of 6 digits"), ("echo locked >&2; exit 3", "stderr: locked")] {
         let sandbox = with_role(&format!("mfa_serial = {DEVICE}\nmfa_process = {process}"));
         let line = without_terminal(&sandbox, &sts, &[]).fails(3);
         assert!(line.contains("mfa_process") && line.contains(part), "{line}");

@@ -26,7 +26,7 @@ const SWEPT: &str = "swept";
 
 const TOKEN: &str = "token";
 const LOCK: &str = "lock";
-/// Lock files: of what is fetched, and of the processes that wait for it.
+/// Extensions of lock files: of the leader, and of the waiting processes.
 const LOCKS: [&str; 2] = [LOCK, WAITING];
 /// The files that clients read.
 const CLIENT_FILES: [&str; 2] = ["cnf", "pgpass"];
@@ -40,8 +40,8 @@ pub struct Store {
 }
 
 impl Store {
-    /// The directory that the environment calls for, not looked at yet: `RDS_TOKEN_CACHE_DIR`; the user's runtime
-    /// directory if that is private; the user's cache directory. Never one that others share.
+    /// Selects the directory from the environment: `RDS_TOKEN_CACHE_DIR`; the user's runtime directory if that is private;
+    /// the user's cache directory. Only the runtime directory is checked.
     ///
     /// # Errors
     /// The reason why none of them is usable.
@@ -105,7 +105,7 @@ impl Store {
         self.open()?.write(&token_file(key), &entry.encode(key))
     }
 
-    /// Writes a file that clients read, and returns its path. One that has the same text stays untouched.
+    /// Writes a file that clients read, and returns its path. A file with the same text is not rewritten.
     ///
     /// # Errors
     /// When it can't be written.

@@ -21,7 +21,7 @@ pub(super) fn run(host: &Host, args: &CnfArgs) -> Result<(), Error> {
         None => installed(host, &settings)?,
     };
     if !args.stdout {
-        // Before anything is fetched, and before a warning that there is no cache.
+        // Fail before anything is fetched, and instead of the warning about the cache.
         files::directory(host)?;
     }
     let obtained = obtain_token(host, &settings)?;

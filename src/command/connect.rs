@@ -62,11 +62,13 @@ fn set_option_file(
         command.env("MYSQL_PWD", token.expose());
     }
     match flavor {
-        // mysqlbinlog and others take the cleartext plugin from nowhere else.
+        // mysqlbinlog and others can enable the plugin only by this variable.
         Flavor::Mysql if !client::has_cleartext_group(program) => {
             command.env("LIBMYSQL_ENABLE_CLEARTEXT_PLUGIN", "1");
         }
-        Flavor::Library if client::uses_libmysqlclient(program) => settings.report.warn(&ignores_file(program)),
+        Flavor::Library if client::uses_libmysqlclient(program) => {
+            settings.report.warn(&libmysqlclient_warning(program))
+        }
         _ => {}
     }
     let kept = || files::keep_option_file(host, settings, &obtained.identity, flavor, &file.text);
@@ -95,23 +97,23 @@ fn set_variables(host: &Host, settings: &Settings, program: &Path, command: &mut
     Ok(())
 }
 
-/// Warns that a program does not verify the server by what it gets: MySQL has no variables for TLS.
+/// Warns that a program does not verify the server. MySQL has no variables for TLS.
 fn warn_of_program(settings: &Settings, program: &Path, ca: &Path, has_file: bool) {
     if client::uses_libmysqlclient(program) {
-        return settings.report.warn(&ignores_file(program));
+        return settings.report.warn(&libmysqlclient_warning(program));
     }
     let (program, ca) = (program.display(), ca.display());
-    let file = if has_file { "have it read the option file in RDS_TOKEN_CNF, or " } else { "" };
+    let file = if has_file { "make it read the option file in RDS_TOKEN_CNF, or " } else { "" };
     settings.report.warn(&format!(
-        "connect: {program} does not verify the server's certificate and name by MYSQL_HOST, MYSQL_TCP_PORT and MYSQL_PWD; \
-         {file}set its own TLS options, with {ca} as the CA file"
+        "connect: MYSQL_HOST, MYSQL_TCP_PORT and MYSQL_PWD do not make {program} verify the server's certificate and name; \
+         {file}set its TLS options, with {ca} as the CA file"
     ));
 }
 
-fn ignores_file(program: &Path) -> String {
+fn libmysqlclient_warning(program: &Path) -> String {
     format!(
-        "connect: {} uses MySQL's client library, which does not verify the server's certificate and name by an option \
-         file; set its own TLS options",
+        "connect: {} is linked with MySQL's client library, which takes no TLS verification from an option file; set the \
+         program's own TLS options (docs/clients.md)",
         program.display()
     )
 }

@@ -133,7 +133,8 @@ fn github(host: &Host, variables: &[Variable], lines: &str) -> Result<(), Error>
         .map(|variable| format!("::add-mask::{}\n", variable.value.replace('%', "%25")))
         .collect();
     if host.stdout_is_discarded() {
-        let why = "stdout is closed or discarded, so the runner would not mask the token; let the step show its output";
+        let why =
+            "stdout is closed or discarded, so the runner would not mask the token; remove the redirection of stdout";
         return Err(Error::usage(format!("env: {why}")));
     }
     let fail = |error| Error::other(format!("could not write to {}: {error}", path.display()));

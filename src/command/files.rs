@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::ca::{self, Roots};
-use crate::cache::{OTHER_DIRECTORY, Store};
+use crate::cache::{CACHE_DIR_REMEDY, Store};
 use crate::client::Dialect;
 use crate::command::settings::Settings;
 use crate::credentials::Identity;
@@ -21,7 +21,7 @@ use crate::user_option_file::{LOGIN_FILE_VARIABLE, NO_LOGIN_FILE, UserOptionFile
 pub(super) fn directory(host: &Host) -> Result<Store, Error> {
     let fail = |why: String| Error::other(format!("no private directory to write to: {why}"));
     let store = Store::locate(host).map_err(fail)?;
-    store.prepare().map_err(|error| fail(format!("{error}; {OTHER_DIRECTORY}")))?;
+    store.prepare().map_err(|error| fail(format!("{error}; {CACHE_DIR_REMEDY}")))?;
     Ok(store)
 }
 
@@ -29,9 +29,9 @@ pub(super) fn directory(host: &Host) -> Result<Store, Error> {
 pub(super) fn ca(host: &Host, settings: &Settings) -> Result<PathBuf, Error> {
     match &settings.ca {
         Some(path) => {
-            private_file::check_source(path).map_err(|error| {
+            private_file::check_trusted(path).map_err(|error| {
                 Error::usage(format!(
-                    "ca: {error}, so another user could make clients trust another server; use a copy of your own"
+                    "ca: {error}; copy it to a file that only you can write, and pass that file to --ca"
                 ))
             })?;
             Ok(path.clone())
@@ -136,8 +136,8 @@ fn warn_of_via(settings: &Settings, flavor: Flavor) {
     let Settings { via: Some(_), report, target, .. } = settings else { return };
     if flavor != Flavor::Mysql {
         report.warn(
-            "via: this client can't verify the endpoint's name while it dials another; it verifies the CA, \
-             but takes a server without TLS",
+            "via: this client connects to another name, so it verifies only the CA, and it accepts a server without TLS; \
+             use MySQL's client, or a line in /etc/hosts",
         );
     }
     if settings.ca.is_none() && endpoint::is_proxy(&target.host) {

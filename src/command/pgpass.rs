@@ -19,10 +19,12 @@ pub(super) fn run(host: &Host, args: &RequestArgs) -> Result<(), Error> {
     let obtained = obtain_token(host, &settings)?;
     let text = passfile::render(&settings.target, settings.via.as_ref(), &obtained.entry.token);
     let path = files::keep(host, &files::name(host, &settings, &obtained.identity, "pgpass"), &text)?;
-    if host.var("PGSSLMODE").as_deref() != Some("verify-full") {
+    let is_set = |name: &str, value: &str| host.var(name).as_deref() == Some(value);
+    if !is_set("PGSSLMODE", "verify-full") || !is_set("PGGSSENCMODE", "disable") {
         settings.report.warn(
-            "pgpass: a passfile does not make a client verify the server; set sslmode=verify-full and sslrootcert (the file \
-             that `rds-token ca` names) in the client, or use `rds-token env --no-secret`",
+            "pgpass: a passfile does not make a client verify the server; use `rds-token env --no-secret`, or set \
+             sslmode=verify-full, sslrootcert (the file that `rds-token ca` names) and gssencmode=disable: `export \
+             PGSSLMODE=verify-full PGSSLROOTCERT=\"$(rds-token ca)\" PGGSSENCMODE=disable`",
         );
     }
     report::result(&format!("{}\n", path.display()))

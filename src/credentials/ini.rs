@@ -83,7 +83,7 @@ impl Section {
         Some(value.trim_matches(is_space)).filter(|value| !value.is_empty() && !is_block)
     }
 
-    /// The values whose keys have such names.
+    /// The values whose keys satisfy `is_secret`.
     pub(super) fn secrets(&self, is_secret: &impl Fn(&str) -> bool) -> Vec<String> {
         let keys = self.keys.iter().filter(|(key, _)| is_secret(key));
         keys.map(|(_, value)| value.trim_matches(is_space).to_owned()).collect()

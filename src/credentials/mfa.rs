@@ -40,7 +40,7 @@ impl Code {
     /// run for it.
     ///
     /// # Errors
-    /// The reason, with what the program said.
+    /// The reason, with the last line of the program's stderr.
     pub(super) async fn get(self, mfa: &Mfa, request: &Request<'_>) -> Result<String, ProgramError> {
         match self {
             Self::Given(code) => Ok(code),

@@ -38,7 +38,7 @@ impl From<String> for ProgramError {
 /// children.
 ///
 /// # Errors
-/// The reason, with what the program said.
+/// The reason, with the last line of the program's stderr.
 pub(super) async fn credentials(command: &str, request: &Request<'_>) -> Result<Credentials, ProgramError> {
     Ok(parse(&output(command, request).await?)?)
 }
@@ -46,7 +46,7 @@ pub(super) async fn credentials(command: &str, request: &Request<'_>) -> Result<
 /// Runs `command` in the shell and returns its stdout. Dropping the future ends the program and its children.
 ///
 /// # Errors
-/// The reason, with what the program said.
+/// The reason, with the last line of the program's stderr.
 pub(super) async fn output(command: &str, request: &Request<'_>) -> Result<Vec<u8>, ProgramError> {
     let is_foreground = request.host.is_foreground();
     let mut program = platform::shell(command, is_foreground);
@@ -67,7 +67,7 @@ pub(super) async fn output(command: &str, request: &Request<'_>) -> Result<Vec<u
         return Ok(stdout);
     }
     let said = quotation(&stderr, &stdout, &request.known_secrets());
-    Err(ProgramError { why: format!("the program ended with {status}"), said })
+    Err(ProgramError { why: format!("the program failed ({status})"), said })
 }
 
 /// All that the program writes to one of its outputs.

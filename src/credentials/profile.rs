@@ -85,7 +85,7 @@ pub(super) enum ProfileFile {
 }
 
 impl Profiles {
-    /// The values in both files whose keys have such names.
+    /// The values in both files whose keys satisfy `is_secret`.
     pub(super) fn secrets(&self, is_secret: impl Fn(&str) -> bool) -> Vec<String> {
         let sections = self.config.sections().iter().chain(self.credentials.sections());
         sections.flat_map(|section| section.secrets(&is_secret)).collect()

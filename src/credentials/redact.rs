@@ -6,13 +6,13 @@ use super::scrub;
 
 /// The longest quotation, in characters.
 const MAX_QUOTATION: usize = 300;
-/// The shortest value after `name:` that is not taken for a word of a sentence, in characters.
+/// The minimum length, in bytes, at which a value after `name:` counts as a secret rather than as a word.
 const MIN_NAMED: usize = 8;
 
 /// The last line of a helper program's stderr, without secrets. `None` if it said nothing.
 ///
-/// Taken out are the `known` secrets, the values in the JSON that the program printed, and the values of names
-/// that say they are secret: `set -x` and dumps of the environment show variables that only the program has.
+/// Removes the `known` secrets, all strings in the JSON that the program printed, and values whose names suggest a
+/// secret: `set -x` and dumps of the environment show variables that only the program has.
 pub(super) fn quotation(stderr: &[u8], stdout: &[u8], known: &[String]) -> Option<String> {
     let mut printed = Vec::new();
     let document = serde_json::from_slice(stdout).unwrap_or(Value::Null);
@@ -21,7 +21,7 @@ pub(super) fn quotation(stderr: &[u8], stdout: &[u8], known: &[String]) -> Optio
     // Before the line is chosen, because a secret may have several lines.
     let text = scrub(String::from_utf8_lossy(stderr).into_owned(), secrets);
     let line = text.lines().rev().map(str::trim).find(|line| !line.is_empty())?;
-    Some(without_named(line).chars().take(MAX_QUOTATION).collect())
+    Some(redact_named(line).chars().take(MAX_QUOTATION).collect())
 }
 
 fn collect_strings(value: &Value, strings: &mut Vec<String>) {
@@ -36,22 +36,25 @@ fn collect_strings(value: &Value, strings: &mut Vec<String>) {
 /// Whether a variable, an option or a field with this name holds a secret.
 pub(super) fn is_secret_name(name: &str) -> bool {
     let name = name.to_ascii_uppercase().replace('-', "_");
-    ENDS.iter().any(|end| name.ends_with(end)) || PARTS.iter().any(|part| name.contains(part))
+    SECRET_SUFFIXES.iter().any(|end| name.ends_with(end)) || SECRET_WORDS.iter().any(|part| name.contains(part))
 }
 
 /// Not PWD, which is the current directory.
-const ENDS: [&str; 4] = ["_PWD", "PASS", "_PIN", "_SEED"];
-const PARTS: [&str; 10] =
+const SECRET_SUFFIXES: [&str; 4] = ["_PWD", "PASS", "_PIN", "_SEED"];
+const SECRET_WORDS: [&str; 10] =
     ["SECRET", "TOKEN", "PASSWORD", "PASSWD", "PASSPHRASE", "KEY", "CREDENTIAL", "AUTHORIZATION", "BEARER", "COOKIE"];
 
 /// Whether a name ends as that of a secret does: `api_key`, and not `KeyError`.
 fn ends_as_secret(name: &str) -> bool {
     let name = name.to_ascii_uppercase().replace('-', "_");
-    ENDS.iter().chain(&PARTS).any(|end| name.trim_end_matches('S').ends_with(end.trim_end_matches('S')))
+    SECRET_SUFFIXES
+        .iter()
+        .chain(&SECRET_WORDS)
+        .any(|end| name.trim_end_matches('S').ends_with(end.trim_end_matches('S')))
 }
 
 /// The line, with the values behind secret names replaced: `NAME=value`, `"name": "value"`, `--name value`.
-fn without_named(line: &str) -> String {
+fn redact_named(line: &str) -> String {
     let mut out = String::new();
     let mut rest = line;
     while let Some(start) = rest.find(is_name_char) {
@@ -60,7 +63,7 @@ fn without_named(line: &str) -> String {
         let (name, behind) = from_name.split_at(end);
         out.extend([before, name]);
         rest = behind;
-        if let Some((separator, value)) = value_behind(name, behind) {
+        if let Some((separator, value)) = secret_value(name, behind) {
             out.extend([separator, "…"]);
             rest = &behind[separator.len() + value.len()..];
         }
@@ -73,7 +76,7 @@ fn is_name_char(c: char) -> bool {
 }
 
 /// The separator behind a secret name, and the value behind that. `None` if there is no secret.
-fn value_behind<'a>(name: &str, behind: &'a str) -> Option<(&'a str, &'a str)> {
+fn secret_value<'a>(name: &str, behind: &'a str) -> Option<(&'a str, &'a str)> {
     if !is_secret_name(name) {
         return None;
     }

@@ -96,10 +96,10 @@ pub(super) fn obtain(request: &Request) -> Result<Fetched, Error> {
 /// The AWS CLI's cache, if no other user can put one role's session in the place of another's. The AWS CLI makes
 /// its directories as the umask says.
 fn directory(request: &Request, home: &Path) -> Option<PathBuf> {
-    let and = if request.identity.needs_code() { ", and a code is needed for each token" } else { "" };
-    let why = format!("sessions are not shared with the AWS CLI{and}");
+    let code_note = if request.identity.needs_code() { ", and a code is needed for each token" } else { "" };
+    let why = format!("sessions are not shared with the AWS CLI{code_note}");
     if let Err(error) = private_file::check_parents(&home.join(".aws")) {
-        request.report.warn(&format!("session: {error}: {why}; make that directory writable only by its owner"));
+        request.report.warn(&format!("session: {error}: {why}; correct its owner or mode (`chmod go-w`)"));
         return None;
     }
     for place in [".aws", ".aws/cli", ".aws/cli/cache"].map(|place| home.join(place)) {

@@ -143,7 +143,7 @@ fn path(asking: &Asking, sso: &Sso) -> Result<PathBuf, Error> {
 /// # Errors
 /// The reason, in words.
 fn load(path: &Path) -> Result<Login, String> {
-    let bytes = private_file::read_source(path, MAX_LOGIN).map_err(|error| match error.kind() {
+    let bytes = private_file::read_trusted(path, MAX_LOGIN).map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => "there is no login".to_owned(),
         _ => format!("could not read the login in {}: {error}", path.display()),
     })?;
@@ -170,7 +170,7 @@ async fn refresh(asking: &Asking<'_>, sso: &Sso, path: &Path, login: &Login) -> 
     let end = asking.request.host.now().wall + Duration::seconds(answer.expires_in.into());
 
     // The file's other fields stay.
-    let bytes = private_file::read_source(path, MAX_LOGIN).map_err(|error| error.to_string())?;
+    let bytes = private_file::read_trusted(path, MAX_LOGIN).map_err(|error| error.to_string())?;
     let mut file: Map<String, Value> = serde_json::from_slice(&bytes).map_err(|_| "its file is damaged")?;
     file.insert("accessToken".to_owned(), access_token.into());
     file.insert("expiresAt".to_owned(), rfc3339::format(end).into());

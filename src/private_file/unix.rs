@@ -60,7 +60,7 @@ impl Handle {
     /// Renames a new file over another.
     pub(super) fn replace(&self, new: &str, name: &str) -> io::Result<()> {
         if self.exchange(new, name) {
-            // The old file has the temporary name now. A directory with files in it was put there by mistake, and stays.
+            // The old file has the temporary name now. If it is a directory, it is removed only if it is empty.
             let removed = self.remove(new);
             if removed.is_err() {
                 let _ = rustix::fs::unlinkat(&self.0, new, AtFlags::REMOVEDIR);
@@ -71,7 +71,7 @@ impl Handle {
     }
 
     /// Swaps two files that exist. If a file is replaced by renaming another over it, ext4 writes that other to disk at
-    /// once (`auto_da_alloc`), which takes longer than everything else here; not if it is swapped.
+    /// once (`auto_da_alloc`), which takes longer than everything else here. Swapping avoids this.
     #[cfg(target_os = "linux")]
     fn exchange(&self, new: &str, old: &str) -> bool {
         rustix::fs::renameat_with(&self.0, new, &self.0, old, rustix::fs::RenameFlags::EXCHANGE).is_ok()
@@ -118,15 +118,16 @@ pub(super) fn make_directory(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Checks the directories above `path` as OpenSSH does: each is root's or ours, and no other user can write to it, or it
-/// is sticky. Returns the path without links. What is missing is not checked.
+/// Checks the directories above `path`, and returns the path without links.
+///
+/// Each must belong to root or this user, and be sticky or not writable by others. A missing one is not checked.
 pub(super) fn check_parents(path: &Path) -> io::Result<PathBuf> {
     let Some(parent) = path.parent() else { return Ok(path.to_owned()) };
     let has_links = check_each(parent)? || path.components().any(|part| part == Component::ParentDir);
     if !has_links {
         return Ok(path.to_owned());
     }
-    // What counts is where the links lead.
+    // Check the directories that the links lead to.
     let real = without_links(parent)?;
     check_each(&real)?;
     Ok(path.file_name().map_or(real.clone(), |name| real.join(name)))
@@ -142,7 +143,7 @@ fn check_each(directory: &Path) -> io::Result<bool> {
             Err(error) => return Err(super::at(path, &error)),
             Ok(metadata) if metadata.is_symlink() => return Ok(true),
             Ok(metadata) if metadata.mode() & STICKY != 0 && is_trusted(metadata.uid()) => {}
-            Ok(metadata) => check_source(path, &metadata)?,
+            Ok(metadata) => check_trusted(path, &metadata)?,
         }
     }
     Ok(false)
@@ -163,7 +164,7 @@ fn is_trusted(uid: u32) -> bool {
     uid == 0 || uid == rustix::process::getuid().as_raw()
 }
 
-/// `path` is called only for an error.
+/// Fails unless the file belongs to this user and is closed to others. `path` is evaluated only for an error.
 pub(super) fn check_owner(path: &dyn Fn() -> PathBuf, metadata: &Metadata) -> io::Result<()> {
     if metadata.uid() != rustix::process::getuid().as_raw() {
         return Err(refused(&path(), "belongs to another user"));
@@ -178,16 +179,16 @@ pub(super) fn check_writers(path: &Path, metadata: &Metadata) -> io::Result<()> 
     if metadata.uid() != rustix::process::getuid().as_raw() {
         return Err(refused(path, "belongs to another user"));
     }
-    check_source(path, metadata)
+    check_trusted(path, metadata)
 }
 
 /// Opens a file without waiting for a FIFO.
-pub(super) fn open_source(path: &Path) -> io::Result<File> {
+pub(super) fn open_trusted(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed()).open(path)
 }
 
-/// Checks that `path` is root's or ours, and that no other user can write to it.
-pub(super) fn check_source(path: &Path, metadata: &Metadata) -> io::Result<()> {
+/// Fails unless `path` belongs to root or this user, and no other user can write to it.
+pub(super) fn check_trusted(path: &Path, metadata: &Metadata) -> io::Result<()> {
     if !is_trusted(metadata.uid()) {
         return Err(refused(path, "belongs to another user"));
     }

@@ -113,7 +113,7 @@ impl OptionFile<'_> {
             (Flavor::Mysql, Some(_)) => "ssl-mode=VERIFY_CA\n",
             (Flavor::Mariadb, None) => "ssl-verify-server-cert\n",
             (Flavor::Mariadb, Some(_)) => "skip-ssl-verify-server-cert\n",
-            // Libmariadb takes a bare option for 0. The file must not enable the cleartext plugin: libmariadb does not
+            // libmariadb reads an option without a value as 0. The file must not enable the cleartext plugin: libmariadb does not
             // need that, and MySQL's client library would send the token to any server, because it takes no TLS
             // verification from a file.
             (Flavor::Library, None) => "ssl-verify-server-cert=1\n",
@@ -137,14 +137,16 @@ impl OptionFile<'_> {
     }
 
     /// The group that only mysql-connector-python reads (`option_files`). It ignores the TLS options in `[client]`, and
-    /// takes a password with its quotes.
+    /// does not remove the quotes around a password.
     ///
     /// Source: `read_option_files` in `mysql/connector/optionfiles.py`.
     fn push_connector_python(&self, text: &mut String, token: &Token) -> Result<(), Error> {
         let token = token.expose();
-        // It has no quotes to undo, so the characters of a token are all that it may hold.
+        // The value is not quoted, so it may contain only characters that are valid in a token.
         if let Some(c) = token.chars().find(|c| !(c.is_ascii_alphanumeric() || "-._~%&=?/:".contains(*c))) {
-            return Err(Error::other(format!("option file: the token has the character {c:?}, which no token has")));
+            return Err(Error::other(format!(
+                "option file: the token contains {c:?}, which is not valid in a token; use --refresh"
+            )));
         }
         text.push_str("[connector_python]\n");
         self.push(text, "password", &format!("password={token}"))?;

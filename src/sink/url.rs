@@ -18,7 +18,7 @@ pub struct Url {
 }
 
 impl Url {
-    /// The URL for `target`, for libpq's readers. `via` is where the client dials, `ca` the CA file that it trusts.
+    /// The URL for `target`, for clients that use libpq. `via` is where the client dials, `ca` the CA file that it trusts.
     ///
     /// # Errors
     /// If the engine is not PostgreSQL or not known, the CA file's path is not UTF-8, or `via` is a host name (exit 2).

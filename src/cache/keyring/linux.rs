@@ -76,7 +76,9 @@ impl Place {
     }
 }
 
-/// The address of the user's bus. In a runtime directory that another user owns or can write, it would be that user's.
+/// The address of the user's bus.
+///
+/// Another user could put a bus into a runtime directory that they own or can write.
 fn session_bus(host: &Host) -> Result<String, String> {
     if let Some(address) = host.var("DBUS_SESSION_BUS_ADDRESS") {
         return Ok(address);

@@ -151,7 +151,7 @@ fn connect(bus: &str) -> Result<UnixStream, String> {
             ));
         };
         match connect_to(unix.path()) {
-            Ok(stream) => return own(stream),
+            Ok(stream) => return check_peer(stream),
             Err(error) => failure = format!("could not connect to the bus {address}: {error}"),
         }
     }
@@ -164,13 +164,13 @@ fn connect_to(socket: &UnixSocket) -> io::Result<UnixStream> {
         UnixSocket::Abstract(name) => {
             UnixStream::connect_addr(&SocketAddr::from_abstract_name(name.as_encoded_bytes())?)
         }
-        _ => Err(io::Error::other("its address is not that of one socket")),
+        _ => Err(io::Error::other("the address does not name a socket")),
     }
 }
 
 /// Refuses the bus of another user, which would get the token. Its address may be inherited through `su`, or lead into a
 /// directory that others can write.
-fn own(stream: UnixStream) -> Result<UnixStream, String> {
+fn check_peer(stream: UnixStream) -> Result<UnixStream, String> {
     let peer = socket_peercred(&stream).map_err(|error| error.to_string())?;
     match peer.uid == rustix::process::getuid() {
         true => Ok(stream),
