@@ -128,9 +128,13 @@ pub(super) fn check_parents(path: &Path) -> io::Result<PathBuf> {
         return Ok(path.to_owned());
     }
     // Check the directories that the links lead to.
-    let real = without_links(parent)?;
-    check_each(&real)?;
-    Ok(path.file_name().map_or(real.clone(), |name| real.join(name)))
+    let real = match path.file_name() {
+        Some(name) => without_links(parent)?.join(name),
+        // It ends in `..`.
+        None => without_links(path)?,
+    };
+    check_each(real.parent().unwrap_or(&real))?;
+    Ok(real)
 }
 
 /// Checks a directory and each one above it, up to the first link. Returns whether there is a link.
