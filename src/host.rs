@@ -75,6 +75,11 @@ impl Host {
         self.vars.iter().find(|(key, _)| is_named(key)).map(|(_, value)| value.as_os_str())
     }
 
+    /// An environment variable as it is, even if it is blank.
+    pub fn raw_var(&self, name: &str) -> Option<&[u8]> {
+        self.var_os(name).map(OsStr::as_encoded_bytes)
+    }
+
     /// The values of the variables whose names satisfy `is_secret`, except paths of existing files.
     pub fn secret_vars(&self, is_secret: impl Fn(&str) -> bool) -> Vec<String> {
         let is_path = |value: &str| value.starts_with('/') && std::path::Path::new(value).exists();

@@ -96,6 +96,14 @@ impl Directory {
     /// # Errors
     /// If it can't be written. Nothing of it is left then.
     pub fn write(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        match self.write_once(name, bytes) {
+            // `cache clear` removed the new file before it was locked.
+            Err(error) if error.kind() == ErrorKind::NotFound => self.write_once(name, bytes),
+            written => written,
+        }
+    }
+
+    fn write_once(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
         let suffix: String = std::iter::repeat_with(fastrand::alphanumeric).take(TEMPORARY_SUFFIX).collect();
         let temporary = format!("{TEMPORARY}{suffix}");
         let mut file = self.handle.create_new(&temporary)?;
@@ -276,9 +284,12 @@ pub fn make_directory(path: &Path) -> io::Result<()> {
 /// Checks that each directory above `path` belongs to root or this user, and is sticky or not writable by others.
 ///
 /// # Errors
-/// If one does not; the message names it.
+/// If an existing one does not; the message names it.
 pub fn check_parents(path: &Path) -> io::Result<()> {
-    platform::check_parents(path).map(drop)
+    match platform::check_parents(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
 }
 
 /// Checks that no other user can put files into a directory, if it exists. Others may list it.

@@ -175,6 +175,44 @@ fn no_other_user_swaps_the_cache_directory() {
     }
 }
 
+/// A program that exchanges a directory and a link until its stdin ends.
+const EXCHANGE: &str = "
+import ctypes, sys, threading
+over = threading.Event()
+threading.Thread(target=lambda: (sys.stdin.read(), over.set()), daemon=True).start()
+libc = ctypes.CDLL(None)
+at, exchange = -100, 2
+swaps = 0
+while not over.is_set():
+    swaps += libc.renameat2(at, sys.argv[1].encode(), at, sys.argv[2].encode(), exchange) == 0
+print(swaps)
+";
+
+/// In a sticky directory, another user can create the directory that the cache is to be in, and exchange it with a link
+/// while the parents are checked.
+#[test]
+fn a_parent_that_turns_into_a_link_is_refused() {
+    let Some(machine) = Machine::new("a_parent_that_turns_into_a_link_is_refused") else { return };
+    machine.directory("sticky", 0, 0o1777);
+    let work = machine.directory("sticky/work", MALLORY, 0o777);
+    let postgres = format!("postgres://u@{HOST}");
+    let cache = work.join("rds");
+    for target in ["nowhere", "work"] {
+        let link = machine.path(&format!("sticky/link-to-{target}"));
+        std::os::unix::fs::symlink(machine.path("sticky").join(target), &link).unwrap();
+        std::os::unix::fs::lchown(&link, Some(MALLORY), Some(MALLORY)).unwrap();
+        let mut command = machine.command(MALLORY, "/usr/bin/python3");
+        command.args(["-c", EXCHANGE]).args([&work, &link]).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let swapper = Swapper(command.spawn().unwrap());
+        for round in 0..500 {
+            let (code, stdout, stderr) =
+                machine.run(&["pgpass", "-q", &postgres], &[("RDS_TOKEN_CACHE_DIR", cache.to_str().unwrap())]);
+            assert_eq!((code, stdout.as_str()), (Some(1), ""), "{target}, round {round}: {stderr}");
+        }
+        assert!(swapper.stop() > 100);
+    }
+}
+
 /// A plain token needs no directory, so it is printed with one warning.
 #[test]
 fn a_parent_that_others_can_write_costs_the_cache() {

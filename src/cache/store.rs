@@ -230,7 +230,15 @@ fn stem(name: &str) -> &str {
     name.split('.').next().unwrap_or_default()
 }
 
-/// Whether a file is named by a digest, as those of the store are. Others may use the directory too.
+/// Whether a file is named as those of the store are: a digest, and an extension that goes with its length. Other
+/// programs may use the directory too.
 fn has_name_of_ours(name: &str) -> bool {
-    matches!(stem(name).len(), 24 | 64) && stem(name).bytes().all(|byte| byte.is_ascii_hexdigit())
+    let Some((digest, end)) = name.split_once('.') else { return false };
+    let is_digest = digest.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    let is_known = match digest.len() {
+        64 => end == TOKEN || LOCKS.contains(&end),
+        24 => ["pgpass", "mysql.cnf", "mariadb.cnf", "library.cnf"].contains(&end),
+        _ => false,
+    };
+    is_digest && is_known
 }

@@ -18,6 +18,7 @@ use crate::command::obtain::{Obtained, obtain_token};
 use crate::command::settings::Settings;
 use crate::error::{Error, Exit};
 use crate::host::Host;
+use crate::private_file;
 use crate::sink::environment::{Variable, conflicting};
 use crate::sink::option_file::{Flavor, PasswordIn};
 use crate::target::Engine;
@@ -172,17 +173,28 @@ fn ca(host: &Host, settings: &Settings, opens_inherited: bool) -> Result<PathBuf
     let in_memory = || in_memory(files::roots(settings).pem());
     let given = || files::ca(host, settings);
     match (&settings.ca, opens_inherited) {
-        (Some(_), _) => given(),
+        // Read once, so that a file that is replaced meanwhile is not used.
+        (Some(path), true) => given().map(|given| copy_in_memory(path).unwrap_or(given)),
+        (Some(_), false) => given(),
         (None, true) => in_memory().or_else(|_| given()),
         (None, false) => given().or_else(|error| in_memory().map_err(|_| error)),
     }
 }
 
+/// Copies the CA file into memory. `None` if it is not text, which the client reports.
+fn copy_in_memory(path: &Path) -> Option<PathBuf> {
+    let bytes = private_file::read_trusted(path, MAX_CA).ok()?;
+    in_memory(std::str::from_utf8(&bytes).ok()?).ok()
+}
+
+/// Upper limit for a CA file that is copied, in bytes.
+const MAX_CA: u64 = 4 << 20;
+
 /// A file in memory, which the program can open after the exec.
 #[cfg(target_os = "linux")]
 fn in_memory(text: &str) -> Result<PathBuf, Error> {
     let fail = |why: &dyn std::fmt::Display| Error::other(format!("connect: could not make a file in memory: {why}"));
-    let (file, path) = crate::private_file::in_memory("rds-token", text.as_bytes()).map_err(|error| fail(&error))?;
+    let (file, path) = private_file::in_memory("rds-token", text.as_bytes()).map_err(|error| fail(&error))?;
     if !path.exists() {
         return Err(fail(&"/proc is not mounted"));
     }

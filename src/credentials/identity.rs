@@ -240,18 +240,21 @@ fn process_inputs(source: &Source, host: &Host, fingerprint: Fingerprint) -> Fin
     let Source::Process(command) = source else { return fingerprint };
     let directory = host.current_dir().filter(|_| has_relative_path(command));
     let fingerprint = fingerprint.optional(directory.map(|path| path.into_os_string().into_encoded_bytes()));
-    variable_names(command).fold(fingerprint, |f, name| f.field(name).optional(host.var(name)))
+    variable_names(command).fold(fingerprint, |f, name| f.field(name).optional(host.raw_var(name)))
 }
 
-/// The variables that a command names: `$NAME` and `${NAME…}`, and `%NAME%` on Windows.
+/// The variables that a command names: `$NAME`, and every name in `${…}` and `$((…))`; `%NAME%` on Windows.
 fn variable_names(command: &str) -> impl Iterator<Item = &str> {
     let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let parts = command.split(if cfg!(windows) { '%' } else { '$' }).skip(1);
-    let names = parts.map(move |part| {
-        let part = part.trim_start_matches('{').trim_start_matches(['#', '!']);
-        &part[..part.find(|c| !is_name(c)).unwrap_or(part.len())]
-    });
-    names.filter(|name| !name.is_empty())
+    parts.flat_map(move |part| {
+        let end = match part.chars().next() {
+            Some('{') => part.find('}'),
+            Some('(') => part.rfind(')'),
+            _ => part.find(|c| !is_name(c)),
+        };
+        part[..end.unwrap_or(part.len())].split(move |c| !is_name(c)).filter(|name| !name.is_empty())
+    })
 }
 
 /// Whether a word of a command may be a path from the current directory.

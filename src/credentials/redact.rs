@@ -14,33 +14,73 @@ const MIN_NAMED: usize = 8;
 /// Removes the `known` secrets, all strings in the JSON that the program printed, and values whose names suggest a
 /// secret: `set -x` and dumps of the environment show variables that only the program has.
 pub(super) fn quotation(stderr: &[u8], stdout: &[u8], known: &[String]) -> Option<String> {
+    let start = stderr.len().saturating_sub(MAX_STDERR);
+    let stderr = String::from_utf8_lossy(&stderr[start..]);
     let mut printed = Vec::new();
-    let document = serde_json::from_slice(stdout).unwrap_or(Value::Null);
-    collect_strings(&document, &mut printed);
+    collect_printed(&String::from_utf8_lossy(stdout), &mut printed);
+    printed.truncate(MAX_PRINTED);
     let secrets = known.iter().chain(&printed).map(String::as_str);
+    // Programs trim values, and print keys of several lines in parts.
+    let parts = secrets.flat_map(|secret| std::iter::once(secret.trim()).chain(secret.lines().map(str::trim)));
     // Before the line is chosen, because a secret may have several lines.
-    let text = scrub(String::from_utf8_lossy(stderr).into_owned(), secrets);
+    let text = scrub(without_colors(&stderr), parts);
     let line = text.lines().rev().map(str::trim).find(|line| !line.is_empty())?;
     Some(redact_named(line).chars().take(MAX_QUOTATION).collect())
 }
 
+/// How much of the end of stderr is looked at, in bytes, and how many printed values are searched for in it.
+const MAX_STDERR: usize = 16 << 10;
+const MAX_PRINTED: usize = 500;
+
+/// Collects the strings in the JSON documents of `stdout`; if there is anything else, whatever is in quotes.
+fn collect_printed(stdout: &str, strings: &mut Vec<String>) {
+    let start = stdout.find(['{', '[']).unwrap_or(stdout.len());
+    for document in serde_json::Deserializer::from_str(&stdout[start..]).into_iter() {
+        match document {
+            Ok(value) => collect_strings(&value, strings),
+            Err(_) => return strings.extend(stdout.split('"').skip(1).step_by(2).map(str::to_owned)),
+        }
+    }
+}
+
 fn collect_strings(value: &Value, strings: &mut Vec<String>) {
+    let is_message = |name: &str| ["error", "message", "code"].iter().any(|part| name.to_lowercase().contains(part));
     match value {
         Value::String(text) => strings.push(text.clone()),
         Value::Array(values) => values.iter().for_each(|value| collect_strings(value, strings)),
-        Value::Object(values) => values.values().for_each(|value| collect_strings(value, strings)),
+        Value::Object(fields) => fields
+            .iter()
+            // The reason of a failure, which the user has to read.
+            .filter(|(name, value)| !(value.is_string() && is_message(name)))
+            .for_each(|(_, value)| collect_strings(value, strings)),
         _ => {}
     }
+}
+
+/// The text without the escape sequences of colors (ECMA-48, SGR).
+fn without_colors(text: &str) -> String {
+    let mut parts = text.split("\u{1b}[");
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |plain, part| {
+        let is_parameter = |c: char| c.is_ascii_digit() || c == ';';
+        match part.trim_start_matches(is_parameter).strip_prefix('m') {
+            Some(rest) => plain + rest,
+            None => plain + "\u{1b}[" + part,
+        }
+    })
 }
 
 /// Whether a variable, an option or a field with this name holds a secret.
 pub(super) fn is_secret_name(name: &str) -> bool {
     let name = name.to_ascii_uppercase().replace('-', "_");
+    // The current directory.
+    if ["PWD", "OLDPWD"].contains(&name.as_str()) {
+        return false;
+    }
     SECRET_SUFFIXES.iter().any(|end| name.ends_with(end)) || SECRET_WORDS.iter().any(|part| name.contains(part))
 }
 
-/// Not PWD, which is the current directory.
-const SECRET_SUFFIXES: [&str; 4] = ["_PWD", "PASS", "_PIN", "_SEED"];
+const SECRET_SUFFIXES: [&str; 9] = ["PWD", "PASS", "PASSCODE", "_PIN", "_SEED", "_AUTH", "_DSN", "JWT", "_OTP"];
 const SECRET_WORDS: [&str; 10] =
     ["SECRET", "TOKEN", "PASSWORD", "PASSWD", "PASSPHRASE", "KEY", "CREDENTIAL", "AUTHORIZATION", "BEARER", "COOKIE"];
 
@@ -80,18 +120,39 @@ fn secret_value<'a>(name: &str, behind: &'a str) -> Option<(&'a str, &'a str)> {
     if !is_secret_name(name) {
         return None;
     }
-    let is_separator = |c: char| c.is_whitespace() || "=:'\"\\$".contains(c);
+    let is_separator = |c: char| c.is_whitespace() || "=:'\"\\$>".contains(c);
     let length = behind.find(|c| !is_separator(c))?;
     let (separator, rest) = behind.split_at(length);
     let quote = separator.chars().last().filter(|c| "'\"".contains(*c));
-    let is_end = |c: char| quote.map_or(c.is_whitespace() || "'\",;&}".contains(c), |quote| c == quote);
-    let value = &rest[..rest.find(is_end).unwrap_or(rest.len())];
+    let is_header = ["AUTHORIZATION", "COOKIE"].iter().any(|end| name.to_ascii_uppercase().ends_with(end));
+    let value = &rest[..end_of_value(rest, quote, is_header)];
+    let is_element = separator.starts_with('>');
     let is_option = name.starts_with('-') || name.eq_ignore_ascii_case("bearer");
     // "InvalidToken: expired" is a sentence.
     let is_word = value.len() < MIN_NAMED || value.chars().all(|c| c.is_alphabetic() || c == '.');
-    let is_field = || separator.contains(':') && ends_as_secret(name) && (quote.is_some() || !is_word);
-    let is_assigned = separator.contains('=') || is_field();
+    let is_field = || separator.contains(':') && ends_as_secret(name) && (quote.is_some() || is_header || !is_word);
+    let is_assigned = separator.contains('=') || is_element || is_field();
     (is_assigned || (is_option && !separator.is_empty())).then_some((separator, value))
+}
+
+/// Where a value ends: at its quote, unless that is escaped; else at a blank or a character that ends an argument.
+fn end_of_value(rest: &str, quote: Option<char>, is_header: bool) -> usize {
+    let Some(quote) = quote else {
+        let is_end = |c: char| if is_header { "'\"".contains(c) } else { c.is_whitespace() || "<}".contains(c) };
+        return rest.find(is_end).unwrap_or(rest.len());
+    };
+    let mut from = 0;
+    while let Some(at) = rest[from..].find(quote).map(|at| from + at) {
+        let after = &rest[at + 1..];
+        if quote == '"' && rest[..at].ends_with('\\') {
+            from = at + 1;
+        } else if quote == '\'' && after.starts_with("\\''") {
+            from = at + 4;
+        } else {
+            return at;
+        }
+    }
+    rest.len()
 }
 
 #[cfg(test)]
@@ -115,9 +176,15 @@ mod tests {
             ("curl --token CANARY -u x", Some("curl --token … -u x")),
             ("{\"SecretAccessKey\": \"CANARY/x\", \"a\": 1}", Some("{\"SecretAccessKey\": \"…\", \"a\": 1}")),
             ("{'session_token': 'CANARY'}", Some("{'session_token': '…'}")),
-            ("Authorization: Bearer CANARY1234", Some("Authorization: Bearer …")),
+            ("Authorization: Bearer CANARY1234", Some("Authorization: …")),
             ("api_key: 0123456789", Some("api_key: …")),
             ("mfa_seed=JBSWY3DP", Some("mfa_seed=…")),
+            ("\u{1b}[36mtoken\u{1b}[0m=CANARY", Some("token=…")),
+            ("{\"password\": \"a\\\"CANARY\"}", Some("{\"password\": \"…\"}")),
+            ("DB_PASSWORD='a'\\''s CANARY x'", Some("DB_PASSWORD='…'")),
+            ("X_PASSWORD=a,CANARY;b&c", Some("X_PASSWORD=…")),
+            ("<SecretAccessKey>CANARY/x</SecretAccessKey>", Some("<SecretAccessKey>…</SecretAccessKey>")),
+            ("Authorization: Basic dXNlcjpDQU5BUlk=", Some("Authorization: …")),
             // What a user has to read.
             ("InvalidToken: the token has expired", Some("InvalidToken: the token has expired")),
             (
@@ -130,6 +197,15 @@ mod tests {
         ] {
             assert_eq!(quotation(stderr.as_bytes(), json, &known).as_deref(), expected, "{stderr}");
         }
+        for stdout in
+            ["warning: x\n{\"a\": \"CANARYPRINTED\"}", "{\"a\": \"CANARYPRINTED\"", "{}{\"a\": \"CANARYPRINTED\"}"]
+        {
+            assert_eq!(quotation(b"got CANARYPRINTED", stdout.as_bytes(), &[]).as_deref(), Some("got …"), "{stdout}");
+        }
+        let both = br#"{"error": "the vault is sealed"}"#;
+        assert_eq!(quotation(both, both, &[]).as_deref(), Some(r#"{"error": "the vault is sealed"}"#));
+        let key = [" CANARYLINE1\nCANARYLINE2\n".to_owned()];
+        assert_eq!(quotation(b"CANARYLINE1 CANARYLINE2", b"", &key).as_deref(), Some("… …"));
         assert_eq!(quotation("x".repeat(5_000).as_bytes(), b"", &[]).unwrap().len(), MAX_QUOTATION);
     }
 }

@@ -120,7 +120,8 @@ pub(super) fn make_directory(path: &Path) -> io::Result<()> {
 
 /// Checks the directories above `path`, and returns the path without links.
 ///
-/// Each must belong to root or this user, and be sticky or not writable by others. A missing one is not checked.
+/// Each must belong to root or this user, and be sticky or not writable by others. If one is missing, the error is
+/// `NotFound`.
 pub(super) fn check_parents(path: &Path) -> io::Result<PathBuf> {
     let Some(parent) = path.parent() else { return Ok(path.to_owned()) };
     let has_links = check_each(parent)? || path.components().any(|part| part == Component::ParentDir);
@@ -133,8 +134,11 @@ pub(super) fn check_parents(path: &Path) -> io::Result<PathBuf> {
         // It ends in `..`.
         None => without_links(path)?,
     };
-    check_each(real.parent().unwrap_or(&real))?;
-    Ok(real)
+    // A link in the resolved path was put there meanwhile.
+    match check_each(real.parent().unwrap_or(&real))? {
+        true => Err(refused(path, "changed while it was checked")),
+        false => Ok(real),
+    }
 }
 
 /// Checks a directory and each one above it, up to the first link. Returns whether there is a link.
@@ -143,7 +147,6 @@ fn check_each(directory: &Path) -> io::Result<bool> {
     ancestors.reverse();
     for path in ancestors {
         match fs::symlink_metadata(path) {
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
             Err(error) => return Err(super::at(path, &error)),
             Ok(metadata) if metadata.is_symlink() => return Ok(true),
             Ok(metadata) if metadata.mode() & STICKY != 0 && is_trusted(metadata.uid()) => {}

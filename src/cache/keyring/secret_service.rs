@@ -141,7 +141,7 @@ impl Collection {
 
 /// Connects to a bus of this user. An address may be a list, of which the first one that answers is used.
 fn connect(bus: &str) -> Result<UnixStream, String> {
-    let mut failure = String::new();
+    let mut failure = "DBUS_SESSION_BUS_ADDRESS has no address; set it to your bus, or unset it".to_owned();
     for address in bus.split(';').filter(|address| !address.is_empty()) {
         // Over a network, tokens would be sent in clear, and the host name would be looked up by NSS.
         let Ok(Transport::Unix(unix)) = Address::from_str(address).map(|address| address.transport().clone()) else {
