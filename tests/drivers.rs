@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::harness::{has, skip, texts};
-use crate::recipes::{Endpoint, Kitchen, NoTls, OtherCa, OtherName, can, check_all};
+use crate::recipes::{ClearGreeting, Endpoint, Kitchen, NoTls, OtherCa, OtherName, can, check, check_all, recipe};
 use crate::servers::{Lab, lab};
 
 /// Whether the drivers are installed; else the test is skipped.
@@ -21,6 +21,22 @@ fn has_drivers(test: &str) -> bool {
 fn recipes_of_further_drivers() {
     if has_drivers("recipes_of_further_drivers") {
         check_all("recipes_of_further_drivers", &["ruby-", "tool-", "java-"]);
+    }
+}
+
+/// Debian 12's OpenSSL is too old for the C extension, unless it is loaded before Python's `ssl` module: then it brings
+/// its own.
+#[test]
+fn the_c_extension_of_mysql_connector_python_verifies_the_server() {
+    let test = "the_c_extension_of_mysql_connector_python_verifies_the_server";
+    if !can(test, "/usr/bin/python3", &["-c", "import _mysql_connector, mysql.connector.connection_cext"]) {
+        return;
+    }
+    let Some(lab) = lab(test) else { return };
+    for name in ["python-connector-file", "python-connector"] {
+        let mut recipe = recipe(name);
+        recipe.text = format!("import _mysql_connector\n{}assert 'CMySQL' in str(type(db))\n", recipe.text);
+        check(&lab, &recipe, &lab.mysql);
     }
 }
 
@@ -64,12 +80,26 @@ fn options_that_look_right_leak() {
         assert!(kitchen.has_leaked(), "{command}");
     }
     // These use TLS, and check no name.
-    let kitchen = Kitchen::new(&lab, OtherName);
-    let before = lab.verdicts().len();
-    let command =
-        format!("/usr/bin/{python}import mysql.connector; mysql.connector.connect({login}, ssl_ca=\"ca.pem\")'");
-    kitchen.command("bash").args(["-c", &kitchen.adapt(&command)]).output().unwrap();
-    assert!(lab.verdicts().len() > before, "{command}");
+    let node = "node -e 'const token = require(\"child_process\").execFileSync(\"rds-token\", [\"-n\", \"prod\"]).toString();\n\
+        require(\"mysql2\").createConnection({host: \"HOST\", port: 3306, user: \"app\", password: token, \
+        enableCleartextPlugin: true, ssl: {ca: require(\"fs\").readFileSync(\"ca.pem\")}}).connect(() => process.exit())'";
+    let connector = |options: &str| {
+        format!("/usr/bin/{python}import mysql.connector; mysql.connector.connect({login}, {options})'")
+    };
+    for command in
+        [connector("ssl_ca=\"ca.pem\""), connector("ssl_ca=\"ca.pem\", ssl_verify_cert=True"), node.to_owned()]
+    {
+        let kitchen = Kitchen::new(&lab, OtherName);
+        let before = lab.verdicts().len();
+        kitchen.command("bash").args(["-c", &kitchen.adapt(&command)]).output().unwrap();
+        assert!(lab.verdicts().len() > before, "{command}");
+    }
+    // Connector/J 2 does not know sslMode. It answers only a request in the greeting.
+    let mut java = recipe("java-connector");
+    java.text = java.text.replace("useSsl=true&", "");
+    let kitchen = Kitchen::new(&lab, ClearGreeting);
+    kitchen.recipe(&java).output().unwrap();
+    assert!(kitchen.has_leaked(), "{}", java.text);
 }
 
 /// Builds a program that is linked with MySQL's own client library, and loads everything from where that is.

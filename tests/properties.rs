@@ -298,6 +298,7 @@ fn option_file(data: &[u8]) {
     expected.extend(target.database.as_ref().map(|name| (group, "database", name.as_str())));
     if flavor == Flavor::Library {
         expected.push(("connector_python", "password", token.expose()));
+        expected.push(("connector_python", "auth_plugin", "mysql_clear_password"));
         expected.push(("connector_python", "ssl_verify_cert", "True"));
         expected.extend(via.is_none().then_some(("connector_python", "ssl_verify_identity", "True")));
     }

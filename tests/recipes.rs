@@ -67,9 +67,11 @@ pub(crate) enum World {
     OtherName,
     /// A server that has no TLS, and asks for the password in clear.
     NoTls,
+    /// The same, but MySQL's asks in its greeting.
+    ClearGreeting,
 }
 
-pub(crate) use World::{Endpoint, NoTls, OtherCa, OtherName};
+pub(crate) use World::{ClearGreeting, Endpoint, NoTls, OtherCa, OtherName};
 
 /// A home, a current directory and an environment as a user of the recipes has them.
 pub(crate) struct Kitchen<'a> {
@@ -91,7 +93,11 @@ impl<'a> Kitchen<'a> {
 
     /// One whose `prod` is this server.
     pub(crate) fn with(lab: &'a Lab, world: World, prod: &'a Server) -> Self {
-        let rogues = (world == NoTls).then(|| [Rogue::start(Mariadb), Rogue::start(Postgres)]);
+        let rogues = match world {
+            NoTls => Some([Rogue::start(Mariadb), Rogue::start(Postgres)]),
+            ClearGreeting => Some([Rogue::start_with_clear_greeting(), Rogue::start(Postgres)]),
+            Endpoint | OtherCa | OtherName => None,
+        };
         let kitchen = Self {
             lab,
             world,
@@ -224,7 +230,7 @@ fn drivers(language: &str) -> PathBuf {
 }
 
 /// The recipe logs in as the user, and hands no token to a server that is not the endpoint.
-fn check(lab: &Lab, recipe: &Recipe, prod: &Server) {
+pub(crate) fn check(lab: &Lab, recipe: &Recipe, prod: &Server) {
     let kitchen = Kitchen::with(lab, Endpoint, prod);
     let (stdout, stderr) = texts(&kitchen.recipe(recipe).output().unwrap());
     let about = format!("{}: {stdout}{stderr}", recipe.name);
@@ -232,7 +238,7 @@ fn check(lab: &Lab, recipe: &Recipe, prod: &Server) {
     assert!(!recipe.text.contains("CURRENT_USER") || stdout.contains(&lab.user), "{about}");
     assert!(!recipe.text.contains("ExampleDB.sql") || kitchen.has_dump(""), "{about}");
 
-    for world in [OtherCa, OtherName, NoTls] {
+    for world in [OtherCa, OtherName, NoTls, ClearGreeting] {
         let kitchen = Kitchen::with(lab, world, prod);
         kitchen.gives_no_token(kitchen.recipe(recipe));
     }

@@ -7,6 +7,9 @@ use std::time::Duration;
 
 use crate::servers::{Engine, Mariadb, Postgres};
 
+/// Plays a server to one client, and keeps what it hears.
+type Play = fn(TcpStream, &Mutex<Vec<Vec<u8>>>) -> std::io::Result<()>;
+
 /// A server without TLS that takes any password, in clear.
 pub(crate) struct Rogue {
     pub(crate) port: u16,
@@ -14,7 +17,20 @@ pub(crate) struct Rogue {
 }
 
 impl Rogue {
+    /// One that asks for the password in clear after it has heard the user's name.
     pub(crate) fn start(engine: Engine) -> Self {
+        Self::play(match engine {
+            Mariadb => |stream, ears| play_mysql(stream, ears, "mysql_native_password"),
+            Postgres => play_postgres,
+        })
+    }
+
+    /// One that speaks the MySQL protocol, and asks for the password in clear in its greeting.
+    pub(crate) fn start_with_clear_greeting() -> Self {
+        Self::play(|stream, ears| play_mysql(stream, ears, "mysql_clear_password"))
+    }
+
+    fn play(play: Play) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let heard = Arc::new(Mutex::new(Vec::new()));
@@ -24,10 +40,7 @@ impl Rogue {
                 let ears = Arc::clone(&ears);
                 std::thread::spawn(move || {
                     stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
-                    let _ = match engine {
-                        Mariadb => play_mysql(stream, &ears),
-                        Postgres => play_postgres(stream, &ears),
-                    };
+                    let _ = play(stream, &ears);
                 });
             }
         });
@@ -35,13 +48,17 @@ impl Rogue {
     }
 
     pub(crate) fn has_a_token(&self) -> bool {
-        String::from_utf8_lossy(&self.heard.lock().unwrap().concat()).contains("X-Amz-Signature")
+        has_a_token(&self.heard.lock().unwrap().concat())
     }
 
     /// What it has heard since the last time.
     pub(crate) fn take(&self) -> Vec<Vec<u8>> {
         std::mem::take(&mut self.heard.lock().unwrap())
     }
+}
+
+fn has_a_token(heard: &[u8]) -> bool {
+    String::from_utf8_lossy(heard).contains("X-Amz-Signature")
 }
 
 /// What comes next, kept in `ears`. Empty at the end.
@@ -53,8 +70,9 @@ fn hear(stream: &mut TcpStream, ears: &Mutex<Vec<Vec<u8>>>) -> std::io::Result<V
     Ok(bytes)
 }
 
-/// The MySQL protocol: a greeting that offers no TLS, then a request for `mysql_clear_password`.
-fn play_mysql(mut stream: TcpStream, ears: &Mutex<Vec<Vec<u8>>>) -> std::io::Result<()> {
+/// The MySQL protocol: a greeting that offers no TLS and names `plugin`, then a request for `mysql_clear_password`.
+/// It hangs up once it has a token, so that the client does not wait.
+fn play_mysql(mut stream: TcpStream, ears: &Mutex<Vec<Vec<u8>>>, plugin: &str) -> std::io::Result<()> {
     let packet = |number: u8, body: &[u8]| {
         let mut packet = vec![u8::try_from(body.len()).unwrap(), 0, 0, number];
         packet.extend(body);
@@ -63,11 +81,18 @@ fn play_mysql(mut stream: TcpStream, ears: &Mutex<Vec<Vec<u8>>>) -> std::io::Res
     // Long password, database, protocol 4.1, secure connection; authentication plugins.
     let mut greeting = b"\x0a8.0.36\0\x01\0\0\0abcdefgh\0\x09\x82\x2d\x02\0\x08\0\x15".to_vec();
     greeting.extend([0; 10]);
-    greeting.extend(b"ijklmnopqrst\0mysql_native_password\0");
+    greeting.extend(b"ijklmnopqrst\0");
+    greeting.extend(plugin.as_bytes());
+    greeting.push(0);
     stream.write_all(&packet(0, &greeting))?;
-    hear(&mut stream, ears)?;
+    if has_a_token(&hear(&mut stream, ears)?) {
+        return Ok(());
+    }
     stream.write_all(&packet(2, b"\xfemysql_clear_password\0"))?;
-    while !hear(&mut stream, ears)?.is_empty() {}
+    while let heard = hear(&mut stream, ears)?
+        && !heard.is_empty()
+        && !has_a_token(&heard)
+    {}
     Ok(())
 }
 

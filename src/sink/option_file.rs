@@ -150,7 +150,8 @@ impl OptionFile<'_> {
         }
         text.push_str("[connector_python]\n");
         self.push(text, "password", &format!("password={token}"))?;
-        text.push_str("ssl_verify_cert=True\n");
+        // Its C extension enables the cleartext plugin only if this names it.
+        text.push_str("auth_plugin=mysql_clear_password\nssl_verify_cert=True\n");
         text.push_str(if self.via.is_none() { "ssl_verify_identity=True\n" } else { "" });
         Ok(())
     }
