@@ -303,7 +303,8 @@ fn a_credential_process_is_run_and_its_faults_are_told() {
     assert_eq!(sandbox.without_keys([TARGET]).succeeds(), token);
     assert_eq!(std::fs::read_to_string(sandbox.path("home/calls")).unwrap(), "called\n");
     for (body, part) in [
-        ("echo 'vault is \x1b[31mlocked' >&2; exit 7", "vault is \\u{1b}[31mlocked"),
+        ("echo 'vault is \x1b[2Jlocked' >&2; exit 7", "vault is \\u{1b}[2Jlocked"),
+        ("echo 'vault is \x1b[31mlocked' >&2; exit 7", "vault is locked"),
         ("exit 7", "exit status: 7"),
         ("echo nonsense", "is not the JSON"),
         ("echo '{\"Version\":1,\"AccessKeyId\":\"A\",\"SecretAccessKey\":777}'", "is not the JSON"),
