@@ -87,7 +87,7 @@ impl Cache {
         }
     }
 
-    /// The lock file for what has the digest `key`. `None` if there is no directory for it.
+    /// The lock file of the digest `key`. `None` without a cache directory.
     pub fn lock(&self, key: &str) -> Option<LockFile> {
         match self {
             Self::Files(store) => store.lock(key),

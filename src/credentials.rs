@@ -30,7 +30,6 @@ use time::OffsetDateTime;
 use crate::deadline::Deadline;
 use crate::error::Error;
 use crate::host::Host;
-use crate::percent::encode;
 use crate::private_file::LockFile;
 use crate::report::Report;
 use crate::secret::Secret;
@@ -89,7 +88,10 @@ impl Credentials {
 
     /// `text` without these secrets.
     fn scrub(&self, text: String) -> String {
-        scrub(text, self.session_token.iter().chain([&self.secret_access_key]).map(|secret| secret.expose().as_str()))
+        redact::scrub(
+            text,
+            self.session_token.iter().chain([&self.secret_access_key]).map(|secret| secret.expose().as_str()),
+        )
     }
 }
 
@@ -108,30 +110,6 @@ fn check_key(name: &str, value: &str) -> Result<(), String> {
         true => Err(format!("the {name} is longer than {MAX_SESSION_TOKEN} bytes")),
         false => Ok(()),
     }
-}
-
-/// Replaces each of `secrets` in `text`, in plain, percent-encoded and JSON-escaped form. Servers and programs may quote
-/// what they were given.
-fn scrub<'a>(text: String, secrets: impl IntoIterator<Item = &'a str>) -> String {
-    // A secret of a few characters is a test's, and part of many words.
-    let mut secrets: Vec<&str> = secrets.into_iter().filter(|secret| secret.len() > 7).collect();
-    // The longest first, because a secret may contain another.
-    secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
-    secrets.into_iter().fold(text, |text, secret| {
-        let encoded = encode(secret).to_string();
-        let forms = [secret.to_owned(), lower_case_escapes(&encoded), encoded, secret.replace('/', "\\/")];
-        forms.iter().fold(text, |text, form| text.replace(form, "…"))
-    })
-}
-
-/// A percent-encoded text with `%2f` instead of `%2F`.
-fn lower_case_escapes(encoded: &str) -> String {
-    let mut parts = encoded.split('%');
-    let first = parts.next().unwrap_or_default().to_owned();
-    parts.fold(first, |text, part| {
-        let (escape, rest) = part.split_at_checked(2).unwrap_or((part, ""));
-        text + "%" + &escape.to_ascii_lowercase() + rest
-    })
 }
 
 /// An argument of a command that a message suggests, quoted for a shell if it needs to be.

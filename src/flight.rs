@@ -85,7 +85,9 @@ pub fn board<T>(
                 }
                 if lock_file.is_current(&lock) {
                     // An old note is left if the waiting processes were killed.
-                    let _ = overwrite(&mut lock, b"");
+                    if lock.metadata().is_ok_and(|metadata| metadata.len() > 0) {
+                        let _ = overwrite(&mut lock, b"");
+                    }
                     return Boarding::Lead(Leader { lock, waiting: waiting_file });
                 }
             }

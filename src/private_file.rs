@@ -281,6 +281,14 @@ pub fn make_directory(path: &Path) -> io::Result<()> {
     }
 }
 
+/// Checks that a path is a directory of this user, closed to others. The directories above it are not checked.
+///
+/// # Errors
+/// If it can't be opened, is a link, or is open to others.
+pub fn check_directory(path: &Path) -> io::Result<()> {
+    platform::Handle::open(path)?.check_owner(path)
+}
+
 /// Checks that each directory above `path` belongs to root or this user, and is sticky or not writable by others.
 ///
 /// # Errors

@@ -23,7 +23,7 @@ impl<'a> TicketHolder<'a> {
     /// `None` if no KDC is installed; the test is then skipped.
     fn new(test: &str, lab: &'a Lab, world: World) -> Option<Self> {
         let Some(kerberos) = &lab.kerberos else {
-            skip(test, "there is no Kerberos KDC; `tests/install test` installs one");
+            skip(test, "a Kerberos KDC is not installed; `tests/install test` installs one");
             return None;
         };
         let holder = Self { kerberos, kitchen: Kitchen::new(lab, world) };

@@ -1,4 +1,4 @@
-//! The recipes in README.md and docs/clients.md, each run as it stands there: against a server of the lab, and against servers
+//! The recipes in README.md and docs/clients.md, each run as printed: against a server of the lab, and against servers
 //! that are not the endpoint, which get no token.
 
 use std::ffi::OsStr;
@@ -67,7 +67,7 @@ pub(crate) enum World {
     OtherName,
     /// A server that has no TLS, and asks for the password in clear.
     NoTls,
-    /// The same, but MySQL's asks in its greeting.
+    /// The same, but the MySQL server requests the password in its greeting.
     ClearGreeting,
 }
 

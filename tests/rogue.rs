@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::servers::{Engine, Mariadb, Postgres};
 
-/// Plays a server to one client, and keeps what it hears.
+/// Serves one client, and records what the client sends.
 type Play = fn(TcpStream, &Mutex<Vec<Vec<u8>>>) -> std::io::Result<()>;
 
 /// A server without TLS that takes any password, in clear.
@@ -17,7 +17,7 @@ pub(crate) struct Rogue {
 }
 
 impl Rogue {
-    /// One that asks for the password in clear after it has heard the user's name.
+    /// One that requests the password in clear after the client has sent the user name.
     pub(crate) fn start(engine: Engine) -> Self {
         Self::play(match engine {
             Mariadb => |stream, ears| play_mysql(stream, ears, "mysql_native_password"),
@@ -25,7 +25,7 @@ impl Rogue {
         })
     }
 
-    /// One that speaks the MySQL protocol, and asks for the password in clear in its greeting.
+    /// A MySQL server that requests the password in clear in its greeting.
     pub(crate) fn start_with_clear_greeting() -> Self {
         Self::play(|stream, ears| play_mysql(stream, ears, "mysql_clear_password"))
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::{Entry, Key};
 use crate::flight::WAITING;
 use crate::host::{Host, Moment};
-use crate::private_file::{Directory, LockFile, is_unfinished};
+use crate::private_file::{Directory, LockFile, check_directory, is_unfinished};
 use crate::target::Target;
 use crate::token::LIFETIME;
 
@@ -50,7 +50,8 @@ impl Store {
         if let Some(path) = named.as_ref().filter(|path| !path.is_absolute()) {
             return Err(format!("RDS_TOKEN_CACHE_DIR is '{}', which is not absolute", path.display()));
         }
-        let private = |path: &PathBuf| Directory::open(path).is_ok();
+        // The directories above it are checked when the cache in it is opened.
+        let private = |path: &PathBuf| check_directory(path).is_ok();
         let standard = || host.runtime_dir().filter(private).or_else(|| host.user_cache_dir());
         let path = named.or_else(|| standard().map(|path| path.join("rds-token")));
         // Paths in it are printed, a line each.
@@ -75,7 +76,7 @@ impl Store {
         &self.path
     }
 
-    /// The lock file for what has the digest `key`. `None` if the directory can't be used.
+    /// The lock file of the digest `key`. `None` if the directory can't be used.
     pub fn lock(&self, key: &str) -> Option<LockFile> {
         Some(LockFile { directory: Arc::clone(self.open().ok()?), name: format!("{key}.{LOCK}") })
     }
@@ -91,10 +92,7 @@ impl Store {
     /// # Errors
     /// When it can't be created or trusted.
     pub fn prepare(&self) -> io::Result<()> {
-        if self.directory.get().is_none() {
-            let _ = self.directory.set(Arc::new(Directory::create(&self.path)?));
-        }
-        Ok(())
+        self.opened(Directory::create).map(drop)
     }
 
     /// Stores `entry` under `key`, in place of the one there.
@@ -190,8 +188,13 @@ impl Store {
     }
 
     fn open(&self) -> io::Result<&Arc<Directory>> {
+        self.opened(Directory::open)
+    }
+
+    /// The directory, which `open` opens unless it is open already.
+    fn opened(&self, open: impl Fn(&Path) -> io::Result<Directory>) -> io::Result<&Arc<Directory>> {
         if self.directory.get().is_none() {
-            let _ = self.directory.set(Arc::new(Directory::open(&self.path)?));
+            let _ = self.directory.set(Arc::new(open(&self.path)?));
         }
         self.directory.get().ok_or_else(|| io::Error::other("the directory is not open"))
     }

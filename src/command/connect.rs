@@ -174,14 +174,14 @@ fn ca(host: &Host, settings: &Settings, opens_inherited: bool) -> Result<PathBuf
     let given = || files::ca(host, settings);
     match (&settings.ca, opens_inherited) {
         // Read once, so that a file that is replaced meanwhile is not used.
-        (Some(path), true) => given().map(|given| copy_in_memory(path).unwrap_or(given)),
+        (Some(path), true) => copy_in_memory(path).map_or_else(given, Ok),
         (Some(_), false) => given(),
         (None, true) => in_memory().or_else(|_| given()),
         (None, false) => given().or_else(|error| in_memory().map_err(|_| error)),
     }
 }
 
-/// Copies the CA file into memory. `None` if it is not text, which the client reports.
+/// Copies the CA file into memory. `None` if it can't be trusted, or is not text.
 fn copy_in_memory(path: &Path) -> Option<PathBuf> {
     let bytes = private_file::read_trusted(path, MAX_CA).ok()?;
     in_memory(std::str::from_utf8(&bytes).ok()?).ok()

@@ -12,8 +12,9 @@ use super::aws_error::is_retryable;
 use super::http::HttpClient;
 use super::json::Document;
 use super::profile::read_text;
+use super::redact::scrub;
 use super::source::CONTAINER_URIS;
-use super::{Credentials, Failure, scrub};
+use super::{Credentials, Failure};
 use crate::host::Host;
 
 /// The address that a relative URI belongs to.

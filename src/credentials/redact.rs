@@ -1,8 +1,8 @@
-//! Takes secrets out of what a helper program says, so that it can be quoted.
+//! Takes secrets out of what servers and helper programs say, so that it can be quoted.
 
 use serde_json::Value;
 
-use super::scrub;
+use crate::percent::encode;
 
 /// The longest quotation, in characters.
 const MAX_QUOTATION: usize = 300;
@@ -70,6 +70,30 @@ fn without_colors(text: &str) -> String {
     })
 }
 
+/// Replaces each of `secrets` in `text`, in plain, percent-encoded and JSON-escaped form. Servers and programs may quote
+/// what they were given.
+pub(super) fn scrub<'a>(text: String, secrets: impl IntoIterator<Item = &'a str>) -> String {
+    // A secret of a few characters is a test's, and part of many words.
+    let mut secrets: Vec<&str> = secrets.into_iter().filter(|secret| secret.len() > 7).collect();
+    // The longest first, because a secret may contain another.
+    secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+    secrets.into_iter().fold(text, |text, secret| {
+        let encoded = encode(secret).to_string();
+        let forms = [secret.to_owned(), lower_case_escapes(&encoded), encoded, secret.replace('/', "\\/")];
+        forms.iter().fold(text, |text, form| text.replace(form, "…"))
+    })
+}
+
+/// A percent-encoded text with `%2f` instead of `%2F`.
+fn lower_case_escapes(encoded: &str) -> String {
+    let mut parts = encoded.split('%');
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |text, part| {
+        let (escape, rest) = part.split_at_checked(2).unwrap_or((part, ""));
+        text + "%" + &escape.to_ascii_lowercase() + rest
+    })
+}
+
 /// Whether a variable, an option or a field with this name holds a secret.
 pub(super) fn is_secret_name(name: &str) -> bool {
     let name = name.to_ascii_uppercase().replace('-', "_");
@@ -115,7 +139,7 @@ fn is_name_char(c: char) -> bool {
     c.is_alphanumeric() || c == '_' || c == '-'
 }
 
-/// The separator behind a secret name, and the value behind that. `None` if there is no secret.
+/// The separator after a secret name, and the value after it. `None` if the name or the value is not secret.
 fn secret_value<'a>(name: &str, behind: &'a str) -> Option<(&'a str, &'a str)> {
     if !is_secret_name(name) {
         return None;

@@ -14,9 +14,10 @@ use time::{Duration, OffsetDateTime};
 
 use super::aws_error::{exit_of_service, explain_service};
 use super::network::Asking;
+use super::redact::scrub;
 use super::session::sha1;
 use super::source::Sso;
-use super::{Credentials, Request, scrub};
+use super::{Credentials, Request};
 use crate::error::{Error, Exit};
 use crate::flight::Boarding;
 use crate::host::Host;

@@ -3,11 +3,12 @@
 use aws_sdk_sts::Client;
 use aws_sdk_sts::types::Credentials as StsCredentials;
 
+use super::Credentials;
 use super::aws_error::{exit_of_service, explain_service};
 use super::mfa::Code;
 use super::network::Asking;
+use super::redact::scrub;
 use super::source::{Mfa, Role, SESSION_NAME, UserSession};
-use super::{Credentials, scrub};
 use crate::error::{Error, Exit};
 
 impl Asking<'_> {

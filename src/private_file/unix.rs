@@ -97,10 +97,16 @@ impl Handle {
     }
 
     pub(super) fn files(&self) -> io::Result<Vec<String>> {
-        let is_file = |name: &str| self.stat(name).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode).is_file());
-        let names =
-            Dir::read_from(&self.0)?.filter_map(|entry| Some(entry.ok()?.file_name().to_str().ok()?.to_owned()));
-        Ok(names.filter(|name| is_file(name)).collect())
+        let regular = |entry: rustix::fs::DirEntry| {
+            let name = entry.file_name().to_str().ok()?;
+            let is_file = match entry.file_type() {
+                // Some file systems do not store it.
+                FileType::Unknown => FileType::from_raw_mode(self.stat(name).ok()?.st_mode).is_file(),
+                kind => kind.is_file(),
+            };
+            is_file.then(|| name.to_owned())
+        };
+        Ok(Dir::read_from(&self.0)?.filter_map(|entry| regular(entry.ok()?)).collect())
     }
 
     fn stat(&self, name: &str) -> io::Result<Stat> {

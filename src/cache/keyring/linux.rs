@@ -15,7 +15,7 @@ use crate::private_file::Directory;
 pub(super) enum Place {
     /// The kernel's, of this user.
     Kernel,
-    /// The Secret Service on the bus at this address, or the reason why there is no bus.
+    /// The Secret Service: the address of its bus, or the reason why no bus can be used.
     SecretService(Result<String, String>),
 }
 
