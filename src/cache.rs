@@ -5,6 +5,7 @@ use crate::private_file::LockFile;
 use crate::target::Target;
 
 pub mod entry;
+mod home;
 pub mod key;
 pub mod keyring;
 pub mod store;

@@ -61,8 +61,13 @@ impl From<Flavor> for Dialect {
 /// # Errors
 /// When the program does not answer before `deadline` (exit 4).
 pub fn dialect(program: &Path, deadline: Instant) -> Result<Option<Dialect>, Error> {
+    // The name `mysql` is often a link to `mariadb`.
     let target = || program.canonicalize().ok().and_then(|path| family(&path));
-    match family(program).or_else(target) {
+    let known = match family(program) {
+        Some(Family::Mariadb) => Some(Family::Mariadb),
+        family => target().or(family),
+    };
+    match known {
         None => Ok(None),
         Some(Family::Mariadb) => Ok(Some(Flavor::Mariadb.into())),
         Some(Family::Mysql) => query_version(program, deadline).map(Some),
@@ -85,6 +90,11 @@ pub fn has_cleartext_group(program: &Path) -> bool {
     let is_listed =
         |path: &Path| path.file_stem().is_some_and(|name| CLEARTEXT_PROGRAMS.iter().any(|known| name == *known));
     is_listed(program) || program.canonicalize().is_ok_and(|path| is_listed(&path))
+}
+
+/// Whether a name is that of a database's own client.
+pub fn is_client(name: &str) -> bool {
+    family(Path::new(name)).is_some() || is_libpq_client(Path::new(name))
 }
 
 /// Whether a program is one of PostgreSQL's own clients, which open the files that they inherit.
@@ -112,6 +122,12 @@ pub fn uses_libmysqlclient(program: &Path) -> bool {
     let read = std::fs::File::open(program).and_then(|file| file.take(MAX_ELF_START).read_to_end(&mut start));
     let name = b"libmysqlclient.so";
     read.is_ok() && start.starts_with(b"\x7fELF") && start.windows(name.len()).any(|part| part == name)
+}
+
+/// Whether a program reads MySQL's variables, but no option file that can be passed to it. It verifies the server only
+/// with its own options.
+pub fn reads_no_option_file(program: &Path) -> bool {
+    program.file_name().is_some_and(|name| name == "mycli" || name == "sysbench")
 }
 
 /// How much of a program is searched, in bytes.

@@ -26,6 +26,13 @@ fn at(path: &Path, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("{}: {error}", path.display()))
 }
 
+/// What a name in a directory stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    File,
+    Directory,
+}
+
 /// An open directory.
 ///
 /// Its files are opened relative to it, so that a directory that is swapped in meanwhile is not used.
@@ -180,7 +187,23 @@ impl Directory {
     /// # Errors
     /// If the directory can't be read.
     pub fn files(&self) -> io::Result<Vec<String>> {
-        self.handle.files()
+        self.handle.names(Kind::File)
+    }
+
+    /// The names of the directories in this one.
+    ///
+    /// # Errors
+    /// If the directory can't be read.
+    pub fn directories(&self) -> io::Result<Vec<String>> {
+        self.handle.names(Kind::Directory)
+    }
+
+    /// Removes an empty directory in this one.
+    ///
+    /// # Errors
+    /// If it can't be removed.
+    pub fn remove_directory(&self, name: &str) -> io::Result<()> {
+        self.handle.remove_directory(name)
     }
 
     /// Removes what killed processes left of their writes.

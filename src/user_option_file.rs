@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::host::Host;
 use crate::private_file::read_trusted;
+use crate::sink::environment::LOGIN_FILE_VARIABLE;
 
 /// How many files may be included. MySQL's programs follow includes ten levels deep.
 const MAX_FILES: usize = 100;
@@ -32,12 +33,23 @@ impl UserOptionFile {
         })
     }
 
-    /// Whether it has the option, or one that begins with the same name, in any section and spelling.
+    /// The options in it that override those of a file that is read earlier, and lead a client elsewhere.
+    pub fn overriding(&self) -> Vec<&'static str> {
+        OVERRIDING.into_iter().filter(|option| self.has(option)).collect()
+    }
+
+    /// Whether it has the option, or one that begins with the same name, in any spelling and any group but a server's.
     pub fn has(&self, option: &str) -> bool {
         // The programs accept an abbreviation, and number some options (`password1`).
         self.names.iter().any(|name| name.len() > 1 && (option.starts_with(name.as_str()) || name.starts_with(option)))
     }
 }
+
+/// The options that decide where a client connects, as whom, and what it verifies.
+const OVERRIDING: [&str; 7] = ["host", "port", "protocol", "user", "password", "ssl", "dns-srv-name"];
+
+/// Groups that only servers read.
+const SERVER_GROUPS: [&[u8]; 6] = [b"mysqld", b"mariadbd", b"server", b"mariadb", b"mysqld_safe", b"mariadbd-safe"];
 
 struct Reader<'a> {
     host: &'a Host,
@@ -58,7 +70,16 @@ impl Reader<'_> {
         match read_trusted(path, MAX_FILE) {
             // The programs go on without it. A relative path is theirs to resolve.
             Err(error) if error.kind() == ErrorKind::NotFound && path.is_absolute() => {}
-            Ok(bytes) => bytes.split(|byte| *byte == b'\n').for_each(|line| self.line(trim(line))),
+            Ok(bytes) => {
+                let mut is_servers = false;
+                for line in bytes.split(|byte| *byte == b'\n').map(trim) {
+                    match line.strip_prefix(b"[").map(|group| group.strip_suffix(b"]").unwrap_or(group)) {
+                        Some(group) => is_servers = SERVER_GROUPS.contains(&group),
+                        None if is_servers && !line.starts_with(b"!") => {}
+                        None => self.line(line),
+                    }
+                }
+            }
             Err(error) => self.unread = Some(format!("could not check {}: {error}", path.display())),
         }
     }
@@ -74,7 +95,7 @@ impl Reader<'_> {
             } else if let Some(path) = directive.strip_prefix(b"include") {
                 self.read(&self.path(path));
             }
-        } else if !line.starts_with(b"#") && !line.starts_with(b";") && !line.starts_with(b"[") {
+        } else if !line.starts_with(b"#") && !line.starts_with(b";") {
             self.names.insert(option_name(line));
         }
     }
@@ -113,8 +134,3 @@ pub fn login_path_file(host: &Host) -> Option<PathBuf> {
     let file = host.path_var(LOGIN_FILE_VARIABLE).or_else(|| Some(host.home()?.join(".mylogin.cnf")))?;
     file.is_file().then_some(file)
 }
-
-/// The variable that names another login path file.
-pub const LOGIN_FILE_VARIABLE: &str = "MYSQL_TEST_LOGIN_FILE";
-/// A login path file without login paths.
-pub const NO_LOGIN_FILE: &str = if cfg!(windows) { "NUL" } else { "/dev/null" };

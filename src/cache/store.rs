@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use super::home::HOME;
 use super::{Entry, Key};
 use crate::flight::WAITING;
 use crate::host::{Host, Moment};
@@ -140,7 +141,7 @@ impl Store {
     }
 
     /// Removes every token, the files that clients read, lock files that are not held, and what killed processes left
-    /// of their writes. Returns the number of tokens.
+    /// of their writes. Home directories expire. Returns the number of tokens.
     ///
     /// # Errors
     /// When the directory can't be read or trusted, or a file can't be removed.
@@ -150,6 +151,7 @@ impl Store {
         for name in tokens.iter().chain(&self.files_with(&CLIENT_FILES)?) {
             directory.remove(name)?;
         }
+        self.homes()?.iter().try_for_each(|(name, _)| self.expire_home(name))?;
         // A process holds the lock of what it is writing.
         for name in self.files_with(&LOCKS)?.iter().chain(&self.unfinished()?) {
             directory.remove_unlocked(name);
@@ -182,12 +184,13 @@ impl Store {
         for name in old(&[TOKEN], LIFETIME).iter().chain(&old(&CLIENT_FILES, CLIENT_FILE_AGE)) {
             let _ = directory.remove(name);
         }
+        self.sweep_homes(directory, now);
         directory.sweep_unfinished(now.wall.into());
         old(&LOCKS, LOCK_AGE).iter().for_each(|name| directory.remove_unlocked(name));
         true
     }
 
-    fn open(&self) -> io::Result<&Arc<Directory>> {
+    pub(super) fn open(&self) -> io::Result<&Arc<Directory>> {
         self.opened(Directory::open)
     }
 
@@ -200,7 +203,7 @@ impl Store {
     }
 
     /// The directory. `None` if it does not exist.
-    fn existing(&self) -> io::Result<Option<&Directory>> {
+    pub(super) fn existing(&self) -> io::Result<Option<&Directory>> {
         match self.open() {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             opened => opened.map(|directory| Some(directory.as_ref())),
@@ -210,10 +213,7 @@ impl Store {
     /// The files of ours with one of these extensions.
     fn files_with(&self, extensions: &[&str]) -> io::Result<Vec<String>> {
         let mut names = self.open()?.files()?;
-        names.retain(|name| {
-            has_name_of_ours(name)
-                && name.rsplit_once('.').is_some_and(|(_, extension)| extensions.contains(&extension))
-        });
+        names.retain(|name| has_extension(name, extensions));
         Ok(names)
     }
 
@@ -228,6 +228,11 @@ fn token_file(key: &Key) -> String {
     format!("{}.{TOKEN}", key.as_str())
 }
 
+/// Whether a name is one of ours with one of these extensions.
+pub(super) fn has_extension(name: &str, extensions: &[&str]) -> bool {
+    has_name_of_ours(name) && name.rsplit_once('.').is_some_and(|(_, extension)| extensions.contains(&extension))
+}
+
 /// A file's name up to its first dot: a digest.
 fn stem(name: &str) -> &str {
     name.split('.').next().unwrap_or_default()
@@ -240,7 +245,7 @@ fn has_name_of_ours(name: &str) -> bool {
     let is_digest = digest.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
     let is_known = match digest.len() {
         64 => end == TOKEN || LOCKS.contains(&end),
-        24 => ["pgpass", "mysql.cnf", "mariadb.cnf", "library.cnf"].contains(&end),
+        24 => ["pgpass", "mysql.cnf", "mariadb.cnf", "library.cnf"].contains(&end) || end.ends_with(HOME),
         _ => false,
     };
     is_digest && is_known

@@ -99,6 +99,10 @@ fn is_meant_entry(filter: &Filter, Entry { claims, .. }: &Entry) -> bool {
     is_meant(filter, &claims.user, &claims.host, &claims.port.to_string(), &claims.region)
 }
 
+fn is_meant_file(filter: &Filter, text: &str) -> bool {
+    read_heading(text).is_some_and(|(user, host, port, region)| is_meant(filter, user, host, port, region))
+}
+
 /// Removes the tokens that have every part that is given, and the clients' files with such a token.
 fn clear_some(store: &Store, filter: &Filter) -> io::Result<usize> {
     let mut removed = 0;
@@ -109,8 +113,13 @@ fn clear_some(store: &Store, filter: &Filter) -> io::Result<usize> {
         }
     }
     for (name, text) in store.client_files()? {
-        if read_heading(&text).is_some_and(|(user, host, port, region)| is_meant(filter, user, host, port, region)) {
+        if is_meant_file(filter, &text) {
             store.remove(&name)?;
+        }
+    }
+    for (name, text) in store.homes()? {
+        if is_meant_file(filter, &text) {
+            store.expire_home(&name)?;
         }
     }
     Ok(removed)

@@ -27,6 +27,7 @@ pub(super) fn run(host: &Host, args: &CnfArgs) -> Result<(), Error> {
     let obtained = obtain_token(host, &settings)?;
     let ca = files::ca(host, &settings)?;
     let file = files::option_file(host, &settings, dialect, &ca, &obtained.entry.token, LongToken::Refuse)?;
+    files::warn_of_via(&settings, dialect.flavor);
     files::warn_of_login_path(host, &settings, dialect.flavor);
     if args.stdout {
         return report::result(&file.text);

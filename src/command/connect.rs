@@ -1,4 +1,4 @@
-//! `rds-token connect [TARGET] [-- COMMAND…]`: becomes a client that is logged in.
+//! `rds-token connect [TARGET] [[--] COMMAND…]`: becomes a client that is logged in.
 //!
 //! Nothing has to be cleaned up: on Linux, the option file of a MySQL or MariaDB client is in memory. Elsewhere, and
 //! for `RDS_TOKEN_CNF`, it is the file of `cnf`, which is swept later. So signals, the terminal and the exit status
@@ -19,10 +19,9 @@ use crate::command::settings::Settings;
 use crate::error::{Error, Exit};
 use crate::host::Host;
 use crate::private_file;
-use crate::sink::environment::{Variable, conflicting};
+use crate::sink::environment::{LOGIN_FILE_VARIABLE, NO_LOGIN_FILE, Variable, conflicting};
 use crate::sink::option_file::{Flavor, PasswordIn};
 use crate::target::Engine;
-use crate::user_option_file::{LOGIN_FILE_VARIABLE, NO_LOGIN_FILE};
 
 pub(super) fn run(host: &Host, args: &ConnectArgs) -> Result<(), Error> {
     let settings = Settings::resolve(host, &args.request)?;
@@ -58,6 +57,8 @@ fn set_option_file(
     let token = &obtained.entry.token;
     let flavor = dialect.flavor;
     let ca = ca(host, settings, flavor != Flavor::Library)?;
+    note_client(settings, program);
+    files::warn_of_via(settings, flavor);
     let file = files::option_file(host, settings, dialect, &ca, token, LongToken::LeaveOut)?;
     if file.password == PasswordIn::Environment {
         command.env("MYSQL_PWD", token.expose());
@@ -83,13 +84,15 @@ fn set_option_file(
 fn set_variables(host: &Host, settings: &Settings, program: &Path, command: &mut Command) -> Result<(), Error> {
     let ca = ca(host, settings, client::is_libpq_client(program))?;
     let (mut variables, obtained) = env::of_client(host, settings, &ca, Secrets::InVariables)?;
+    note_client(settings, program);
     if files::engine(&settings.target)? != Engine::Postgres {
-        let file = library_file(host, settings, &ca, &obtained);
-        warn_of_program(settings, program, &ca, file.is_ok());
-        match file {
+        match library_file(host, settings, &ca, &obtained) {
             Ok(path) => variables.push(Variable::new("RDS_TOKEN_CNF", path.display().to_string())),
             Err(error) => settings.report.note(&format!("RDS_TOKEN_CNF is not set: {}", error.message())),
         }
+        let homes = files::homes(host, settings, &ca, &obtained, PasswordIn::Environment);
+        warn_of_program(settings, program, &ca, homes.as_ref().err());
+        variables.extend(homes.into_iter().flatten());
     }
     conflicting(&variables).for_each(|name| {
         command.env_remove(name);
@@ -98,16 +101,28 @@ fn set_variables(host: &Host, settings: &Settings, program: &Path, command: &mut
     Ok(())
 }
 
-/// Warns that a program does not verify the server. MySQL has no variables for TLS.
-fn warn_of_program(settings: &Settings, program: &Path, ca: &Path, has_file: bool) {
+/// Shows which program connects where, and which CA certificates it trusts (`-v`).
+fn note_client(settings: &Settings, program: &Path) {
+    let Settings { target, via, ca, .. } = settings;
+    let via = via.as_ref().map(|via| format!(" via {}:{}", via.host, via.port)).unwrap_or_default();
+    let ca = ca.as_ref().map_or("the built-in RDS bundle".to_owned(), |path| path.display().to_string());
+    settings.report.note(&format!("connect: {} as {target}{via}; CA for TLS: {ca}", program.display()));
+}
+
+/// Warns of a program that verifies the server only with its own options. `no_home` is why `MYSQL_HOME` is not set.
+fn warn_of_program(settings: &Settings, program: &Path, ca: &Path, no_home: Option<&Error>) {
     if client::uses_libmysqlclient(program) {
         return settings.report.warn(&libmysqlclient_warning(program));
     }
+    let why = match no_home {
+        Some(error) => format!("MYSQL_HOME is not set ({})", error.message()),
+        None if client::reads_no_option_file(program) => "it reads no option file".to_owned(),
+        None => return,
+    };
     let (program, ca) = (program.display(), ca.display());
-    let file = if has_file { "make it read the option file in RDS_TOKEN_CNF, or " } else { "" };
     settings.report.warn(&format!(
-        "connect: MYSQL_HOST, MYSQL_TCP_PORT and MYSQL_PWD do not make {program} verify the server's certificate and name; \
-         {file}set its TLS options, with {ca} as the CA file"
+        "connect: {program} may not verify the server's certificate and name, because {why}; set its TLS options, with {ca} \
+         as the CA file"
     ));
 }
 
@@ -140,18 +155,25 @@ fn exec_or_wait(command: &mut Command) -> io::Result<()> {
     std::process::exit(status.code().unwrap_or(Exit::Other as i32))
 }
 
-/// The program to run, and its arguments.
+/// The program to run, and its arguments. Words that begin with a flag are arguments for the engine's client.
 fn command(host: &Host, settings: &Settings, args: &ConnectArgs) -> Result<(PathBuf, Vec<OsString>), Error> {
-    if let Some((program, arguments)) = args.command.split_first() {
-        let found = client::find(host, program).ok_or_else(|| not_found(program))?;
-        return Ok((found, arguments.to_vec()));
+    match args.command.split_first() {
+        Some((program, arguments)) if !program.as_encoded_bytes().starts_with(b"-") => {
+            let found = client::find(host, program).ok_or_else(|| not_found(program))?;
+            Ok((found, arguments.to_vec()))
+        }
+        _ => Ok((engine_client(host, settings, args)?, args.command.clone())),
     }
+}
+
+/// The client that `--client` or `RDS_TOKEN_CLIENT` names, else the engine's.
+fn engine_client(host: &Host, settings: &Settings, args: &ConnectArgs) -> Result<PathBuf, Error> {
     if let Some(name) = args.client.clone().or_else(|| host.path_var("RDS_TOKEN_CLIENT").map(OsString::from)) {
-        return Ok((client::find(host, &name).ok_or_else(|| not_found(&name))?, Vec::new()));
+        return client::find(host, &name).ok_or_else(|| not_found(&name));
     }
     let candidates = client::candidates(files::engine(&settings.target)?);
     let found = candidates.iter().find_map(|name| client::find(host, name.as_ref()));
-    Ok((found.ok_or_else(|| not_found(candidates[0].as_ref()))?, Vec::new()))
+    found.ok_or_else(|| not_found(candidates[0].as_ref()))
 }
 
 fn not_found(program: &OsStr) -> Error {

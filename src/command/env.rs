@@ -14,7 +14,7 @@ use crate::host::Host;
 use crate::report;
 use crate::rfc3339;
 use crate::sink::environment::{Password, Shell, Variable, conflicting, variables};
-use crate::sink::option_file::Flavor;
+use crate::sink::option_file::{Flavor, PasswordIn};
 use crate::sink::passfile;
 use crate::target::Engine;
 
@@ -27,6 +27,15 @@ pub(super) enum Secrets {
     InFiles,
 }
 
+impl Secrets {
+    fn password(self) -> PasswordIn {
+        match self {
+            Self::InVariables => PasswordIn::Environment,
+            Self::InFiles => PasswordIn::File,
+        }
+    }
+}
+
 pub(super) fn run(host: &Host, args: &EnvArgs) -> Result<(), Error> {
     let shell = args.shell.map_or_else(|| guess(host), Ok)?;
     if args.unset {
@@ -34,8 +43,16 @@ pub(super) fn run(host: &Host, args: &EnvArgs) -> Result<(), Error> {
     }
     let settings = Settings::resolve(host, &args.request)?;
     let secrets = if args.no_secret { Secrets::InFiles } else { Secrets::InVariables };
+    let has_homes = files::engine(&settings.target)? != Engine::Postgres;
+    if has_homes || secrets == Secrets::InFiles {
+        // Fail before anything is fetched.
+        files::directory(host)?;
+    }
     let ca = files::ca(host, &settings)?;
-    let (variables, _) = of_client(host, &settings, &ca, secrets)?;
+    let (mut variables, obtained) = of_client(host, &settings, &ca, secrets)?;
+    if has_homes {
+        variables.extend(files::homes(host, &settings, &ca, &obtained, secrets.password())?);
+    }
     let set: Result<Vec<String>, Error> = variables.iter().map(|variable| shell.set(variable)).collect();
     let cleared: String = conflicting(&variables).filter_map(|name| shell.clear(name)).collect();
     if variables.iter().any(|variable| variable.name == "PGHOST")
@@ -44,12 +61,6 @@ pub(super) fn run(host: &Host, args: &EnvArgs) -> Result<(), Error> {
     {
         settings.report.warn("PGSERVICE is set, and libpq prefers its settings to these variables; unset it");
     }
-    if variables.iter().any(|variable| variable.name == "MYSQL_PWD") {
-        settings.report.warn(
-            "env: MYSQL_HOST, MYSQL_TCP_PORT and MYSQL_PWD do not make a client verify the server's certificate and name; \
-             use `rds-token connect`, or `env --no-secret` and --defaults-file=\"$RDS_TOKEN_CNF\"",
-        );
-    }
     let lines = set?.concat() + &cleared;
     match shell {
         Shell::Github => github(host, &variables, &lines),
@@ -57,12 +68,12 @@ pub(super) fn run(host: &Host, args: &EnvArgs) -> Result<(), Error> {
     }
 }
 
-/// The shell that the user logs in with.
+/// The syntax of the user's shell. Without `SHELL`, as in cron and many containers, that of sh.
 fn guess(host: &Host) -> Result<Shell, Error> {
-    let path = host.path_var("SHELL");
-    path.as_deref().and_then(Shell::from_path).ok_or_else(|| {
-        let said = path.as_deref().unwrap_or(Path::new("")).display();
-        Error::usage(format!("env: SHELL is '{said}', which tells no syntax; give --shell, such as --shell sh"))
+    let Some(path) = host.path_var("SHELL") else { return Ok(Shell::Sh) };
+    Shell::from_path(&path).ok_or_else(|| {
+        let path = path.display();
+        Error::usage(format!("env: SHELL is '{path}', whose syntax is not known; use --shell, such as --shell sh"))
     })
 }
 
@@ -83,9 +94,6 @@ pub(super) fn of_client(
         }
         via => via.clone(),
     };
-    if secrets == Secrets::InFiles {
-        files::directory(host)?;
-    }
     let obtained = obtain_token(host, settings)?;
     let path = match secrets {
         Secrets::InVariables => None,
@@ -117,7 +125,6 @@ fn client_file(
     let default = if engine == Engine::Mariadb { Flavor::Mariadb } else { Flavor::Mysql };
     let dialect = client::installed_dialect(host, engine, settings.deadline.at())?.unwrap_or(default.into());
     let file = files::option_file(host, settings, dialect, ca, token, LongToken::Refuse)?;
-    files::warn_of_login_path(host, settings, dialect.flavor);
     files::keep_option_file(host, settings, &obtained.identity, dialect.flavor, &file.text)
 }
 

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use crate::ca::{self, Roots};
 use crate::cache::{CACHE_DIR_REMEDY, Store};
-use crate::client::Dialect;
+use crate::client::{self, Dialect};
+use crate::command::obtain::Obtained;
 use crate::command::settings::Settings;
 use crate::credentials::Identity;
 use crate::endpoint;
@@ -12,10 +13,11 @@ use crate::error::Error;
 use crate::fingerprint::Fingerprint;
 use crate::host::Host;
 use crate::private_file;
+use crate::sink::environment::{LOGIN_FILE_VARIABLE, NO_LOGIN_FILE, Variable};
 use crate::sink::option_file::{Flavor, OptionFile, PasswordIn};
 use crate::target::{Engine, Target};
 use crate::token::Token;
-use crate::user_option_file::{LOGIN_FILE_VARIABLE, NO_LOGIN_FILE, UserOptionFile, login_path_file};
+use crate::user_option_file::{UserOptionFile, login_path_file};
 
 /// The private directory for files, which is that of the cache. Without it there can be no file.
 pub(super) fn directory(host: &Host) -> Result<Store, Error> {
@@ -114,7 +116,6 @@ pub(super) fn option_file(
     long_token: LongToken,
 ) -> Result<ClientOptionFile, Error> {
     let Dialect { flavor, max_line } = dialect;
-    warn_of_via(settings, flavor);
     // Drivers don't know !include.
     let user_file = (flavor != Flavor::Library).then(|| UserOptionFile::read(host)).flatten();
     let (target, via) = (&settings.target, settings.via.as_ref());
@@ -132,7 +133,7 @@ pub(super) fn option_file(
 }
 
 /// Warns of what a client of MySQL or MariaDB does not check when it dials another name than the endpoint's.
-fn warn_of_via(settings: &Settings, flavor: Flavor) {
+pub(super) fn warn_of_via(settings: &Settings, flavor: Flavor) {
     let Settings { via: Some(_), report, target, .. } = settings else { return };
     if flavor != Flavor::Mysql {
         report.warn(
@@ -178,6 +179,58 @@ pub(super) fn keep_option_file(
     text: &str,
 ) -> Result<PathBuf, Error> {
     keep(host, &name(host, settings, identity, &format!("{}.cnf", flavor.name())), text)
+}
+
+/// Writes the directories for `MYSQL_HOME` and `MARIADB_HOME`, and returns these variables.
+///
+/// The programs of MySQL and MariaDB, and drivers that read default files, read `my.cnf` there. MariaDB's prefer
+/// `MARIADB_HOME`, where they know it. `MYSQL_HOME` has the flavor of the client on `PATH`.
+///
+/// # Errors
+/// If a directory can't be written, or a value can't be represented.
+pub(super) fn homes(
+    host: &Host,
+    settings: &Settings,
+    ca: &Path,
+    obtained: &Obtained,
+    password: PasswordIn,
+) -> Result<[Variable; 2], Error> {
+    let mysql = client::installed_dialect(host, Engine::Mysql, settings.deadline.at())?;
+    let mysql = mysql.unwrap_or(Flavor::Mysql.into());
+    warn_of_via(settings, mysql.flavor);
+    let home = |dialect: Dialect, password: PasswordIn| {
+        let Dialect { flavor, max_line } = dialect;
+        let (target, via) = (&settings.target, settings.via.as_ref());
+        let file = OptionFile { target, via, ca, include: None, flavor, max_line, password };
+        let kind = if password == PasswordIn::File { "token." } else { "" };
+        let name = name(host, settings, &obtained.identity, &format!("{}.{kind}home", flavor.name()));
+        let path = directory(host)?.keep_home(&name, &file.render(&obtained.entry.token)?);
+        path.map_err(|error| Error::other(format!("could not write {name}: {error}")))
+    };
+    let mysql_home = home(mysql, password)?;
+    let mariadb_home = match mysql.flavor {
+        Flavor::Mariadb => mysql_home.clone(),
+        // This client may not even be installed. A token that is too long for it is left out.
+        _ => {
+            home(Flavor::Mariadb.into(), password).or_else(|_| home(Flavor::Mariadb.into(), PasswordIn::Environment))?
+        }
+    };
+    warn_of_user_file(host, settings);
+    let variable = |name, path: PathBuf| Variable::new(name, path.display().to_string());
+    Ok([variable("MYSQL_HOME", mysql_home), variable("MARIADB_HOME", mariadb_home)])
+}
+
+/// Warns of options in `~/.my.cnf`, which clients read after `MYSQL_HOME`.
+fn warn_of_user_file(host: &Host, settings: &Settings) {
+    let Some(file) = UserOptionFile::read(host) else { return };
+    let (path, options) = (file.path.display(), file.overriding());
+    let remedy = "use `rds-token connect` with the client's name, or `rds-token cnf`";
+    if let Some(why) = &file.unread {
+        settings.report.warn(&format!("MYSQL_HOME: clients may prefer options in {path}, and {why}; {remedy}"));
+    } else if !options.is_empty() {
+        let options = options.join(", ");
+        settings.report.warn(&format!("MYSQL_HOME: clients prefer these options in {path}: {options}; {remedy}"));
+    }
 }
 
 /// Writes a file that a client reads, and returns its path.

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat};
 
-use super::refused;
+use super::{Kind, refused};
 
 /// Permission bits of group and others.
 const NOT_OWNER: u32 = 0o077;
@@ -63,7 +63,7 @@ impl Handle {
             // The old file has the temporary name now. If it is a directory, it is removed only if it is empty.
             let removed = self.remove(new);
             if removed.is_err() {
-                let _ = rustix::fs::unlinkat(&self.0, new, AtFlags::REMOVEDIR);
+                let _ = self.remove_directory(new);
             }
             return Ok(());
         }
@@ -86,6 +86,10 @@ impl Handle {
         Ok(rustix::fs::unlinkat(&self.0, name, AtFlags::empty())?)
     }
 
+    pub(super) fn remove_directory(&self, name: &str) -> io::Result<()> {
+        Ok(rustix::fs::unlinkat(&self.0, name, AtFlags::REMOVEDIR)?)
+    }
+
     pub(super) fn is_at(&self, file: &File, name: &str) -> io::Result<bool> {
         let (ours, named) = (rustix::fs::fstat(file)?, self.stat(name)?);
         Ok((ours.st_dev, ours.st_ino) == (named.st_dev, named.st_ino))
@@ -96,17 +100,22 @@ impl Handle {
         Ok(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds))
     }
 
-    pub(super) fn files(&self) -> io::Result<Vec<String>> {
-        let regular = |entry: rustix::fs::DirEntry| {
+    /// The names of this kind. Links are of neither kind.
+    pub(super) fn names(&self, kind: Kind) -> io::Result<Vec<String>> {
+        let name_of_kind = |entry: rustix::fs::DirEntry| {
             let name = entry.file_name().to_str().ok()?;
-            let is_file = match entry.file_type() {
+            let file_type = match entry.file_type() {
                 // Some file systems do not store it.
-                FileType::Unknown => FileType::from_raw_mode(self.stat(name).ok()?.st_mode).is_file(),
-                kind => kind.is_file(),
+                FileType::Unknown => FileType::from_raw_mode(self.stat(name).ok()?.st_mode),
+                known => known,
             };
-            is_file.then(|| name.to_owned())
+            let is_of_kind = match kind {
+                Kind::File => file_type.is_file(),
+                Kind::Directory => file_type.is_dir() && name != "." && name != "..",
+            };
+            is_of_kind.then(|| name.to_owned())
         };
-        Ok(Dir::read_from(&self.0)?.filter_map(|entry| regular(entry.ok()?)).collect())
+        Ok(Dir::read_from(&self.0)?.filter_map(|entry| name_of_kind(entry.ok()?)).collect())
     }
 
     fn stat(&self, name: &str) -> io::Result<Stat> {

@@ -10,7 +10,7 @@ use std::os::windows::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use super::refused;
+use super::{Kind, refused};
 
 /// Opens a link itself rather than its target.
 const FILE_FLAG_OPEN_REPARSE_POINT: u32 = 0x0020_0000;
@@ -68,9 +68,19 @@ impl Handle {
         fs::symlink_metadata(self.0.join(name))?.modified()
     }
 
-    pub(super) fn files(&self) -> io::Result<Vec<String>> {
-        let is_file = |entry: &fs::DirEntry| entry.file_type().is_ok_and(|kind| kind.is_file());
-        let entries = fs::read_dir(&self.0)?.flatten().filter(is_file);
+    pub(super) fn remove_directory(&self, name: &str) -> io::Result<()> {
+        fs::remove_dir(self.0.join(name))
+    }
+
+    /// The names of this kind. Links are of neither kind.
+    pub(super) fn names(&self, kind: Kind) -> io::Result<Vec<String>> {
+        let is_of_kind = |entry: &fs::DirEntry| {
+            entry.file_type().is_ok_and(|file_type| match kind {
+                Kind::File => file_type.is_file(),
+                Kind::Directory => file_type.is_dir(),
+            })
+        };
+        let entries = fs::read_dir(&self.0)?.flatten().filter(is_of_kind);
         Ok(entries.filter_map(|entry| entry.file_name().into_string().ok()).collect())
     }
 }

@@ -26,6 +26,8 @@ pub enum Shell {
     Dotenv,
     /// GitHub Actions: into the file that GITHUB_ENV names
     Github,
+    /// GitLab CI: a dotenv report
+    Gitlab,
 }
 
 /// A variable that a client reads.
@@ -54,8 +56,13 @@ pub enum Password<'a> {
     File(&'a str),
 }
 
-/// Every name that [`variables`] may give, so that all can be taken back.
-pub const NAMES: [&str; 15] = [
+/// The variable that names another login path file, which Oracle's clients read after all option files.
+pub const LOGIN_FILE_VARIABLE: &str = "MYSQL_TEST_LOGIN_FILE";
+/// A login path file without login paths.
+pub const NO_LOGIN_FILE: &str = if cfg!(windows) { "NUL" } else { "/dev/null" };
+
+/// The names of all variables that `env` may set.
+pub const NAMES: [&str; 18] = [
     "PGHOST",
     "PGHOSTADDR",
     "PGPORT",
@@ -69,14 +76,18 @@ pub const NAMES: [&str; 15] = [
     "MYSQL_HOST",
     "MYSQL_TCP_PORT",
     "MYSQL_PWD",
+    "MYSQL_HOME",
+    "MARIADB_HOME",
+    LOGIN_FILE_VARIABLE,
     "RDS_TOKEN_CNF",
     "RDS_TOKEN_EXPIRES_AT",
 ];
 
 /// The variables that log a client of `engine` in.
 ///
-/// Source: "Environment Variables" in the PostgreSQL manual, and in the MySQL manual, which has no variable for the user
-/// or for TLS.
+/// Those of MySQL and MariaDB need a home directory too, because there is no variable for the user or for TLS.
+///
+/// Source: "Environment Variables" in the PostgreSQL manual and in the MySQL manual.
 pub fn variables(
     target: &Target,
     engine: Engine,
@@ -117,6 +128,8 @@ pub fn variables(
             Password::Token(token) => add("MYSQL_PWD", token),
             Password::File(path) => add("RDS_TOKEN_CNF", path),
         }
+        // The user's would override the target.
+        add(LOGIN_FILE_VARIABLE, NO_LOGIN_FILE);
         // Not LIBMYSQL_ENABLE_CLEARTEXT_PLUGIN: it would expose the passwords of other servers too.
     }
     add("RDS_TOKEN_EXPIRES_AT", expires_at);
@@ -180,7 +193,7 @@ impl Shell {
                 line
             }
             // Its readers differ in quotes and escapes; of these characters they make the same.
-            Self::Dotenv => match value.chars().find(|c| !is_plain(*c)) {
+            Self::Dotenv | Self::Gitlab => match value.chars().find(|c| !is_plain(*c)) {
                 Some(c) => return refuse(&format!("the character {c:?}")),
                 None => format!("{name}={value}\n"),
             },
@@ -203,7 +216,7 @@ impl Shell {
             Self::Powershell => format!("$env:{name} = $null;\n"),
             Self::Nushell => format!("hide-env --ignore-errors {name};\n"),
             Self::Cmd => format!("set \"{name}=\"\n"),
-            Self::Dotenv | Self::Github => return None,
+            Self::Dotenv | Self::Github | Self::Gitlab => return None,
         })
     }
 
@@ -254,7 +267,7 @@ mod tests {
     fn everything_can_be_taken_back_from_shells() {
         for shell in Shell::value_variants().iter().copied() {
             let Ok(lines) = shell.unset_all() else {
-                assert!(matches!(shell, Shell::Dotenv | Shell::Github), "{shell:?}");
+                assert!(matches!(shell, Shell::Dotenv | Shell::Github | Shell::Gitlab), "{shell:?}");
                 continue;
             };
             assert!(NAMES.iter().all(|name| lines.contains(name)), "{lines}");

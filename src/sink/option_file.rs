@@ -60,6 +60,9 @@ pub enum PasswordIn {
 pub const CLEARTEXT_PROGRAMS: [&str; 7] =
     ["mysqladmin", "mysqlcheck", "mysqldump", "mysqlimport", "mysqlshow", "mysqlslap", "mysql"];
 
+/// The option that makes libmariadb and MariaDB's programs verify the server's name.
+const VERIFY: &str = "ssl-verify-server-cert=1\n";
+
 /// An option file that lacks only the token.
 pub struct OptionFile<'a> {
     /// The database.
@@ -109,17 +112,19 @@ impl OptionFile<'_> {
         self.line(&mut text, "ssl-ca", plain(self.ca)?)?;
         text.push_str(match (self.flavor, self.via) {
             (Flavor::Mysql, None) => "ssl-mode=VERIFY_IDENTITY\n",
-            // The name that is dialled is not the endpoint's.
+            // The client connects to another name than the endpoint's.
             (Flavor::Mysql, Some(_)) => "ssl-mode=VERIFY_CA\n",
-            (Flavor::Mariadb, None) => "ssl-verify-server-cert\n",
+            // libmariadb reads an option without a value as 0. A library's file must not enable the cleartext plugin:
+            // libmariadb does not need that, and MySQL's client library would send the token to any server, because it
+            // takes no TLS verification from a file.
+            (Flavor::Mariadb | Flavor::Library, None) => VERIFY,
             (Flavor::Mariadb, Some(_)) => "skip-ssl-verify-server-cert\n",
-            // libmariadb reads an option without a value as 0. The file must not enable the cleartext plugin: libmariadb does not
-            // need that, and MySQL's client library would send the token to any server, because it takes no TLS
-            // verification from a file.
-            (Flavor::Library, None) => "ssl-verify-server-cert=1\n",
             (Flavor::Library, Some(_)) => "",
         });
         if self.flavor == Flavor::Mysql {
+            // libmariadb ignores ssl-mode. MariaDB's programs reject it.
+            let verify = if self.via.is_none() { VERIFY } else { "" };
+            let _ = write!(text, "[client-mariadb]\n{verify}");
             // Not in [client]: mysqlbinlog reads that too, and takes the plugin only from the environment.
             for program in CLEARTEXT_PROGRAMS {
                 let _ = writeln!(text, "[{program}]\nloose-enable-cleartext-plugin");
