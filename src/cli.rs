@@ -65,6 +65,7 @@ pub struct Bare {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Print a token: the default, spelled out
+    #[command(alias = "generate-db-auth-token")]
     Token(TokenArgs),
     /// Write a private option file for MySQL's and MariaDB's clients, and print its path
     Cnf(CnfArgs),
@@ -73,7 +74,7 @@ pub enum Command {
     /// Print export lines for the shell
     Env(EnvArgs),
     /// Run the engine's own client, or a command, logged in
-    #[command(visible_alias = "exec")]
+    #[command(visible_alias = "exec", aliases = ["login", "run"])]
     Connect(ConnectArgs),
     /// Print the path of the RDS CA bundle
     Ca,
@@ -93,10 +94,13 @@ pub enum Command {
     },
 }
 
-/// Whether a first argument is a command, and no TARGET.
+/// The names of `connect`.
+pub const CONNECT: [&str; 4] = ["connect", "exec", "login", "run"];
+
+/// Whether a first argument is a command, not a TARGET.
 pub fn is_command(name: &str) -> bool {
-    // `has_subcommand` knows no aliases.
-    matches!(name, "help" | "exec") || Command::has_subcommand(name)
+    // `has_subcommand` does not know aliases.
+    matches!(name, "help" | "generate-db-auth-token") || CONNECT.contains(&name) || Command::has_subcommand(name)
 }
 
 /// The names of all commands.
@@ -182,13 +186,13 @@ pub struct EnvArgs {
     /// What the token is for.
     #[command(flatten)]
     pub request: RequestArgs,
-    /// Whose syntax; else that of $SHELL
+    /// Output syntax [default: from $SHELL, else sh]
     #[arg(long, value_enum, value_name = "SHELL", help_heading = "Output")]
     pub shell: Option<Shell>,
-    /// Print the lines that take it all back
+    /// Print the lines that unset the variables
     #[arg(long, help_heading = "Output")]
     pub unset: bool,
-    /// Give the path of a private file in place of the token
+    /// Put the token into private files, and print their paths instead
     #[arg(long, help_heading = "Output")]
     pub no_secret: bool,
 }
@@ -206,7 +210,8 @@ pub struct ConnectArgs {
     /// MySQL and MariaDB, none for other programs]
     #[arg(long, value_enum, value_name = "FLAVOR")]
     pub client_flavor: Option<FlavorArg>,
-    /// A command to run instead, with its arguments
+    /// A command to run instead, with its arguments. After --, a first word that begins with - begins arguments for the
+    /// engine's client
     #[arg(last = true, value_name = "COMMAND")]
     pub command: Vec<OsString>,
 }
@@ -260,25 +265,25 @@ pub struct TargetArgs {
     )]
     #[expect(missing_docs, reason = "see above")]
     pub target: Option<String>,
-    /// The RDS endpoint that the token is signed for [env: RDS_TOKEN_HOST]
+    /// RDS endpoint that the token is signed for; also -h HOST [env: RDS_TOKEN_HOST]
     #[arg(long, visible_alias = "hostname")]
     pub host: Option<String>,
-    /// Its port; else the engine's default [env: RDS_TOKEN_PORT]
+    /// Port [default: the engine's] [env: RDS_TOKEN_PORT]
     #[arg(short = 'P', long)]
     pub port: Option<String>,
-    /// The database user [env: RDS_TOKEN_USER]
-    #[arg(short, long, visible_alias = "username")]
+    /// Database user [env: RDS_TOKEN_USER]
+    #[arg(short, visible_short_alias = 'U', long, visible_alias = "username")]
     pub user: Option<String>,
-    /// The database, for clients: no part of a token [env: RDS_TOKEN_DATABASE]
-    #[arg(short = 'D', long)]
+    /// Database that clients use; it is not part of a token [env: RDS_TOKEN_DATABASE]
+    #[arg(short = 'D', visible_short_alias = 'd', long, visible_alias = "dbname")]
     pub database: Option<String>,
-    /// mysql, mariadb or postgres; else told by the URL or the port [env: RDS_TOKEN_ENGINE]
+    /// mysql, mariadb or postgres [default: from the URL or the port] [env: RDS_TOKEN_ENGINE]
     #[arg(long)]
     pub engine: Option<String>,
-    /// Its AWS region; else told by the host name, AWS_REGION, AWS_DEFAULT_REGION or the profile
+    /// AWS region [default: from the host name, AWS_REGION, AWS_DEFAULT_REGION or the profile]
     #[arg(long)]
     pub region: Option<String>,
-    /// Where clients dial, such as a tunnel; the token stays signed for --host
+    /// Address that clients connect to, such as a tunnel; PORT alone means localhost. The token stays signed for --host
     #[arg(long, value_name = "HOST:PORT")]
     pub via: Option<String>,
     /// CA file for clients [env: RDS_TOKEN_CA]

@@ -1,5 +1,6 @@
 //! `rds-token`: AWS RDS and Aurora IAM tokens for database clients. See `README.md`.
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use rds_token::error::{Error, Exit};
@@ -7,18 +8,21 @@ use rds_token::host::Host;
 use rds_token::{command, report};
 
 fn main() -> ExitCode {
-    // A defect, here or in a library, ends as every other failure does.
-    std::panic::set_hook(Box::new(|panic| {
+    let args: Vec<OsString> = std::env::args_os().collect();
+    let on_failure = command::output_on_failure(&args);
+    // A panic is reported as any other failure.
+    std::panic::set_hook(Box::new(move |panic| {
         let place = panic.location().map(|place| format!(" at {}:{}", place.file(), place.line()));
-        report::error(&Error::other(format!("internal error{}; please report this", place.unwrap_or_default())));
+        let error = Error::other(format!("internal error{}; please report this", place.unwrap_or_default()));
+        report::failure(&error, on_failure);
         std::process::exit(Exit::Other as i32);
     }));
     let host = Host::from_process();
     host.forbid_dumps();
-    match command::run(&host, std::env::args_os()) {
+    match command::run(&host, args) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            report::error(&error);
+            report::failure(&error, on_failure);
             ExitCode::from(error.exit() as u8)
         }
     }

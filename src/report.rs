@@ -38,11 +38,19 @@ impl Report {
     }
 }
 
-/// The failure that ends the program. Nothing is printed for one without a message.
-pub fn error(error: &Error) {
+/// Prints the error that ends the program, and `output` on stdout for the client that reads it. An error without a
+/// message prints nothing.
+pub fn failure(error: &Error, output: Option<&str>) {
     if !error.message().is_empty() {
         line(&error.to_string());
+        let _ = output.map(result);
     }
+}
+
+/// Prints how the program is used, and returns the error that ends it (exit 2), which prints nothing more.
+pub fn usage(text: &str) -> Error {
+    let _ = io::stderr().write_all(text.as_bytes());
+    Error::usage("")
 }
 
 /// The longest line, in characters: arguments and answers are quoted, and may be of any length.

@@ -1,0 +1,114 @@
+//! What is wrong with a command line, and the line that would be right.
+
+use std::ffi::OsString;
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+
+use crate::cli::{CONNECT, commands, is_command};
+use crate::client;
+use crate::config::nearest;
+use crate::error::{Error, without_userinfo};
+use crate::target::Parts;
+
+/// What `rds-token` alone prints.
+pub(super) const SUMMARY: &str = "\
+Usage: rds-token [COMMAND] [TARGET] [OPTIONS]
+
+  rds-token connect mysql://app@HOST/ExampleDB     start mysql, mariadb or psql, logged in
+  mysql --defaults-file=\"$(rds-token cnf prod)\"    prod is a target in the configuration file
+  rds-token app@HOST:3306                          print a token, which is the password
+
+HOST is an RDS endpoint, such as db.abc123.eu-west-1.rds.amazonaws.com.
+See `rds-token --help` for all commands and options.
+";
+
+/// Flags of other programs, and what does the same here.
+const FLAGS: [(&str, &str); 4] = [
+    ("--json", "use --output json"),
+    ("--url", "use --output url"),
+    ("--text", "use --output text"),
+    ("--password", "remove it: the token is the password"),
+];
+
+/// Converts clap's error into one line. `args` begin with the program's name.
+pub(super) fn error(error: &clap::Error, args: &[OsString]) -> Error {
+    if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        return Error::usage("cache needs a command: path, list or clear; see `rds-token cache --help`");
+    }
+    let text = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => Some(text.as_str()),
+        _ => None,
+    };
+    let unexpected = match error.kind() {
+        ErrorKind::UnknownArgument => text(ContextKind::InvalidArg),
+        ErrorKind::ArgumentConflict => text(ContextKind::InvalidSubcommand),
+        _ => None,
+    };
+    let first = args.get(1).and_then(|arg| arg.to_str()).unwrap_or_default();
+    match unexpected {
+        Some(word) if !word.starts_with('-') => unexpected_word(first, word),
+        Some(flag) => {
+            let hint = flag_hint(first, flag).or_else(|| similar(error)).unwrap_or_default();
+            Error::usage(format!("unexpected argument '{}'{hint}; see `rds-token --help`", without_userinfo(flag)))
+        }
+        None => Error::usage(without_usage(error)),
+    }
+}
+
+/// A word too many: `first` is a mistyped command, or `word` is one that comes too late.
+fn unexpected_word(first: &str, word: &str) -> Error {
+    let word = without_userinfo(word);
+    let names = commands();
+    let near = || nearest(first, names.iter().map(String::as_str));
+    let target = if Parts::is_name(first) { first } else { "TARGET" };
+    Error::usage(match () {
+        () if is_command(first) => format!("unexpected argument '{word}'; use at most one TARGET"),
+        () if first.starts_with('-') || is_command(&word) => {
+            format!("unexpected argument '{word}'; put the command first, then flags and at most one TARGET")
+        }
+        () if client::is_client(first) => {
+            format!("there is no command '{first}'; to run {first} logged in, use `rds-token connect TARGET {first}`")
+        }
+        () => match near().filter(|_| Parts::is_name(first)) {
+            Some(near) => format!("there is no command '{first}'; did you mean '{near}'?"),
+            None => format!(
+                "unexpected argument '{word}'; to run a program logged in, use `rds-token connect {target} PROGRAM`"
+            ),
+        },
+    })
+}
+
+fn flag_hint(command: &str, flag: &str) -> Option<String> {
+    let name = flag.split('=').next().unwrap_or_default();
+    let known = FLAGS.iter().find(|(known, _)| *known == name).map(|(_, hint)| format!("; {hint}"));
+    let of_client = || {
+        let hint = "; arguments for the client go after --, as in `rds-token connect TARGET -- ";
+        CONNECT.contains(&command).then(|| format!("{hint}{}`", without_userinfo(flag)))
+    };
+    known.or_else(of_client)
+}
+
+/// The flag that clap finds most similar.
+fn similar(error: &clap::Error) -> Option<String> {
+    match error.get(ContextKind::SuggestedArg)? {
+        ContextValue::String(flag) => Some(format!("; did you mean '{flag}'?")),
+        _ => None,
+    }
+}
+
+/// clap's text on one line, without its usage.
+fn without_usage(error: &clap::Error) -> String {
+    let mut text = error.to_string();
+    for kind in [ContextKind::InvalidArg, ContextKind::InvalidValue] {
+        if let Some(ContextValue::String(value)) = error.get(kind) {
+            text = text.replace(value.as_str(), &without_userinfo(value));
+        }
+    }
+    let mut lines = text.lines().map(str::trim).take_while(|line| !line.starts_with("Usage:"));
+    let first = lines.next().unwrap_or_default().trim_start_matches("error: ");
+    let rest: Vec<&str> = lines.filter(|line| !line.is_empty() && !line.starts_with("For more")).collect();
+    let mut parts = vec![first.trim_end_matches(':').to_owned()];
+    parts.extend((!rest.is_empty()).then(|| rest.join(", ")));
+    parts.push("see `rds-token --help`".to_owned());
+    parts.join("; ")
+}
