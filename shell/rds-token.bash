@@ -3,22 +3,22 @@
 #
 #     eval "$(rds-token init bash)"
 
-# The engine's client, or a command after --, logged in.
+# Runs the engine's client, or a command, logged in.
 function rds {
     command rds-token connect "$@"
 }
 
-# Puts a target's variables into this shell, or takes them back (--unset).
+# Sets a target's variables in this shell. --unset restores the values that they had before.
 function rds-env {
     local lines
-    lines=$(command rds-token env --shell bash "$@") || return
+    lines=$(RDS_TOKEN_SAVED=${RDS_TOKEN_SAVED-} command rds-token env --shell bash "$@") || return
     case $lines in
         'export '* | 'unset '*) eval "$lines" ;;
         *) printf '%s\n' "$lines" ;; # --help
     esac
 }
 
-# The whole minutes that the loaded token has to live, for a prompt; nothing without one.
+# Prints the remaining lifetime of the token in whole minutes, for a prompt. Prints nothing without a token.
 function rds-ttl {
     local at=${RDS_TOKEN_EXPIRES_AT-} digits='[0-9][0-9]' form now year month left
     form="$digits$digits-$digits-${digits}T$digits:$digits:${digits}Z"
@@ -34,7 +34,7 @@ function rds-ttl {
     [[ $left -le 0 ]] || printf '%s\n' "$((left / 60))"
 }
 
-# Completes rds-token, rds and rds-env. What rds-token can do is asked on the first TAB.
+# Completes rds-token, rds and rds-env. The completions of rds-token are loaded on the first TAB.
 function _rds_token_complete {
     local first=(rds-token) words word
     COMPREPLY=()

@@ -2,12 +2,12 @@
 #
 #     rds-token init fish | source
 
-function rds --description "The engine's client, or a command after --, logged in"
+function rds --description "Run the engine's client, or a command, logged in"
     command rds-token connect $argv
 end
 
-function rds-env --description "Put a target's variables into this shell, or take them back (--unset)"
-    set -l lines (command rds-token env --shell fish $argv)
+function rds-env --description "Set a target's variables in this shell, or restore them (--unset)"
+    set -l lines (RDS_TOKEN_SAVED="$RDS_TOKEN_SAVED" command rds-token env --shell fish $argv)
     or return
     if string match -q 'set *' -- $lines[1]
         eval $lines
@@ -17,7 +17,7 @@ function rds-env --description "Put a target's variables into this shell, or tak
     end
 end
 
-function rds-ttl --description 'The whole minutes that the loaded token has to live, for a prompt'
+function rds-ttl --description 'Print the remaining lifetime of the token in whole minutes, for a prompt'
     set -q RDS_TOKEN_EXPIRES_AT
     or return 0
     set -l at (string match -r '^(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)Z$' -- $RDS_TOKEN_EXPIRES_AT)
@@ -36,7 +36,7 @@ function rds-ttl --description 'The whole minutes that the loaded token has to l
     return 0
 end
 
-# What rds-token can do is asked on the first TAB, unless a package's completions are there.
+# The completions of rds-token are loaded on the first TAB, unless a package has installed them.
 function __rds_token_first_completion
     command rds-token completions fish 2>/dev/null | source
     and functions -q __fish_rds_token_needs_command

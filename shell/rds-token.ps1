@@ -2,14 +2,17 @@
 #
 #     rds-token init powershell | Out-String | Invoke-Expression
 
-# The engine's client, or a command after --, logged in. PowerShell itself takes a bare -- away: quote it.
+# Runs the engine's client, or a command, logged in. PowerShell removes a bare --, so quote it.
 function global:rds {
     rds-token connect @args
 }
 
-# Puts a target's variables into this session, or takes them back (--unset).
+# Sets a target's variables in this session. --unset restores the values that they had before.
 function global:rds-env {
+    # The blank keeps an empty variable from being removed.
+    $env:RDS_TOKEN_SAVED = "$global:RDS_TOKEN_SAVED "
     $lines = @(rds-token env --shell powershell @args)
+    $env:RDS_TOKEN_SAVED = $null
     if ($LASTEXITCODE -ne 0) {
         return
     }
@@ -20,7 +23,7 @@ function global:rds-env {
     }
 }
 
-# The whole minutes that the loaded token has to live, for a prompt; nothing without one.
+# Prints the remaining lifetime of the token in whole minutes, for a prompt. Prints nothing without a token.
 function global:rds-ttl {
     $at = [DateTimeOffset]::MinValue
     if ([DateTimeOffset]::TryParse($env:RDS_TOKEN_EXPIRES_AT, [ref] $at)) {
@@ -31,7 +34,7 @@ function global:rds-ttl {
     }
 }
 
-# What rds-token can do is asked on the first TAB; from then on its own completer is the registered one.
+# The completions of rds-token are loaded on the first TAB. Its own completer is then the registered one.
 Register-ArgumentCompleter -Native -CommandName 'rds-token' -ScriptBlock {
     param($wordToComplete, $commandAst, $cursorPosition)
     rds-token completions powershell | Out-String | Invoke-Expression

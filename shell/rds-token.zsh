@@ -2,23 +2,23 @@
 #
 #     eval "$(rds-token init zsh)"
 
-# The engine's client, or a command after --, logged in.
+# Runs the engine's client, or a command, logged in.
 function rds {
     command rds-token connect "$@"
 }
 
-# Puts a target's variables into this shell, or takes them back (--unset).
+# Sets a target's variables in this shell. --unset restores the values that they had before.
 function rds-env {
     # No options are changed here: what is evaluated sets variables of the shell, not of a function.
     local lines
-    lines=$(command rds-token env --shell zsh "$@") || return
+    lines=$(RDS_TOKEN_SAVED=${RDS_TOKEN_SAVED-} command rds-token env --shell zsh "$@") || return
     case $lines in
         ('export '*|'unset '*) eval "$lines" ;;
         (*) printf '%s\n' "$lines" ;; # --help
     esac
 }
 
-# The whole minutes that the loaded token has to live, for a prompt; nothing without one.
+# Prints the remaining lifetime of the token in whole minutes, for a prompt. Prints nothing without a token.
 function rds-ttl {
     emulate -L zsh -o extended_glob
     local at=${RDS_TOKEN_EXPIRES_AT-}
@@ -31,7 +31,7 @@ function rds-ttl {
     (( left <= 0 )) || print -r -- $(( left / 60 ))
 }
 
-# Completes rds-token, rds and rds-env. What rds-token can do is asked on the first TAB.
+# Completes rds-token, rds and rds-env. The completions of rds-token are loaded on the first TAB.
 function _rds_token_complete {
     (( ${+functions[_rds-token]} )) || eval "$(command rds-token completions zsh 2>/dev/null)"
     (( ${+functions[_rds-token]} )) || return 1

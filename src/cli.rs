@@ -78,8 +78,8 @@ pub enum Command {
     Connect(ConnectArgs),
     /// Print the path of the RDS CA bundle
     Ca,
-    /// List the configured targets
-    Targets,
+    /// List the configured targets; with -v, the endpoint, user and engine of each
+    Targets(TargetsArgs),
     /// Print the shell integration, for eval in an rc file: rds, rds-env, rds-ttl and completion
     Init(ScriptArgs),
     /// Print the completions for a shell, for packagers
@@ -214,6 +214,26 @@ pub struct ConnectArgs {
     /// engine's client
     #[arg(last = true, value_name = "COMMAND")]
     pub command: Vec<OsString>,
+}
+
+/// The arguments of `targets`.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct TargetsArgs {
+    /// List the values that completion offers for a flag
+    #[arg(long, value_enum, hide = true)]
+    pub names: Option<NameKind>,
+    /// The flags of every command.
+    #[command(flatten)]
+    pub common: CommonArgs,
+}
+
+/// The values that completion asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum NameKind {
+    /// Names of AWS profiles
+    Profiles,
+    /// The addresses in `via` of the configured targets
+    Via,
 }
 
 /// What `init` and `completions` take.

@@ -7,12 +7,14 @@ mod completions;
 mod connect;
 mod env;
 mod files;
+mod given;
 mod init;
 mod man;
 mod obtain;
 mod on_failure;
 mod pgpass;
 mod settings;
+mod targets;
 mod token;
 mod usage;
 
@@ -23,7 +25,6 @@ use clap::error::ErrorKind;
 
 use crate::ca::Roots;
 use crate::cli::{Bare, Cli, Command, CommonArgs, RequestArgs, TargetArgs, TokenArgs, is_command};
-use crate::config::Config;
 use crate::error::Error;
 use crate::host::Host;
 use crate::report::{self, Report};
@@ -59,7 +60,7 @@ fn dispatch(host: &Host, command: &Command) -> Result<(), Error> {
         Command::Env(args) => env::run(host, args),
         Command::Connect(args) => connect::run(host, args),
         Command::Ca => report::result(&format!("{}\n", files::bundle(host, Roots::All)?.display())),
-        Command::Targets => targets(host),
+        Command::Targets(args) => targets::run(host, args),
         Command::Init(args) => init::run(*args),
         Command::Completions(args) => completions::run(*args),
         Command::Man => man::run(),
@@ -86,10 +87,4 @@ fn without_command(args: &[OsString]) -> Option<TokenArgs> {
 
 fn report(host: &Host, common: CommonArgs) -> Report {
     Report { quiet: common.quiet, verbose: common.verbose, is_terminal: host.stderr_is_terminal() }
-}
-
-/// `rds-token targets`: the configured names, one a line.
-fn targets(host: &Host) -> Result<(), Error> {
-    let config = Config::load(host, is_command)?;
-    report::result(&config.targets.keys().map(|name| format!("{name}\n")).collect::<String>())
 }

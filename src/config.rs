@@ -13,7 +13,8 @@ use crate::host::Host;
 use crate::private_file::read_trusted;
 
 /// The keys of a `[target.NAME]` table: the long flags.
-const TARGET_KEYS: [&str; 14] = [
+const TARGET_KEYS: [&str; 15] = [
+    "url",
     "host",
     "port",
     "user",
@@ -76,7 +77,7 @@ impl Config {
     ///
     /// # Errors
     /// As [`Config::parse`], and when the file can't be read (exit 2).
-    pub fn load(host: &Host, is_command: impl Fn(&str) -> bool) -> Result<Self, Error> {
+    pub fn load(host: &Host) -> Result<Self, Error> {
         let Some(path) = host.config_file() else { return Ok(Self::default()) };
         let fail = |why: &dyn std::fmt::Display| {
             Error::usage(format!("configuration: {}: {why}; check the file and its permissions", path.display()))
@@ -97,14 +98,14 @@ impl Config {
             read => read.map_err(|error| fail(&error))?,
         };
         let text = String::from_utf8(bytes).map_err(|_| fail(&"it is not UTF-8"))?;
-        Self::parse(&path, &text, is_command)
+        Self::parse(&path, &text)
     }
 
-    /// Reads the text of the file at `path`. `commands` can't be names of targets.
+    /// Reads the text of the file at `path`.
     ///
     /// # Errors
     /// Names the file, the line and what would be right (exit 2).
-    pub fn parse(path: &Path, text: &str, is_command: impl Fn(&str) -> bool) -> Result<Self, Error> {
+    pub fn parse(path: &Path, text: &str) -> Result<Self, Error> {
         let place = Place { path, text };
         let document = DeTable::parse(text).map_err(|error| {
             place.fail(&error.span().unwrap_or(0..0), &format!("{}; fix the line", error.message()))
@@ -115,16 +116,13 @@ impl Config {
                 "defaults" => config.defaults = place.table(value, "[defaults]", &DEFAULTS_KEYS)?,
                 "target" => {
                     for (name, value) in place.as_table(value, "target")? {
-                        place.check_name(name, &is_command)?;
+                        place.check_name(name)?;
                         let name = name.get_ref().to_string();
                         let table = place.table(value, &format!("[target.{name}]"), &TARGET_KEYS)?;
                         config.targets.insert(name, table);
                     }
                 }
-                other => {
-                    let valid = ["defaults", "target"];
-                    return Err(place.fail(&key.span(), &unknown("table", other, "the file", valid)));
-                }
+                other => return Err(place.fail(&key.span(), &unknown_table(other, value.get_ref()))),
             }
         }
         Ok(config)
@@ -165,18 +163,27 @@ impl Place<'_> {
         Ok(table)
     }
 
-    /// A name has to be told from a host, a URL, a flag and a command.
-    fn check_name(&self, name: &Spanned<impl AsRef<str>>, is_command: impl Fn(&str) -> bool) -> Result<(), Error> {
+    /// A name differs from a host, a URL and a flag. It may be that of a command: `rds-token token NAME` reaches it.
+    fn check_name(&self, name: &Spanned<impl AsRef<str>>) -> Result<(), Error> {
         let text = name.get_ref().as_ref();
-        if is_command(text) {
-            return Err(self.fail(&name.span(), &format!("'{text}' is a command, so no target can have that name")));
-        }
         let is_plain = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_');
         if text.is_empty() || text.starts_with('-') || !text.chars().all(is_plain) {
             let why = format!("a target can't be named '{text}'; use letters, digits, '-' and '_'");
             return Err(self.fail(&name.span(), &why));
         }
         Ok(())
+    }
+}
+
+fn unknown_table(name: &str, value: &DeValue<'_>) -> String {
+    let near = nearest(name, ["default", "defaults", "target", "targets"]);
+    match (near, value) {
+        (Some(near), _) if strsim::jaro_winkler(name, near) > 0.9 => {
+            let table = if near.starts_with('d') { "[defaults]" } else { "[target.NAME]" };
+            format!("unknown table '{name}'; did you mean {table}?")
+        }
+        (_, DeValue::Table(_)) => format!("unknown table '{name}'; did you mean [target.{name}]?"),
+        _ => format!("'{name}' is outside of a table; move it below [defaults] or [target.NAME]"),
     }
 }
 
@@ -202,7 +209,7 @@ mod tests {
     use super::*;
 
     fn parse(text: &str) -> Result<Config, Error> {
-        Config::parse(Path::new("/c.toml"), text, |name| name == "cache")
+        Config::parse(Path::new("/c.toml"), text)
     }
 
     #[test]
@@ -224,9 +231,11 @@ mod tests {
         for (text, message) in [
             ("[target.prod]\n\nhots = 'x'", "/c.toml:3: unknown key 'hots' in [target.prod]; did you mean 'host'?"),
             ("[target.prod]\nrole-arn = 'x'", "did you mean 'role_arn'?"),
-            ("[targets.prod]\nhost = 'x'", "/c.toml:1: unknown table 'targets' in the file; did you mean 'target'?"),
+            ("[targets.prod]\nhost = 'x'", "/c.toml:1: unknown table 'targets'; did you mean [target.NAME]?"),
+            ("[default]\nuser = 'x'", "/c.toml:1: unknown table 'default'; did you mean [defaults]?"),
+            ("\n[prod]\nhost = 'x'", "/c.toml:2: unknown table 'prod'; did you mean [target.prod]?"),
+            ("host = 'x'", "/c.toml:1: 'host' is outside of a table; move it below [defaults] or [target.NAME]"),
             ("[defaults]\nhost = 'x'", "/c.toml:2: unknown key 'host' in [defaults]; it can be user, "),
-            ("[target.cache]\nhost = 'x'", "/c.toml:1: 'cache' is a command"),
             ("[target.'a.b']\nhost = 'x'", "can't be named 'a.b'"),
             ("[target.a]\nhost = ['x']", "/c.toml:2: host must be a string or an integer"),
             ("target = 1", "target is not a table"),

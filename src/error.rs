@@ -48,12 +48,25 @@ pub struct Error {
     /// The last line of a helper program's stderr. It is not shared with waiting processes.
     quotation: Option<String>,
     is_personal: bool,
+    /// The part of a target that is missing or wrong.
+    part: Option<&'static str>,
 }
 
 impl Error {
     /// A failure with the exit code `exit`.
     pub fn new(exit: Exit, message: impl Into<String>) -> Self {
-        Self { exit, message: message.into(), quotation: None, is_personal: false }
+        Self { exit, message: message.into(), quotation: None, is_personal: false, part: None }
+    }
+
+    /// Names the part of a target that is missing or wrong. The caller may know where it comes from.
+    #[must_use]
+    pub fn about(self, part: &'static str) -> Self {
+        Self { part: Some(part), ..self }
+    }
+
+    /// The part of a target that is missing or wrong.
+    pub fn part(&self) -> Option<&'static str> {
+        self.part
     }
 
     /// Marks a failure that another process in the same place would not have: this one's time was out, or

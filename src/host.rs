@@ -168,10 +168,10 @@ impl Host {
         std::io::stderr().is_terminal()
     }
 
-    /// Whether what is written to stdout is lost: it is /dev/null, which the Rust runtime also opens in place of a
-    /// closed stdout.
-    pub fn stdout_is_discarded(&self) -> bool {
-        platform::stdout_is_discarded()
+    /// Whether another process can read stdout as it is written. It can't if stdout is a file or /dev/null, which the
+    /// Rust runtime also opens in place of a closed stdout.
+    pub fn stdout_has_reader(&self) -> bool {
+        platform::stdout_has_reader()
     }
 
     /// Whether the process is in the foreground of a terminal: somebody may answer a prompt, and

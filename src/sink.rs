@@ -5,6 +5,7 @@ pub mod environment;
 pub mod json;
 pub mod option_file;
 pub mod passfile;
+pub mod saved;
 pub mod url;
 
 use crate::target::Target;

@@ -7,6 +7,7 @@ use percent_encoding::percent_decode_str;
 
 use crate::endpoint::{self, Endpoint};
 use crate::error::{Error, without_userinfo};
+use crate::percent::encode;
 
 /// Longest host name that DNS has (RFC 1035, section 2.3.4), in bytes.
 const MAX_HOST: usize = 253;
@@ -62,8 +63,18 @@ impl Engine {
         Self::ALL.into_iter().find(|engine| engine.name() == name)
     }
 
+    /// The engine of a URL scheme, as applications write it: `mysql2`, `postgresql+psycopg`, `jdbc:mariadb`,
+    /// `jdbc:aws-wrapper:mysql`.
     fn from_scheme(scheme: &str) -> Option<Self> {
-        if scheme == "postgresql" { Some(Self::Postgres) } else { Self::from_name(scheme) }
+        let scheme = match scheme.strip_prefix(JDBC) {
+            Some(jdbc) => jdbc.strip_prefix("aws-wrapper:").unwrap_or(jdbc),
+            None => scheme.split('+').next().unwrap_or_default(),
+        };
+        match scheme {
+            "postgresql" => Some(Self::Postgres),
+            "mysql2" => Some(Self::Mysql),
+            name => Self::from_name(name),
+        }
     }
 }
 
@@ -82,6 +93,9 @@ impl Region {
         Self { name: name.to_owned(), origin: "--region".to_owned() }
     }
 }
+
+/// How the scheme of a JDBC URL begins.
+const JDBC: &str = "jdbc:";
 
 /// The parts of a target as they were given, unchecked.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -133,36 +147,39 @@ impl Parts {
         })
     }
 
-    /// RFC 3986: the authority ends at the first `/`, `?` or `#`; user and database are percent-encoded.
+    /// Whether `text` is a URL with a password, which is ignored.
+    pub fn has_password(text: &str) -> bool {
+        let Some((scheme, rest)) = text.split_once("://") else { return false };
+        let (rest, query) = split_query(rest);
+        let authority = rest.split('/').next().unwrap_or_default();
+        let in_authority = authority.rsplit_once('@').is_some_and(|(userinfo, _)| userinfo.contains(':'));
+        in_authority || (scheme.starts_with(JDBC) && parameter(query, "password").is_some())
+    }
+
+    /// RFC 3986: the authority ends at the first `/`, `?` or `#`; user and database are percent-encoded. Password and
+    /// parameters are ignored, except for the user in a JDBC URL.
     fn parse_url(scheme: &str, rest: &str) -> Result<Self, Error> {
         let Some(engine) = Engine::from_scheme(scheme) else {
             return Err(Error::usage(format!(
                 "target: scheme '{scheme}' is not known; use mysql://, mariadb://, postgres:// or postgresql://"
             )));
         };
-        if rest.contains(['?', '#']) {
+        let is_jdbc = scheme.starts_with(JDBC);
+        let (rest, query) = split_query(rest);
+        let (authority, database) = split_optional(rest, '/');
+        // An '@' here may be the end of a password, which would be shown as a host or a port.
+        if database.is_some_and(|database| database.contains('@')) || (!is_jdbc && query.contains('@')) {
             return Err(Error::usage(
-                "target: a URL with '?' or '#' is not taken; leave its parameters out (and write these \
-                 characters as %3F and %23 in a user or database)",
+                "target: the URL has an '@' after its first '/', '?' or '#'; remove the password, and write these characters \
+                 as %40, %2F, %3F and %23 in the user and database",
             ));
         }
-        let (authority, database) = split_optional(rest, '/');
-        let (user, address) = match authority.rsplit_once('@') {
-            Some((user, address)) => (Some(user), address),
+        let (userinfo, address) = match authority.rsplit_once('@') {
+            Some((userinfo, address)) => (Some(userinfo), address),
             None => (None, authority),
         };
-        if user.is_some_and(|user| user.contains(':')) {
-            return Err(Error::usage(
-                "target: the URL has a password (or a ':' in its user, which is written %3A); leave it out, \
-                 the token takes its place",
-            ));
-        }
-        if database.is_some_and(|database| database.contains('@')) {
-            return Err(Error::usage(
-                "target: the URL has an '@' after its first '/'; remove the password, and write '@' as %40 and '/' as %2F in \
-                 the user and database",
-            ));
-        }
+        let in_query = parameter(query, "user").filter(|_| is_jdbc);
+        let user = userinfo.map(|userinfo| split_optional(userinfo, ':').0).or(in_query);
         let (host, port) = split_optional(address, ':');
         Ok(Self {
             host: Some(host.to_owned()),
@@ -171,6 +188,25 @@ impl Parts {
             database: database.filter(|d| !d.is_empty()).map(|d| decode("database", d)).transpose()?,
             engine: Some(engine.name().to_owned()),
         })
+    }
+
+    /// The engine, from its name or from the port.
+    pub fn engine(&self) -> Option<Engine> {
+        let from_port = || Engine::from_port(self.port.as_deref()?.parse().ok()?);
+        self.engine.as_deref().map_or_else(from_port, Engine::from_name)
+    }
+
+    /// The part with this name.
+    pub fn get(&self, part: &str) -> Option<&str> {
+        let value = match part {
+            "host" => &self.host,
+            "port" => &self.port,
+            "user" => &self.user,
+            "database" => &self.database,
+            "engine" => &self.engine,
+            _ => &None,
+        };
+        value.as_deref()
     }
 
     /// These parts, and where one is absent that of `other`.
@@ -204,17 +240,20 @@ impl Parts {
         region: Option<Region>,
         other_region: impl FnOnce() -> Result<Option<Region>, Error>,
     ) -> Result<(Target, String), Error> {
-        let host = check_host(&required(self.host, "host", "give TARGET or --host")?)?;
-        let user = required(self.user, "user", "give USER@HOST or --user")?;
+        let host = check_host(&required(self.host, "host", "use TARGET or --host")?)?;
+        let user = required(self.user, "user", "use USER@HOST or --user")?;
         let engine = self.engine.as_deref().map(check_engine).transpose()?;
         let port = match (&self.port, engine) {
             (Some(port), _) => check_port(port)?,
             (None, Some(engine)) => engine.default_port(),
             (None, None) => {
-                return Err(Error::usage(
-                    "target: there is no port; give HOST:PORT or --port, or --engine (or a URL such as \
-                     postgres://…) for the engine's default",
-                ));
+                // It may have a password behind a colon.
+                let user = if user.contains(':') { "USER".to_owned() } else { encode(&user).to_string() };
+                return Err(Error::usage(format!(
+                    "target: there is no port; use a URL, which needs no port: mysql://{user}@{host}, mariadb://{user}@{host} \
+                     or postgres://{user}@{host}; or add :PORT"
+                ))
+                .about("port"));
             }
         };
         let engine = engine.or_else(|| Engine::from_port(port));
@@ -264,15 +303,18 @@ pub struct Via {
 }
 
 impl Via {
-    /// Reads `HOST:PORT`; an IPv6 address stands in brackets.
+    /// Parses `HOST:PORT`, with an IPv6 address in brackets. `PORT` and `:PORT` mean localhost.
     ///
     /// # Errors
-    /// Names what can't be (exit 2).
+    /// If it has another form (exit 2).
     pub fn parse(text: &str) -> Result<Self, Error> {
-        let fail =
-            || Error::usage(format!("via: '{}' is not HOST:PORT, such as localhost:3307", without_userinfo(text)));
-        let (host, port) = text.rsplit_once(':').ok_or_else(fail)?;
+        let fail = || {
+            let text = without_userinfo(text);
+            Error::usage(format!("via: '{text}' is not HOST:PORT, such as localhost:3307, or a port of localhost"))
+        };
+        let (host, port) = text.rsplit_once(':').unwrap_or(("", text));
         let port = check_port(port).map_err(|_| fail())?;
+        let host = if host.is_empty() { "localhost" } else { host };
         let host = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
             Some(address) => address.parse::<Ipv6Addr>().map_err(|_| fail())?.to_string(),
             None => check_host(host).map_err(|_| fail())?,
@@ -290,6 +332,16 @@ impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}@{}:{}", self.user, self.host, self.port)
     }
+}
+
+/// A URL without its query and fragment, and these.
+fn split_query(text: &str) -> (&str, &str) {
+    text.split_at(text.find(['?', '#']).unwrap_or(text.len()))
+}
+
+/// The value of a parameter in a query.
+fn parameter<'a>(query: &'a str, name: &str) -> Option<&'a str> {
+    query.split(['?', '&', '#']).find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))
 }
 
 fn split_optional(text: &str, at: char) -> (&str, Option<&str>) {
@@ -313,11 +365,11 @@ fn decode(part: &str, text: &str) -> Result<String, Error> {
     }
 }
 
-fn required(part: Option<String>, name: &str, remedy: &str) -> Result<String, Error> {
-    part.ok_or_else(|| Error::usage(format!("target: there is no {name}; {remedy}")))
+fn required(part: Option<String>, name: &'static str, remedy: &str) -> Result<String, Error> {
+    part.ok_or_else(|| Error::usage(format!("target: there is no {name}; {remedy}")).about(name))
 }
 
-fn refuse(part: &str, text: &str, why: &str) -> Error {
+fn refuse(part: &'static str, text: &str, why: &str) -> Error {
     // A password may be part of the text.
     let text = match text.split_once(':') {
         Some((user, _)) if part == "user" => format!("{user}:…"),
@@ -328,7 +380,7 @@ fn refuse(part: &str, text: &str, why: &str) -> Error {
     if shown.len() < text.len() {
         shown.push('…');
     }
-    Error::usage(format!("target: {part} '{shown}' {why}"))
+    Error::usage(format!("target: {part} '{shown}' {why}")).about(part)
 }
 
 /// The host in lower case. RDS endpoints are plain DNS names: what else could be in a host would only
@@ -366,7 +418,7 @@ fn check_engine(name: &str) -> Result<Engine, Error> {
     Engine::from_name(name).ok_or_else(|| refuse("engine", name, "is not mysql, mariadb or postgres"))
 }
 
-fn check_name(part: &str, name: &str, engine: Option<Engine>, max_mysql: usize) -> Result<(), Error> {
+fn check_name(part: &'static str, name: &str, engine: Option<Engine>, max_mysql: usize) -> Result<(), Error> {
     if name.is_empty() {
         return Err(refuse(part, name, "is empty"));
     }

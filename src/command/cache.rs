@@ -4,9 +4,9 @@ use std::io;
 use std::time::Duration;
 
 use crate::cache::{Entry, Keyring, Kind, Store};
-use crate::cli::{CacheCommand, CachedArgs, is_command};
+use crate::cli::{CacheCommand, CachedArgs};
+use crate::command::given::{Filter, Given};
 use crate::command::report;
-use crate::command::settings::{Filter, Given};
 use crate::config::{Config, Table};
 use crate::error::{Error, one_line};
 use crate::host::Host;
@@ -60,7 +60,7 @@ pub(super) fn run(host: &Host, command: &CacheCommand) -> Result<(), Error> {
 /// The keyring, where the flag names it, or without a flag, the environment or any part of the configuration.
 fn keyring(host: &Host, cached: CachedArgs) -> Result<Option<Keyring>, Error> {
     let is_named = || {
-        let config = Config::load(host, is_command)?;
+        let config = Config::load(host)?;
         let names_it = |table: &Table| table.get("cache").as_deref() == Some("keyring");
         let in_environment = host.var("RDS_TOKEN_CACHE").as_deref() == Some("keyring");
         Ok(in_environment || names_it(&config.defaults) || config.targets.values().any(names_it))

@@ -1,16 +1,21 @@
-//! `rds-token completions SHELL`: clap's completions, and in them the names of the configured targets,
-//! which clap's generators can't ask for. So TARGET goes into them with one possible value, and in its
-//! place the script that comes out gets the shell's way to ask.
+//! `rds-token completions SHELL`: clap's completions, and in them the names of configured targets and AWS profiles.
+//!
+//! clap's generators can't call a program. So an argument gets one possible value, which is replaced in the script by the
+//! shell's call.
 
 use clap::CommandFactory as _;
+use clap::builder::PossibleValuesParser;
 use clap_complete::Shell;
 
 use crate::cli::{Cli, ScriptArgs, ScriptShell};
 use crate::error::Error;
 use crate::report;
 
-/// What stands where the names belong.
+/// Stands for the names of targets in clap's scripts.
 const TARGETS: &str = "RDS_TOKEN_TARGETS";
+/// The flags whose values are queried: what stands for them in clap's scripts, and the arguments of `rds-token`.
+const FLAGS: [(&str, &str, &str); 2] =
+    [("profile", "RDS_TOKEN_PROFILES", "targets --names profiles"), ("via", "RDS_TOKEN_VIA", "targets --names via")];
 
 pub(super) fn run(args: ScriptArgs) -> Result<(), Error> {
     report::result(&script(args.shell))
@@ -32,15 +37,27 @@ fn generate(shell: Shell, mut command: clap::Command) -> String {
     String::from_utf8_lossy(&script).into_owned()
 }
 
+fn has(command: &clap::Command, name: &str) -> bool {
+    command.get_arguments().any(|argument| argument.get_id() == name)
+}
+
 fn takes_target(command: &clap::Command) -> bool {
-    command.get_arguments().any(|argument| argument.get_id() == "target")
+    has(command, "target")
+}
+
+/// The command, in which an argument takes these values.
+fn with_values(command: clap::Command, name: &str, values: &[&'static str]) -> clap::Command {
+    if !has(&command, name) {
+        return command;
+    }
+    let values = PossibleValuesParser::new(values.to_vec());
+    command.mut_arg(name, |argument| argument.value_parser(values))
 }
 
 fn with_targets(command: clap::Command) -> clap::Command {
-    let command = match takes_target(&command) {
-        true => command.mut_arg("target", |target| target.value_parser([TARGETS])),
-        false => command,
-    };
+    let command = with_values(command, "target", &[TARGETS]);
+    let command = with_values(command, "engine", &["mysql", "mariadb", "postgres"]);
+    let command = FLAGS.iter().fold(command, |command, (name, stand_in, _)| with_values(command, name, &[stand_in]));
     command.mut_subcommands(with_targets)
 }
 
@@ -61,9 +78,13 @@ fn paths(command: &clap::Command) -> Vec<Vec<String>> {
 /// clap's script looks a command up by a label that it writes in two ways, where the program's name has a
 /// hyphen (clap_complete 4.6.11).
 fn bash(command: clap::Command) -> String {
-    generate(Shell::Bash, command)
+    let script = generate(Shell::Bash, command)
         .replace("rds__subcmd__token", "rds__token")
-        .replace(TARGETS, "$(rds-token targets 2>/dev/null)")
+        .replace(TARGETS, "$(rds-token targets 2>/dev/null)");
+    let query = |script: String, (_, stand_in, arguments): &(&str, &str, &str)| {
+        script.replace(stand_in, &format!("$(rds-token {arguments} 2>/dev/null)"))
+    };
+    FLAGS.iter().fold(script, query)
 }
 
 /// clap's script takes a first positional for TARGET, and offers commands only for the second. So there is
@@ -82,6 +103,14 @@ fn zsh(command: clap::Command) -> String {
 _rds-token_targets() {
     compadd -X target -- ${(f)"$(rds-token targets 2>/dev/null)"}
 }
+(( $+functions[_rds-token_profile] )) ||
+_rds-token_profile() {
+    compadd -X profile -- ${(f)"$(rds-token targets --names profiles 2>/dev/null)"}
+}
+(( $+functions[_rds-token_via] )) ||
+_rds-token_via() {
+    compadd -X address -- ${(f)"$(rds-token targets --names via 2>/dev/null)"}
+}
 (( $+functions[_rds-token_client] )) ||
 _rds-token_client() {
     local -i dashes=${words[(i)--]}
@@ -96,19 +125,27 @@ _rds-token_first() {
 }
 
 if [ "$funcstack[1]" ="#;
-    generate(Shell::Zsh, command)
+    let script = generate(Shell::Zsh, command)
         .replacen("        case $line[1] in\n", &commands, 1)
         .replace("'*::command -- ", "'*:command -- ")
         .replace(&format!(":({TARGETS})"), ":_rds-token_targets")
         .replace("with its arguments:_default'", "with its arguments:_rds-token_client'")
         .replace(":: :_rds-token_commands", ":: :_rds-token_first")
         .replace("if [ \"$funcstack[1]\" =", helpers)
+        .replace(":HOST:PORT:", ":HOST\\:PORT:");
+    let query = |script: String, (name, stand_in, _): &(&str, &str, &str)| {
+        script.replace(&format!(":({stand_in})"), &format!(":_rds-token_{name}"))
+    };
+    FLAGS.iter().fold(script, query)
 }
 
 /// fish completes positionals by lines of their own: TARGET, and behind `--` what COMMAND has.
 fn fish(command: clap::Command) -> String {
     let paths = paths(&command);
-    let mut script = generate(Shell::Fish, command);
+    let query = |script: String, (_, stand_in, arguments): &(&str, &str, &str)| {
+        script.replace(&format!("{stand_in}\\t''"), &format!("(command rds-token {arguments} 2>/dev/null)"))
+    };
+    let mut script = FLAGS.iter().fold(generate(Shell::Fish, command), query);
     let mut line = |condition: &str| {
         let condition = format!("{condition}; and not contains -- -- (commandline -opc)");
         script += &format!(

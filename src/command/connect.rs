@@ -85,7 +85,7 @@ fn set_variables(host: &Host, settings: &Settings, program: &Path, command: &mut
     let ca = ca(host, settings, client::is_libpq_client(program))?;
     let (mut variables, obtained) = env::of_client(host, settings, &ca, Secrets::InVariables)?;
     note_client(settings, program);
-    if files::engine(&settings.target)? != Engine::Postgres {
+    if files::engine(settings)? != Engine::Postgres {
         match library_file(host, settings, &ca, &obtained) {
             Ok(path) => variables.push(Variable::new("RDS_TOKEN_CNF", path.display().to_string())),
             Err(error) => settings.report.note(&format!("RDS_TOKEN_CNF is not set: {}", error.message())),
@@ -171,7 +171,7 @@ fn engine_client(host: &Host, settings: &Settings, args: &ConnectArgs) -> Result
     if let Some(name) = args.client.clone().or_else(|| host.path_var("RDS_TOKEN_CLIENT").map(OsString::from)) {
         return client::find(host, &name).ok_or_else(|| not_found(&name));
     }
-    let candidates = client::candidates(files::engine(&settings.target)?);
+    let candidates = client::candidates(files::engine(settings)?);
     let found = candidates.iter().find_map(|name| client::find(host, name.as_ref()));
     found.ok_or_else(|| not_found(candidates[0].as_ref()))
 }

@@ -16,6 +16,7 @@ use crate::rfc3339;
 use crate::sink::environment::{Password, Shell, Variable, conflicting, variables};
 use crate::sink::option_file::{Flavor, PasswordIn};
 use crate::sink::passfile;
+use crate::sink::saved::{self, SAVED};
 use crate::target::Engine;
 
 /// Where the token is placed.
@@ -39,11 +40,12 @@ impl Secrets {
 pub(super) fn run(host: &Host, args: &EnvArgs) -> Result<(), Error> {
     let shell = args.shell.map_or_else(|| guess(host), Ok)?;
     if args.unset {
-        return report::result(&shell.unset_all()?);
+        let saved = host.var(SAVED).map(|text| saved::parse(&text)).unwrap_or_default();
+        return report::result(&(shell.unset_all(&saved)? + &shell.forget().unwrap_or_default()));
     }
     let settings = Settings::resolve(host, &args.request)?;
     let secrets = if args.no_secret { Secrets::InFiles } else { Secrets::InVariables };
-    let has_homes = files::engine(&settings.target)? != Engine::Postgres;
+    let has_homes = files::engine(&settings)? != Engine::Postgres;
     if has_homes || secrets == Secrets::InFiles {
         // Fail before anything is fetched.
         files::directory(host)?;
@@ -61,11 +63,29 @@ pub(super) fn run(host: &Host, args: &EnvArgs) -> Result<(), Error> {
     {
         settings.report.warn("PGSERVICE is set, and libpq prefers its settings to these variables; unset it");
     }
-    let lines = set?.concat() + &cleared;
+    if shell == Shell::Gitlab && variables.iter().any(|variable| variable.is_secret) {
+        settings.report.warn(
+            "env: GitLab does not mask the variables of a dotenv report, so the token may appear in job logs; use `rds-token \
+             connect` in each job instead",
+        );
+    }
+    let lines = set?.concat() + &cleared + &save(host, shell).unwrap_or_default();
     match shell {
         Shell::Github => github(host, &variables, &lines),
         _ => report::result(&lines),
     }
+}
+
+/// The line that saves the values that the variables have now. `None` if there are none, if the variables of a target are
+/// loaded already, or if the caller is not the shell integration, which sets `RDS_TOKEN_SAVED`.
+fn save(host: &Host, shell: Shell) -> Option<String> {
+    if host.raw_var(SAVED).is_none() || host.var("RDS_TOKEN_EXPIRES_AT").is_some() {
+        return None;
+    }
+    let value = |name| String::from_utf8(host.raw_var(name)?.to_vec()).ok();
+    let variables: Vec<Variable> =
+        saved::names().filter_map(|name| value(name).map(|value| Variable::new(name, value))).collect();
+    shell.save(&saved::render(&variables)?)
 }
 
 /// The syntax of the user's shell. Without `SHELL`, as in cron and many containers, that of sh.
@@ -85,7 +105,7 @@ pub(super) fn of_client(
     secrets: Secrets,
 ) -> Result<(Vec<Variable>, Obtained), Error> {
     let target = &settings.target;
-    let engine = files::engine(target)?;
+    let engine = files::engine(settings)?;
     let ca_path = ca.to_str().ok_or_else(|| Error::usage("ca: the path of the CA file is not UTF-8; use another"))?;
     let via = match &settings.via {
         // A host called localhost would send MySQL's clients to a socket.
@@ -139,10 +159,11 @@ fn github(host: &Host, variables: &[Variable], lines: &str) -> Result<(), Error>
         // `%` begins an escape in a workflow command.
         .map(|variable| format!("::add-mask::{}\n", variable.value.replace('%', "%25")))
         .collect();
-    if host.stdout_is_discarded() {
-        let why =
-            "stdout is closed or discarded, so the runner would not mask the token; remove the redirection of stdout";
-        return Err(Error::usage(format!("env: {why}")));
+    if !host.stdout_has_reader() {
+        let why = "stdout is closed or goes to a file, so the runner would not mask the token";
+        return Err(Error::usage(format!(
+            "env: {why}; remove the redirection: rds-token itself writes to the file that GITHUB_ENV names"
+        )));
     }
     let fail = |error| Error::other(format!("could not write to {}: {error}", path.display()));
     let mut file = OpenOptions::new().append(true).open(&path).map_err(fail)?;

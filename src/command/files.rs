@@ -15,7 +15,7 @@ use crate::host::Host;
 use crate::private_file;
 use crate::sink::environment::{LOGIN_FILE_VARIABLE, NO_LOGIN_FILE, Variable};
 use crate::sink::option_file::{Flavor, OptionFile, PasswordIn};
-use crate::target::{Engine, Target};
+use crate::target::Engine;
 use crate::token::Token;
 use crate::user_option_file::{UserOptionFile, login_path_file};
 
@@ -62,10 +62,16 @@ pub(super) fn bundle(host: &Host, roots: Roots) -> Result<PathBuf, Error> {
 }
 
 /// The engine, which clients differ by.
-pub(super) fn engine(target: &Target) -> Result<Engine, Error> {
+pub(super) fn engine(settings: &Settings) -> Result<Engine, Error> {
+    let Settings { target, table, .. } = settings;
     target.engine.ok_or_else(|| {
-        let why = "does not tell the engine; give --engine mysql, mariadb or postgres";
-        Error::usage(format!("target: port {} {why}", target.port))
+        let remedy = match table {
+            Some(table) => format!("add engine = \"mysql\", \"mariadb\" or \"postgres\" to {table}"),
+            None => {
+                format!("use a URL, such as mysql://USER@HOST:{}, or --engine mysql, mariadb or postgres", target.port)
+            }
+        };
+        Error::usage(format!("target: port {} does not determine the engine; {remedy}", target.port))
     })
 }
 

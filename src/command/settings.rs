@@ -7,14 +7,15 @@ use std::time::Duration;
 use clap::ValueEnum as _;
 
 use crate::cache::Kind;
-use crate::cli::{RequestArgs, TargetArgs, commands, duration, is_command, min_ttl};
-use crate::config::{Config, Table, nearest};
+use crate::cli::{RequestArgs, duration, min_ttl};
+use crate::command::given::{Given, Named};
+use crate::config::Table;
 use crate::credentials::{Choice, ProfileFiles, Profiles, is_chosen_by_environment};
 use crate::deadline::Deadline;
 use crate::error::Error;
 use crate::host::Host;
 use crate::report::Report;
-use crate::target::{Parts, Region, Target, Via};
+use crate::target::{Region, Target, Via};
 
 /// Default of `--timeout`.
 const TIMEOUT: Duration = Duration::from_secs(25);
@@ -26,12 +27,16 @@ pub(super) struct Settings {
     pub(super) target: Target,
     /// Where the target's region comes from.
     pub(super) region_origin: String,
+    /// The header of the table that TARGET names, such as `[target.prod]`.
+    pub(super) table: Option<String>,
     /// Where clients dial instead of the endpoint.
     pub(super) via: Option<Via>,
     /// The CA file for clients.
     pub(super) ca: Option<PathBuf>,
     /// The AWS profile, if it is not left to the environment.
     pub(super) profile: Option<String>,
+    /// The table of the configuration file that the profile comes from.
+    pub(super) profile_table: Option<String>,
     pub(super) role_arn: Option<String>,
     pub(super) mfa_serial: Option<String>,
     /// A code of the MFA device.
@@ -46,186 +51,112 @@ pub(super) struct Settings {
     pub(super) report: Report,
 }
 
-/// The parts of a target from flags, TARGET, environment and configuration, unchecked.
-pub(super) struct Given {
-    pub(super) parts: Parts,
-    /// The parts from the command line, and from the table that it names.
-    explicit: Parts,
-    /// The table that TARGET names.
-    named: Table,
-    /// Its name.
-    name: String,
-    defaults: Table,
+/// The layers below the flags: the table that TARGET names, the environment, `[defaults]`.
+struct Layers<'a> {
+    host: &'a Host,
+    named: &'a Named,
+    defaults: &'a Table,
 }
 
-impl Given {
-    /// # Errors
-    /// When TARGET or the configuration file can't be read (exit 2).
-    pub(super) fn collect(host: &Host, args: &TargetArgs) -> Result<Self, Error> {
-        let config = Config::load(host, is_command)?;
-        let name = args.target.as_deref().filter(|text| Parts::is_name(text)).unwrap_or_default();
-        let (named, positional) = match args.target.as_deref() {
-            None => (Table::default(), Parts::default()),
-            Some(text) if Parts::is_name(text) => (named(&config, host, text)?, Parts::default()),
-            Some(text) => (Table::default(), Parts::parse(text)?),
-        };
-        let flags = Parts {
-            host: args.host.clone(),
-            port: args.port.clone(),
-            user: args.user.clone(),
-            database: args.database.clone(),
-            engine: args.engine.clone(),
-        };
-        let environment = Parts {
-            host: host.var("RDS_TOKEN_HOST"),
-            port: host.var("RDS_TOKEN_PORT"),
-            user: host.var("RDS_TOKEN_USER"),
-            database: host.var("RDS_TOKEN_DATABASE"),
-            engine: host.var("RDS_TOKEN_ENGINE"),
-        };
-        let explicit = flags.or(positional).or(parts_of(&named)).with_default_port();
-        let parts = explicit.clone().or(environment.with_default_port()).or(parts_of(&config.defaults));
-        Ok(Self { parts, explicit, named, name: name.to_owned(), defaults: config.defaults })
+/// A value as it was given, unchecked.
+struct Setting {
+    text: String,
+    /// Where it comes from. `None` for the command line.
+    place: Option<String>,
+}
+
+impl Setting {
+    /// The value of a flag.
+    fn of_flag(text: String) -> Self {
+        Self { text, place: None }
     }
-}
 
-/// A filter for cached tokens. A token matches if it has every part that is set.
-pub(super) struct Filter {
-    pub(super) host: Option<String>,
-    pub(super) port: Option<String>,
-    pub(super) user: Option<String>,
-    pub(super) region: Option<String>,
-}
-
-impl Given {
-    /// The filter that TARGET and flags make, checked as for a token. The environment is left out.
-    ///
-    /// # Errors
-    /// Names the part that is unusable (exit 2).
-    pub(super) fn filter(self, region: Option<&str>) -> Result<Filter, Error> {
-        let explicit = self.explicit;
-        let Parts { host, port, user, engine, .. } = &explicit;
-        if [host, port, user, engine].iter().all(|part| part.is_none()) && region.is_none() {
-            return Err(Error::usage(
-                "cache: that selects no tokens; give a TARGET, --host, --port, --user or --region",
-            ));
-        }
-        // Checks everything by validating a whole target, with harmless parts where none is given.
-        let whole = Parts {
-            host: explicit.host.clone().or_else(|| Some("host".to_owned())),
-            port: explicit.port.clone(),
-            user: explicit.user.clone().or_else(|| Some("user".to_owned())),
-            database: explicit.database.clone(),
-            engine: explicit.engine.clone().or_else(|| explicit.port.is_none().then(|| "mysql".to_owned())),
-        };
-        let flag = region.map(Region::of_flag);
-        let any = || Ok(Some(Region::of_flag("any")));
-        let (target, _) = whole.validate(flag, any)?;
-        let has_port = explicit.port.is_some() || explicit.engine.is_some();
-        Ok(Filter {
-            host: explicit.host.map(|_| target.host),
-            port: has_port.then(|| target.port.to_string()),
-            user: explicit.user,
-            region: region.map(str::to_owned),
+    /// Checks the value. An error names its place.
+    fn check<T>(&self, check: impl FnOnce(&str) -> Result<T, Error>) -> Result<T, Error> {
+        check(&self.text).map_err(|error| match &self.place {
+            Some(place) => Error::usage(format!("{place}: {}", error.message())),
+            None => error,
         })
     }
 }
 
-fn named(config: &Config, host: &Host, name: &str) -> Result<Table, Error> {
-    if let Some(table) = config.targets.get(name) {
-        return Ok(table.clone());
-    }
-    let Some(file) = host.config_file().map(|path| path.display().to_string()) else {
-        let why = "HOME is not set, so no configuration file is read; set HOME or RDS_TOKEN_CONFIG";
-        return Err(Error::usage(format!("target: no target is named '{name}': {why}")));
-    };
-    let commands = commands();
-    let command = || nearest(name, commands.iter().map(String::as_str));
-    let hint = match (config.nearest(name), command()) {
-        (Some(near), _) => format!("did you mean '{near}'?"),
-        (None, Some(near)) => format!("did you mean the command '{near}'?"),
-        (None, None) => format!("add [target.{name}] there, or give [USER@]HOST[:PORT][/DATABASE] or a URL"),
-    };
-    Err(Error::usage(format!("target: no target is named '{name}' in {file}; {hint}")))
-}
-
-fn parts_of(table: &Table) -> Parts {
-    Parts {
-        host: table.get("host"),
-        port: table.get("port"),
-        user: table.get("user"),
-        database: table.get("database"),
-        engine: table.get("engine"),
-    }
-}
-
-/// The layers below the flags: the table that TARGET names, the environment, `[defaults]`.
-struct Layers<'a> {
-    host: &'a Host,
-    named: &'a Table,
-    defaults: &'a Table,
-}
-
 impl Layers<'_> {
     /// A setting: the flag, else the configuration or the variable.
-    fn text(&self, flag: Option<&String>, key: &str, variable: Option<&str>) -> Option<String> {
-        let in_environment = || variable.and_then(|name| self.host.var(name));
-        flag.cloned().or_else(|| self.named.get(key)).or_else(in_environment).or_else(|| self.defaults.get(key))
+    fn get(&self, flag: Option<&String>, key: &str, variable: Option<&str>) -> Option<Setting> {
+        let at = |text: String, place: &str| Setting { text, place: Some(place.to_owned()) };
+        let in_environment = || variable.and_then(|name| self.host.var(name).map(|text| at(text, name)));
+        flag.cloned()
+            .map(Setting::of_flag)
+            .or_else(|| self.named.table.get(key).map(|text| at(text, &self.named.header)))
+            .or_else(in_environment)
+            .or_else(|| self.defaults.get(key).map(|text| at(text, "[defaults]")))
     }
 
     fn duration(
         &self,
         flag: Option<Duration>,
         key: &str,
-        read: fn(&str) -> Result<Duration, String>,
+        parse: fn(&str) -> Result<Duration, String>,
     ) -> Result<Option<Duration>, Error> {
         if flag.is_some() {
             return Ok(flag);
         }
-        let parse =
-            |text: String| read(&text).map_err(|why| Error::usage(format!("configuration: {key} '{text}': {why}")));
-        self.text(None, key, None).map(parse).transpose()
+        let parse = |text: &str| parse(text).map_err(|why| Error::usage(format!("{key} '{text}': {why}")));
+        self.get(None, key, None).map(|setting| setting.check(parse)).transpose()
     }
 
     fn ca(&self, flag: Option<&PathBuf>) -> Result<Option<PathBuf>, Error> {
-        let flag = flag.map(|path| std::path::absolute(path).unwrap_or_else(|_| path.clone()));
-        let configured = || self.text(None, "ca", Some("RDS_TOKEN_CA")).map(|path| self.host.expand_home(&path));
-        flag.or_else(configured).map(check_ca).transpose()
+        if let Some(path) = flag {
+            return check_ca(std::path::absolute(path).unwrap_or_else(|_| path.clone())).map(Some);
+        }
+        let setting = self.get(None, "ca", Some("RDS_TOKEN_CA"));
+        setting.map(|setting| setting.check(|path| check_ca(self.host.expand_home(path)))).transpose()
     }
 
     fn cache(&self, args: &RequestArgs) -> Result<Kind, Error> {
-        match (args.cache.no_cache, args.cache.cache) {
-            (true, _) => Ok(Kind::Off),
-            (false, Some(kind)) => Ok(kind),
-            (false, None) => self.text(None, "cache", Some("RDS_TOKEN_CACHE")).map_or(Ok(Kind::File), |name| {
-                let why = "is unknown; set cache or RDS_TOKEN_CACHE to file, keyring or off";
-                Kind::from_str(&name, false).map_err(|_| Error::usage(format!("cache: '{name}' {why}")))
-            }),
+        if args.cache.no_cache {
+            return Ok(Kind::Off);
+        }
+        let parse = |name: &str| {
+            let why = "is unknown; set cache or RDS_TOKEN_CACHE to file, keyring or off";
+            Kind::from_str(name, false).map_err(|_| Error::usage(format!("cache: '{name}' {why}")))
+        };
+        let configured = || self.get(None, "cache", Some("RDS_TOKEN_CACHE"));
+        match args.cache.cache {
+            Some(kind) => Ok(kind),
+            None => configured().map_or(Ok(Kind::File), |setting| setting.check(parse)),
         }
     }
 
     /// The profile, the role and the MFA device. If a flag, the target or the environment selects another identity than
     /// the default profile, that does not count, nor do the default role and device, which belong to it.
-    fn identity(&self, args: &RequestArgs, report: &Report) -> Result<[Option<String>; 3], Error> {
+    fn identity(&self, args: &RequestArgs, report: &Report) -> Result<[Option<Setting>; 3], Error> {
         let flags = &args.identity;
-        let mut profile = flags.profile.clone().or_else(|| self.named.get("profile"));
-        let mut role = flags.role_arn.clone().or_else(|| self.named.get("role_arn"));
-        let mut mfa_serial = flags.mfa_serial.clone().or_else(|| self.named.get("mfa_serial"));
+        let of_target = |flag: &Option<String>, key: &str| {
+            let named = || Some(Setting { text: self.named.table.get(key)?, place: Some(self.named.header.clone()) });
+            flag.clone().map(Setting::of_flag).or_else(named)
+        };
+        let of_defaults =
+            |key: &str| Some(Setting { text: self.defaults.get(key)?, place: Some("[defaults]".to_owned()) });
+        let mut profile = of_target(&flags.profile, "profile");
+        let mut role = of_target(&flags.role_arn, "role_arn");
+        let mut mfa_serial = of_target(&flags.mfa_serial, "mfa_serial");
         let default = self.defaults.get("profile");
         let is_overridden = default.is_some()
             && match &profile {
-                Some(_) => profile != default,
+                Some(profile) => Some(&profile.text) != default.as_ref(),
                 None => is_chosen_by_environment(self.host) && selected_profile(self.host) != default,
             };
         if is_overridden {
             let name = default.as_deref().unwrap_or_default();
             report.note(&format!("profile '{name}' of [defaults] is ignored because another identity is selected"));
         } else {
-            role = role.or_else(|| self.defaults.get("role_arn"));
-            mfa_serial = mfa_serial.or_else(|| self.defaults.get("mfa_serial"));
-            profile = profile.or(default);
+            role = role.or_else(|| of_defaults("role_arn"));
+            mfa_serial = mfa_serial.or_else(|| of_defaults("mfa_serial"));
+            profile = profile.or_else(|| of_defaults("profile"));
         }
-        Ok([profile, role.map(check_role_arn).transpose()?, mfa_serial])
+        role.as_ref().map(|role| role.check(check_role_arn)).transpose()?;
+        Ok([profile, role, mfa_serial])
     }
 
     /// The region for a host name without one.
@@ -253,34 +184,38 @@ impl Settings {
     /// # Errors
     /// Names what is missing or wrong (exit 2).
     pub(super) fn resolve(host: &Host, args: &RequestArgs) -> Result<Self, Error> {
-        let Given { parts, explicit, named, name, defaults } = Given::collect(host, &args.target)?;
-        let layers = Layers { host, named: &named, defaults: &defaults };
+        let given = Given::collect(host, &args.target)?;
+        let Given { named, defaults, .. } = &given;
+        let layers = Layers { host, named, defaults };
         let report = super::report(host, args.common);
+        given.warning().iter().for_each(|warning| report.warn(warning));
         let min_ttl = layers.duration(args.cache.min_ttl, "min_ttl", min_ttl)?.unwrap_or(MIN_TTL);
         let timeout = layers.duration(args.identity.timeout, "timeout", duration)?.unwrap_or(TIMEOUT);
         let deadline = host.deadline(timeout);
         let profiles = ProfileFiles::new(deadline.clone());
         let [profile, role_arn, mfa_serial] = layers.identity(args, &report)?;
         let flag = args.target.region.as_deref().map(Region::of_flag);
-        let in_table = || Some(Region { name: named.get("region")?, origin: format!("region in [target.{name}]") });
         // The table's region and tunnel belong to the table's host.
-        let is_other_host = named
-            .get("host")
-            .is_some_and(|of_table| explicit.host.as_ref().is_none_or(|host| !host.eq_ignore_ascii_case(&of_table)));
-        let own = |key: &str| named.get(key).filter(|_| !is_other_host);
-        let (target, origin) = parts.validate(flag.or_else(|| in_table().filter(|_| !is_other_host)), || {
-            layers.region(&profiles, profile.as_deref())
-        })?;
+        let hosts = [&given.explicit.host, &named.parts.host].map(|host| host.as_ref().map(|host| host.to_lowercase()));
+        let own = |key: &str| named.table.get(key).filter(|_| hosts[1].is_none() || hosts[0] == hosts[1]);
+        let in_table = || Some(Region { name: own("region")?, origin: format!("region in {}", named.header) });
+        let other_region = || layers.region(&profiles, profile.as_ref().map(|profile| profile.text.as_str()));
+        let validated = given.parts.clone().validate(flag.or_else(in_table), other_region);
+        let (target, origin) = validated.map_err(|error| given.locate(error))?;
         report.note(&format!("region: {}, from {origin}", target.region));
-        let via = args.target.via.clone().or_else(|| own("via"));
+        let in_table = || Some(Setting { text: own("via")?, place: Some(named.header.clone()) });
+        let via = args.target.via.clone().map(Setting::of_flag).or_else(in_table);
+        let text = |setting: Setting| setting.text;
         Ok(Self {
-            via: via.as_deref().map(Via::parse).transpose()?,
+            via: via.map(|via| via.check(Via::parse)).transpose()?,
             target,
             region_origin: origin,
+            table: (!named.header.is_empty()).then(|| named.header.clone()),
             ca: layers.ca(args.target.ca.as_ref())?,
-            profile,
-            role_arn,
-            mfa_serial,
+            profile_table: profile.as_ref().and_then(|profile| profile.place.clone()),
+            profile: profile.map(text),
+            role_arn: role_arn.map(text),
+            mfa_serial: mfa_serial.map(text),
             mfa_code: args.identity.mfa_code.clone(),
             profiles,
             cache: layers.cache(args)?,
@@ -295,6 +230,7 @@ impl Settings {
     pub(super) fn choice(&self) -> Choice<'_> {
         Choice {
             profile: self.profile.as_deref(),
+            profile_table: self.profile_table.as_deref(),
             role_arn: self.role_arn.as_deref(),
             mfa_serial: self.mfa_serial.as_deref(),
         }
@@ -308,9 +244,9 @@ fn selected_profile(host: &Host) -> Option<String> {
     (is_named && !has_keys).then_some(name)
 }
 
-fn check_role_arn(arn: String) -> Result<String, Error> {
+fn check_role_arn(arn: &str) -> Result<(), Error> {
     if arn.starts_with("arn:") && arn.contains(":role/") && arn.bytes().all(|b| b.is_ascii_graphic()) {
-        return Ok(arn);
+        return Ok(());
     }
     Err(Error::usage(format!("role: '{arn}' is not the ARN of a role, such as arn:aws:iam::123456789012:role/NAME")))
 }

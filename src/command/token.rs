@@ -13,9 +13,12 @@ use crate::sink::{json, url};
 pub(super) fn run(host: &Host, args: &TokenArgs) -> Result<(), Error> {
     let settings = Settings::resolve(host, &args.request)?;
     let target = &settings.target;
-    // Refused before anybody is asked for credentials.
+    // An error comes before credentials are fetched.
     let url = match args.output {
-        Output::Url => Some(url::Url::new(target, settings.via.as_ref(), &files::ca(host, &settings)?)?),
+        Output::Url => {
+            let engine = files::engine(&settings)?;
+            Some(url::Url::new(target, engine, settings.via.as_ref(), &files::ca(host, &settings)?)?)
+        }
         Output::Text | Output::Json => None,
     };
     let obtained = obtain_token(host, &settings)?;

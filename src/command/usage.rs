@@ -71,9 +71,11 @@ fn unexpected_word(first: &str, word: &str) -> Error {
         }
         () => match near().filter(|_| Parts::is_name(first)) {
             Some(near) => format!("there is no command '{first}'; did you mean '{near}'?"),
-            None => format!(
-                "unexpected argument '{word}'; to run a program logged in, use `rds-token connect {target} PROGRAM`"
-            ),
+            None => {
+                let program = if client::is_client(&word) { &word } else { "PROGRAM" };
+                let remedy = format!("use `rds-token connect {target} {program}`");
+                format!("unexpected argument '{word}'; to run a program logged in, {remedy}")
+            }
         },
     })
 }

@@ -46,6 +46,8 @@ const VARIABLES: [&str; 17] = [
 pub struct Choice<'a> {
     /// The AWS profile (`--profile`).
     pub profile: Option<&'a str>,
+    /// The table of the configuration file that names the profile, such as `[target.prod]`.
+    pub profile_table: Option<&'a str>,
     /// A role to assume on top (`--role-arn`).
     pub role_arn: Option<&'a str>,
     /// The MFA device of the last role, or of the user if there is no role (`--mfa-serial`).
@@ -83,7 +85,7 @@ impl Identity {
         let mut files = None;
         let (chain, profile) = match keys {
             Some(keys) => (chain_from_environment(host, keys), None),
-            None => chain_from_profile_or_platform(host, files.insert(profiles.get(host)?), choice.profile)?,
+            None => chain_from_profile_or_platform(host, files.insert(profiles.get(host)?), choice)?,
         };
         let Chain { source, roles, description, warnings, shadowed } = chain;
         let services = Services::default();
@@ -295,14 +297,18 @@ fn chain_from_environment(host: &Host, keys: Credentials) -> Chain {
 fn chain_from_profile_or_platform(
     host: &Host,
     profiles: &Profiles,
-    explicit: Option<&str>,
+    choice: Choice<'_>,
 ) -> Result<(Chain, Option<String>), Error> {
+    let Choice { profile: explicit, profile_table: table, .. } = choice;
     let (selected, is_named) = Profiles::selected(host);
     let is_named = is_named || explicit.is_some();
     let name = explicit.unwrap_or(&selected);
     let mut chain = match profiles.has(name) {
         true => follow(host, profiles, name)?,
-        false if is_named => return Err(no_such_profile(profiles, name, "")),
+        false if is_named => {
+            let referrer = table.map(|table| format!(", named in {table},")).unwrap_or_default();
+            return Err(no_such_profile(profiles, name, &referrer));
+        }
         false => None,
     };
     if let Some(Chain { source: Source::WebIdentity { role_arn, session_name, .. }, .. }) = &mut chain
@@ -332,10 +338,13 @@ fn chain_from_profile_or_platform(
             let shadowed = chain.shadowed.iter().cloned().chain(shadowed).collect();
             Ok((Chain { shadowed, ..chain }, Some(name.to_owned())))
         }
-        None if explicit.is_some() => Err(Error::credentials(format!(
-            "AWS credentials: profile '{name}' has none; add keys, sso_session, credential_process, or role_arn with \
-             source_profile or credential_source, or leave --profile out"
-        ))),
+        None if explicit.is_some() => {
+            let remedy = table.map_or("leave --profile out".to_owned(), |table| format!("remove profile from {table}"));
+            Err(Error::credentials(format!(
+                "AWS credentials: profile '{name}' has no credentials; add keys, sso_session, credential_process, or \
+                 role_arn with source_profile or credential_source, or {remedy}"
+            )))
+        }
         chain => {
             if chain.is_some() {
                 shadowed.push(format!("profile '{name}' is ignored because AWS_WEB_IDENTITY_TOKEN_FILE is set"));

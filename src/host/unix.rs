@@ -38,11 +38,10 @@ pub(super) fn terminal() -> Option<Terminal> {
     (foreground == rustix::process::getpgrp()).then_some(Terminal { input, output })
 }
 
-pub(super) fn stdout_is_discarded() -> bool {
-    let device = |stat: rustix::fs::Stat| stat.st_rdev;
-    let stdout = rustix::fs::fstat(rustix::stdio::stdout()).map(device);
-    let null = rustix::fs::stat("/dev/null").map(device);
-    matches!((stdout, null), (Ok(stdout), Ok(null)) if stdout == null)
+pub(super) fn stdout_has_reader() -> bool {
+    let Ok(stdout) = rustix::fs::fstat(rustix::stdio::stdout()) else { return false };
+    let is_null = rustix::fs::stat("/dev/null").is_ok_and(|null| null.st_rdev == stdout.st_rdev);
+    !is_null && !rustix::fs::FileType::from_raw_mode(stdout.st_mode).is_file()
 }
 
 pub(super) fn forbid_dumps() {

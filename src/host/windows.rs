@@ -32,9 +32,11 @@ pub(super) fn terminal() -> Option<Terminal> {
     Some(Terminal { input: open("CONIN$")?, output: open("CONOUT$")? })
 }
 
-/// Returns `false`: the console has no such file.
-pub(super) fn stdout_is_discarded() -> bool {
-    false
+pub(super) fn stdout_has_reader() -> bool {
+    use std::os::windows::io::AsHandle as _;
+    let stdout = std::io::stdout().as_handle().try_clone_to_owned().map(std::fs::File::from);
+    // Other handles than those of files have no metadata.
+    !stdout.and_then(|stdout| stdout.metadata()).is_ok_and(|metadata| metadata.is_file())
 }
 
 pub(super) fn forbid_dumps() {}

@@ -220,13 +220,20 @@ impl Shell {
         })
     }
 
-    /// The lines that take everything back that `env` may have set, whatever the engine.
+    /// The lines that unset all variables that `env` may have set, for any engine, or restore their values in `saved`.
     ///
     /// # Errors
-    /// Where nothing can be taken back (exit 2).
-    pub fn unset_all(self) -> Result<String, Error> {
-        let why = "env: --unset is for shells; take the lines out of the file instead";
-        NAMES.iter().map(|name| self.unset(name)).collect::<Option<_>>().ok_or_else(|| Error::usage(why))
+    /// If the format has no lines that unset variables (exit 2).
+    pub fn unset_all(self, saved: &[Variable]) -> Result<String, Error> {
+        let why = "env: --unset is for shells; remove the lines from the file instead";
+        let line = |name: &&str| match saved.iter().find(|variable| variable.name == *name) {
+            // What can't be represented is unset.
+            Some(variable) => self.set(variable).ok().or_else(|| self.unset(name)),
+            None => self.unset(name),
+        };
+        let lines: String = NAMES.iter().map(line).collect::<Option<_>>().ok_or_else(|| Error::usage(why))?;
+        let others = saved.iter().filter(|variable| !NAMES.contains(&variable.name));
+        Ok(lines + &others.filter_map(|variable| self.set(variable).ok()).collect::<String>())
     }
 }
 
@@ -266,7 +273,7 @@ mod tests {
     #[test]
     fn everything_can_be_taken_back_from_shells() {
         for shell in Shell::value_variants().iter().copied() {
-            let Ok(lines) = shell.unset_all() else {
+            let Ok(lines) = shell.unset_all(&[]) else {
                 assert!(matches!(shell, Shell::Dotenv | Shell::Github | Shell::Gitlab), "{shell:?}");
                 continue;
             };

@@ -21,22 +21,13 @@ impl Url {
     /// The URL for `target`, for clients that use libpq. `via` is where the client dials, `ca` the CA file that it trusts.
     ///
     /// # Errors
-    /// If the engine is not PostgreSQL or not known, the CA file's path is not UTF-8, or `via` is a host name (exit 2).
-    pub fn new(target: &Target, via: Option<&Via>, ca: &Path) -> Result<Self, Error> {
-        match target.engine {
-            Some(Engine::Postgres) => {}
-            Some(Engine::Mysql | Engine::Mariadb) => {
-                return Err(Error::usage(
-                    "output: --output url is for PostgreSQL only, because no client of MySQL or MariaDB verifies the server \
-                     by such a URL; use `rds-token cnf`, `connect` or `env`, or --output json",
-                ));
-            }
-            None => {
-                return Err(Error::usage(format!(
-                    "output: port {} does not determine the engine; use --engine mysql, mariadb or postgres",
-                    target.port
-                )));
-            }
+    /// If the engine is not PostgreSQL, the CA file's path is not UTF-8, or `via` is a host name (exit 2).
+    pub fn new(target: &Target, engine: Engine, via: Option<&Via>, ca: &Path) -> Result<Self, Error> {
+        if engine != Engine::Postgres {
+            return Err(Error::usage(
+                "output: --output url is for PostgreSQL only, because no client of MySQL or MariaDB verifies the server by \
+                 such a URL; use `rds-token cnf`, `connect` or `env`, or --output json",
+            ));
         }
         let database = target.database.as_deref().map(|name| encode(name).to_string()).unwrap_or_default();
         let ca = ca.to_str().ok_or_else(|| Error::usage("ca: the path of the CA file is not UTF-8; use another"))?;

@@ -1,0 +1,204 @@
+//! The parts of a target as the user gives them: a flag overrides TARGET (or the table of the configuration file that it
+//! names), which overrides the environment, which overrides `[defaults]`.
+
+use crate::cli::{TargetArgs, commands};
+use crate::client;
+use crate::config::{Config, Table, nearest};
+use crate::error::Error;
+use crate::host::Host;
+use crate::target::{Parts, Region};
+
+/// The parts of a target from flags, TARGET, environment and configuration, unchecked.
+pub(super) struct Given {
+    /// All of them merged.
+    pub(super) parts: Parts,
+    /// The parts from the command line, and from the table that it names.
+    pub(super) explicit: Parts,
+    /// The parts from the command line alone.
+    typed: Parts,
+    pub(super) named: Named,
+    environment: Parts,
+    pub(super) defaults: Table,
+    /// The host in TARGET, which may be the name of a configured target.
+    name: String,
+    /// The configured target that is most like `name`, which is not the name of an endpoint.
+    similar: Option<String>,
+    /// Whether TARGET is a URL with a password.
+    has_password: bool,
+}
+
+/// The table of the configuration file that TARGET names. Empty if it names none.
+#[derive(Default)]
+pub(super) struct Named {
+    /// Its header, such as `[target.prod]`.
+    pub(super) header: String,
+    pub(super) table: Table,
+    /// The parts of a target in it.
+    pub(super) parts: Parts,
+}
+
+impl Given {
+    /// # Errors
+    /// If TARGET or the configuration file can't be read (exit 2).
+    pub(super) fn collect(host: &Host, args: &TargetArgs) -> Result<Self, Error> {
+        let config = Config::load(host)?;
+        let text = args.target.as_deref();
+        if text.is_some_and(str::is_empty) {
+            return Err(Error::usage("target: TARGET is empty; set the variable that it comes from, or leave it out"));
+        }
+        let mut positional = text.map(Parts::parse).transpose()?.unwrap_or_default();
+        let is_url = text.is_some_and(|text| text.contains("://"));
+        let name = positional.host.clone().filter(|_| !is_url).unwrap_or_default();
+        let named = match config.targets.get(&name) {
+            Some(table) => {
+                positional.host = None;
+                Named::new(&name, table)?
+            }
+            None if text.is_some_and(Parts::is_name) => return Err(unknown_name(&config, host, &name)),
+            None => Named::default(),
+        };
+        let typed = Parts {
+            host: args.host.clone(),
+            port: args.port.clone(),
+            user: args.user.clone(),
+            database: args.database.clone(),
+            engine: args.engine.clone(),
+        }
+        .or(positional);
+        let environment = Parts {
+            host: host.var("RDS_TOKEN_HOST"),
+            port: host.var("RDS_TOKEN_PORT"),
+            user: host.var("RDS_TOKEN_USER"),
+            database: host.var("RDS_TOKEN_DATABASE"),
+            engine: host.var("RDS_TOKEN_ENGINE"),
+        };
+        let explicit = typed.clone().or(named.parts.clone()).with_default_port();
+        let parts = explicit.clone().or(environment.clone().with_default_port()).or(parts_of(&config.defaults));
+        let is_host = name.contains('.') || name == "localhost";
+        let similar = config.nearest(&name).filter(|_| !is_host).map(str::to_owned);
+        let has_password = text.into_iter().chain(named.table.get("url").as_deref()).any(Parts::has_password);
+        Ok(Self { parts, explicit, typed, named, environment, defaults: config.defaults, name, similar, has_password })
+    }
+
+    /// What to warn of.
+    pub(super) fn warning(&self) -> Option<&'static str> {
+        self.has_password.then_some("target: the password in the URL is ignored, because the token is the password")
+    }
+
+    /// Adds to an error where the wrong part comes from, or where to add the missing one.
+    pub(super) fn locate(&self, error: Error) -> Error {
+        let Some(part) = error.part() else { return error };
+        let message = error.message().trim_start_matches("target: ");
+        let header = &self.named.header;
+        let similar = self.similar.as_ref().filter(|_| header.is_empty());
+        Error::usage(match self.place(part) {
+            Some(place) => format!("{place}: {message}"),
+            None if self.parts.get(part).is_none() && !header.is_empty() => {
+                format!("target: there is no {part}; add {part} to {header}, or use --{part}")
+            }
+            None => match similar {
+                Some(near) => format!("target: no target is named '{}'; did you mean '{near}'?", self.name),
+                None => return error,
+            },
+        })
+    }
+
+    /// Where a part comes from. `None` for the command line.
+    fn place(&self, part: &str) -> Option<String> {
+        let is_in = |parts: &Parts| parts.get(part).is_some();
+        match () {
+            () if is_in(&self.typed) => None,
+            () if is_in(&self.named.parts) => Some(self.named.header.clone()),
+            () if is_in(&self.environment) => Some(format!("RDS_TOKEN_{}", part.to_uppercase())),
+            () => self.defaults.get(part).map(|_| "[defaults]".to_owned()),
+        }
+    }
+}
+
+impl Named {
+    /// # Errors
+    /// If its `url` can't be parsed (exit 2).
+    pub(super) fn new(name: &str, table: &Table) -> Result<Self, Error> {
+        let header = format!("[target.{name}]");
+        let of_url = table.get("url").map(|url| match url.contains("://") {
+            true => Parts::parse(&url),
+            false => Err(Error::usage("it has no scheme; write it as mysql://USER@HOST/DATABASE")),
+        });
+        let of_url = of_url.transpose().map_err(|error| {
+            let why = error.message().trim_start_matches("target: ");
+            Error::usage(format!("configuration: url in {header}: {why}"))
+        })?;
+        let parts = parts_of(table).or(of_url.unwrap_or_default());
+        Ok(Self { header, table: table.clone(), parts })
+    }
+}
+
+/// A filter for cached tokens. A token matches if it has every part that is set.
+pub(super) struct Filter {
+    pub(super) host: Option<String>,
+    pub(super) port: Option<String>,
+    pub(super) user: Option<String>,
+    pub(super) region: Option<String>,
+}
+
+impl Given {
+    /// The filter that TARGET and flags make, checked as for a token. The environment is left out.
+    ///
+    /// # Errors
+    /// Names the part that is unusable (exit 2).
+    pub(super) fn filter(self, region: Option<&str>) -> Result<Filter, Error> {
+        let explicit = self.explicit;
+        let Parts { host, port, user, engine, .. } = &explicit;
+        if [host, port, user, engine].iter().all(|part| part.is_none()) && region.is_none() {
+            return Err(Error::usage(
+                "cache: that selects no tokens; give a TARGET, --host, --port, --user or --region",
+            ));
+        }
+        // Checks everything by validating a whole target, with harmless parts where none is given.
+        let whole = Parts {
+            host: explicit.host.clone().or_else(|| Some("host".to_owned())),
+            port: explicit.port.clone(),
+            user: explicit.user.clone().or_else(|| Some("user".to_owned())),
+            database: explicit.database.clone(),
+            engine: explicit.engine.clone().or_else(|| explicit.port.is_none().then(|| "mysql".to_owned())),
+        };
+        let flag = region.map(Region::of_flag);
+        let any = || Ok(Some(Region::of_flag("any")));
+        let (target, _) = whole.validate(flag, any)?;
+        let has_port = explicit.port.is_some() || explicit.engine.is_some();
+        Ok(Filter {
+            host: explicit.host.map(|_| target.host),
+            port: has_port.then(|| target.port.to_string()),
+            user: explicit.user,
+            region: region.map(str::to_owned),
+        })
+    }
+}
+
+fn unknown_name(config: &Config, host: &Host, name: &str) -> Error {
+    let Some(file) = host.config_file().map(|path| path.display().to_string()) else {
+        let why = "HOME is not set, so no configuration file is read; set HOME or RDS_TOKEN_CONFIG";
+        return Error::usage(format!("target: no target is named '{name}': {why}"));
+    };
+    let commands = commands();
+    let command = || nearest(name, commands.iter().map(String::as_str));
+    let hint = match (config.nearest(name), command()) {
+        (Some(near), _) => format!("did you mean '{near}'?"),
+        (None, Some(near)) => format!("did you mean the command '{near}'?"),
+        (None, None) if client::is_client(name) => {
+            format!("TARGET comes before the program, as in `rds-token connect TARGET {name}`")
+        }
+        (None, None) => format!("add [target.{name}] there, or use [USER@]HOST[:PORT][/DATABASE] or a URL"),
+    };
+    Error::usage(format!("target: no target is named '{name}' in {file}; {hint}"))
+}
+
+fn parts_of(table: &Table) -> Parts {
+    Parts {
+        host: table.get("host"),
+        port: table.get("port"),
+        user: table.get("user"),
+        database: table.get("database"),
+        engine: table.get("engine"),
+    }
+}
