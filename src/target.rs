@@ -517,6 +517,19 @@ mod tests {
             (format!("mariadb://u@{HOST}"), "u", 3306, None, Some(Engine::Mariadb)),
             (format!("postgres://u%40x@{HOST}/a%2Fb"), "u@x", 5432, Some("a/b"), Some(Engine::Postgres)),
             (format!("postgresql://u@{HOST}:6543/"), "u", 6543, None, Some(Engine::Postgres)),
+            (format!("mysql://u:secret@{HOST}/Ex?ssl=1#x"), "u", 3306, Some("Ex"), Some(Engine::Mysql)),
+            (format!("mysql2://u:a:b@{HOST}?pool=5"), "u", 3306, None, Some(Engine::Mysql)),
+            (format!("mysql+pymysql://u@{HOST}/Ex?charset=utf8mb4"), "u", 3306, Some("Ex"), Some(Engine::Mysql)),
+            (format!("postgresql+psycopg://u%40x:p%40w@{HOST}"), "u@x", 5432, None, Some(Engine::Postgres)),
+            (
+                format!("jdbc:mysql://{HOST}:3307/Ex?a=b&user=j%20d&password=x@y"),
+                "j d",
+                3307,
+                Some("Ex"),
+                Some(Engine::Mysql),
+            ),
+            (format!("jdbc:mariadb://u@{HOST}/?user=other"), "u", 3306, None, Some(Engine::Mariadb)),
+            (format!("jdbc:aws-wrapper:postgresql://{HOST}/Ex?user=u"), "u", 5432, Some("Ex"), Some(Engine::Postgres)),
         ] {
             let target = validate(&text).expect(&text);
             assert_eq!((target.host.as_str(), target.region.as_str()), (HOST, "eu-west-1"), "{text}");
@@ -550,9 +563,12 @@ mod tests {
             (format!("{}@{HOST}:5432", "é".repeat(32)), "longer than the 63"),
             (format!("u@{HOST}:3306/"), "database '' is empty"),
             (format!("u@{HOST}:3306/a\tb"), "database 'a\\tb'"),
-            (format!("jdbc:mysql://u@{HOST}"), "scheme 'jdbc:mysql'"),
-            (format!("mysql://u:secret@{HOST}"), "has a password"),
-            (format!("mysql://u@{HOST}/d?ssl=1"), "'?'"),
+            (format!("jdbc:oracle://u@{HOST}"), "scheme 'jdbc:oracle'"),
+            (format!("mysqlx://u@{HOST}"), "scheme 'mysqlx'"),
+            (format!("mysql://u:sec/ret@{HOST}"), "has an '@' after"),
+            (format!("mysql://u:sec?ret@{HOST}/d"), "has an '@' after"),
+            (format!("mysql://u@{HOST}/a@b"), "has an '@' after"),
+            (format!("jdbc:mysql://{HOST}/d?password=secret"), "there is no user"),
             (format!("mysql://u%4@{HOST}"), "user 'u%4'"),
             (format!("mysql://u%ff@{HOST}"), "user 'u%ff'"),
             ("u@db.example.com:3306".to_owned(), "has no region in its name"),
@@ -560,6 +576,21 @@ mod tests {
             let message = message(&text);
             assert!(message.contains(part), "{text}: {message}");
             assert!(!message.contains('\n') && !message.contains("secret"), "{text}: {message}");
+        }
+    }
+
+    #[test]
+    fn a_password_in_a_url_is_noticed() {
+        for (url, has_password) in [
+            ("mysql://u@h/d", false),
+            ("mysql://u:p@h/d", true),
+            ("mysql://u:@h", true),
+            ("mysql://h:3306/d?password=x", false),
+            ("jdbc:mysql://h:3306/d?user=u&password=x", true),
+            ("jdbc:mysql://h:3306/d?user=u", false),
+            ("u:p@h:3306", false),
+        ] {
+            assert_eq!(Parts::has_password(url), has_password, "{url}");
         }
     }
 

@@ -13,7 +13,7 @@ use rds_token::secret::Secret;
 use rds_token::sink::environment::{Shell, Variable};
 use rds_token::sink::passfile;
 use rds_token::sink::url::Url;
-use rds_token::target::{Parts, Region, Target};
+use rds_token::target::{Engine, Parts, Region, Target};
 
 use crate::clients::odd_text;
 use crate::harness::{HOST, KEYS, PROGRAM, Sandbox, Server, TARGET, has, is_root, skip, texts};
@@ -173,7 +173,7 @@ fn libpq_reads_passfiles_and_urls_as_they_were_meant() {
         ];
         // Given by `-d` it could be read as settings: that is why `=` is refused.
         assert_eq!(heard_from_psql(&rogue, &sandbox, &vars, &database), expected);
-        let url = Url::new(&target, None, Path::new("/ca.pem")).unwrap().render(&secret);
+        let url = Url::new(&target, Engine::Postgres, None, Path::new("/ca.pem")).unwrap().render(&secret);
         // The server is no endpoint: it has neither name nor TLS.
         let url = format!("{url}&hostaddr=127.0.0.1&sslmode=disable");
         assert_eq!(heard_from_psql(&rogue, &sandbox, &[], &url), expected, "{url}");
@@ -450,7 +450,7 @@ fn every_part_of_the_key_counts() {
                 .concat(),
         );
         let profiles = ProfileFiles::new(host.deadline(std::time::Duration::from_secs(60)));
-        let choice = Choice { profile, role_arn: role, mfa_serial: None };
+        let choice = Choice { profile, role_arn: role, ..Choice::default() };
         let identity = Identity::find(&host, &profiles, choice).unwrap();
         let region = (!target.contains("amazonaws")).then_some("eu-west-1");
         let region = if target.starts_with("r@") { Some("us-east-1") } else { region };

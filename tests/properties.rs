@@ -194,7 +194,7 @@ fn target(data: &[u8]) {
 /// The text of a configuration file.
 fn config(data: &[u8]) {
     let [text] = fields(data);
-    let parse = |text: &str| Config::parse(Path::new("/c.toml"), text, |name| name == "cache");
+    let parse = |text: &str| Config::parse(Path::new("/c.toml"), text);
     let config = match parse(&text) {
         Ok(config) => config,
         Err(error) => {
@@ -209,12 +209,12 @@ fn config(data: &[u8]) {
     // A JSON string is a TOML string, but for one character.
     let quoted = |text: &str| serde_json::to_string(text).unwrap().replace('\u{7f}', "\\u007f");
     let keys = |table: &rds_token::config::Table| -> String {
-        let keys = "host port user database engine region profile role_arn via ca min_ttl cache timeout".split(' ');
+        let keys = "url host port user database engine region profile role_arn via ca min_ttl cache timeout".split(' ');
         keys.filter_map(|key| Some(format!("{key} = {}\n", quoted(&table.get(key)?)))).collect()
     };
     let mut printed = format!("[defaults]\n{}", keys(&config.defaults));
     for (name, table) in &config.targets {
-        assert!(Parts::is_name(name) && !name.starts_with('-') && name != "cache", "{name}");
+        assert!(Parts::is_name(name) && !name.starts_with('-'), "{name}");
         printed += &format!("[target.{}]\n{}", quoted(name), keys(table));
     }
     assert_eq!(parse(&printed).expect(&printed), config);
@@ -237,7 +237,7 @@ fn profile(data: &[u8]) {
         let host = Host::with_vars(vars);
         let profiles = ProfileFiles::new(host.deadline(Duration::from_secs(60)));
         let (profile, role) = (given(&name), given(&role));
-        let choice = Choice { profile: profile.as_deref(), role_arn: role.as_deref(), mfa_serial: None };
+        let choice = Choice { profile: profile.as_deref(), role_arn: role.as_deref(), ..Choice::default() };
         Identity::find(&host, &profiles, choice)
     };
     match find(&text) {
@@ -416,7 +416,7 @@ fn url(data: &[u8]) {
     let Some(target) = sample(&user, &database, engine) else { return };
     let Some(token) = secret(&token) else { return };
     let via = Via::parse(&via).ok();
-    let url = match Url::new(&target, via.as_ref(), Path::new(&ca)) {
+    let url = match Url::new(&target, engine, via.as_ref(), Path::new(&ca)) {
         Ok(url) => url.render(&token),
         Err(error) => return assert_harmless(&error),
     };
@@ -462,7 +462,7 @@ fn environment(data: &[u8]) {
                 // A token of ordinary length goes into every form.
                 let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~%&=:/?".contains(&byte);
                 assert!(value.len() > 4_000 || !value.bytes().all(is_plain), "{shell:?} refused {value:?}");
-                let is_narrow = matches!(shell, Shell::Cmd | Shell::Dotenv);
+                let is_narrow = matches!(shell, Shell::Cmd | Shell::Dotenv | Shell::Gitlab);
                 assert!(is_narrow || value.contains(char::is_control), "{shell:?} refused {value:?}");
             }
         }
@@ -515,7 +515,7 @@ fn read_variable(shell: Shell, line: &str) -> String {
             text.replace("%%", "%")
         }
         // docker takes the line as it is; systemd and dotenv would begin with quotes, comments, escapes.
-        Shell::Dotenv => {
+        Shell::Dotenv | Shell::Gitlab => {
             let text = inside("PGUSER=", "\n");
             assert!(!text.contains(['\'', '"', '`', '\\', '$', '#', ' ', ';', '!']), "{line}");
             text
