@@ -197,9 +197,11 @@ fn unknown<'a>(kind: &str, name: &str, place: &str, valid: impl IntoIterator<Ite
     }
 }
 
-/// The one of `valid` that is most like `name`, where one is like enough.
+/// Returns the one of `valid` that is most like `name`. `None` if none is similar.
 pub fn nearest<'a>(name: &str, valid: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let likeness = |other: &&'a str| strsim::jaro_winkler(name, other);
+    // Jaro's measure does not see exchanged letters in short words.
+    let is_slip = |other: &str| name.len() > 2 && strsim::osa_distance(name, other) == 1;
+    let likeness = |other: &&'a str| strsim::jaro_winkler(name, other).max(if is_slip(other) { 0.9 } else { 0.0 });
     let best = valid.into_iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b)))?;
     (likeness(&best) > 0.7).then_some(best)
 }

@@ -74,9 +74,10 @@ fn a_login_path_leads_no_client_elsewhere() {
         let (_, stderr) = sandbox.rds_token(&args).warns();
         assert_eq!(stderr.contains("mylogin"), warns, "{args:?}: {stderr}");
     }
+    // The variables switch it off.
     let env = sandbox.rds_token(["env", &target, "--shell", "sh", "--no-secret"]);
     let path = format!("{}:/usr/bin:/bin", mysql.parent().unwrap().display());
-    assert!(env.env("PATH", path).warns().1.contains("mylogin.cnf overrules"));
+    assert!(env.env("PATH", path).succeeds().contains("export MYSQL_TEST_LOGIN_FILE='/dev/null';"));
     let quiet = sandbox.rds_token(["cnf", &target, "--flavor", "mysql"]);
     quiet.env("MYSQL_TEST_LOGIN_FILE", "/dev/null").succeeds();
 }
@@ -205,17 +206,26 @@ fn programs_that_are_not_clients_get_an_option_file() {
         sandbox.rds_token([&["connect", TARGET], args, &["--", program, "-B", "x"]].concat()).warns()
     };
     let (stdout, stderr) = run(&[]);
+    assert_eq!(stderr, "", "a home directory makes it verify the server");
     assert!(stdout.starts_with("<-B><x>\n") && stdout.contains("\nMYSQL_PWD="), "{stdout}");
+    let home = stdout.lines().find_map(|line| line.strip_prefix("MYSQL_HOME=")).unwrap();
+    assert!(Path::new(home).join("my.cnf").is_file(), "{home}");
     assert!(stdout.contains("\nMYSQL_TEST_LOGIN_FILE=/dev/null\n"), "{stdout}");
     assert!(!stdout.contains("LIBMYSQL_ENABLE_CLEARTEXT_PLUGIN"), "{stdout}");
     let cnf = stdout.lines().find_map(|line| line.strip_prefix("RDS_TOKEN_CNF=")).unwrap();
     let text = std::fs::read_to_string(cnf).unwrap();
     assert!(text.contains("ssl-verify-server-cert=1") && text.contains("user=\"dbiamuser\""), "{text}");
-    // MySQL has no variables for TLS.
-    let unverified = "mydumper verify the server's certificate and name; make it read";
-    assert!(stderr.contains(unverified) && stderr.contains("RDS_TOKEN_CNF"), "{stderr}");
-    assert_eq!(stderr.lines().count(), 1, "{stderr}");
-    assert_eq!(run(&["-q"]).1, "");
+    // Without a place for it, a warning says so.
+    let nowhere = sandbox.rds_token(["connect", TARGET, "--", program.to_str().unwrap()]);
+    let (_, stderr) = nowhere.env("HOME", "/dev/null").env("RDS_TOKEN_CACHE_DIR", "/dev/null/x").warns();
+    assert!(
+        stderr.contains("mydumper may not verify the server's certificate and name, because MYSQL_HOME"),
+        "{stderr}"
+    );
+    // So it does for a program that is known to read no option file.
+    let mycli = client(&sandbox, "mycli", "1.0");
+    let (_, stderr) = sandbox.rds_token(["connect", TARGET, "--", mycli.to_str().unwrap()]).warns();
+    assert!(stderr.contains("because it reads no option file") && stderr.lines().count() == 1, "{stderr}");
     let (stdout, stderr) = run(&["--client-flavor", "library"]);
     assert!(stdout.starts_with("<--defaults-file=") && stdout.contains("><-B><x>\n"), "{stdout}");
     assert!(stdout.contains("\nssl-verify-server-cert=1\n") && !stdout.contains("\nMYSQL_PWD="), "{stdout}");

@@ -134,7 +134,7 @@ fn option_files_are_read_as_they_were_meant() {
             format!("--user={user}"),
             format!("--password={token}"),
             "--ssl-ca=/c a#'\"\\.pem".to_owned(),
-            "--ssl-verify-server-cert".to_owned(),
+            "--ssl-verify-server-cert=1".to_owned(),
             format!("--database={database}"),
         ];
         assert_eq!(read_options(&file), expected, "round {round}");
@@ -172,7 +172,7 @@ fn a_token_too_long_for_the_client_is_refused() {
         assert!(!error.contains("ssss"), "{error}");
     }
     assert_eq!(sandbox.cached("cnf"), Vec::<PathBuf>::new());
-    // By a variable it goes.
+    // A variable can hold it.
     let lines = sandbox.rds_token(["env", TARGET, "-q", "--shell", "sh"]).env("AWS_SESSION_TOKEN", &session).succeeds();
     assert!(lines.contains(&session));
 }

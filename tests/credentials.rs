@@ -75,7 +75,7 @@ fn what_is_missing_is_said_with_its_remedy() {
     for (profile, part) in [
         ("absent", "profile 'absent' is not in"),
         ("ab\x1b[2Jsent", "\\u{1b}[2J"),
-        ("empty", "profile 'empty' has none"),
+        ("empty", "profile 'empty' has no credentials"),
         ("loop", "source_profile"),
         ("norole", "no role_arn"),
         ("half", "an aws_access_key_id but no aws_secret_access_key"),

@@ -129,16 +129,33 @@ impl Run {
         (stdout, stderr)
     }
 
-    /// Runs it: it fails with `code`, an empty stdout and one line on stderr, which is returned.
+    /// Runs it: it fails with `code` and one line on stderr, which is returned. stdout has a value that clients can't use,
+    /// or is empty.
     #[track_caller]
     pub(crate) fn fails(self, code: i32) -> String {
+        let expected = output_on_failure(&self.command);
         let output = self.output();
         let (stdout, stderr) = texts(&output);
-        assert_eq!((output.status.code(), stdout.as_str()), (Some(code), ""), "{stderr}");
+        assert_eq!((output.status.code(), stdout.as_str()), (Some(code), expected), "{stderr}");
         let line = stderr.strip_prefix("rds-token: ").and_then(|text| text.strip_suffix('\n'));
         let line = line.unwrap_or_else(|| panic!("not a line of rds-token: {stderr:?}"));
         assert!(!line.contains(char::is_control), "{stderr:?}");
         line.to_owned()
+    }
+}
+
+/// What `cnf` and `pgpass` print if they fail.
+pub(crate) const NO_FILE: &str = "/dev/null/rds-token-failed\n";
+
+/// What a failed run of the program prints on stdout (README.md, "If rds-token fails").
+fn output_on_failure(command: &Command) -> &'static str {
+    let args: Vec<&str> = command.get_args().filter_map(OsStr::to_str).collect();
+    let is_url = args.contains(&"--output=url") || args.windows(2).any(|pair| pair == ["--output", "url"]);
+    match args.first().copied() {
+        Some("cnf") if args.contains(&"--stdout") => "[client]\nhost=rds-token-failed.invalid\nprotocol=tcp\n",
+        Some("cnf" | "pgpass") => NO_FILE,
+        _ if is_url => "postgresql://rds-token-failed.invalid/\n",
+        _ => "",
     }
 }
 

@@ -100,7 +100,7 @@ fn psql_uses_tls() {
 
 #[test]
 fn psql_without_gssencmode_gives_the_token_away() {
-    // `env --unset` takes `PGGSSENCMODE` back.
+    // `env --unset` unsets `PGGSSENCMODE`.
     let after_unset = "eval \"$(rds-token env --unset --shell sh)\"
         export PGPASSWORD=\"$(rds-token pg)\" PGSSLMODE=verify-full PGSSLROOTCERT=ca.pem
         psql -h HOST -p 5432 -U app -d ExampleDB -c";
@@ -109,7 +109,7 @@ fn psql_without_gssencmode_gives_the_token_away() {
         ["psql-env", "psql -c", after_unset],
         ["psql-passfile", " PGGSSENCMODE=disable", ""],
         ["psql-url", "ca.pem)", "ca.pem | sed s/gssencmode=disable/gssencmode=prefer/)"],
-        ["psql-connect", "-- psql", "-- env -u PGGSSENCMODE psql"],
+        ["psql-connect", "-- -c", "env -u PGGSSENCMODE psql -c"],
     ];
     check_unprotected("psql_without_gssencmode_gives_the_token_away", &recipes.map(changed));
 }

@@ -10,8 +10,10 @@ mod clients;
 mod command_line;
 mod credentials;
 mod drivers;
+mod fail_closed;
 mod faults;
 mod fuzzed;
+mod habits;
 mod harness;
 mod helper_programs;
 mod hit;
@@ -20,6 +22,7 @@ mod kerberos;
 #[cfg(target_os = "linux")]
 mod keyring;
 mod login;
+mod mysql_home;
 mod name_lookup;
 mod other_users;
 mod platform;

@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use crate::harness::{HOST, KEYS, PROGRAM, Sandbox, TARGET, has, is_root, skip, texts};
+use crate::harness::{HOST, KEYS, NO_FILE, PROGRAM, Sandbox, TARGET, has, is_root, skip, texts};
 
 /// No account has these numbers.
 const VICTIM: u32 = 63_401;
@@ -154,7 +154,8 @@ fn no_other_user_swaps_the_cache_directory() {
         let swapper = Swapper::start(&machine, &place);
         for round in 0..rounds {
             let (code, stdout, stderr) = machine.run(lines[round % lines.len()], &cache);
-            let paths = stdout.split(['\'', '\n']).filter(|part| part.starts_with('/'));
+            let paths =
+                stdout.split(['\'', '\n']).filter(|part| part.starts_with('/') && !part.starts_with("/dev/null"));
             for path in paths {
                 let text = std::fs::read_to_string(path).unwrap_or_default();
                 assert!(!text.contains("evil"), "{mode:o}, round {round}: {path} is Mallory's");
@@ -207,7 +208,7 @@ fn a_parent_that_turns_into_a_link_is_refused() {
         for round in 0..500 {
             let (code, stdout, stderr) =
                 machine.run(&["pgpass", "-q", &postgres], &[("RDS_TOKEN_CACHE_DIR", cache.to_str().unwrap())]);
-            assert_eq!((code, stdout.as_str()), (Some(1), ""), "{target}, round {round}: {stderr}");
+            assert_eq!((code, stdout.as_str()), (Some(1), NO_FILE), "{target}, round {round}: {stderr}");
         }
         assert!(swapper.stop() > 100);
     }
@@ -284,7 +285,7 @@ fn a_parent_that_others_can_write_costs_the_cache() {
     let (_, _, warning) = machine.run(&[&[TARGET], &role[..]].concat(), &sts);
     assert!(warning.contains("home is writable by others (mode 777): sessions are not shared"), "{warning}");
     let (code, stdout, error) = machine.run(&["cnf", TARGET, "--flavor", "mysql"], &[]);
-    assert_eq!((code, stdout.as_str(), error.lines().count()), (Some(1), "", 1), "{error}");
+    assert_eq!((code, stdout.as_str(), error.lines().count()), (Some(1), NO_FILE, 1), "{error}");
     assert!(error.contains("set RDS_TOKEN_CACHE_DIR"), "{error}");
 }
 
@@ -306,7 +307,8 @@ fn files_that_another_user_can_write_are_refused_by_name() {
             let mut args: Vec<&str> = command.split(' ').collect();
             args.extend([TARGET, "--ca", file.to_str().unwrap()]);
             let (code, stdout, stderr) = machine.run(&args, &[]);
-            assert_eq!((code, stdout.as_str(), stderr.lines().count()), (Some(2), "", 1), "{args:?}: {stderr}");
+            let printed = if args[0] == "cnf" { NO_FILE } else { "" };
+            assert_eq!((code, stdout.as_str(), stderr.lines().count()), (Some(2), printed, 1), "{args:?}: {stderr}");
             assert!(stderr.contains(&format!("ca.pem {why}")), "{stderr}");
         }
 

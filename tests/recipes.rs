@@ -1,11 +1,11 @@
-//! The recipes in README.md and docs/clients.md, each run as printed: against a server of the lab, and against servers
-//! that are not the endpoint, which get no token.
+//! The recipes in README.md and docs/, each run as printed: against a server of the lab, against servers that are not the
+//! endpoint, which get no token, and without AWS credentials.
 
 use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use crate::harness::{PROGRAM, Run, Sandbox, has, skip, texts};
 use crate::rogue::Rogue;
@@ -21,7 +21,7 @@ pub(crate) struct Recipe {
 
 fn recipes() -> Vec<Recipe> {
     let read = |name: &str| std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap();
-    let text = read("README.md") + &read("docs/clients.md");
+    let text = read("README.md") + &read("docs/clients.md") + &read("docs/ci.md");
     let recipe = |part: &str| {
         let (name, rest) = part.split_once(" -->\n```").unwrap();
         let (language, rest) = rest.split_once('\n').unwrap();
@@ -69,9 +69,11 @@ pub(crate) enum World {
     NoTls,
     /// The same, but the MySQL server requests the password in its greeting.
     ClearGreeting,
+    /// The endpoint, but `rds-token` fails.
+    NoCredentials,
 }
 
-pub(crate) use World::{ClearGreeting, Endpoint, NoTls, OtherCa, OtherName};
+pub(crate) use World::{ClearGreeting, Endpoint, NoCredentials, NoTls, OtherCa, OtherName};
 
 /// A home, a current directory and an environment as a user of the recipes has them.
 pub(crate) struct Kitchen<'a> {
@@ -96,7 +98,7 @@ impl<'a> Kitchen<'a> {
         let rogues = match world {
             NoTls => Some([Rogue::start(Mariadb), Rogue::start(Postgres)]),
             ClearGreeting => Some([Rogue::start_with_clear_greeting(), Rogue::start(Postgres)]),
-            Endpoint | OtherCa | OtherName => None,
+            Endpoint | OtherCa | OtherName | NoCredentials => None,
         };
         let kitchen = Self {
             lab,
@@ -117,6 +119,9 @@ impl<'a> Kitchen<'a> {
         let config = config.replace("[target.pg]", "[target.pg]\nengine = \"postgres\"");
         let config = format!("{config}\n[defaults]\nca = \"{}\"\n", ca.display());
         kitchen.sandbox.write(".config/rds-token/config.toml", &config);
+        if world == NoCredentials {
+            return kitchen;
+        }
         let key = lab.key("long");
         let mut credentials = format!("[default]\naws_access_key_id={}\n", key.access_key_id);
         let _ = writeln!(credentials, "aws_secret_access_key={}", key.secret_access_key);
@@ -175,6 +180,27 @@ impl<'a> Kitchen<'a> {
         assert!(!self.has_leaked(), "a token in clear: {about}");
     }
 
+    /// Runs a command without AWS credentials, and fails if it did well, or connected to a local server.
+    #[track_caller]
+    pub(crate) fn reaches_no_local_server(&self, command: &Command) {
+        let (has_succeeded, found, about) = self.local_server(command);
+        assert!(!has_succeeded && found.is_none(), "{about}: {found:?}");
+    }
+
+    /// Runs a command. Returns whether it succeeded, its first connection to a local server, and its output.
+    pub(crate) fn local_server(&self, command: &Command) -> (bool, Option<String>, String) {
+        let trace = self.sandbox.path("trace");
+        let mut traced = Command::new("strace");
+        traced.args(["-f", "-qq", "-e", "trace=connect", "-o"]).arg(&trace).arg(command.get_program());
+        traced.args(command.get_args()).current_dir(command.get_current_dir().unwrap()).env_clear();
+        traced.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?)))).stdin(Stdio::null());
+        let output = traced.output().unwrap();
+        let calls = std::fs::read_to_string(trace).unwrap();
+        let local = ["mysqld.sock", "mysql.sock", ".s.PGSQL", "htons(3306)", "htons(5432)"];
+        let found = calls.lines().find(|call| local.iter().any(|server| call.contains(server)));
+        (output.status.success(), found.map(str::to_owned), format!("{command:?}: {:?}", texts(&output)))
+    }
+
     /// A recipe, for the interpreter that its block names.
     pub(crate) fn recipe(&self, recipe: &Recipe) -> Command {
         let file = self.sandbox.path(&recipe.name);
@@ -218,10 +244,10 @@ impl<'a> Kitchen<'a> {
         command
     }
 
-    /// The greeting is in the dump, where the recipe makes one.
-    fn has_dump(&self, directory: &str) -> bool {
-        let dump = std::fs::read_to_string(self.sandbox.path(directory).join("ExampleDB.sql"));
-        dump.is_ok_and(|text| text.contains("hello from "))
+    /// Whether the dump has this text.
+    fn dump_has(&self, dump: &Path, text: &str) -> bool {
+        let zcat = Command::new("zcat").arg("-f").arg(self.sandbox.path(dump)).output().unwrap();
+        String::from_utf8_lossy(&zcat.stdout).contains(text)
     }
 }
 
@@ -229,18 +255,30 @@ fn drivers(language: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("target/drivers").join(language)
 }
 
-/// The recipe logs in as the user, and hands no token to a server that is not the endpoint.
+/// The dump that a recipe writes.
+fn dump(recipe: &Recipe) -> Option<&'static Path> {
+    let dumps = ["ExampleDB.sql.gz", "ExampleDB.sql"];
+    dumps.into_iter().find(|dump| recipe.text.contains(dump)).map(Path::new)
+}
+
+/// The recipe logs in as the user, and gives no token to a server that is not the endpoint. If it fails, it connects to no
+/// local server, and the dump of an earlier run stays.
 pub(crate) fn check(lab: &Lab, recipe: &Recipe, prod: &Server) {
     let kitchen = Kitchen::with(lab, Endpoint, prod);
     let (stdout, stderr) = texts(&kitchen.recipe(recipe).output().unwrap());
     let about = format!("{}: {stdout}{stderr}", recipe.name);
     assert_eq!(stderr, "", "{about}");
     assert!(!recipe.text.contains("CURRENT_USER") || stdout.contains(&lab.user), "{about}");
-    assert!(!recipe.text.contains("ExampleDB.sql") || kitchen.has_dump(""), "{about}");
+    assert!(dump(recipe).is_none_or(|dump| kitchen.dump_has(dump, "hello from ")), "{about}");
 
-    for world in [OtherCa, OtherName, NoTls, ClearGreeting] {
+    for world in [OtherCa, OtherName, NoTls, ClearGreeting, NoCredentials] {
         let kitchen = Kitchen::with(lab, world, prod);
-        kitchen.gives_no_token(kitchen.recipe(recipe));
+        let _ = dump(recipe).map(|dump| std::fs::write(kitchen.sandbox.path(dump), "last night's").unwrap());
+        match world {
+            NoCredentials => kitchen.reaches_no_local_server(&kitchen.recipe(recipe)),
+            _ => kitchen.gives_no_token(kitchen.recipe(recipe)),
+        }
+        assert!(dump(recipe).is_none_or(|dump| kitchen.dump_has(dump, "last night's")), "{world:?}: {about}");
     }
 }
 
@@ -296,6 +334,7 @@ fn every_recipe_has_a_test() {
         "cron",
         "dump.service",
         "report.service",
+        "ci-",
     ];
     for recipe in recipes() {
         assert!(tested.iter().any(|beginning| recipe.name.starts_with(beginning)), "{}", recipe.name);
@@ -304,6 +343,9 @@ fn every_recipe_has_a_test() {
 
 #[test]
 fn shell_recipes() {
+    if !has("strace") {
+        return skip("shell_recipes", "strace is not installed");
+    }
     check_all("shell_recipes", &["mariadb-", "connect", "psql-", "make"]);
 }
 
@@ -357,16 +399,54 @@ fn node_recipes() {
 #[test]
 fn the_cron_line() {
     let Some(lab) = lab("the_cron_line") else { return };
-    let kitchen = Kitchen::new(&lab, Endpoint);
-    let line = kitchen.adapt(&recipe("cron").text);
-    let command_of = line.trim_end().splitn(6, ' ').nth(5).unwrap();
-    assert!(!command_of.contains('%'), "cron makes a newline of %");
-    let mut command = Command::new("/bin/sh");
-    command.env_clear().env("HOME", kitchen.sandbox.path("home")).env("PATH", "/usr/bin:/bin");
-    command.env("SHELL", "/bin/sh").env("LOGNAME", "app").current_dir(kitchen.sandbox.path("home"));
-    let output = lab.on_loopback(command.args(["-c", command_of])).output().unwrap();
-    assert_eq!(texts(&output), (String::new(), String::new()));
-    assert!(kitchen.has_dump("home"));
+    let dump = Path::new("home/ExampleDB.sql");
+    for (world, expected) in [(Endpoint, "hello from "), (NoCredentials, "last night's")] {
+        let kitchen = Kitchen::new(&lab, world);
+        std::fs::write(kitchen.sandbox.path(dump), "last night's").unwrap();
+        let text = kitchen.adapt(&recipe("cron").text);
+        let (mail, line) = text.trim_end().split_once('\n').unwrap();
+        assert!(mail.starts_with("MAILTO="), "{mail}");
+        let command_of = line.splitn(6, ' ').nth(5).unwrap();
+        assert!(!command_of.contains('%'), "cron makes a newline of %");
+        let mut command = Command::new("/bin/sh");
+        command.env_clear().env("HOME", kitchen.sandbox.path("home")).env("PATH", "/usr/bin:/bin");
+        command.env("SHELL", "/bin/sh").env("LOGNAME", "app").current_dir(kitchen.sandbox.path("home"));
+        command.env("AWS_EC2_METADATA_DISABLED", "true");
+        let output = lab.on_loopback(command.args(["-c", command_of])).output().unwrap();
+        let (stdout, stderr) = texts(&output);
+        // cron mails what is printed.
+        assert_eq!((stdout.as_str(), stderr.lines().count()), ("", usize::from(world != Endpoint)), "{stderr}");
+        assert_eq!(output.status.success(), world == Endpoint, "{stderr}");
+        assert!(kitchen.dump_has(dump, expected), "{world:?}");
+    }
+}
+
+/// The commands of a workflow, each in a shell of its own, which gets the variables that earlier ones wrote to GITHUB_ENV.
+#[test]
+fn ci_recipes() {
+    let Some(lab) = lab("ci_recipes") else { return };
+    for (recipe, world) in named("ci-").iter().flat_map(|recipe| [(recipe, Endpoint), (recipe, NoTls)]) {
+        let kitchen = Kitchen::new(&lab, world);
+        let script = kitchen.sandbox.path("migrate.sh");
+        std::fs::write(&script, "#!/bin/sh\nmariadb -e 'SELECT CURRENT_USER()'\n").unwrap();
+        std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let variables = kitchen.sandbox.write("github_env", "");
+        let lines = recipe.text.lines().map(str::trim).filter_map(|line| line.strip_prefix("- "));
+        for line in lines.map(|line| line.strip_prefix("run: ").unwrap_or(line)) {
+            let mut step = kitchen.command("bash");
+            step.args(["-e", "-o", "pipefail", "-c", &kitchen.adapt(line)]).env("GITHUB_ENV", &variables);
+            let text = std::fs::read_to_string(&variables).unwrap();
+            step.envs(text.lines().map(|line| line.split_once('=').unwrap()));
+            if line.contains(" env ") {
+                assert!(step.status().unwrap().success(), "{line}");
+            } else if world == Endpoint {
+                let (stdout, stderr) = texts(&step.output().unwrap());
+                assert!(stdout.contains(&lab.user) && stderr.is_empty(), "{line}: {stdout}{stderr}");
+            } else {
+                kitchen.gives_no_token(step);
+            }
+        }
+    }
 }
 
 /// The units are whole; their commands are those of other recipes.
@@ -402,9 +482,7 @@ fn an_env_file_logs_in() {
         let mut client = kitchen.command(program);
         client.envs(file.lines().map(|line| line.split_once('=').unwrap()));
         if program == "mariadb" {
-            client.args(["--no-defaults", "--ssl-ca=ca.pem", "--ssl-verify-server-cert", "-u", &lab.user]);
-            // Not every build of MariaDB's client reads MYSQL_HOST.
-            client.args(["-h", kitchen.host]);
+            client.arg("--batch");
         }
         let sql = if program == "mariadb" { "-eselect 'logged in'" } else { "-cselect 'logged in'" };
         let (stdout, stderr) = texts(&client.args([query, sql]).output().unwrap());

@@ -68,10 +68,15 @@ fn environment(output: &Output) -> Vec<(String, String)> {
     let text = String::from_utf8(output.stdout.clone()).unwrap();
     let pairs = text.split_terminator('\0').map(|pair| pair.split_once('=').unwrap());
     let is_ours = |name: &str| {
-        let prefixes = ["PG", "MYSQL_", "LIBMYSQL_", "RDS_TOKEN_EXPIRES_AT", "RDS_TOKEN_CNF"];
+        let prefixes = ["PG", "MYSQL_", "LIBMYSQL_", "RDS_TOKEN_EXPIRES_AT", "RDS_TOKEN_CNF", "MARIADB_"];
         prefixes.iter().any(|prefix| name.starts_with(prefix))
     };
-    let mut ours: Vec<_> = pairs.filter(|(name, _)| is_ours(name)).map(|(n, v)| (n.to_owned(), v.to_owned())).collect();
+    // The names of home directories are digests.
+    let value = |name: &str, value: &str| match name.ends_with("_HOME") && value.ends_with(".home") {
+        true => "a directory".to_owned(),
+        false => value.to_owned(),
+    };
+    let mut ours: Vec<_> = pairs.filter(|(name, _)| is_ours(name)).map(|(n, v)| (n.to_owned(), value(n, v))).collect();
     ours.sort();
     ours
 }
@@ -95,7 +100,14 @@ fn expected(sandbox: &Sandbox, engine: &str) -> (Vec<String>, Vec<(String, Strin
             ("PGSSLROOTCERT", &ca),
             ("PGUSER", NASTY),
         ],
-        _ => &[("MYSQL_HOST", HOST), ("MYSQL_PWD", token), ("MYSQL_TCP_PORT", port)],
+        _ => &[
+            ("MARIADB_HOME", "a directory"),
+            ("MYSQL_HOME", "a directory"),
+            ("MYSQL_HOST", HOST),
+            ("MYSQL_PWD", token),
+            ("MYSQL_TCP_PORT", port),
+            ("MYSQL_TEST_LOGIN_FILE", "/dev/null"),
+        ],
     };
     let ends = [("RDS_TOKEN_EXPIRES_AT", ends)];
     let pairs = pairs.iter().chain(&ends).map(|(n, v)| (n.to_string(), v.to_string()));
@@ -167,6 +179,9 @@ fn unset_takes_everything_back() {
         "MYSQL_HOST",
         "MYSQL_TCP_PORT",
         "MYSQL_PWD",
+        "MYSQL_HOME",
+        "MARIADB_HOME",
+        "MYSQL_TEST_LOGIN_FILE",
         "RDS_TOKEN_CNF",
         "RDS_TOKEN_EXPIRES_AT",
     ];

@@ -129,7 +129,7 @@ if [ "$funcstack[1]" ="#;
         .replacen("        case $line[1] in\n", &commands, 1)
         .replace("'*::command -- ", "'*:command -- ")
         .replace(&format!(":({TARGETS})"), ":_rds-token_targets")
-        .replace("with its arguments:_default'", "with its arguments:_rds-token_client'")
+        .replace("s client:_default'", "s client:_rds-token_client'")
         .replace(":: :_rds-token_commands", ":: :_rds-token_first")
         .replace("if [ \"$funcstack[1]\" =", helpers)
         .replace(":HOST:PORT:", ":HOST\\:PORT:");

@@ -1,0 +1,224 @@
+//! Programs of MySQL and MariaDB, and drivers that read default files, are logged in by variables.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::harness::{KEYS, Sandbox, TARGET, has, texts};
+use crate::recipes::{ClearGreeting, Endpoint, Kitchen, NoTls, OtherCa, OtherName, can};
+use crate::servers::{Lab, Server, lab};
+
+/// Programs that know neither host nor user, and print the user that they log in as.
+const MARIADB: [&str; 4] = [
+    "mariadb -Ne 'SELECT CURRENT_USER()'",
+    "mysql -Ne 'SELECT CURRENT_USER()'",
+    "mariadb-dump ExampleDB && mariadb-admin status && mariadb-show ExampleDB && mariadb -Ne 'SELECT CURRENT_USER()'",
+    "sh -c 'mariadb -Ne \"SELECT CURRENT_USER()\"'",
+];
+
+const DRIVERS: [&str; 5] = [
+    "/usr/bin/python3 -c 'import MySQLdb
+db = MySQLdb.connect(read_default_group=\"client\"); cursor = db.cursor()
+cursor.execute(\"SELECT CURRENT_USER()\"); print(cursor.fetchone()[0])'",
+    "perl -MDBI -e 'print DBI->connect(\"DBI:mysql:;mysql_read_default_group=client\", undef, undef, { RaiseError => 1 })
+->selectrow_array(\"SELECT CURRENT_USER()\")'",
+    "perl -MDBI -e 'print DBI->connect(\"DBI:MariaDB:;mariadb_read_default_group=client\", undef, undef, { RaiseError => 1 })
+->selectrow_array(\"SELECT CURRENT_USER()\")'",
+    "ruby -rmysql2 -e 'puts Mysql2::Client.new(default_group: \"client\").query(\"SELECT CURRENT_USER() AS me\").first[\"me\"]'",
+    "mydumper --no-locks --verbose 1 -B ExampleDB -o dump && grep -q hello dump/* && mariadb -Ne 'SELECT CURRENT_USER()'",
+];
+
+const MYSQL: [&str; 4] = [
+    "mysql -NBe 'SELECT CURRENT_USER()'",
+    "mysqldump --no-tablespaces ExampleDB && mysqladmin status && mysql -NBe 'SELECT CURRENT_USER()'",
+    "sh -c 'mysql -NBe \"SELECT CURRENT_USER()\"'",
+    // Beside it, MariaDB's programs find a file of their own.
+    "mariadb -Ne 'SELECT CURRENT_USER()'",
+];
+
+/// The ways in which a program gets the variables.
+fn ways(program: &str) -> [String; 4] {
+    let env = |flags: &str| {
+        format!("variables=$(rds-token env prod --shell sh{flags}) && eval \"$variables\" && {{ {program}; }}")
+    };
+    let quoted = program.replace('\'', "'\\''");
+    let dotenv = format!("rds-token env prod --shell dotenv > f && export $(cat f) && {{ {program}; }}");
+    [env(""), env(" --no-secret"), format!("rds-token connect prod sh -c '{quoted}'"), dotenv]
+}
+
+fn run(kitchen: &Kitchen<'_>, line: &str) -> Command {
+    let mut command = kitchen.command("sh");
+    command.args(["-c", line]);
+    command
+}
+
+/// Each program logs in, without a word on stderr, and gives no token to a server that is not the endpoint.
+fn check(lab: &Lab, prod: &Server, programs: &[&str]) {
+    for program in programs {
+        for line in ways(program) {
+            let kitchen = Kitchen::with(lab, Endpoint, prod);
+            let output = run(&kitchen, &line).output().unwrap();
+            let (stdout, stderr) = texts(&output);
+            assert!(stdout.contains(&lab.user) && stderr.is_empty(), "{line}: {stdout}{stderr}");
+            for world in [OtherCa, OtherName, NoTls, ClearGreeting] {
+                let kitchen = Kitchen::with(lab, world, prod);
+                kitchen.gives_no_token(run(&kitchen, &line));
+            }
+        }
+    }
+}
+
+#[test]
+fn mariadbs_programs_are_logged_in_by_variables() {
+    let Some(lab) = lab("mariadbs_programs_are_logged_in_by_variables") else { return };
+    check(&lab, &lab.mariadb, &MARIADB);
+}
+
+#[test]
+fn mysqls_programs_are_logged_in_by_variables() {
+    let Some(lab) = lab("mysqls_programs_are_logged_in_by_variables") else { return };
+    check(&lab, &lab.mysql, &MYSQL);
+}
+
+#[test]
+fn drivers_that_read_default_files_are_logged_in_by_variables() {
+    let test = "drivers_that_read_default_files_are_logged_in_by_variables";
+    let is_there = can(test, "/usr/bin/python3", &["-c", "import MySQLdb"])
+        && can(test, "perl", &["-MDBD::mysql", "-MDBD::MariaDB", "-e1"])
+        && can(test, "ruby", &["-rmysql2", "-e1"]);
+    if !is_there || !has("mydumper") {
+        return;
+    }
+    let Some(lab) = lab(test) else { return };
+    check(&lab, &lab.mariadb, &DRIVERS);
+}
+
+/// Without the variables of the home directories, a server without TLS gets the token: what this protects from.
+#[test]
+fn without_a_home_directory_the_token_leaks() {
+    let Some(lab) = lab("without_a_home_directory_the_token_leaks") else { return };
+    let kitchen = Kitchen::new(&lab, NoTls);
+    let line = "variables=$(rds-token env prod --shell sh) && eval \"$variables\" && unset MYSQL_HOME MARIADB_HOME &&
+        mariadb -h \"$MYSQL_HOST\" -P \"$MYSQL_TCP_PORT\" -u app -e 'SELECT 1'";
+    assert!(!run(&kitchen, &kitchen.adapt(line)).output().unwrap().status.success());
+    assert!(kitchen.has_leaked());
+}
+
+/// The directories that `env` prints.
+fn homes(sandbox: &Sandbox, args: &[&str]) -> Vec<PathBuf> {
+    let args = [&["env", TARGET, "--shell", "dotenv"], args].concat();
+    let lines = sandbox.rds_token(args).succeeds();
+    let value = |name: &str| PathBuf::from(lines.lines().find_map(|line| line.strip_prefix(name)).unwrap());
+    vec![value("MYSQL_HOME="), value("MARIADB_HOME=")]
+}
+
+fn option_file(home: &Path) -> String {
+    std::fs::read_to_string(home.join("my.cnf")).unwrap()
+}
+
+fn set_age(path: &Path, age: &str) {
+    let status = Command::new("touch").arg("-h").args(["-d", age]).arg(path).status().unwrap();
+    assert!(status.success());
+}
+
+/// A client ignores a directory that does not exist. So an old one gets an option file that leads nowhere.
+#[test]
+fn an_old_home_directory_leads_nowhere() {
+    use std::os::unix::fs::MetadataExt as _;
+    let sandbox = Sandbox::new();
+    let [plain, secret] = [&[][..], &["--no-secret"]].map(|args| homes(&sandbox, args)[0].clone());
+    assert!(!option_file(&plain).contains("password") && option_file(&secret).contains("password=\""));
+    for path in [&plain, &secret] {
+        assert_eq!(path.metadata().unwrap().mode() & 0o777, 0o700);
+        assert_eq!(path.join("my.cnf").metadata().unwrap().mode() & 0o777, 0o600);
+    }
+    let sweep = || {
+        set_age(&sandbox.cache().join("swept"), "-2 hours");
+        sandbox.rds_token([TARGET, "--refresh"]).succeeds();
+    };
+    sweep();
+    assert!(option_file(&secret).contains("password"), "it is not old");
+    set_age(&secret, "-61 minutes");
+    sweep();
+    assert_eq!(option_file(&secret), "[client]\nhost=rds-token-expired.invalid\nprotocol=tcp\n");
+    assert!(option_file(&plain).contains("user="));
+    if has("mariadb") {
+        let mut client = sandbox.command("mariadb");
+        client.env("MYSQL_HOME", &secret).args(["-e", "SELECT 1"]);
+        let (_, stderr) = texts(&client.output().unwrap());
+        assert!(stderr.contains("Unknown server host 'rds-token-expired.invalid'"), "{stderr}");
+    }
+    // Another use renews it.
+    assert_eq!(homes(&sandbox, &["--no-secret"])[0], secret);
+    assert!(option_file(&secret).contains("password"));
+    // `cache clear` removes the token.
+    sandbox.rds_token(["cache", "clear", "other@db.abc123.eu-west-1.rds.amazonaws.com:3306", "-q"]).succeeds();
+    assert!(option_file(&secret).contains("password"));
+    sandbox.rds_token(["cache", "clear", TARGET]).succeeds();
+    assert!(option_file(&secret).contains("rds-token-expired.invalid"));
+    homes(&sandbox, &["--no-secret"]);
+    sandbox.rds_token(["cache", "clear"]).succeeds();
+    assert!(option_file(&secret).contains("rds-token-expired.invalid"));
+    // In the end the directory goes.
+    set_age(&secret, "-31 days");
+    sweep();
+    assert!(!secret.exists());
+}
+
+/// Clients read `~/.my.cnf` after `MYSQL_HOME`.
+#[test]
+fn options_of_the_user_that_win_are_named() {
+    let sandbox = Sandbox::new();
+    let warning = |text: &str| {
+        sandbox.write(".my.cnf", text);
+        let (_, env) = sandbox.rds_token(["env", TARGET, "--shell", "sh"]).warns();
+        let (_, connect) = sandbox.rds_token(["connect", TARGET, "true"]).warns();
+        assert_eq!(env, connect);
+        env
+    };
+    for (text, names) in [
+        ("[client]\nuser=me\npassword=x\n", "user, password"),
+        ("[mysql]\nhost = elsewhere\n", "host"),
+        ("[client]\nskip-ssl\n", "ssl"),
+        ("[client]\nssl_ca=/x\nport=1\n", "port, ssl"),
+        ("[mysqldump]\nprotocol=socket\n", "protocol"),
+        ("[client]\ndns-srv-name=x\n", "dns-srv-name"),
+        ("[mysqld]\nuser=mysql\n[client]\nport=3307\n", "port"),
+    ] {
+        let warning = warning(text);
+        assert!(warning.contains(&format!(".my.cnf: {names}; use `rds-token connect`")), "{text}: {warning}");
+        assert_eq!(warning.lines().count(), 1, "{warning}");
+    }
+    for harmless in ["[mysql]\nprompt=mine\n", "[mysqld]\nuser=mysql\nport=3306\nssl-ca=/x\n", "# user=x\n"] {
+        assert_eq!(warning(harmless), "", "{harmless}");
+    }
+    // It includes a file that can't be read.
+    assert!(warning("!include /dev/zero\n").contains("could not check /dev/zero"));
+}
+
+/// The directories of two identities differ, and are private whatever the umask.
+#[test]
+fn home_directories_are_private() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let sandbox = Sandbox::new();
+    let mut shell = sandbox.command("sh");
+    shell.envs(KEYS).args([
+        "-c",
+        "umask 000; exec \"$0\" env \"$1\" --shell dotenv --no-secret",
+        crate::harness::PROGRAM,
+        TARGET,
+    ]);
+    let (lines, _) = texts(&shell.output().unwrap());
+    let home = lines.lines().find_map(|line| line.strip_prefix("MYSQL_HOME=")).unwrap();
+    let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode(Path::new(home)), mode(&Path::new(home).join("my.cnf"))), (0o700, 0o600));
+    // A link in its place is not followed.
+    let elsewhere = sandbox.path("elsewhere");
+    std::fs::create_dir(&elsewhere).unwrap();
+    std::fs::remove_dir_all(home).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, home).unwrap();
+    let line = sandbox.rds_token(["env", TARGET, "--shell", "sh", "--no-secret"]).fails(1);
+    assert!(line.contains("could not write") && line.contains("links are not followed"), "{line}");
+    assert_eq!(elsewhere.read_dir().unwrap().count(), 0);
+    let other = sandbox.rds_token(["env", TARGET, "--shell", "sh"]).env("AWS_ACCESS_KEY_ID", "AKIDOTHER").succeeds();
+    assert!(!other.contains(home.trim_end_matches(".token.home")), "{other}");
+}
