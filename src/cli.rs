@@ -12,28 +12,26 @@ use crate::sink::environment::Shell;
 
 const EXAMPLES: &str = "\
 Examples:
-  rds-token connect app@HOST:3306
-  mariadb --host=HOST --user=app --ssl-ca=ca.pem --ssl-verify-server-cert \\
-          --password=\"$(rds-token app@HOST:3306)\"
-  rds-token connect postgres://app@HOST/ExampleDB -- pg_dump
-  rds-token --hostname HOST --port 5432 --username app --profile prod
-  rds-token mysql://app@HOST -v      say where the token came from
-  rds-token cache list               what is kept, never a token
+  rds-token connect mysql://app@HOST/ExampleDB         start mysql or mariadb, logged in
+  rds-token connect prod -- -e 'SELECT 1'              arguments for the engine's client
+  rds-token connect prod mysqldump ExampleDB           any program; prod is a configured target
+  mysql --defaults-file=\"$(rds-token cnf prod)\"
+  rds-env postgres://app@HOST/ExampleDB && psql        rds-env comes with the shell integration (init)
+  rds-token generate-db-auth-token --hostname HOST --port 5432 --username app
 
 HOST is an RDS endpoint, such as db.abc123.eu-west-1.rds.amazonaws.com.
 
 Files and variables:
-  ~/.config/rds-token/config.toml, or RDS_TOKEN_CONFIG    named targets and defaults
-  RDS_TOKEN_CACHE_DIR, RDS_TOKEN_KEYRING                  where tokens are kept
+  ~/.config/rds-token/config.toml, or RDS_TOKEN_CONFIG    configured targets and defaults
+  RDS_TOKEN_CACHE_DIR, RDS_TOKEN_KEYRING                  where tokens are cached
   ~/.aws/config, ~/.aws/credentials, ~/.aws/cli/cache     profiles, and sessions shared with the AWS CLI
 
 Exit codes:
-  0 done   1 other failure   2 usage, configuration or target
-  3 no usable AWS credentials   4 network, or out of time
-  126, 127, 128+N   connect: the command can't be run, is not there, died of signal N; else its own";
+  0 success   1 other failure   2 usage, configuration or target
+  3 no usable AWS credentials   4 network or timeout
+  connect: the command's own; 126 if it can't be run, 127 if it is not found, 128+N after signal N";
 
-/// Print an AWS RDS or Aurora IAM token, which logs into the database in place of a password. It comes
-/// from a cache as long as it lives.
+/// Print an AWS RDS or Aurora IAM token, which is used as a database password. It is cached until it expires.
 #[derive(Debug, Parser)]
 #[command(
     name = "rds-token",
@@ -43,10 +41,10 @@ Exit codes:
     subcommand_precedence_over_arg = true
 )]
 pub struct Cli {
-    /// What to do; without one, a token is printed.
+    /// The command; `token` by default.
     #[command(subcommand)]
     pub command: Option<Command>,
-    /// The token to print where no command is named.
+    /// The arguments of `token`.
     #[command(flatten)]
     pub token: TokenArgs,
 }
@@ -64,16 +62,16 @@ pub struct Bare {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Print a token: the default, spelled out
+    /// Print a token (the default command)
     #[command(alias = "generate-db-auth-token")]
     Token(TokenArgs),
     /// Write a private option file for MySQL's and MariaDB's clients, and print its path
     Cnf(CnfArgs),
     /// Write a private passfile for PostgreSQL's clients, and print its path. It does not set TLS options: see env --no-secret
     Pgpass(RequestArgs),
-    /// Print export lines for the shell
+    /// Print export lines that log in the programs of the shell
     Env(EnvArgs),
-    /// Run the engine's own client, or a command, logged in
+    /// Run the engine's client, or any program, logged in
     #[command(visible_alias = "exec", aliases = ["login", "run"])]
     Connect(ConnectArgs),
     /// Print the path of the RDS CA bundle
@@ -94,13 +92,13 @@ pub enum Command {
     },
 }
 
-/// The names of `connect`.
-pub const CONNECT: [&str; 4] = ["connect", "exec", "login", "run"];
+/// The name and aliases of `connect`.
+pub const CONNECT_NAMES: [&str; 4] = ["connect", "exec", "login", "run"];
 
 /// Whether a first argument is a command, not a TARGET.
 pub fn is_command(name: &str) -> bool {
     // `has_subcommand` does not know aliases.
-    matches!(name, "help" | "generate-db-auth-token") || CONNECT.contains(&name) || Command::has_subcommand(name)
+    matches!(name, "help" | "generate-db-auth-token") || CONNECT_NAMES.contains(&name) || Command::has_subcommand(name)
 }
 
 /// The names of all commands.
@@ -281,7 +279,7 @@ pub struct TargetArgs {
     // No doc comment: rustdoc would take the brackets for links.
     #[arg(
         value_name = "TARGET",
-        help = "[USER@]HOST[:PORT][/DATABASE], a URL such as mysql://USER@HOST/DATABASE, or a configured name"
+        help = "[USER@]HOST[:PORT][/DATABASE], a URL such as mysql://USER@HOST/DATABASE, or a configured target"
     )]
     #[expect(missing_docs, reason = "see above")]
     pub target: Option<String>,

@@ -81,8 +81,26 @@ pub fn dialect(program: &Path, deadline: Instant) -> Result<Option<Dialect>, Err
 /// # Errors
 /// As [`dialect`].
 pub fn installed_dialect(host: &Host, engine: Engine, deadline: Instant) -> Result<Option<Dialect>, Error> {
-    let found = candidates(engine).iter().find_map(|name| find(host, name.as_ref()));
-    found.map_or(Ok(None), |path| dialect(&path, deadline))
+    installed(host, engine).map_or(Ok(None), |path| dialect(&path, deadline))
+}
+
+/// Returns the path of the engine's client on `PATH`. `None` if no client is installed.
+pub fn installed(host: &Host, engine: Engine) -> Option<PathBuf> {
+    candidates(engine).iter().find_map(|name| find(host, name.as_ref()))
+}
+
+/// The dialect of the option file in `MYSQL_HOME`.
+///
+/// It is that of MySQL's programs, unless the client on `PATH` is a MariaDB that does not read `MARIADB_HOME`. MySQL's own
+/// `mysql` ignores the options of MariaDB's flavor, so it would verify nothing.
+///
+/// # Errors
+/// As [`dialect`].
+pub fn mysql_home_dialect(host: &Host, deadline: Instant) -> Result<Dialect, Error> {
+    let default = Flavor::Mysql.into();
+    let Some(program) = installed(host, Engine::Mysql) else { return Ok(default) };
+    let found = dialect(&program, deadline)?.unwrap_or(default);
+    Ok(if found.flavor == Flavor::Mariadb && knows_mariadb_home(&program) { default } else { found })
 }
 
 /// Whether a program of Oracle's takes the cleartext plugin from its own group of the option file.
@@ -117,11 +135,24 @@ const LIBPQ_CLIENTS: [&str; 10] = [
 
 /// Whether a program is linked with MySQL's client library, which takes no TLS verification from an option file.
 pub fn uses_libmysqlclient(program: &Path) -> bool {
-    let mut start = Vec::new();
     // The names of an ELF file's libraries are near its start.
-    let read = std::fs::File::open(program).and_then(|file| file.take(MAX_ELF_START).read_to_end(&mut start));
-    let name = b"libmysqlclient.so";
-    read.is_ok() && start.starts_with(b"\x7fELF") && start.windows(name.len()).any(|part| part == name)
+    let start = start_of(program);
+    start.starts_with(b"\x7fELF") && contains(&start, b"libmysqlclient.so")
+}
+
+/// Whether a client of MariaDB reads `MARIADB_HOME`. Old versions read only `MYSQL_HOME`.
+pub fn knows_mariadb_home(program: &Path) -> bool {
+    contains(&start_of(program), b"MARIADB_HOME\0")
+}
+
+fn start_of(program: &Path) -> Vec<u8> {
+    let mut start = Vec::new();
+    let read = std::fs::File::open(program).and_then(|file| file.take(MAX_START).read_to_end(&mut start));
+    read.map(|_| start).unwrap_or_default()
+}
+
+fn contains(bytes: &[u8], name: &[u8]) -> bool {
+    bytes.windows(name.len()).any(|part| part == name)
 }
 
 /// Whether a program reads MySQL's variables, but no option file that can be passed to it. It verifies the server only
@@ -131,7 +162,7 @@ pub fn reads_no_option_file(program: &Path) -> bool {
 }
 
 /// How much of a program is searched, in bytes.
-const MAX_ELF_START: u64 = 4 << 20;
+const MAX_START: u64 = 4 << 20;
 
 enum Family {
     Mariadb,

@@ -6,12 +6,12 @@ mod cnf;
 mod completions;
 mod connect;
 mod env;
+mod failure_output;
 mod files;
 mod given;
 mod init;
 mod man;
 mod obtain;
-mod on_failure;
 mod pgpass;
 mod settings;
 mod targets;
@@ -29,17 +29,17 @@ use crate::error::Error;
 use crate::host::Host;
 use crate::report::{self, Report};
 
-pub use on_failure::output_on_failure;
+pub use failure_output::failure_output;
 
 /// Runs the command in `args`, which begin with the program's name.
 ///
 /// # Errors
 /// The error that ends the program.
-pub fn run(host: &Host, args: Vec<OsString>) -> Result<(), Error> {
+pub fn run(host: &Host, args: &[OsString]) -> Result<(), Error> {
     if args.len() == 1 && host.var("RDS_TOKEN_HOST").is_none() {
         return Err(report::usage(usage::SUMMARY));
     }
-    let args = arguments::normalize(args);
+    let args = arguments::normalize(args.to_vec());
     if let Some(args) = without_command(&args) {
         return token::run(host, &args);
     }

@@ -138,15 +138,33 @@ pub fn without_userinfo(text: &str) -> String {
     }
 }
 
-/// Returns `text` without the passwords in URLs: `scheme://user:password@` becomes `scheme://…@`.
+/// Returns `text` without the passwords in URLs: `scheme://user:password@` becomes `scheme://…@`, and the value of a
+/// parameter `password` becomes `…`.
 pub fn without_passwords(text: &str) -> String {
-    let mut parts = text.split("://");
+    // A path that is made of a URL has one slash.
+    let mut parts = text.split(":/");
     let first = parts.next().unwrap_or_default().to_owned();
-    parts.fold(first, |shown, part| {
-        let end = part.find(|c: char| c.is_whitespace() || "'\"`<>".contains(c)).unwrap_or(part.len());
-        let userinfo = part[..end].rfind('@').filter(|at| part[..*at].contains(':'));
-        shown + "://" + &userinfo.map_or(part.to_owned(), |at| format!("…{}", &part[at..]))
-    })
+    let text = parts.fold(first, |shown, part| {
+        // A password may have any character, so the last '@' counts.
+        let userinfo = part.rfind('@').filter(|at| part[..*at].contains(':'));
+        let slash = if part.starts_with('/') { "/" } else { "" };
+        shown + ":/" + &userinfo.map_or(part.to_owned(), |at| format!("{slash}…{}", &part[at..]))
+    });
+    without_parameter(&text, "password=")
+}
+
+/// Replaces the values of a parameter, in any case.
+fn without_parameter(text: &str, parameter: &str) -> String {
+    let lower = text.to_ascii_lowercase();
+    let (mut shown, mut rest) = (String::new(), 0);
+    while let Some(at) = lower[rest..].find(parameter) {
+        let start = rest + at + parameter.len();
+        let end = text[start..].find(|c: char| c.is_whitespace() || "&'\"`)<>,;".contains(c));
+        shown.push_str(&text[rest..start]);
+        shown.push('…');
+        rest = end.map_or(text.len(), |end| start + end);
+    }
+    shown + &text[rest..]
 }
 
 /// `text` with every character escaped that could end the line, drive a terminal or reorder what is
@@ -180,6 +198,12 @@ mod tests {
             ("'https://u:CANARY@h/x', and more", "'https://…@h/x', and more"),
             ("mysql://u:CAN/A:R@Y@h:1 http://a:b@c", "mysql://…@h:1 http://…@c"),
             ("mysql://app@h:3306/db", "mysql://app@h:3306/db"),
+            ("mysql://a@h.x, mariadb://a@h.x or postgres://a@h.x", "mysql://a@h.x, mariadb://a@h.x or postgres://a@h.x"),
+            ("run mysql://u:p'CAN ARY@h/x", "run mysql://…@h/x"),
+            ("ca: mysql:/u:'CANARY@h", "ca: mysql:/…@h"),
+            ("jdbc:mysql://h/d?user=u&Password=CANARY&x=1", "jdbc:mysql://h/d?user=u&Password=…&x=1"),
+            ("(host=h,password=CANARY)", "(host=h,password=…)"),
+            ("/etc/x.toml:3: https://h:1/p", "/etc/x.toml:3: https://h:1/p"),
         ] {
             assert_eq!(without_passwords(text), expected);
         }

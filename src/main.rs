@@ -9,20 +9,20 @@ use rds_token::{command, report};
 
 fn main() -> ExitCode {
     let args: Vec<OsString> = std::env::args_os().collect();
-    let on_failure = command::output_on_failure(&args);
-    // A panic is reported as any other failure.
+    // Report a panic like any other failure.
+    let args_of_hook = args.clone();
     std::panic::set_hook(Box::new(move |panic| {
         let place = panic.location().map(|place| format!(" at {}:{}", place.file(), place.line()));
         let error = Error::other(format!("internal error{}; please report this", place.unwrap_or_default()));
-        report::failure(&error, on_failure);
+        report::error(&error, command::failure_output(&args_of_hook));
         std::process::exit(Exit::Other as i32);
     }));
     let host = Host::from_process();
     host.forbid_dumps();
-    match command::run(&host, args) {
+    match command::run(&host, &args) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            report::failure(&error, on_failure);
+            report::error(&error, command::failure_output(&args));
             ExitCode::from(error.exit() as u8)
         }
     }

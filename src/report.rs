@@ -38,9 +38,8 @@ impl Report {
     }
 }
 
-/// Prints the error that ends the program, and `output` on stdout for the client that reads it. An error without a
-/// message prints nothing.
-pub fn failure(error: &Error, output: Option<&str>) {
+/// Prints an error on stderr, and `output` on stdout for the client. Prints nothing if the error has no message.
+pub fn error(error: &Error, output: Option<&str>) {
     if !error.message().is_empty() {
         line(&error.to_string());
         let _ = output.map(result);

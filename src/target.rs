@@ -167,11 +167,12 @@ impl Parts {
         let is_jdbc = scheme.starts_with(JDBC);
         let (rest, query) = split_query(rest);
         let (authority, database) = split_optional(rest, '/');
-        // An '@' here may be the end of a password, which would be shown as a host or a port.
-        if database.is_some_and(|database| database.contains('@')) || (!is_jdbc && query.contains('@')) {
+        // The text before this '@' may be a password, which an error about the host or port would show.
+        let has_at = |pair: &str| pair.contains('@') && !(is_jdbc && pair.contains('='));
+        if database.is_some_and(|database| database.contains('@')) || query.split('&').any(has_at) {
             return Err(Error::usage(
-                "target: the URL has an '@' after its first '/', '?' or '#'; remove the password, and write these characters \
-                 as %40, %2F, %3F and %23 in the user and database",
+                "target: the URL has an '@' after its first '/', '?' or '#'; remove the password, and write '@', '/', '?' and \
+                 '#' in the user and database as %40, %2F, %3F and %23",
             ));
         }
         let (userinfo, address) = match authority.rsplit_once('@') {
@@ -181,6 +182,12 @@ impl Parts {
         let in_query = parameter(query, "user").filter(|_| is_jdbc);
         let user = userinfo.map(|userinfo| split_optional(userinfo, ':').0).or(in_query);
         let (host, port) = split_optional(address, ':');
+        if port.is_some_and(|port| !port.bytes().all(|byte| byte.is_ascii_digit())) {
+            return Err(Error::usage(
+                "target: the text after the host's ':' in the URL is not a port; write a URL as mysql://USER@HOST:PORT/DATABASE, \
+                 without a password",
+            ));
+        }
         Ok(Self {
             host: Some(host.to_owned()),
             port: port.map(str::to_owned),
@@ -375,7 +382,9 @@ fn refuse(part: &'static str, text: &str, why: &str) -> Error {
         Some((user, _)) if part == "user" => format!("{user}:…"),
         _ => without_userinfo(text),
     };
-    // A value may be of any length; the line that names it shouldn't be.
+    // JDBC has host lists with passwords: `(host=h,password=p)`.
+    let text = text.split_inclusive('(').next().map_or(String::new(), |start| start.replace('(', "…"));
+    // A value may have any length.
     let mut shown: String = text.chars().take(80).collect();
     if shown.len() < text.len() {
         shown.push('…');
@@ -568,6 +577,9 @@ mod tests {
             (format!("mysql://u:sec/ret@{HOST}"), "has an '@' after"),
             (format!("mysql://u:sec?ret@{HOST}/d"), "has an '@' after"),
             (format!("mysql://u@{HOST}/a@b"), "has an '@' after"),
+            (format!("jdbc:mysql://u:secret#1@{HOST}/"), "has an '@' after"),
+            ("mysql://u:secret/db".to_owned(), "is not a port"),
+            ("jdbc:mysql://address=(host=h)(password=secret)/db".to_owned(), "host 'address=…'"),
             (format!("jdbc:mysql://{HOST}/d?password=secret"), "there is no user"),
             (format!("mysql://u%4@{HOST}"), "user 'u%4'"),
             (format!("mysql://u%ff@{HOST}"), "user 'u%ff'"),

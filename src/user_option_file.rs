@@ -46,7 +46,10 @@ impl UserOptionFile {
 }
 
 /// The options that decide where a client connects, as whom, and what it verifies.
-const OVERRIDING: [&str; 7] = ["host", "port", "protocol", "user", "password", "ssl", "dns-srv-name"];
+///
+/// libmariadb has other names for some: `servername`, `tls-ca`, `tls-verify-peer` (`libmariadb/mariadb_lib.c`).
+const OVERRIDING: [&str; 9] =
+    ["host", "port", "protocol", "user", "password", "ssl", "dns-srv-name", "servername", "tls"];
 
 /// Groups that only servers read.
 const SERVER_GROUPS: [&[u8]; 6] = [b"mysqld", b"mariadbd", b"server", b"mariadb", b"mysqld_safe", b"mariadbd-safe"];

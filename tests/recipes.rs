@@ -438,7 +438,7 @@ fn ci_recipes() {
             let text = std::fs::read_to_string(&variables).unwrap();
             step.envs(text.lines().map(|line| line.split_once('=').unwrap()));
             if line.contains(" env ") {
-                assert!(step.status().unwrap().success(), "{line}");
+                assert!(step.output().unwrap().status.success(), "{line}");
             } else if world == Endpoint {
                 let (stdout, stderr) = texts(&step.output().unwrap());
                 assert!(stdout.contains(&lab.user) && stderr.is_empty(), "{line}: {stdout}{stderr}");

@@ -151,7 +151,7 @@ impl Store {
         for name in tokens.iter().chain(&self.files_with(&CLIENT_FILES)?) {
             directory.remove(name)?;
         }
-        self.homes()?.iter().try_for_each(|(name, _)| self.expire_home(name))?;
+        self.homes()?.iter().try_for_each(|name| self.expire_home(name))?;
         // A process holds the lock of what it is writing.
         for name in self.files_with(&LOCKS)?.iter().chain(&self.unfinished()?) {
             directory.remove_unlocked(name);

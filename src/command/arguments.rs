@@ -4,11 +4,11 @@ use std::ffi::{OsStr, OsString};
 
 use clap::{ArgAction, CommandFactory as _};
 
-use crate::cli::{CONNECT, Cli, is_command};
+use crate::cli::{CONNECT_NAMES, Cli, is_command};
 
 /// Rewrites `args`, the program's name first:
 ///
-/// - `-v connect` becomes `connect -v`, and `-q` alike.
+/// - `-v connect` becomes `connect -v`, and likewise for `-q`.
 /// - `-h HOST` becomes `--host HOST`, as in mysql and psql. A final `-h` prints help.
 /// - `connect TARGET COMMAND` becomes `connect TARGET -- COMMAND`, as in `docker run IMAGE COMMAND`.
 pub(super) fn normalize(mut args: Vec<OsString>) -> Vec<OsString> {
@@ -16,9 +16,8 @@ pub(super) fn normalize(mut args: Vec<OsString>) -> Vec<OsString> {
     if flags > 0 && args.get(flags + 1).is_some_and(|arg| command_name(arg).is_some()) {
         args[1..=flags + 1].rotate_right(1);
     }
-    let name = args.get(1).and_then(|arg| command_name(arg)).unwrap_or_default().to_owned();
-    let is_connect = CONNECT.contains(&name.as_str());
-    if is_connect || args.iter().any(|arg| is_short_host(arg)) { rewrite(args, &name, is_connect) } else { args }
+    let is_connect = args.get(1).and_then(|arg| command_name(arg)).is_some_and(|name| CONNECT_NAMES.contains(&name));
+    if is_connect || args.iter().any(|arg| may_have_host(arg)) { rewrite(args, is_connect) } else { args }
 }
 
 fn is_report_flag(arg: &OsStr) -> bool {
@@ -29,30 +28,37 @@ fn command_name(arg: &OsStr) -> Option<&str> {
     arg.to_str().filter(|name| is_command(name))
 }
 
-fn is_short_host(arg: &OsStr) -> bool {
-    arg.as_encoded_bytes().starts_with(b"-h")
+/// Whether an argument is a group of short flags with an `h`.
+fn may_have_host(arg: &OsStr) -> bool {
+    let bytes = arg.as_encoded_bytes();
+    bytes.starts_with(b"-") && !bytes.starts_with(b"--") && bytes.contains(&b'h')
 }
 
-/// Rewrites the flags of the command `name`, up to the command that `connect` runs.
-fn rewrite(args: Vec<OsString>, name: &str, is_connect: bool) -> Vec<OsString> {
+/// Rewrites the flags of the command, up to the command that `connect` runs.
+fn rewrite(args: Vec<OsString>, is_connect: bool) -> Vec<OsString> {
     let parser = Cli::command();
-    let command = parser.find_subcommand(name).unwrap_or(&parser);
+    let (mut command, mut names) = (&parser, 1);
+    while let Some(inner) = args.get(names).and_then(|name| command.find_subcommand(name)) {
+        (command, names) = (inner, names + 1);
+    }
     let has_host = command.get_arguments().any(|argument| argument.get_id() == "host");
-    let mut rewritten = Vec::with_capacity(args.len() + 1);
     let mut args = args.into_iter().peekable();
-    rewritten.extend(args.by_ref().take(if name.is_empty() { 1 } else { 2 }));
+    let mut rewritten: Vec<OsString> = args.by_ref().take(names).collect();
     let mut has_target = false;
     while let Some(arg) = args.next() {
         let is_value = |next: &OsString| !next.as_encoded_bytes().starts_with(b"-");
+        let host = if has_host { split_host(command, &arg) } else { None };
         if arg == "--" {
             rewritten.push(arg);
             break;
-        } else if has_host && arg == "-h" && args.peek().is_some() {
-            rewritten.push("--host".into());
-            rewritten.extend(args.next_if(is_value));
-        } else if has_host && is_short_host(&arg) && arg != "-h" {
-            let host = arg.to_string_lossy().trim_start_matches("-h").to_owned();
-            rewritten.push(format!("--host={host}").into());
+        } else if let Some((flags, host)) = host.filter(|(_, host)| !host.is_empty() || args.peek().is_some()) {
+            rewritten.extend((!flags.is_empty()).then(|| format!("-{flags}").into()));
+            if host.is_empty() {
+                rewritten.push("--host".into());
+                rewritten.extend(args.next_if(is_value));
+            } else {
+                rewritten.push(format!("--host={host}").into());
+            }
         } else if is_value(&arg) {
             if is_connect && has_target {
                 rewritten.extend(["--".into(), arg]);
@@ -61,7 +67,7 @@ fn rewrite(args: Vec<OsString>, name: &str, is_connect: bool) -> Vec<OsString> {
             has_target = true;
             rewritten.push(arg);
         } else {
-            let has_value = takes_next(command, &arg.to_string_lossy());
+            let has_value = has_separate_value(command, &arg.to_string_lossy());
             rewritten.push(arg);
             rewritten.extend(has_value.then(|| args.next()).flatten());
         }
@@ -70,18 +76,34 @@ fn rewrite(args: Vec<OsString>, name: &str, is_connect: bool) -> Vec<OsString> {
     rewritten
 }
 
-/// Whether the argument after `flag` is its value.
-fn takes_next(command: &clap::Command, flag: &str) -> bool {
-    let is_named = |argument: &&clap::Arg| match flag.strip_prefix("--") {
-        Some(long) => argument.get_long_and_visible_aliases().is_some_and(|names| names.contains(&long)),
-        None => {
-            // The value may be part of the same word: `-P3306`.
-            let mut letters = flag.chars().skip(1);
-            let letter = letters.next().filter(|_| letters.next().is_none());
-            argument.get_short_and_visible_aliases().is_some_and(|names| letter.is_some_and(|c| names.contains(&c)))
-        }
+/// Splits a group of short flags at its `h`: `-vhHOST` into `v` and `HOST`. `None` if it has no such flag.
+fn split_host(command: &clap::Command, arg: &OsStr) -> Option<(String, String)> {
+    let arg = arg.to_str().filter(|arg| may_have_host(OsStr::new(arg)) && *arg != "-help")?;
+    let (flags, host) = arg[1..].split_once('h')?;
+    let is_value = flags.chars().any(|letter| takes_value(command, letter));
+    (!is_value).then(|| (flags.to_owned(), host.to_owned()))
+}
+
+/// Whether a short flag takes a value.
+fn takes_value(command: &clap::Command, letter: char) -> bool {
+    let is_named = |argument: &clap::Arg| {
+        argument.get_short_and_visible_aliases().is_some_and(|names| names.contains(&letter))
     };
-    command.get_arguments().find(is_named).is_some_and(|argument| matches!(argument.get_action(), ArgAction::Set))
+    command.get_arguments().any(|argument| is_named(argument) && matches!(argument.get_action(), ArgAction::Set))
+}
+
+/// Whether the argument after `flag` is its value.
+pub(super) fn has_separate_value(command: &clap::Command, flag: &str) -> bool {
+    let Some(long) = flag.strip_prefix("--") else {
+        // `-vP 3306`, but not `-P3306`: the first flag with a value takes the rest of the word.
+        let letters: Vec<char> = flag.chars().skip(1).collect();
+        let first = letters.iter().position(|letter| takes_value(command, *letter));
+        return first.is_some_and(|at| at + 1 == letters.len());
+    };
+    let is_named = |argument: &clap::Arg| {
+        argument.get_long_and_visible_aliases().is_some_and(|names| names.contains(&long))
+    };
+    command.get_arguments().any(|argument| is_named(argument) && matches!(argument.get_action(), ArgAction::Set))
 }
 
 #[cfg(test)]
@@ -89,7 +111,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn habits_are_rewritten() {
+    fn familiar_forms_are_rewritten() {
         for (line, expected) in [
             ("prod", "prod"),
             ("-v connect prod", "connect -v prod"),
@@ -102,12 +124,20 @@ mod tests {
             ("-hdb.x -P 1", "--host=db.x -P 1"),
             ("-h -u app", "--host -u app"),
             ("env -u app -h db.x", "env -u app --host db.x"),
+            ("-vh db.x -u app", "-v --host db.x -u app"),
+            ("-nhdb.x", "-n --host=db.x"),
+            ("-uhenry -h", "-uhenry -h"),
+            ("-vh", "-vh"),
+            ("-help", "-help"),
+            ("cache clear -h db.x", "cache clear --host db.x"),
+            ("cache clear -h", "cache clear -h"),
             ("targets -h x", "targets -h x"),
             ("connect prod mysqldump db", "connect prod -- mysqldump db"),
             ("connect prod -- mysqldump -h x", "connect prod -- mysqldump -h x"),
             ("connect prod mysqldump -h x -- y", "connect prod -- mysqldump -h x -- y"),
             ("connect --ca f prod -v psql -c x", "connect --ca f prod -v -- psql -c x"),
             ("connect -P1 prod -P 2 --via=h:1 psql", "connect -P1 prod -P 2 --via=h:1 -- psql"),
+            ("connect -vP 3306 prod psql", "connect -vP 3306 prod -- psql"),
             ("exec prod psql", "exec prod -- psql"),
             ("run prod psql", "run prod -- psql"),
             ("connect -- psql a", "connect -- psql a"),

@@ -90,9 +90,7 @@ fn set_variables(host: &Host, settings: &Settings, program: &Path, command: &mut
             Ok(path) => variables.push(Variable::new("RDS_TOKEN_CNF", path.display().to_string())),
             Err(error) => settings.report.note(&format!("RDS_TOKEN_CNF is not set: {}", error.message())),
         }
-        let homes = files::homes(host, settings, &ca, &obtained, PasswordIn::Environment);
-        warn_of_program(settings, program, &ca, homes.as_ref().err());
-        variables.extend(homes.into_iter().flatten());
+        warn_of_program(settings, program, &ca);
     }
     conflicting(&variables).for_each(|name| {
         command.env_remove(name);
@@ -109,21 +107,17 @@ fn note_client(settings: &Settings, program: &Path) {
     settings.report.note(&format!("connect: {} as {target}{via}; CA for TLS: {ca}", program.display()));
 }
 
-/// Warns of a program that verifies the server only with its own options. `no_home` is why `MYSQL_HOME` is not set.
-fn warn_of_program(settings: &Settings, program: &Path, ca: &Path, no_home: Option<&Error>) {
+/// Warns of a program that verifies the server only with its own options.
+fn warn_of_program(settings: &Settings, program: &Path, ca: &Path) {
     if client::uses_libmysqlclient(program) {
-        return settings.report.warn(&libmysqlclient_warning(program));
+        settings.report.warn(&libmysqlclient_warning(program));
+    } else if client::reads_no_option_file(program) {
+        let (program, ca) = (program.display(), ca.display());
+        settings.report.warn(&format!(
+            "connect: {program} does not read option files, so it verifies the server only with its own TLS options; set \
+             them, with {ca} as the CA file"
+        ));
     }
-    let why = match no_home {
-        Some(error) => format!("MYSQL_HOME is not set ({})", error.message()),
-        None if client::reads_no_option_file(program) => "it reads no option file".to_owned(),
-        None => return,
-    };
-    let (program, ca) = (program.display(), ca.display());
-    settings.report.warn(&format!(
-        "connect: {program} may not verify the server's certificate and name, because {why}; set its TLS options, with {ca} \
-         as the CA file"
-    ));
 }
 
 fn libmysqlclient_warning(program: &Path) -> String {
@@ -171,9 +165,8 @@ fn engine_client(host: &Host, settings: &Settings, args: &ConnectArgs) -> Result
     if let Some(name) = args.client.clone().or_else(|| host.path_var("RDS_TOKEN_CLIENT").map(OsString::from)) {
         return client::find(host, &name).ok_or_else(|| not_found(&name));
     }
-    let candidates = client::candidates(files::engine(settings)?);
-    let found = candidates.iter().find_map(|name| client::find(host, name.as_ref()));
-    found.ok_or_else(|| not_found(candidates[0].as_ref()))
+    let engine = files::engine(settings)?;
+    client::installed(host, engine).ok_or_else(|| not_found(client::candidates(engine)[0].as_ref()))
 }
 
 fn not_found(program: &OsStr) -> Error {

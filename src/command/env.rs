@@ -45,16 +45,8 @@ pub(super) fn run(host: &Host, args: &EnvArgs) -> Result<(), Error> {
     }
     let settings = Settings::resolve(host, &args.request)?;
     let secrets = if args.no_secret { Secrets::InFiles } else { Secrets::InVariables };
-    let has_homes = files::engine(&settings)? != Engine::Postgres;
-    if has_homes || secrets == Secrets::InFiles {
-        // Fail before anything is fetched.
-        files::directory(host)?;
-    }
     let ca = files::ca(host, &settings)?;
-    let (mut variables, obtained) = of_client(host, &settings, &ca, secrets)?;
-    if has_homes {
-        variables.extend(files::homes(host, &settings, &ca, &obtained, secrets.password())?);
-    }
+    let (variables, _) = of_client(host, &settings, &ca, secrets)?;
     let set: Result<Vec<String>, Error> = variables.iter().map(|variable| shell.set(variable)).collect();
     let cleared: String = conflicting(&variables).filter_map(|name| shell.clear(name)).collect();
     if variables.iter().any(|variable| variable.name == "PGHOST")
@@ -114,6 +106,10 @@ pub(super) fn of_client(
         }
         via => via.clone(),
     };
+    if engine != Engine::Postgres || secrets == Secrets::InFiles {
+        // Fail before anything is fetched.
+        files::directory(host)?;
+    }
     let obtained = obtain_token(host, settings)?;
     let path = match secrets {
         Secrets::InVariables => None,
@@ -125,7 +121,10 @@ pub(super) fn of_client(
         None => Password::Token(entry.token.expose()),
     };
     let expires = rfc3339::format(entry.expires_at());
-    let variables = variables(target, engine, via.as_ref(), ca_path, &password, &expires);
+    let mut variables = variables(target, engine, via.as_ref(), ca_path, &password, &expires);
+    if engine != Engine::Postgres {
+        variables.extend(files::homes(host, settings, ca, &obtained, secrets.password())?);
+    }
     Ok((variables, obtained))
 }
 

@@ -190,7 +190,7 @@ pub(super) fn keep_option_file(
 /// Writes the directories for `MYSQL_HOME` and `MARIADB_HOME`, and returns these variables.
 ///
 /// The programs of MySQL and MariaDB, and drivers that read default files, read `my.cnf` there. MariaDB's prefer
-/// `MARIADB_HOME`, where they know it. `MYSQL_HOME` has the flavor of the client on `PATH`.
+/// `MARIADB_HOME`.
 ///
 /// # Errors
 /// If a directory can't be written, or a value can't be represented.
@@ -201,8 +201,7 @@ pub(super) fn homes(
     obtained: &Obtained,
     password: PasswordIn,
 ) -> Result<[Variable; 2], Error> {
-    let mysql = client::installed_dialect(host, Engine::Mysql, settings.deadline.at())?;
-    let mysql = mysql.unwrap_or(Flavor::Mysql.into());
+    let mysql = client::mysql_home_dialect(host, settings.deadline.at())?;
     warn_of_via(settings, mysql.flavor);
     let home = |dialect: Dialect, password: PasswordIn| {
         let Dialect { flavor, max_line } = dialect;
@@ -216,10 +215,11 @@ pub(super) fn homes(
     let mysql_home = home(mysql, password)?;
     let mariadb_home = match mysql.flavor {
         Flavor::Mariadb => mysql_home.clone(),
-        // This client may not even be installed. A token that is too long for it is left out.
-        _ => {
-            home(Flavor::Mariadb.into(), password).or_else(|_| home(Flavor::Mariadb.into(), PasswordIn::Environment))?
-        }
+        // These clients may not even be installed.
+        _ => home(Flavor::Mariadb.into(), password).or_else(|error| {
+            settings.report.warn(&format!("MARIADB_HOME has no token: {}", error.message()));
+            home(Flavor::Mariadb.into(), PasswordIn::Environment)
+        })?,
     };
     warn_of_user_file(host, settings);
     let variable = |name, path: PathBuf| Variable::new(name, path.display().to_string());

@@ -18,11 +18,9 @@ pub(super) struct Given {
     typed: Parts,
     pub(super) named: Named,
     environment: Parts,
-    pub(super) defaults: Table,
-    /// The host in TARGET, which may be the name of a configured target.
+    pub(super) config: Config,
+    /// The host in TARGET, which may be meant as the name of a configured target. Empty for a URL.
     name: String,
-    /// The configured target that is most like `name`, which is not the name of an endpoint.
-    similar: Option<String>,
     /// Whether TARGET is a URL with a password.
     has_password: bool,
 }
@@ -74,10 +72,8 @@ impl Given {
         };
         let explicit = typed.clone().or(named.parts.clone()).with_default_port();
         let parts = explicit.clone().or(environment.clone().with_default_port()).or(parts_of(&config.defaults));
-        let is_host = name.contains('.') || name == "localhost";
-        let similar = config.nearest(&name).filter(|_| !is_host).map(str::to_owned);
         let has_password = text.into_iter().chain(named.table.get("url").as_deref()).any(Parts::has_password);
-        Ok(Self { parts, explicit, typed, named, environment, defaults: config.defaults, name, similar, has_password })
+        Ok(Self { parts, explicit, typed, named, environment, config, name, has_password })
     }
 
     /// What to warn of.
@@ -90,7 +86,8 @@ impl Given {
         let Some(part) = error.part() else { return error };
         let message = error.message().trim_start_matches("target: ");
         let header = &self.named.header;
-        let similar = self.similar.as_ref().filter(|_| header.is_empty());
+        let is_host = !header.is_empty() || self.name.contains('.') || self.name == "localhost";
+        let similar = self.config.nearest(&self.name).filter(|_| !is_host);
         Error::usage(match self.place(part) {
             Some(place) => format!("{place}: {message}"),
             None if self.parts.get(part).is_none() && !header.is_empty() => {
@@ -110,7 +107,7 @@ impl Given {
             () if is_in(&self.typed) => None,
             () if is_in(&self.named.parts) => Some(self.named.header.clone()),
             () if is_in(&self.environment) => Some(format!("RDS_TOKEN_{}", part.to_uppercase())),
-            () => self.defaults.get(part).map(|_| "[defaults]".to_owned()),
+            () => self.config.defaults.get(part).map(|_| "[defaults]".to_owned()),
         }
     }
 }

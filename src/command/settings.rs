@@ -185,8 +185,8 @@ impl Settings {
     /// Names what is missing or wrong (exit 2).
     pub(super) fn resolve(host: &Host, args: &RequestArgs) -> Result<Self, Error> {
         let given = Given::collect(host, &args.target)?;
-        let Given { named, defaults, .. } = &given;
-        let layers = Layers { host, named, defaults };
+        let Given { named, config, .. } = &given;
+        let layers = Layers { host, named, defaults: &config.defaults };
         let report = super::report(host, args.common);
         given.warning().iter().for_each(|warning| report.warn(warning));
         let min_ttl = layers.duration(args.cache.min_ttl, "min_ttl", min_ttl)?.unwrap_or(MIN_TTL);
@@ -196,8 +196,9 @@ impl Settings {
         let [profile, role_arn, mfa_serial] = layers.identity(args, &report)?;
         let flag = args.target.region.as_deref().map(Region::of_flag);
         // The table's region and tunnel belong to the table's host.
-        let hosts = [&given.explicit.host, &named.parts.host].map(|host| host.as_ref().map(|host| host.to_lowercase()));
-        let own = |key: &str| named.table.get(key).filter(|_| hosts[1].is_none() || hosts[0] == hosts[1]);
+        let (host_of_table, host) = (named.parts.host.as_deref(), given.explicit.host.as_deref().unwrap_or_default());
+        let is_own_host = host_of_table.is_none_or(|of_table| of_table.eq_ignore_ascii_case(host));
+        let own = |key: &str| named.table.get(key).filter(|_| is_own_host);
         let in_table = || Some(Region { name: own("region")?, origin: format!("region in {}", named.header) });
         let other_region = || layers.region(&profiles, profile.as_ref().map(|profile| profile.text.as_str()));
         let validated = given.parts.clone().validate(flag.or_else(in_table), other_region);

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
-use crate::cli::{CONNECT, commands, is_command};
+use crate::cli::{CONNECT_NAMES, commands, is_command};
 use crate::client;
 use crate::config::nearest;
 use crate::error::{Error, without_userinfo};
@@ -85,7 +85,7 @@ fn flag_hint(command: &str, flag: &str) -> Option<String> {
     let known = FLAGS.iter().find(|(known, _)| *known == name).map(|(_, hint)| format!("; {hint}"));
     let of_client = || {
         let hint = "; arguments for the client go after --, as in `rds-token connect TARGET -- ";
-        CONNECT.contains(&command).then(|| format!("{hint}{}`", without_userinfo(flag)))
+        CONNECT_NAMES.contains(&command).then(|| format!("{hint}{}`", without_userinfo(flag)))
     };
     known.or_else(of_client)
 }

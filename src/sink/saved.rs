@@ -36,8 +36,10 @@ impl Shell {
     /// integration that would restore it.
     pub fn save(self, text: &str) -> Option<String> {
         match self {
-            Self::Sh | Self::Bash => Some(format!("{SAVED}='{text}';\n")),
-            Self::Zsh => Some(format!("typeset -g {SAVED}='{text}';\n")),
+            Self::Sh => Some(format!("{SAVED}='{text}';\n")),
+            // With `set -a`, it would be exported.
+            Self::Bash => Some(format!("{SAVED}='{text}'; export -n {SAVED};\n")),
+            Self::Zsh => Some(format!("typeset -g +x {SAVED}='{text}';\n")),
             Self::Fish => Some(format!("set -g {SAVED} '{text}';\n")),
             Self::Powershell => Some(format!("$global:{SAVED} = '{text}';\n")),
             Self::Nushell | Self::Cmd | Self::Dotenv | Self::Github | Self::Gitlab => None,
