@@ -18,7 +18,7 @@ function rds-env {
     esac
 }
 
-# Prints the remaining lifetime of the token in whole minutes, for a prompt. Prints nothing without a token.
+# Prints the remaining lifetime of the token in whole minutes, for a prompt. Prints nothing if no token is loaded.
 function rds-ttl {
     local at=${RDS_TOKEN_EXPIRES_AT-} digits='[0-9][0-9]' form now year month left
     form="$digits$digits-$digits-${digits}T$digits:$digits:${digits}Z"

@@ -9,7 +9,7 @@ function global:rds {
 
 # Sets a target's variables in this session. --unset restores the values that they had before.
 function global:rds-env {
-    # The blank keeps an empty variable from being removed.
+    # PowerShell removes an empty variable, so the value ends with a space.
     $env:RDS_TOKEN_SAVED = "$global:RDS_TOKEN_SAVED "
     $lines = @(rds-token env --shell powershell @args)
     $env:RDS_TOKEN_SAVED = $null
@@ -23,7 +23,7 @@ function global:rds-env {
     }
 }
 
-# Prints the remaining lifetime of the token in whole minutes, for a prompt. Prints nothing without a token.
+# Prints the remaining lifetime of the token in whole minutes, for a prompt. Prints nothing if no token is loaded.
 function global:rds-ttl {
     $at = [DateTimeOffset]::MinValue
     if ([DateTimeOffset]::TryParse($env:RDS_TOKEN_EXPIRES_AT, [ref] $at)) {
@@ -34,7 +34,7 @@ function global:rds-ttl {
     }
 }
 
-# The completions of rds-token are loaded on the first TAB. Its own completer is then the registered one.
+# The completions of rds-token are loaded on the first TAB. The loaded completer replaces this one.
 Register-ArgumentCompleter -Native -CommandName 'rds-token' -ScriptBlock {
     param($wordToComplete, $commandAst, $cursorPosition)
     rds-token completions powershell | Out-String | Invoke-Expression

@@ -9,7 +9,7 @@ function rds {
 
 # Sets a target's variables in this shell. --unset restores the values that they had before.
 function rds-env {
-    # No options are changed here: what is evaluated sets variables of the shell, not of a function.
+    # Do not change options here: eval must set variables in the shell, not in the function.
     local lines
     lines=$(RDS_TOKEN_SAVED=${RDS_TOKEN_SAVED-} command rds-token env --shell zsh "$@") || return
     case $lines in
@@ -18,7 +18,7 @@ function rds-env {
     esac
 }
 
-# Prints the remaining lifetime of the token in whole minutes, for a prompt. Prints nothing without a token.
+# Prints the remaining lifetime of the token in whole minutes, for a prompt. Prints nothing if no token is loaded.
 function rds-ttl {
     emulate -L zsh -o extended_glob
     local at=${RDS_TOKEN_EXPIRES_AT-}

@@ -5,9 +5,9 @@ use crate::private_file::LockFile;
 use crate::target::Target;
 
 pub mod entry;
-mod home;
 pub mod key;
 pub mod keyring;
+mod mysql_home;
 pub mod store;
 
 pub use entry::Entry;

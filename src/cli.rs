@@ -124,11 +124,10 @@ pub enum CacheCommand {
     },
 }
 
-/// What every command of `cache` takes.
+/// The arguments of every command of `cache`.
 #[derive(Clone, Copy, Debug, Args)]
 pub struct CachedArgs {
-    /// keyring: the keyring's tokens too, which are left out unless RDS_TOKEN_CACHE or the configuration
-    /// speaks of it
+    /// Include the keyring's tokens [default: only if RDS_TOKEN_CACHE or the configuration selects keyring]
     #[arg(long, value_enum, value_name = "KIND")]
     pub cache: Option<Kind>,
     /// What every command takes.
@@ -136,7 +135,7 @@ pub struct CachedArgs {
     pub common: CommonArgs,
 }
 
-/// What the default command takes. Its `Default` is what clap makes of a line without arguments.
+/// The arguments of the default command. Its `Default` is what clap parses from a line without arguments.
 #[derive(Debug, Default, Args)]
 pub struct TokenArgs {
     /// What the token is for.
@@ -150,7 +149,7 @@ pub struct TokenArgs {
     pub no_newline: bool,
 }
 
-/// What `cnf` takes.
+/// The arguments of `cnf`.
 #[derive(Debug, Args)]
 pub struct CnfArgs {
     /// What the token is for.
@@ -178,7 +177,7 @@ pub enum FlavorArg {
     Library,
 }
 
-/// What `env` takes.
+/// The arguments of `env`.
 #[derive(Debug, Args)]
 pub struct EnvArgs {
     /// What the token is for.
@@ -187,29 +186,29 @@ pub struct EnvArgs {
     /// Output syntax [default: from $SHELL, else sh]
     #[arg(long, value_enum, value_name = "SHELL", help_heading = "Output")]
     pub shell: Option<Shell>,
-    /// Print the lines that unset the variables
+    /// Print lines that unset the variables, or restore the values that rds-env saved
     #[arg(long, help_heading = "Output")]
     pub unset: bool,
-    /// Put the token into private files, and print their paths instead
+    /// Write the token to private files, and print variables with their paths
     #[arg(long, help_heading = "Output")]
     pub no_secret: bool,
 }
 
-/// What `connect` takes.
+/// The arguments of `connect`.
 #[derive(Debug, Args)]
 pub struct ConnectArgs {
     /// What the token is for.
     #[command(flatten)]
     pub request: RequestArgs,
-    /// The client to run; else the engine's own [env: RDS_TOKEN_CLIENT]
+    /// Client to run [default: the engine's] [env: RDS_TOKEN_CLIENT]
     #[arg(long, value_name = "PROGRAM")]
     pub client: Option<OsString>,
     /// Option-file flavor of the program, which then gets --defaults-file first [default: auto for the clients of
     /// MySQL and MariaDB, none for other programs]
     #[arg(long, value_enum, value_name = "FLAVOR")]
     pub client_flavor: Option<FlavorArg>,
-    /// A command to run instead, with its arguments. After --, a first word that begins with - begins arguments for the
-    /// engine's client
+    /// Command to run instead of the engine's client, with its arguments. If the first word after -- begins with -, all
+    /// words are arguments for the engine's client
     #[arg(last = true, value_name = "COMMAND")]
     pub command: Vec<OsString>,
 }
@@ -217,24 +216,24 @@ pub struct ConnectArgs {
 /// The arguments of `targets`.
 #[derive(Clone, Copy, Debug, Args)]
 pub struct TargetsArgs {
-    /// List the values that completion offers for a flag
+    /// List the completion values for a flag
     #[arg(long, value_enum, hide = true)]
-    pub names: Option<NameKind>,
+    pub names: Option<CompletionValues>,
     /// The flags of every command.
     #[command(flatten)]
     pub common: CommonArgs,
 }
 
-/// The values that completion asks for.
+/// Values that shell completion can list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum NameKind {
+pub enum CompletionValues {
     /// Names of AWS profiles
     Profiles,
     /// The addresses in `via` of the configured targets
     Via,
 }
 
-/// What `init` and `completions` take.
+/// The arguments of `init` and `completions`.
 #[derive(Clone, Copy, Debug, Args)]
 pub struct ScriptArgs {
     /// The shell that reads the script
@@ -255,7 +254,7 @@ pub enum ScriptShell {
     Powershell,
 }
 
-/// What every command takes that needs a token.
+/// The arguments of every command that needs a token.
 #[derive(Debug, Default, Args)]
 pub struct RequestArgs {
     /// Which database, as whom.
@@ -321,7 +320,7 @@ impl TargetArgs {
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "AWS credentials")]
 pub struct IdentityArgs {
-    /// The AWS profile. Unlike AWS_PROFILE, it beats access keys in the environment
+    /// The AWS profile. Unlike AWS_PROFILE, it overrides access keys in the environment
     #[arg(long, value_name = "NAME")]
     pub profile: Option<String>,
     /// Assume this role with the credentials found

@@ -61,7 +61,7 @@ impl From<Flavor> for Dialect {
 /// # Errors
 /// When the program does not answer before `deadline` (exit 4).
 pub fn dialect(program: &Path, deadline: Instant) -> Result<Option<Dialect>, Error> {
-    // The name `mysql` is often a link to `mariadb`.
+    // `mysql` is often a link to `mariadb`, so the link's target decides.
     let target = || program.canonicalize().ok().and_then(|path| family(&path));
     let known = match family(program) {
         Some(Family::Mariadb) => Some(Family::Mariadb),
@@ -110,7 +110,7 @@ pub fn has_cleartext_group(program: &Path) -> bool {
     is_listed(program) || program.canonicalize().is_ok_and(|path| is_listed(&path))
 }
 
-/// Whether a name is that of a database's own client.
+/// Whether this is the name of a MySQL, MariaDB or PostgreSQL client.
 pub fn is_client(name: &str) -> bool {
     family(Path::new(name)).is_some() || is_libpq_client(Path::new(name))
 }
@@ -133,7 +133,7 @@ const LIBPQ_CLIENTS: [&str; 10] = [
     "createdb",
 ];
 
-/// Whether a program is linked with MySQL's client library, which takes no TLS verification from an option file.
+/// Whether a program is linked with MySQL's client library, which can't be configured to verify TLS by an option file.
 pub fn uses_libmysqlclient(program: &Path) -> bool {
     // The names of an ELF file's libraries are near its start.
     let start = start_of(program);
@@ -155,8 +155,8 @@ fn contains(bytes: &[u8], name: &[u8]) -> bool {
     bytes.windows(name.len()).any(|part| part == name)
 }
 
-/// Whether a program reads MySQL's variables, but no option file that can be passed to it. It verifies the server only
-/// with its own options.
+/// Whether a program reads MySQL's variables but can't be given an option file. It verifies the server only with its
+/// own options.
 pub fn reads_no_option_file(program: &Path) -> bool {
     program.file_name().is_some_and(|name| name == "mycli" || name == "sysbench")
 }

@@ -8,12 +8,12 @@ mod connect;
 mod env;
 mod failure_output;
 mod files;
-mod given;
 mod init;
 mod man;
 mod obtain;
 mod pgpass;
 mod settings;
+mod target_sources;
 mod targets;
 mod token;
 mod usage;
@@ -34,7 +34,7 @@ pub use failure_output::failure_output;
 /// Runs the command in `args`, which begin with the program's name.
 ///
 /// # Errors
-/// The error that ends the program.
+/// The error to report and exit with.
 pub fn run(host: &Host, args: &[OsString]) -> Result<(), Error> {
     if args.len() == 1 && host.var("RDS_TOKEN_HOST").is_none() {
         return Err(report::usage(usage::SUMMARY));
@@ -68,7 +68,7 @@ fn dispatch(host: &Host, command: &Command) -> Result<(), Error> {
     }
 }
 
-/// Parses a line without a command. `None` for any other line, and for one that is wrong.
+/// Parses a command line without a command. Returns `None` for any other or an invalid one.
 ///
 /// clap builds the arguments of all commands before it parses one, which takes longer than the rest of a cache hit.
 fn without_command(args: &[OsString]) -> Option<TokenArgs> {

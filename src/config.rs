@@ -163,7 +163,8 @@ impl Place<'_> {
         Ok(table)
     }
 
-    /// A name differs from a host, a URL and a flag. It may be that of a command: `rds-token token NAME` reaches it.
+    /// Checks that a target's name can't be mistaken for a host, a URL or a flag. A command's name is allowed: `rds-
+    /// token token NAME` selects the target.
     fn check_name(&self, name: &Spanned<impl AsRef<str>>) -> Result<(), Error> {
         let text = name.get_ref().as_ref();
         let is_plain = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_');
@@ -183,7 +184,7 @@ fn unknown_table(name: &str, value: &DeValue<'_>) -> String {
             format!("unknown table '{name}'; did you mean {table}?")
         }
         (_, DeValue::Table(_)) => format!("unknown table '{name}'; did you mean [target.{name}]?"),
-        _ => format!("'{name}' is outside of a table; move it below [defaults] or [target.NAME]"),
+        _ => format!("'{name}' is not in a table; move it below [defaults] or [target.NAME]"),
     }
 }
 
@@ -197,13 +198,13 @@ fn unknown<'a>(kind: &str, name: &str, place: &str, valid: impl IntoIterator<Ite
     }
 }
 
-/// Returns the one of `valid` that is most like `name`. `None` if none is similar.
+/// Returns the item of `valid` that is most similar to `name`. `None` if none is similar enough.
 pub fn nearest<'a>(name: &str, valid: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    // Jaro's measure does not see exchanged letters in short words.
-    let is_slip = |other: &str| name.len() > 2 && strsim::osa_distance(name, other) == 1;
-    let likeness = |other: &&'a str| strsim::jaro_winkler(name, other).max(if is_slip(other) { 0.9 } else { 0.0 });
-    let best = valid.into_iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b)))?;
-    (likeness(&best) > 0.7).then_some(best)
+    // Jaro-Winkler similarity is too low for transposed letters in short words.
+    let is_typo = |other: &str| name.len() > 2 && strsim::osa_distance(name, other) == 1;
+    let similarity = |other: &&'a str| strsim::jaro_winkler(name, other).max(if is_typo(other) { 0.9 } else { 0.0 });
+    let best = valid.into_iter().max_by(|a, b| similarity(a).total_cmp(&similarity(b)))?;
+    (similarity(&best) > 0.7).then_some(best)
 }
 
 #[cfg(test)]

@@ -58,7 +58,7 @@ impl Error {
         Self { exit, message: message.into(), quotation: None, is_personal: false, part: None }
     }
 
-    /// Names the part of a target that is missing or wrong. The caller may know where it comes from.
+    /// Sets the part of a target that is missing or wrong, so that the caller can add where it comes from.
     #[must_use]
     pub fn about(self, part: &'static str) -> Self {
         Self { part: Some(part), ..self }
@@ -198,7 +198,10 @@ mod tests {
             ("'https://u:CANARY@h/x', and more", "'https://…@h/x', and more"),
             ("mysql://u:CAN/A:R@Y@h:1 http://a:b@c", "mysql://…@h:1 http://…@c"),
             ("mysql://app@h:3306/db", "mysql://app@h:3306/db"),
-            ("mysql://a@h.x, mariadb://a@h.x or postgres://a@h.x", "mysql://a@h.x, mariadb://a@h.x or postgres://a@h.x"),
+            (
+                "mysql://a@h.x, mariadb://a@h.x or postgres://a@h.x",
+                "mysql://a@h.x, mariadb://a@h.x or postgres://a@h.x",
+            ),
             ("run mysql://u:p'CAN ARY@h/x", "run mysql://…@h/x"),
             ("ca: mysql:/u:'CANARY@h", "ca: mysql:/…@h"),
             ("jdbc:mysql://h/d?user=u&Password=CANARY&x=1", "jdbc:mysql://h/d?user=u&Password=…&x=1"),

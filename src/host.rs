@@ -168,8 +168,8 @@ impl Host {
         std::io::stderr().is_terminal()
     }
 
-    /// Whether another process can read stdout as it is written. It can't if stdout is a file or /dev/null, which the
-    /// Rust runtime also opens in place of a closed stdout.
+    /// Whether stdout is read while it is written. A file is not, nor is /dev/null, which the Rust runtime opens in
+    /// place of a closed stdout.
     pub fn stdout_has_reader(&self) -> bool {
         platform::stdout_has_reader()
     }

@@ -26,9 +26,9 @@ fn at(path: &Path, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("{}: {error}", path.display()))
 }
 
-/// What a name in a directory stands for.
+/// The type of a directory entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+enum EntryKind {
     File,
     Directory,
 }
@@ -187,7 +187,7 @@ impl Directory {
     /// # Errors
     /// If the directory can't be read.
     pub fn files(&self) -> io::Result<Vec<String>> {
-        self.handle.names(Kind::File)
+        self.handle.list(EntryKind::File)
     }
 
     /// The names of the directories in this one.
@@ -195,7 +195,7 @@ impl Directory {
     /// # Errors
     /// If the directory can't be read.
     pub fn directories(&self) -> io::Result<Vec<String>> {
-        self.handle.names(Kind::Directory)
+        self.handle.list(EntryKind::Directory)
     }
 
     /// Removes an empty directory in this one.

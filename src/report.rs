@@ -46,7 +46,7 @@ pub fn error(error: &Error, output: Option<&str>) {
     }
 }
 
-/// Prints how the program is used, and returns the error that ends it (exit 2), which prints nothing more.
+/// Prints a usage text on stderr, and returns an error without a message (exit 2).
 pub fn usage(text: &str) -> Error {
     let _ = io::stderr().write_all(text.as_bytes());
     Error::usage("")

@@ -94,7 +94,7 @@ impl Region {
     }
 }
 
-/// How the scheme of a JDBC URL begins.
+/// Prefix of JDBC URL schemes.
 const JDBC: &str = "jdbc:";
 
 /// The parts of a target as they were given, unchecked.
@@ -119,10 +119,10 @@ impl Parts {
         !text.contains(['.', ':', '@', '/'])
     }
 
-    /// Takes a positional TARGET apart: `[USER@]HOST[:PORT][/DATABASE]` or a URL.
+    /// Parses a positional TARGET: `[USER@]HOST[:PORT][/DATABASE]` or a URL.
     ///
     /// # Errors
-    /// Names the part that can't be (exit 2).
+    /// Names the invalid part (exit 2).
     pub fn parse(text: &str) -> Result<Self, Error> {
         match text.split_once("://") {
             Some((scheme, rest)) => Self::parse_url(scheme, rest),
@@ -216,7 +216,7 @@ impl Parts {
         value.as_deref()
     }
 
-    /// These parts, and where one is absent that of `other`.
+    /// Fills missing parts from `other`.
     #[must_use]
     pub fn or(self, other: Self) -> Self {
         Self {
@@ -228,8 +228,8 @@ impl Parts {
         }
     }
 
-    /// These parts with the engine's default port, if there is an engine and no port. It then beats a port that is
-    /// given in a place of less precedence, which belongs to another engine.
+    /// Adds the engine's default port, if there is an engine and no port. It then overrides a port from a source of
+    /// lower precedence, which belongs to another engine.
     #[must_use]
     pub fn with_default_port(self) -> Self {
         let engine = self.engine.as_deref().and_then(Engine::from_name);
@@ -254,10 +254,10 @@ impl Parts {
             (Some(port), _) => check_port(port)?,
             (None, Some(engine)) => engine.default_port(),
             (None, None) => {
-                // It may have a password behind a colon.
+                // The text after a colon may be a password, so the user is not shown.
                 let user = if user.contains(':') { "USER".to_owned() } else { encode(&user).to_string() };
                 return Err(Error::usage(format!(
-                    "target: there is no port; use a URL, which needs no port: mysql://{user}@{host}, mariadb://{user}@{host} \
+                    "target: there is no port; use a URL, whose scheme sets the port: mysql://{user}@{host}, mariadb://{user}@{host} \
                      or postgres://{user}@{host}; or add :PORT"
                 ))
                 .about("port"));
@@ -294,13 +294,13 @@ pub struct Target {
     pub user: String,
     /// The database to use; no part of a token.
     pub database: Option<String>,
-    /// The engine, where anything tells it.
+    /// The engine, if known.
     pub engine: Option<Engine>,
     /// The AWS region that the token is signed for.
     pub region: String,
 }
 
-/// Where a client dials in place of the endpoint: a tunnel, a CNAME, localhost.
+/// The address that clients connect to instead of the endpoint: a tunnel, a CNAME, localhost.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Via {
     /// A host name, or an address without brackets.
@@ -317,7 +317,7 @@ impl Via {
     pub fn parse(text: &str) -> Result<Self, Error> {
         let fail = || {
             let text = without_userinfo(text);
-            Error::usage(format!("via: '{text}' is not HOST:PORT, such as localhost:3307, or a port of localhost"))
+            Error::usage(format!("via: '{text}' is not HOST:PORT or PORT; use a form such as localhost:3307 or 3307"))
         };
         let (host, port) = text.rsplit_once(':').unwrap_or(("", text));
         let port = check_port(port).map_err(|_| fail())?;
@@ -341,7 +341,7 @@ impl fmt::Display for Target {
     }
 }
 
-/// A URL without its query and fragment, and these.
+/// Splits a URL into the part before its query or fragment, and the rest.
 fn split_query(text: &str) -> (&str, &str) {
     text.split_at(text.find(['?', '#']).unwrap_or(text.len()))
 }
@@ -392,15 +392,14 @@ fn refuse(part: &'static str, text: &str, why: &str) -> Error {
     Error::usage(format!("target: {part} '{shown}' {why}")).about(part)
 }
 
-/// The host in lower case. RDS endpoints are plain DNS names: what else could be in a host would only
-/// change where a client dials, or what is signed.
+/// Returns the host in lower case. Rejects other characters, which could change the address or the signed text.
 fn check_host(host: &str) -> Result<String, Error> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     if host.is_empty() {
-        return Err(refuse("host", host, "is empty; give the RDS endpoint"));
+        return Err(refuse("host", host, "is empty; use the RDS endpoint"));
     }
     if host.contains("://") {
-        return Err(refuse("host", host, "has a scheme; give the bare host name, or the URL as TARGET"));
+        return Err(refuse("host", host, "has a scheme; use the bare host name, or the URL as TARGET"));
     }
     if let Some(c) = host.chars().find(|c| !allowed(*c)) {
         let why = format!("has the character {c:?}; a host name has letters, digits, '-' and '.'");
@@ -439,7 +438,11 @@ fn check_name(part: &'static str, name: &str, engine: Option<Engine>, max_mysql:
         _ => (name.chars().count(), max_mysql),
     };
     if length > max {
-        return Err(refuse(part, name, &format!("is longer than the {max} that the server takes")));
+        return Err(refuse(
+            part,
+            name,
+            &format!("is longer than the {max} characters or bytes that the server accepts"),
+        ));
     }
     Ok(())
 }
@@ -592,7 +595,7 @@ mod tests {
     }
 
     #[test]
-    fn a_password_in_a_url_is_noticed() {
+    fn passwords_in_urls_are_detected() {
         for (url, has_password) in [
             ("mysql://u@h/d", false),
             ("mysql://u:p@h/d", true),

@@ -1,4 +1,4 @@
-//! The user's own option file (`~/.my.cnf`), and its options that overrule ours.
+//! The user's own option file (`~/.my.cnf`), and its options that override the target.
 
 use std::collections::BTreeSet;
 use std::io::ErrorKind;
@@ -33,12 +33,12 @@ impl UserOptionFile {
         })
     }
 
-    /// The options in it that override those of a file that is read earlier, and lead a client elsewhere.
+    /// Returns the options in it that override the target if a client reads this file last.
     pub fn overriding(&self) -> Vec<&'static str> {
         OVERRIDING.into_iter().filter(|option| self.has(option)).collect()
     }
 
-    /// Whether it has the option, or one that begins with the same name, in any spelling and any group but a server's.
+    /// Whether it sets the option, or one with a common prefix, in any spelling, outside server groups.
     pub fn has(&self, option: &str) -> bool {
         // The programs accept an abbreviation, and number some options (`password1`).
         self.names.iter().any(|name| name.len() > 1 && (option.starts_with(name.as_str()) || name.starts_with(option)))
@@ -71,14 +71,14 @@ impl Reader<'_> {
             return;
         }
         match read_trusted(path, MAX_FILE) {
-            // The programs go on without it. A relative path is theirs to resolve.
+            // The programs ignore a missing file. They resolve a relative path themselves.
             Err(error) if error.kind() == ErrorKind::NotFound && path.is_absolute() => {}
             Ok(bytes) => {
-                let mut is_servers = false;
+                let mut in_server_group = false;
                 for line in bytes.split(|byte| *byte == b'\n').map(trim) {
                     match line.strip_prefix(b"[").map(|group| group.strip_suffix(b"]").unwrap_or(group)) {
-                        Some(group) => is_servers = SERVER_GROUPS.contains(&group),
-                        None if is_servers && !line.starts_with(b"!") => {}
+                        Some(group) => in_server_group = SERVER_GROUPS.contains(&group),
+                        None if in_server_group && !line.starts_with(b"!") => {}
                         None => self.line(line),
                     }
                 }

@@ -74,7 +74,7 @@ fn a_login_path_leads_no_client_elsewhere() {
         let (_, stderr) = sandbox.rds_token(&args).warns();
         assert_eq!(stderr.contains("mylogin"), warns, "{args:?}: {stderr}");
     }
-    // The variables switch it off.
+    // `env` disables the login path file.
     let env = sandbox.rds_token(["env", &target, "--shell", "sh", "--no-secret"]);
     let path = format!("{}:/usr/bin:/bin", mysql.parent().unwrap().display());
     assert!(env.env("PATH", path).succeeds().contains("export MYSQL_TEST_LOGIN_FILE='/dev/null';"));
@@ -215,14 +215,14 @@ fn programs_that_are_not_clients_get_an_option_file() {
     let cnf = stdout.lines().find_map(|line| line.strip_prefix("RDS_TOKEN_CNF=")).unwrap();
     let text = std::fs::read_to_string(cnf).unwrap();
     assert!(text.contains("ssl-verify-server-cert=1") && text.contains("user=\"dbiamuser\""), "{text}");
-    // Without a place for it, a warning says so.
+    // Without a writable directory, the program is not started.
     let nowhere = sandbox.rds_token(["connect", TARGET, "--", program.to_str().unwrap()]);
     let (_, stderr) = nowhere.env("HOME", "/dev/null").env("RDS_TOKEN_CACHE_DIR", "/dev/null/x").warns();
     assert!(
         stderr.contains("mydumper may not verify the server's certificate and name, because MYSQL_HOME"),
         "{stderr}"
     );
-    // So it does for a program that is known to read no option file.
+    // A program that does not read option files gets a warning.
     let mycli = client(&sandbox, "mycli", "1.0");
     let (_, stderr) = sandbox.rds_token(["connect", TARGET, "--", mycli.to_str().unwrap()]).warns();
     assert!(stderr.contains("because it reads no option file") && stderr.lines().count() == 1, "{stderr}");

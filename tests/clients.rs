@@ -172,7 +172,7 @@ fn a_token_too_long_for_the_client_is_refused() {
         assert!(!error.contains("ssss"), "{error}");
     }
     assert_eq!(sandbox.cached("cnf"), Vec::<PathBuf>::new());
-    // A variable can hold it.
+    // A variable has no length limit here.
     let lines = sandbox.rds_token(["env", TARGET, "-q", "--shell", "sh"]).env("AWS_SESSION_TOKEN", &session).succeeds();
     assert!(lines.contains(&session));
 }

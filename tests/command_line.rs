@@ -53,7 +53,7 @@ fn the_region_comes_from_where_the_contract_says() {
 }
 
 #[test]
-fn what_is_wrong_is_named_in_one_line() {
+fn usage_errors_are_one_line() {
     let sandbox = Sandbox::new();
     let cases: &[(&[&str], &str)] = &[
         (&["prod"], "no target is named 'prod' in /"),
@@ -335,7 +335,7 @@ fn configured_targets() {
 }
 
 #[test]
-fn slips_are_told_from_targets() {
+fn typos_get_suggestions() {
     let sandbox = Sandbox::new();
     assert!(sandbox.rds_token(["cahce"]).fails(2).contains("did you mean the command 'cache'?"));
     let line = sandbox.rds_token(["-u", "app", "token", TARGET]).fails(2);

@@ -1,4 +1,4 @@
-//! If `rds-token` fails, the client that it was called for fails too, instead of going on with the local server.
+//! If `rds-token` fails, the client fails too, instead of connecting to the local server.
 
 use std::process::Command;
 
@@ -6,7 +6,7 @@ use crate::harness::{NO_FILE, PROGRAM, Sandbox, TARGET, has, skip, texts};
 use crate::recipes::{Kitchen, NoCredentials};
 use crate::servers::{Lab, Server, lab};
 
-/// Lines in which `rds-token` fails, for the clients of MariaDB on PATH and for Oracle's.
+/// Command lines in which `rds-token` fails. CLIENT is MariaDB's or Oracle's client.
 const MYSQL: [&str; 8] = [
     "CLIENT --defaults-file=\"$(rds-token cnf prod)\" -e 'SELECT 1'",
     "CLIENT --defaults-file=\"$(rds-token cnf nosuch)\" -e 'SELECT 1'",
@@ -34,7 +34,7 @@ fn bash(kitchen: &Kitchen<'_>, line: &str) -> Command {
 fn check(lab: &Lab, prod: &Server, lines: impl IntoIterator<Item = String>) {
     let kitchen = Kitchen::with(lab, NoCredentials, prod);
     for line in lines {
-        kitchen.reaches_no_local_server(&bash(&kitchen, &line));
+        kitchen.assert_no_local_connection(&bash(&kitchen, &line));
     }
 }
 
@@ -63,13 +63,13 @@ fn clients_without_a_file_reach_the_local_server() {
     for prod in [&lab.mariadb, &lab.mysql] {
         let kitchen = Kitchen::with(&lab, NoCredentials, prod);
         for line in ["mysql --defaults-file= -e 'SELECT 1'", "psql '' -c 'SELECT 1'"] {
-            let (_, found, about) = kitchen.local_server(&bash(&kitchen, line));
+            let (_, found, about) = kitchen.trace_local_connection(&bash(&kitchen, line));
             assert!(found.is_some(), "{about}");
         }
     }
 }
 
-/// A failure of any kind prints the value, with the exit code and the message as they are.
+/// Every failure prints the value, and keeps its exit code and message.
 #[test]
 fn every_failure_prints_a_value_that_no_client_can_use() {
     let sandbox = Sandbox::new();
@@ -97,7 +97,7 @@ fn every_failure_prints_a_value_that_no_client_can_use() {
     // Flags before the command are an error, but the client gets the value.
     let output = sandbox.rds_token(["--profile", "x", "cnf", TARGET]).output();
     assert_eq!((output.status.code(), texts(&output).0.as_str()), (Some(2), NO_FILE));
-    // It can't be written: still one line, and the exit code of the failure.
+    // If stdout can't be written, there is still one error line and the original exit code.
     let output = sandbox.command("sh").args(["-c", "exec \"$0\" cnf nosuch >/dev/full", PROGRAM]).output().unwrap();
     assert_eq!((output.status.code(), texts(&output).1.lines().count()), (Some(2), 1), "{:?}", texts(&output));
 }

@@ -8,12 +8,13 @@ mod canaries;
 mod client_traps;
 mod clients;
 mod command_line;
+mod command_line_forms;
 mod credentials;
 mod drivers;
 mod fail_closed;
 mod faults;
 mod fuzzed;
-mod habits;
+
 mod harness;
 mod helper_programs;
 mod hit;

@@ -1,4 +1,4 @@
-//! Programs of MySQL and MariaDB, and drivers that read default files, are logged in by variables.
+//! MySQL and MariaDB programs, and drivers, log in with environment variables.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -7,7 +7,7 @@ use crate::harness::{KEYS, Sandbox, TARGET, has, texts};
 use crate::recipes::{ClearGreeting, Endpoint, Kitchen, NoTls, OtherCa, OtherName, can};
 use crate::servers::{Lab, Server, lab};
 
-/// Programs that know neither host nor user, and print the user that they log in as.
+/// Programs without host and user arguments, which print the logged-in user.
 const MARIADB: [&str; 4] = [
     "mariadb -Ne 'SELECT CURRENT_USER()'",
     "mysql -Ne 'SELECT CURRENT_USER()'",
@@ -31,12 +31,12 @@ const MYSQL: [&str; 4] = [
     "mysql -NBe 'SELECT CURRENT_USER()'",
     "mysqldump --no-tablespaces ExampleDB && mysqladmin status && mysql -NBe 'SELECT CURRENT_USER()'",
     "sh -c 'mysql -NBe \"SELECT CURRENT_USER()\"'",
-    // Beside it, MariaDB's programs find a file of their own.
+    // MariaDB programs read their own file in MARIADB_HOME.
     "mariadb -Ne 'SELECT CURRENT_USER()'",
 ];
 
 /// The ways in which a program gets the variables.
-fn ways(program: &str) -> [String; 4] {
+fn invocations(program: &str) -> [String; 4] {
     let env = |flags: &str| {
         format!("variables=$(rds-token env prod --shell sh{flags}) && eval \"$variables\" && {{ {program}; }}")
     };
@@ -51,10 +51,10 @@ fn run(kitchen: &Kitchen<'_>, line: &str) -> Command {
     command
 }
 
-/// Each program logs in, without a word on stderr, and gives no token to a server that is not the endpoint.
+/// Each program logs in with an empty stderr, and gives no token to a server that is not the endpoint.
 fn check(lab: &Lab, prod: &Server, programs: &[&str]) {
     for program in programs {
-        for line in ways(program) {
+        for line in invocations(program) {
             let kitchen = Kitchen::with(lab, Endpoint, prod);
             let output = run(&kitchen, &line).output().unwrap();
             let (stdout, stderr) = texts(&output);
@@ -92,7 +92,7 @@ fn drivers_that_read_default_files_are_logged_in_by_variables() {
     check(&lab, &lab.mariadb, &DRIVERS);
 }
 
-/// Without the variables of the home directories, a server without TLS gets the token: what this protects from.
+/// Shows the leak that MYSQL_HOME prevents: without it, a server without TLS gets the token.
 #[test]
 fn without_a_home_directory_the_token_leaks() {
     let Some(lab) = lab("without_a_home_directory_the_token_leaks") else { return };
@@ -120,9 +120,10 @@ fn set_age(path: &Path, age: &str) {
     assert!(status.success());
 }
 
-/// A client ignores a directory that does not exist. So an old one gets an option file that leads nowhere.
+/// A client ignores a directory that does not exist, so an expired one gets an option file that no client can connect
+/// with.
 #[test]
-fn an_old_home_directory_leads_nowhere() {
+fn expired_option_files_reject_clients() {
     use std::os::unix::fs::MetadataExt as _;
     let sandbox = Sandbox::new();
     let [plain, secret] = [&[][..], &["--no-secret"]].map(|args| homes(&sandbox, args)[0].clone());
@@ -147,7 +148,7 @@ fn an_old_home_directory_leads_nowhere() {
         let (_, stderr) = texts(&client.output().unwrap());
         assert!(stderr.contains("Unknown server host 'rds-token-expired.invalid'"), "{stderr}");
     }
-    // Another use renews it.
+    // The next use renews it.
     assert_eq!(homes(&sandbox, &["--no-secret"])[0], secret);
     assert!(option_file(&secret).contains("password"));
     // `cache clear` removes the token.
@@ -158,7 +159,7 @@ fn an_old_home_directory_leads_nowhere() {
     homes(&sandbox, &["--no-secret"]);
     sandbox.rds_token(["cache", "clear"]).succeeds();
     assert!(option_file(&secret).contains("rds-token-expired.invalid"));
-    // In the end the directory goes.
+    // The directory is removed after 30 days.
     set_age(&secret, "-31 days");
     sweep();
     assert!(!secret.exists());
@@ -166,7 +167,7 @@ fn an_old_home_directory_leads_nowhere() {
 
 /// Clients read `~/.my.cnf` after `MYSQL_HOME`.
 #[test]
-fn options_of_the_user_that_win_are_named() {
+fn overriding_user_options_are_listed() {
     let sandbox = Sandbox::new();
     let warning = |text: &str| {
         sandbox.write(".my.cnf", text);

@@ -169,7 +169,7 @@ impl<'a> Kitchen<'a> {
         self.rogues.iter().flatten().any(Rogue::has_a_token)
     }
 
-    /// Runs it, and fails if a server got a token, or `command` did well.
+    /// Runs it, and fails if a server gets a token, or if `command` succeeds.
     #[track_caller]
     pub(crate) fn gives_no_token(&self, mut command: Command) {
         let before = self.lab.verdicts().len();
@@ -180,15 +180,15 @@ impl<'a> Kitchen<'a> {
         assert!(!self.has_leaked(), "a token in clear: {about}");
     }
 
-    /// Runs a command without AWS credentials, and fails if it did well, or connected to a local server.
+    /// Runs a command, and fails if it succeeds or connects to a local server.
     #[track_caller]
-    pub(crate) fn reaches_no_local_server(&self, command: &Command) {
-        let (has_succeeded, found, about) = self.local_server(command);
+    pub(crate) fn assert_no_local_connection(&self, command: &Command) {
+        let (has_succeeded, found, about) = self.trace_local_connection(command);
         assert!(!has_succeeded && found.is_none(), "{about}: {found:?}");
     }
 
     /// Runs a command. Returns whether it succeeded, its first connection to a local server, and its output.
-    pub(crate) fn local_server(&self, command: &Command) -> (bool, Option<String>, String) {
+    pub(crate) fn trace_local_connection(&self, command: &Command) -> (bool, Option<String>, String) {
         let trace = self.sandbox.path("trace");
         let mut traced = Command::new("strace");
         traced.args(["-f", "-qq", "-e", "trace=connect", "-o"]).arg(&trace).arg(command.get_program());
@@ -261,8 +261,7 @@ fn dump(recipe: &Recipe) -> Option<&'static Path> {
     dumps.into_iter().find(|dump| recipe.text.contains(dump)).map(Path::new)
 }
 
-/// The recipe logs in as the user, and gives no token to a server that is not the endpoint. If it fails, it connects to no
-/// local server, and the dump of an earlier run stays.
+/// The recipe logs in as the user, and gives no token to a server that is not the endpoint. If `rds-token` fails, the recipe connects to no local server and keeps the old dump.
 pub(crate) fn check(lab: &Lab, recipe: &Recipe, prod: &Server) {
     let kitchen = Kitchen::with(lab, Endpoint, prod);
     let (stdout, stderr) = texts(&kitchen.recipe(recipe).output().unwrap());
@@ -275,7 +274,7 @@ pub(crate) fn check(lab: &Lab, recipe: &Recipe, prod: &Server) {
         let kitchen = Kitchen::with(lab, world, prod);
         let _ = dump(recipe).map(|dump| std::fs::write(kitchen.sandbox.path(dump), "last night's").unwrap());
         match world {
-            NoCredentials => kitchen.reaches_no_local_server(&kitchen.recipe(recipe)),
+            NoCredentials => kitchen.assert_no_local_connection(&kitchen.recipe(recipe)),
             _ => kitchen.gives_no_token(kitchen.recipe(recipe)),
         }
         assert!(dump(recipe).is_none_or(|dump| kitchen.dump_has(dump, "last night's")), "{world:?}: {about}");
@@ -421,7 +420,7 @@ fn the_cron_line() {
     }
 }
 
-/// The commands of a workflow, each in a shell of its own, which gets the variables that earlier ones wrote to GITHUB_ENV.
+/// Runs each command of a workflow in its own shell, with the variables that earlier commands wrote to GITHUB_ENV.
 #[test]
 fn ci_recipes() {
     let Some(lab) = lab("ci_recipes") else { return };

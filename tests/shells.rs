@@ -71,7 +71,7 @@ fn environment(output: &Output) -> Vec<(String, String)> {
         let prefixes = ["PG", "MYSQL_", "LIBMYSQL_", "RDS_TOKEN_EXPIRES_AT", "RDS_TOKEN_CNF", "MARIADB_"];
         prefixes.iter().any(|prefix| name.starts_with(prefix))
     };
-    // The names of home directories are digests.
+    // Directory names contain digests.
     let value = |name: &str, value: &str| match name.ends_with("_HOME") && value.ends_with(".home") {
         true => "a directory".to_owned(),
         false => value.to_owned(),
@@ -164,7 +164,7 @@ fn nushell_reads_every_variable_from_a_file() {
 }
 
 #[test]
-fn unset_takes_everything_back() {
+fn unset_removes_all_variables() {
     let names = [
         "PGHOST",
         "PGHOSTADDR",
@@ -186,7 +186,7 @@ fn unset_takes_everything_back() {
         "RDS_TOKEN_EXPIRES_AT",
     ];
     for shell in SHELLS {
-        if !can_run("unset_takes_everything_back", shell) {
+        if !can_run("unset_removes_all_variables", shell) {
             continue;
         }
         let sandbox = Sandbox::new();

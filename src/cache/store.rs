@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use super::home::HOME;
+use super::mysql_home::EXTENSION as MYSQL_HOME;
 use super::{Entry, Key};
 use crate::flight::WAITING;
 use crate::host::{Host, Moment};
@@ -140,8 +140,8 @@ impl Store {
         Ok(names.filter_map(|name| entry(&name).map(|entry| (name, entry))).collect())
     }
 
-    /// Removes every token, the files that clients read, lock files that are not held, and what killed processes left
-    /// of their writes. Home directories expire. Returns the number of tokens.
+    /// Removes all tokens, client files, unlocked lock files and unfinished writes of killed processes. Expires the
+    /// `MYSQL_HOME` directories. Returns the number of removed tokens.
     ///
     /// # Errors
     /// When the directory can't be read or trusted, or a file can't be removed.
@@ -151,7 +151,7 @@ impl Store {
         for name in tokens.iter().chain(&self.files_with(&CLIENT_FILES)?) {
             directory.remove(name)?;
         }
-        self.homes()?.iter().try_for_each(|name| self.expire_home(name))?;
+        self.list_mysql_homes()?.iter().try_for_each(|name| self.expire_mysql_home(name))?;
         // A process holds the lock of what it is writing.
         for name in self.files_with(&LOCKS)?.iter().chain(&self.unfinished()?) {
             directory.remove_unlocked(name);
@@ -184,7 +184,7 @@ impl Store {
         for name in old(&[TOKEN], LIFETIME).iter().chain(&old(&CLIENT_FILES, CLIENT_FILE_AGE)) {
             let _ = directory.remove(name);
         }
-        self.sweep_homes(directory, now);
+        self.sweep_mysql_homes(directory, now);
         directory.sweep_unfinished(now.wall.into());
         old(&LOCKS, LOCK_AGE).iter().for_each(|name| directory.remove_unlocked(name));
         true
@@ -245,7 +245,7 @@ fn has_name_of_ours(name: &str) -> bool {
     let is_digest = digest.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
     let is_known = match digest.len() {
         64 => end == TOKEN || LOCKS.contains(&end),
-        24 => ["pgpass", "mysql.cnf", "mariadb.cnf", "library.cnf"].contains(&end) || end.ends_with(HOME),
+        24 => ["pgpass", "mysql.cnf", "mariadb.cnf", "library.cnf"].contains(&end) || end.ends_with(MYSQL_HOME),
         _ => false,
     };
     is_digest && is_known

@@ -86,9 +86,8 @@ fn split_host(command: &clap::Command, arg: &OsStr) -> Option<(String, String)> 
 
 /// Whether a short flag takes a value.
 fn takes_value(command: &clap::Command, letter: char) -> bool {
-    let is_named = |argument: &clap::Arg| {
-        argument.get_short_and_visible_aliases().is_some_and(|names| names.contains(&letter))
-    };
+    let is_named =
+        |argument: &clap::Arg| argument.get_short_and_visible_aliases().is_some_and(|names| names.contains(&letter));
     command.get_arguments().any(|argument| is_named(argument) && matches!(argument.get_action(), ArgAction::Set))
 }
 
@@ -100,9 +99,8 @@ pub(super) fn has_separate_value(command: &clap::Command, flag: &str) -> bool {
         let first = letters.iter().position(|letter| takes_value(command, *letter));
         return first.is_some_and(|at| at + 1 == letters.len());
     };
-    let is_named = |argument: &clap::Arg| {
-        argument.get_long_and_visible_aliases().is_some_and(|names| names.contains(&long))
-    };
+    let is_named =
+        |argument: &clap::Arg| argument.get_long_and_visible_aliases().is_some_and(|names| names.contains(&long));
     command.get_arguments().any(|argument| is_named(argument) && matches!(argument.get_action(), ArgAction::Set))
 }
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use crate::cache::{Entry, Keyring, Kind, Store};
 use crate::cli::{CacheCommand, CachedArgs};
-use crate::command::given::{Filter, Given};
 use crate::command::report;
+use crate::command::target_sources::{Filter, TargetSources};
 use crate::config::{Config, Table};
 use crate::error::{Error, one_line};
 use crate::host::Host;
@@ -40,7 +40,7 @@ pub(super) fn run(host: &Host, command: &CacheCommand) -> Result<(), Error> {
         CacheCommand::Clear { target, .. } => {
             let filter = match target.is_empty() {
                 true => None,
-                false => Some(Given::collect(host, target)?.filter(target.region.as_deref())?),
+                false => Some(TargetSources::collect(host, target)?.filter(target.region.as_deref())?),
             };
             // Both are cleared as far as they can be, whatever comes of the other.
             let from_keyring = keyring.map_or(Ok(0), |keyring| clear_keyring(&keyring, filter.as_ref()));
@@ -48,7 +48,7 @@ pub(super) fn run(host: &Host, command: &CacheCommand) -> Result<(), Error> {
             let from_files = filter.as_ref().map_or_else(|| store.clear(), |filter| clear_some(&store, filter));
             match from_files.map_err(|error| failed("clear", &error))? + from_keyring? {
                 0 if filter.is_some() => {
-                    report.warn("no token that is kept is meant by that; see `rds-token cache list`");
+                    report.warn("cache: no cached token matches; run `rds-token cache list`");
                 }
                 removed => report.note(&format!("removed {removed} tokens")),
             }
@@ -95,32 +95,32 @@ fn is_meant(filter: &Filter, user: &str, host: &str, port: &str, region: &str) -
     is(&filter.user, user) && is(&filter.host, host) && is(&filter.port, port) && is(&filter.region, region)
 }
 
-fn is_meant_entry(filter: &Filter, Entry { claims, .. }: &Entry) -> bool {
+fn matches_entry(filter: &Filter, Entry { claims, .. }: &Entry) -> bool {
     is_meant(filter, &claims.user, &claims.host, &claims.port.to_string(), &claims.region)
 }
 
-fn is_meant_file(filter: &Filter, text: &str) -> bool {
+fn matches_file(filter: &Filter, text: &str) -> bool {
     read_heading(text).is_some_and(|(user, host, port, region)| is_meant(filter, user, host, port, region))
 }
 
-/// Removes the tokens that have every part that is given, and the clients' files with such a token.
+/// Removes matching tokens and client files, and expires matching `MYSQL_HOME` directories.
 fn clear_some(store: &Store, filter: &Filter) -> io::Result<usize> {
     let mut removed = 0;
     for (name, entry) in store.entries()? {
-        if is_meant_entry(filter, &entry) {
+        if matches_entry(filter, &entry) {
             store.remove(&name)?;
             removed += 1;
         }
     }
     for (name, text) in store.client_files()? {
-        if is_meant_file(filter, &text) {
+        if matches_file(filter, &text) {
             store.remove(&name)?;
         }
     }
-    for name in store.homes()? {
+    for name in store.list_mysql_homes()? {
         // One that can't be read may be meant too.
-        if store.home_file(&name).is_none_or(|text| is_meant_file(filter, &text)) {
-            store.expire_home(&name)?;
+        if store.read_mysql_home(&name).is_none_or(|text| matches_file(filter, &text)) {
+            store.expire_mysql_home(&name)?;
         }
     }
     Ok(removed)
@@ -130,7 +130,7 @@ fn clear_some(store: &Store, filter: &Filter) -> io::Result<usize> {
 fn clear_keyring(keyring: &Keyring, filter: Option<&Filter>) -> Result<usize, Error> {
     let is_meant = |entry: &Option<Entry>| match (filter, entry) {
         (None, _) => true,
-        (Some(filter), Some(entry)) => is_meant_entry(filter, entry),
+        (Some(filter), Some(entry)) => matches_entry(filter, entry),
         (Some(_), None) => false,
     };
     let clear = || {

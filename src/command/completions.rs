@@ -1,7 +1,7 @@
 //! `rds-token completions SHELL`: clap's completions, and in them the names of configured targets and AWS profiles.
 //!
-//! clap's generators can't call a program. So an argument gets one possible value, which is replaced in the script by the
-//! shell's call.
+//! clap's generators can't call a program. So each argument gets a placeholder as its only value, and the script's
+//! placeholder is replaced with a call to `rds-token`.
 
 use clap::CommandFactory as _;
 use clap::builder::PossibleValuesParser;
@@ -11,10 +11,10 @@ use crate::cli::{Cli, ScriptArgs, ScriptShell};
 use crate::error::Error;
 use crate::report;
 
-/// Stands for the names of targets in clap's scripts.
+/// Placeholder for target names.
 const TARGETS: &str = "RDS_TOKEN_TARGETS";
-/// The flags whose values are queried: what stands for them in clap's scripts, and the arguments of `rds-token`.
-const FLAGS: [(&str, &str, &str); 2] =
+/// Flags with queried values: name, placeholder, and `rds-token` arguments.
+const QUERIED_FLAGS: [(&str, &str, &str); 2] =
     [("profile", "RDS_TOKEN_PROFILES", "targets --names profiles"), ("via", "RDS_TOKEN_VIA", "targets --names via")];
 
 pub(super) fn run(args: ScriptArgs) -> Result<(), Error> {
@@ -22,7 +22,7 @@ pub(super) fn run(args: ScriptArgs) -> Result<(), Error> {
 }
 
 fn script(shell: ScriptShell) -> String {
-    let command = with_targets(Cli::command());
+    let command = with_completion_values(Cli::command());
     match shell {
         ScriptShell::Bash => bash(command),
         ScriptShell::Zsh => zsh(command),
@@ -37,28 +37,30 @@ fn generate(shell: Shell, mut command: clap::Command) -> String {
     String::from_utf8_lossy(&script).into_owned()
 }
 
-fn has(command: &clap::Command, name: &str) -> bool {
+fn has_argument(command: &clap::Command, name: &str) -> bool {
     command.get_arguments().any(|argument| argument.get_id() == name)
 }
 
 fn takes_target(command: &clap::Command) -> bool {
-    has(command, "target")
+    has_argument(command, "target")
 }
 
-/// The command, in which an argument takes these values.
+/// Restricts an argument to these values.
 fn with_values(command: clap::Command, name: &str, values: &[&'static str]) -> clap::Command {
-    if !has(&command, name) {
+    if !has_argument(&command, name) {
         return command;
     }
     let values = PossibleValuesParser::new(values.to_vec());
     command.mut_arg(name, |argument| argument.value_parser(values))
 }
 
-fn with_targets(command: clap::Command) -> clap::Command {
+fn with_completion_values(command: clap::Command) -> clap::Command {
     let command = with_values(command, "target", &[TARGETS]);
     let command = with_values(command, "engine", &["mysql", "mariadb", "postgres"]);
-    let command = FLAGS.iter().fold(command, |command, (name, stand_in, _)| with_values(command, name, &[stand_in]));
-    command.mut_subcommands(with_targets)
+    let command = QUERIED_FLAGS
+        .iter()
+        .fold(command, |command, (name, placeholder, _)| with_values(command, name, &[placeholder]));
+    command.mut_subcommands(with_completion_values)
 }
 
 /// The names that lead to each command that takes a TARGET: `[["env"], ["cache", "clear"], …]`.
@@ -81,10 +83,10 @@ fn bash(command: clap::Command) -> String {
     let script = generate(Shell::Bash, command)
         .replace("rds__subcmd__token", "rds__token")
         .replace(TARGETS, "$(rds-token targets 2>/dev/null)");
-    let query = |script: String, (_, stand_in, arguments): &(&str, &str, &str)| {
-        script.replace(stand_in, &format!("$(rds-token {arguments} 2>/dev/null)"))
+    let query = |script: String, (_, placeholder, arguments): &(&str, &str, &str)| {
+        script.replace(placeholder, &format!("$(rds-token {arguments} 2>/dev/null)"))
     };
-    FLAGS.iter().fold(script, query)
+    QUERIED_FLAGS.iter().fold(script, query)
 }
 
 /// clap's script takes a first positional for TARGET, and offers commands only for the second. So there is
@@ -133,19 +135,19 @@ if [ "$funcstack[1]" ="#;
         .replace(":: :_rds-token_commands", ":: :_rds-token_first")
         .replace("if [ \"$funcstack[1]\" =", helpers)
         .replace(":HOST:PORT:", ":HOST\\:PORT:");
-    let query = |script: String, (name, stand_in, _): &(&str, &str, &str)| {
-        script.replace(&format!(":({stand_in})"), &format!(":_rds-token_{name}"))
+    let query = |script: String, (name, placeholder, _): &(&str, &str, &str)| {
+        script.replace(&format!(":({placeholder})"), &format!(":_rds-token_{name}"))
     };
-    FLAGS.iter().fold(script, query)
+    QUERIED_FLAGS.iter().fold(script, query)
 }
 
 /// fish completes positionals by lines of their own: TARGET, and behind `--` what COMMAND has.
 fn fish(command: clap::Command) -> String {
     let paths = paths(&command);
-    let query = |script: String, (_, stand_in, arguments): &(&str, &str, &str)| {
-        script.replace(&format!("{stand_in}\\t''"), &format!("(command rds-token {arguments} 2>/dev/null)"))
+    let query = |script: String, (_, placeholder, arguments): &(&str, &str, &str)| {
+        script.replace(&format!("{placeholder}\\t''"), &format!("(command rds-token {arguments} 2>/dev/null)"))
     };
-    let mut script = FLAGS.iter().fold(generate(Shell::Fish, command), query);
+    let mut script = QUERIED_FLAGS.iter().fold(generate(Shell::Fish, command), query);
     let mut line = |condition: &str| {
         let condition = format!("{condition}; and not contains -- -- (commandline -opc)");
         script += &format!(

@@ -99,7 +99,7 @@ fn set_variables(host: &Host, settings: &Settings, program: &Path, command: &mut
     Ok(())
 }
 
-/// Shows which program connects where, and which CA certificates it trusts (`-v`).
+/// Reports the program, the endpoint and the CA (`-v`).
 fn note_client(settings: &Settings, program: &Path) {
     let Settings { target, via, ca, .. } = settings;
     let via = via.as_ref().map(|via| format!(" via {}:{}", via.host, via.port)).unwrap_or_default();
@@ -122,8 +122,7 @@ fn warn_of_program(settings: &Settings, program: &Path, ca: &Path) {
 
 fn libmysqlclient_warning(program: &Path) -> String {
     format!(
-        "connect: {} is linked with MySQL's client library, which takes no TLS verification from an option file; set the \
-         program's own TLS options (docs/clients.md)",
+        "connect: {} is linked with MySQL's client library, which can't be configured to verify TLS by an option file; set the program's own TLS options (docs/clients.md)",
         program.display()
     )
 }
@@ -149,7 +148,8 @@ fn exec_or_wait(command: &mut Command) -> io::Result<()> {
     std::process::exit(status.code().unwrap_or(Exit::Other as i32))
 }
 
-/// The program to run, and its arguments. Words that begin with a flag are arguments for the engine's client.
+/// Returns the program to run, and its arguments. If the first word begins with `-`, all words are arguments for the
+/// engine's client.
 fn command(host: &Host, settings: &Settings, args: &ConnectArgs) -> Result<(PathBuf, Vec<OsString>), Error> {
     match args.command.split_first() {
         Some((program, arguments)) if !program.as_encoded_bytes().starts_with(b"-") => {

@@ -41,7 +41,7 @@ pub(super) fn run(host: &Host, args: &EnvArgs) -> Result<(), Error> {
     let shell = args.shell.map_or_else(|| guess(host), Ok)?;
     if args.unset {
         let saved = host.var(SAVED).map(|text| saved::parse(&text)).unwrap_or_default();
-        return report::result(&(shell.unset_all(&saved)? + &shell.forget().unwrap_or_default()));
+        return report::result(&(shell.unset_all(&saved)? + &shell.unset_saved().unwrap_or_default()));
     }
     let settings = Settings::resolve(host, &args.request)?;
     let secrets = if args.no_secret { Secrets::InFiles } else { Secrets::InVariables };
@@ -68,8 +68,8 @@ pub(super) fn run(host: &Host, args: &EnvArgs) -> Result<(), Error> {
     }
 }
 
-/// The line that saves the values that the variables have now. `None` if there are none, if the variables of a target are
-/// loaded already, or if the caller is not the shell integration, which sets `RDS_TOKEN_SAVED`.
+/// Returns the line that saves the current values of the variables. `None` if none is set, if a target's variables are
+/// already loaded, or if the shell integration is not the caller (it sets `RDS_TOKEN_SAVED`).
 fn save(host: &Host, shell: Shell) -> Option<String> {
     if host.raw_var(SAVED).is_none() || host.var("RDS_TOKEN_EXPIRES_AT").is_some() {
         return None;
@@ -80,7 +80,7 @@ fn save(host: &Host, shell: Shell) -> Option<String> {
     shell.save(&saved::render(&variables)?)
 }
 
-/// The syntax of the user's shell. Without `SHELL`, as in cron and many containers, that of sh.
+/// Returns the syntax of the user's shell. Defaults to sh if `SHELL` is not set, as in many containers.
 fn guess(host: &Host) -> Result<Shell, Error> {
     let Some(path) = host.path_var("SHELL") else { return Ok(Shell::Sh) };
     Shell::from_path(&path).ok_or_else(|| {
@@ -123,7 +123,7 @@ pub(super) fn of_client(
     let expires = rfc3339::format(entry.expires_at());
     let mut variables = variables(target, engine, via.as_ref(), ca_path, &password, &expires);
     if engine != Engine::Postgres {
-        variables.extend(files::homes(host, settings, ca, &obtained, secrets.password())?);
+        variables.extend(files::write_mysql_homes(host, settings, ca, &obtained, secrets.password())?);
     }
     Ok((variables, obtained))
 }
@@ -147,7 +147,7 @@ fn client_file(
     files::keep_option_file(host, settings, &obtained.identity, dialect.flavor, &file.text)
 }
 
-/// The runner reads variables from a file, and masks what it is told to, from then on.
+/// Writes the variables to the file that GITHUB_ENV names, after printing the masks.
 fn github(host: &Host, variables: &[Variable], lines: &str) -> Result<(), Error> {
     let Some(path) = host.path_var("GITHUB_ENV") else {
         return Err(Error::usage("env: GITHUB_ENV is not set; --shell github is for a step of a workflow"));

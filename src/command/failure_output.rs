@@ -27,7 +27,8 @@ pub fn failure_output(args: &[OsString]) -> Option<&'static str> {
     let words = words(&args);
     let first = words.first().map(String::as_str).unwrap_or_default();
     let is_file = |word: &str| matches!(word, "cnf" | "pgpass");
-    let command = if is_command(first) { Some(first) } else { words.iter().map(String::as_str).find(|word| is_file(word)) };
+    let command =
+        if is_command(first) { Some(first) } else { words.iter().map(String::as_str).find(|word| is_file(word)) };
     match command {
         Some("cnf") if args.iter().any(|arg| arg == "--stdout") => Some(OPTION_FILE),
         Some("cnf" | "pgpass") => Some(PATH),

@@ -27,7 +27,7 @@ pub(super) fn directory(host: &Host) -> Result<Store, Error> {
     Ok(store)
 }
 
-/// The CA file for clients: the one that was given, else a built-in one.
+/// The CA file for clients: `--ca`, or the built-in bundle.
 pub(super) fn ca(host: &Host, settings: &Settings) -> Result<PathBuf, Error> {
     match &settings.ca {
         Some(path) => {
@@ -61,7 +61,7 @@ pub(super) fn bundle(host: &Host, roots: Roots) -> Result<PathBuf, Error> {
     }
 }
 
-/// The engine, which clients differ by.
+/// Returns the engine. Fails if the target does not determine it (exit 2).
 pub(super) fn engine(settings: &Settings) -> Result<Engine, Error> {
     let Settings { target, table, .. } = settings;
     target.engine.ok_or_else(|| {
@@ -138,7 +138,7 @@ pub(super) fn option_file(
     file.render(token).map(|text| ClientOptionFile { text, password: file.password })
 }
 
-/// Warns of what a client of MySQL or MariaDB does not check when it dials another name than the endpoint's.
+/// Warns of what a client of MySQL or MariaDB does not check if it connects to a name that is not the endpoint's.
 pub(super) fn warn_of_via(settings: &Settings, flavor: Flavor) {
     let Settings { via: Some(_), report, target, .. } = settings else { return };
     if flavor != Flavor::Mysql {
@@ -194,7 +194,7 @@ pub(super) fn keep_option_file(
 ///
 /// # Errors
 /// If a directory can't be written, or a value can't be represented.
-pub(super) fn homes(
+pub(super) fn write_mysql_homes(
     host: &Host,
     settings: &Settings,
     ca: &Path,
@@ -209,13 +209,13 @@ pub(super) fn homes(
         let file = OptionFile { target, via, ca, include: None, flavor, max_line, password };
         let kind = if password == PasswordIn::File { "token." } else { "" };
         let name = name(host, settings, &obtained.identity, &format!("{}.{kind}home", flavor.name()));
-        let path = directory(host)?.keep_home(&name, &file.render(&obtained.entry.token)?);
+        let path = directory(host)?.write_mysql_home(&name, &file.render(&obtained.entry.token)?);
         path.map_err(|error| Error::other(format!("could not write {name}: {error}")))
     };
     let mysql_home = home(mysql, password)?;
     let mariadb_home = match mysql.flavor {
         Flavor::Mariadb => mysql_home.clone(),
-        // These clients may not even be installed.
+        // MariaDB programs may not be installed, so a token that is too long for their option file is not an error.
         _ => home(Flavor::Mariadb.into(), password).or_else(|error| {
             settings.report.warn(&format!("MARIADB_HOME has no token: {}", error.message()));
             home(Flavor::Mariadb.into(), PasswordIn::Environment)
@@ -232,10 +232,14 @@ fn warn_of_user_file(host: &Host, settings: &Settings) {
     let (path, options) = (file.path.display(), file.overriding());
     let remedy = "use `rds-token connect` with the client's name, or `rds-token cnf`";
     if let Some(why) = &file.unread {
-        settings.report.warn(&format!("MYSQL_HOME: clients may prefer options in {path}, and {why}; {remedy}"));
+        settings
+            .report
+            .warn(&format!("MYSQL_HOME: options in {path} may override the target, because {why}; {remedy}"));
     } else if !options.is_empty() {
         let options = options.join(", ");
-        settings.report.warn(&format!("MYSQL_HOME: clients prefer these options in {path}: {options}; {remedy}"));
+        settings
+            .report
+            .warn(&format!("MYSQL_HOME: the target is overridden by options in {path}: {options}; {remedy}"));
     }
 }
 

@@ -8,7 +8,7 @@ use clap::ValueEnum as _;
 
 use crate::cache::Kind;
 use crate::cli::{RequestArgs, duration, min_ttl};
-use crate::command::given::{Given, Named};
+use crate::command::target_sources::{TargetSources, TargetTable};
 use crate::config::Table;
 use crate::credentials::{Choice, ProfileFiles, Profiles, is_chosen_by_environment};
 use crate::deadline::Deadline;
@@ -29,11 +29,11 @@ pub(super) struct Settings {
     pub(super) region_origin: String,
     /// The header of the table that TARGET names, such as `[target.prod]`.
     pub(super) table: Option<String>,
-    /// Where clients dial instead of the endpoint.
+    /// The address that clients connect to instead of the endpoint.
     pub(super) via: Option<Via>,
     /// The CA file for clients.
     pub(super) ca: Option<PathBuf>,
-    /// The AWS profile, if it is not left to the environment.
+    /// The AWS profile. `None` if the environment selects it.
     pub(super) profile: Option<String>,
     /// The table of the configuration file that the profile comes from.
     pub(super) profile_table: Option<String>,
@@ -54,27 +54,27 @@ pub(super) struct Settings {
 /// The layers below the flags: the table that TARGET names, the environment, `[defaults]`.
 struct Layers<'a> {
     host: &'a Host,
-    named: &'a Named,
+    named: &'a TargetTable,
     defaults: &'a Table,
 }
 
-/// A value as it was given, unchecked.
+/// A value as it was sources, unchecked.
 struct Setting {
     text: String,
     /// Where it comes from. `None` for the command line.
-    place: Option<String>,
+    origin: Option<String>,
 }
 
 impl Setting {
     /// The value of a flag.
     fn of_flag(text: String) -> Self {
-        Self { text, place: None }
+        Self { text, origin: None }
     }
 
-    /// Checks the value. An error names its place.
+    /// Validates the value. Errors name its origin.
     fn check<T>(&self, check: impl FnOnce(&str) -> Result<T, Error>) -> Result<T, Error> {
-        check(&self.text).map_err(|error| match &self.place {
-            Some(place) => Error::usage(format!("{place}: {}", error.message())),
+        check(&self.text).map_err(|error| match &self.origin {
+            Some(origin) => Error::usage(format!("{origin}: {}", error.message())),
             None => error,
         })
     }
@@ -83,7 +83,7 @@ impl Setting {
 impl Layers<'_> {
     /// A setting: the flag, else the configuration or the variable.
     fn get(&self, flag: Option<&String>, key: &str, variable: Option<&str>) -> Option<Setting> {
-        let at = |text: String, place: &str| Setting { text, place: Some(place.to_owned()) };
+        let at = |text: String, origin: &str| Setting { text, origin: Some(origin.to_owned()) };
         let in_environment = || variable.and_then(|name| self.host.var(name).map(|text| at(text, name)));
         flag.cloned()
             .map(Setting::of_flag)
@@ -133,11 +133,11 @@ impl Layers<'_> {
     fn identity(&self, args: &RequestArgs, report: &Report) -> Result<[Option<Setting>; 3], Error> {
         let flags = &args.identity;
         let of_target = |flag: &Option<String>, key: &str| {
-            let named = || Some(Setting { text: self.named.table.get(key)?, place: Some(self.named.header.clone()) });
+            let named = || Some(Setting { text: self.named.table.get(key)?, origin: Some(self.named.header.clone()) });
             flag.clone().map(Setting::of_flag).or_else(named)
         };
         let of_defaults =
-            |key: &str| Some(Setting { text: self.defaults.get(key)?, place: Some("[defaults]".to_owned()) });
+            |key: &str| Some(Setting { text: self.defaults.get(key)?, origin: Some("[defaults]".to_owned()) });
         let mut profile = of_target(&flags.profile, "profile");
         let mut role = of_target(&flags.role_arn, "role_arn");
         let mut mfa_serial = of_target(&flags.mfa_serial, "mfa_serial");
@@ -184,11 +184,11 @@ impl Settings {
     /// # Errors
     /// Names what is missing or wrong (exit 2).
     pub(super) fn resolve(host: &Host, args: &RequestArgs) -> Result<Self, Error> {
-        let given = Given::collect(host, &args.target)?;
-        let Given { named, config, .. } = &given;
+        let sources = TargetSources::collect(host, &args.target)?;
+        let TargetSources { named, config, .. } = &sources;
         let layers = Layers { host, named, defaults: &config.defaults };
         let report = super::report(host, args.common);
-        given.warning().iter().for_each(|warning| report.warn(warning));
+        sources.warning().iter().for_each(|warning| report.warn(warning));
         let min_ttl = layers.duration(args.cache.min_ttl, "min_ttl", min_ttl)?.unwrap_or(MIN_TTL);
         let timeout = layers.duration(args.identity.timeout, "timeout", duration)?.unwrap_or(TIMEOUT);
         let deadline = host.deadline(timeout);
@@ -196,15 +196,15 @@ impl Settings {
         let [profile, role_arn, mfa_serial] = layers.identity(args, &report)?;
         let flag = args.target.region.as_deref().map(Region::of_flag);
         // The table's region and tunnel belong to the table's host.
-        let (host_of_table, host) = (named.parts.host.as_deref(), given.explicit.host.as_deref().unwrap_or_default());
+        let (host_of_table, host) = (named.parts.host.as_deref(), sources.explicit.host.as_deref().unwrap_or_default());
         let is_own_host = host_of_table.is_none_or(|of_table| of_table.eq_ignore_ascii_case(host));
         let own = |key: &str| named.table.get(key).filter(|_| is_own_host);
         let in_table = || Some(Region { name: own("region")?, origin: format!("region in {}", named.header) });
         let other_region = || layers.region(&profiles, profile.as_ref().map(|profile| profile.text.as_str()));
-        let validated = given.parts.clone().validate(flag.or_else(in_table), other_region);
-        let (target, origin) = validated.map_err(|error| given.locate(error))?;
+        let validated = sources.parts.clone().validate(flag.or_else(in_table), other_region);
+        let (target, origin) = validated.map_err(|error| sources.add_origin(error))?;
         report.note(&format!("region: {}, from {origin}", target.region));
-        let in_table = || Some(Setting { text: own("via")?, place: Some(named.header.clone()) });
+        let in_table = || Some(Setting { text: own("via")?, origin: Some(named.header.clone()) });
         let via = args.target.via.clone().map(Setting::of_flag).or_else(in_table);
         let text = |setting: Setting| setting.text;
         Ok(Self {
@@ -213,7 +213,7 @@ impl Settings {
             region_origin: origin,
             table: (!named.header.is_empty()).then(|| named.header.clone()),
             ca: layers.ca(args.target.ca.as_ref())?,
-            profile_table: profile.as_ref().and_then(|profile| profile.place.clone()),
+            profile_table: profile.as_ref().and_then(|profile| profile.origin.clone()),
             profile: profile.map(text),
             role_arn: role_arn.map(text),
             mfa_serial: mfa_serial.map(text),

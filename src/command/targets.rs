@@ -2,21 +2,21 @@
 
 use std::time::Duration;
 
-use crate::cli::{NameKind, TargetsArgs};
-use crate::command::given::Named;
+use crate::cli::{CompletionValues, TargetsArgs};
+use crate::command::target_sources::TargetTable;
 use crate::config::{Config, Table};
 use crate::credentials::ProfileFiles;
 use crate::error::Error;
 use crate::host::Host;
 use crate::report;
 
-/// Limits the reading of the AWS profile files, which may be pipes.
+/// Time limit for reading the AWS profile files, which may be pipes.
 const TIMEOUT: Duration = Duration::from_secs(2);
 
 pub(super) fn run(host: &Host, args: &TargetsArgs) -> Result<(), Error> {
     let config = Config::load(host)?;
     if let Some(kind) = args.names {
-        return complete(host, &config, kind);
+        return list_completion_values(host, &config, kind);
     }
     if config.targets.is_empty()
         && let Some(path) = host.config_file()
@@ -31,20 +31,20 @@ pub(super) fn run(host: &Host, args: &TargetsArgs) -> Result<(), Error> {
     report::result(&config.targets.iter().map(line).collect::<Result<String, Error>>()?)
 }
 
-/// Name, endpoint and engine, separated by tabs.
+/// Returns one line: name, USER@HOST:PORT and engine, separated by tabs.
 fn describe(name: &str, table: &Table, defaults: &Table) -> Result<String, Error> {
-    let parts = Named::new(name, table)?.parts.with_default_port();
+    let parts = TargetTable::new(name, table)?.parts.with_default_port();
     let part = |part: &str| parts.get(part).map(str::to_owned).or_else(|| defaults.get(part)).unwrap_or("-".to_owned());
     let engine = parts.engine().map_or("-", |engine| engine.name());
     Ok(format!("{name}\t{}@{}:{}\t{engine}\n", part("user"), part("host"), part("port")))
 }
 
-/// The names that completion offers for a flag.
-fn complete(host: &Host, config: &Config, kind: NameKind) -> Result<(), Error> {
+/// Prints the completion values for a flag.
+fn list_completion_values(host: &Host, config: &Config, kind: CompletionValues) -> Result<(), Error> {
     let files = ProfileFiles::new(host.deadline(TIMEOUT));
     let mut names: Vec<String> = match kind {
-        NameKind::Profiles => files.get(host)?.names().into_iter().map(str::to_owned).collect(),
-        NameKind::Via => config.targets.values().filter_map(|table| table.get("via")).collect(),
+        CompletionValues::Profiles => files.get(host)?.names().into_iter().map(str::to_owned).collect(),
+        CompletionValues::Via => config.targets.values().filter_map(|table| table.get("via")).collect(),
     };
     names.sort();
     names.dedup();

@@ -13,7 +13,7 @@ use crate::sink::{json, url};
 pub(super) fn run(host: &Host, args: &TokenArgs) -> Result<(), Error> {
     let settings = Settings::resolve(host, &args.request)?;
     let target = &settings.target;
-    // An error comes before credentials are fetched.
+    // Fail before credentials are fetched.
     let url = match args.output {
         Output::Url => {
             let engine = files::engine(&settings)?;

@@ -1,4 +1,4 @@
-//! What is wrong with a command line, and the line that would be right.
+//! Usage errors, with the correct command line.
 
 use std::ffi::OsString;
 
@@ -10,7 +10,7 @@ use crate::config::nearest;
 use crate::error::{Error, without_userinfo};
 use crate::target::Parts;
 
-/// What `rds-token` alone prints.
+/// Usage that `rds-token` prints without arguments.
 pub(super) const SUMMARY: &str = "\
 Usage: rds-token [COMMAND] [TARGET] [OPTIONS]
 
@@ -22,12 +22,12 @@ HOST is an RDS endpoint, such as db.abc123.eu-west-1.rds.amazonaws.com.
 See `rds-token --help` for all commands and options.
 ";
 
-/// Flags of other programs, and what does the same here.
-const FLAGS: [(&str, &str); 4] = [
+/// Common flags that do not exist here, and the hint for each.
+const FLAG_HINTS: [(&str, &str); 4] = [
     ("--json", "use --output json"),
     ("--url", "use --output url"),
     ("--text", "use --output text"),
-    ("--password", "remove it: the token is the password"),
+    ("--password", "remove it, because the token is the password"),
 ];
 
 /// Converts clap's error into one line. `args` begin with the program's name.
@@ -55,7 +55,7 @@ pub(super) fn error(error: &clap::Error, args: &[OsString]) -> Error {
     }
 }
 
-/// A word too many: `first` is a mistyped command, or `word` is one that comes too late.
+/// Returns the error for an unexpected word: `first` is a mistyped command, or `word` is misplaced.
 fn unexpected_word(first: &str, word: &str) -> Error {
     let word = without_userinfo(word);
     let names = commands();
@@ -82,7 +82,7 @@ fn unexpected_word(first: &str, word: &str) -> Error {
 
 fn flag_hint(command: &str, flag: &str) -> Option<String> {
     let name = flag.split('=').next().unwrap_or_default();
-    let known = FLAGS.iter().find(|(known, _)| *known == name).map(|(_, hint)| format!("; {hint}"));
+    let known = FLAG_HINTS.iter().find(|(known, _)| *known == name).map(|(_, hint)| format!("; {hint}"));
     let of_client = || {
         let hint = "; arguments for the client go after --, as in `rds-token connect TARGET -- ";
         CONNECT_NAMES.contains(&command).then(|| format!("{hint}{}`", without_userinfo(flag)))
@@ -90,7 +90,7 @@ fn flag_hint(command: &str, flag: &str) -> Option<String> {
     known.or_else(of_client)
 }
 
-/// The flag that clap finds most similar.
+/// Returns clap's suggestion.
 fn similar(error: &clap::Error) -> Option<String> {
     match error.get(ContextKind::SuggestedArg)? {
         ContextValue::String(flag) => Some(format!("; did you mean '{flag}'?")),

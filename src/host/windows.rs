@@ -35,7 +35,7 @@ pub(super) fn terminal() -> Option<Terminal> {
 pub(super) fn stdout_has_reader() -> bool {
     use std::os::windows::io::AsHandle as _;
     let stdout = std::io::stdout().as_handle().try_clone_to_owned().map(std::fs::File::from);
-    // Other handles than those of files have no metadata.
+    // Only file handles have metadata.
     !stdout.and_then(|stdout| stdout.metadata()).is_ok_and(|metadata| metadata.is_file())
 }
 

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat};
 
-use super::{Kind, refused};
+use super::{EntryKind, refused};
 
 /// Permission bits of group and others.
 const NOT_OWNER: u32 = 0o077;
@@ -100,8 +100,8 @@ impl Handle {
         Ok(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds))
     }
 
-    /// The names of this kind. Links are of neither kind.
-    pub(super) fn names(&self, kind: Kind) -> io::Result<Vec<String>> {
+    /// Returns the names of entries of this kind. Links are skipped.
+    pub(super) fn list(&self, kind: EntryKind) -> io::Result<Vec<String>> {
         let name_of_kind = |entry: rustix::fs::DirEntry| {
             let name = entry.file_name().to_str().ok()?;
             let file_type = match entry.file_type() {
@@ -110,8 +110,8 @@ impl Handle {
                 known => known,
             };
             let is_of_kind = match kind {
-                Kind::File => file_type.is_file(),
-                Kind::Directory => file_type.is_dir() && name != "." && name != "..",
+                EntryKind::File => file_type.is_file(),
+                EntryKind::Directory => file_type.is_dir() && name != "." && name != "..",
             };
             is_of_kind.then(|| name.to_owned())
         };

@@ -10,7 +10,7 @@ use std::os::windows::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use super::{Kind, refused};
+use super::{EntryKind, refused};
 
 /// Opens a link itself rather than its target.
 const FILE_FLAG_OPEN_REPARSE_POINT: u32 = 0x0020_0000;
@@ -72,12 +72,12 @@ impl Handle {
         fs::remove_dir(self.0.join(name))
     }
 
-    /// The names of this kind. Links are of neither kind.
-    pub(super) fn names(&self, kind: Kind) -> io::Result<Vec<String>> {
+    /// Returns the names of entries of this kind. Links are skipped.
+    pub(super) fn list(&self, kind: EntryKind) -> io::Result<Vec<String>> {
         let is_of_kind = |entry: &fs::DirEntry| {
             entry.file_type().is_ok_and(|file_type| match kind {
-                Kind::File => file_type.is_file(),
-                Kind::Directory => file_type.is_dir(),
+                EntryKind::File => file_type.is_file(),
+                EntryKind::Directory => file_type.is_dir(),
             })
         };
         let entries = fs::read_dir(&self.0)?.flatten().filter(is_of_kind);

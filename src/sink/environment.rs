@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::error::Error;
 use crate::target::{Engine, Target, Via};
 
-/// Whose syntax the lines have.
+/// Output syntax.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Shell {
     /// POSIX sh
@@ -85,7 +85,7 @@ pub const NAMES: [&str; 18] = [
 
 /// The variables that log a client of `engine` in.
 ///
-/// Those of MySQL and MariaDB need a home directory too, because there is no variable for the user or for TLS.
+/// MySQL and MariaDB also need `MYSQL_HOME`, because no variable sets the user or TLS.
 ///
 /// Source: "Environment Variables" in the PostgreSQL manual and in the MySQL manual.
 pub fn variables(
@@ -128,7 +128,7 @@ pub fn variables(
             Password::Token(token) => add("MYSQL_PWD", token),
             Password::File(path) => add("RDS_TOKEN_CNF", path),
         }
-        // The user's would override the target.
+        // The user's login path file would override the target.
         add(LOGIN_FILE_VARIABLE, NO_LOGIN_FILE);
         // Not LIBMYSQL_ENABLE_CLEARTEXT_PLUGIN: it would expose the passwords of other servers too.
     }
@@ -192,7 +192,7 @@ impl Shell {
                 }
                 line
             }
-            // Its readers differ in quotes and escapes; of these characters they make the same.
+            // Readers differ in quotes and escapes, but agree on these characters.
             Self::Dotenv | Self::Gitlab => match value.chars().find(|c| !is_plain(*c)) {
                 Some(c) => return refuse(&format!("the character {c:?}")),
                 None => format!("{name}={value}\n"),
@@ -211,7 +211,7 @@ impl Shell {
     pub fn unset(self, name: &str) -> Option<String> {
         Some(match self {
             Self::Sh | Self::Bash | Self::Zsh => format!("unset {name};\n"),
-            // Of a variable that isn't there, `set -e` says that it failed.
+            // `set -e` fails if the variable is not set.
             Self::Fish => format!("set -eg {name}; or true;\n"),
             Self::Powershell => format!("$env:{name} = $null;\n"),
             Self::Nushell => format!("hide-env --ignore-errors {name};\n"),
@@ -227,7 +227,7 @@ impl Shell {
     pub fn unset_all(self, saved: &[Variable]) -> Result<String, Error> {
         let why = "env: --unset is for shells; remove the lines from the file instead";
         let line = |name: &&str| match saved.iter().find(|variable| variable.name == *name) {
-            // What can't be represented is unset.
+            // A value that the shell's syntax can't represent is unset.
             Some(variable) => self.set(variable).ok().or_else(|| self.unset(name)),
             None => self.unset(name),
         };
@@ -271,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_can_be_taken_back_from_shells() {
+    fn shells_unset_all_variables() {
         for shell in Shell::value_variants().iter().copied() {
             let Ok(lines) = shell.unset_all(&[]) else {
                 assert!(matches!(shell, Shell::Dotenv | Shell::Github | Shell::Gitlab), "{shell:?}");

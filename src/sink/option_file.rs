@@ -52,7 +52,7 @@ pub const LEGACY_MAX_LINE: usize = 4_094;
 pub enum PasswordIn {
     /// The file.
     File,
-    /// `MYSQL_PWD`, because the file's line would be too long.
+    /// `MYSQL_PWD`.
     Environment,
 }
 
@@ -112,7 +112,7 @@ impl OptionFile<'_> {
         self.line(&mut text, "ssl-ca", plain(self.ca)?)?;
         text.push_str(match (self.flavor, self.via) {
             (Flavor::Mysql, None) => "ssl-mode=VERIFY_IDENTITY\n",
-            // The client connects to another name than the endpoint's.
+            // The client connects to a name that is not the endpoint's.
             (Flavor::Mysql, Some(_)) => "ssl-mode=VERIFY_CA\n",
             // libmariadb reads an option without a value as 0. A library's file must not enable the cleartext plugin:
             // libmariadb does not need that, and MySQL's client library would send the token to any server, because it

@@ -1,13 +1,14 @@
-//! The values that variables had before `env` set them, in a variable of the shell.
+//! Saves the values that variables had before `env` set them.
 //!
-//! `rds-env --unset` restores them. The variable is not exported: a value may be a password of the user's.
+//! `rds-env --unset` restores them from a shell variable. It is not exported, because a value may be the user's
+//! password.
 
 use percent_encoding::percent_decode_str;
 
 use super::environment::{NAMES, Shell, Variable};
 use crate::percent::encode;
 
-/// The variable.
+/// The name of the shell variable.
 pub const SAVED: &str = "RDS_TOKEN_SAVED";
 
 /// The variables that are saved: those that `env` sets, and one that it unsets.
@@ -46,8 +47,8 @@ impl Shell {
         }
     }
 
-    /// The line that removes what [`Self::save`] saved.
-    pub fn forget(self) -> Option<String> {
+    /// Returns the line that unsets the saved values.
+    pub fn unset_saved(self) -> Option<String> {
         match self {
             Self::Powershell => Some(format!("$global:{SAVED} = $null;\n")),
             Self::Sh | Self::Bash | Self::Zsh | Self::Fish => self.unset(SAVED),

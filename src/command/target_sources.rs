@@ -9,14 +9,14 @@ use crate::host::Host;
 use crate::target::{Parts, Region};
 
 /// The parts of a target from flags, TARGET, environment and configuration, unchecked.
-pub(super) struct Given {
+pub(super) struct TargetSources {
     /// All of them merged.
     pub(super) parts: Parts,
     /// The parts from the command line, and from the table that it names.
     pub(super) explicit: Parts,
     /// The parts from the command line alone.
-    typed: Parts,
-    pub(super) named: Named,
+    command_line: Parts,
+    pub(super) named: TargetTable,
     environment: Parts,
     pub(super) config: Config,
     /// The host in TARGET, which may be meant as the name of a configured target. Empty for a URL.
@@ -27,7 +27,7 @@ pub(super) struct Given {
 
 /// The table of the configuration file that TARGET names. Empty if it names none.
 #[derive(Default)]
-pub(super) struct Named {
+pub(super) struct TargetTable {
     /// Its header, such as `[target.prod]`.
     pub(super) header: String,
     pub(super) table: Table,
@@ -35,14 +35,14 @@ pub(super) struct Named {
     pub(super) parts: Parts,
 }
 
-impl Given {
+impl TargetSources {
     /// # Errors
     /// If TARGET or the configuration file can't be read (exit 2).
     pub(super) fn collect(host: &Host, args: &TargetArgs) -> Result<Self, Error> {
         let config = Config::load(host)?;
         let text = args.target.as_deref();
         if text.is_some_and(str::is_empty) {
-            return Err(Error::usage("target: TARGET is empty; set the variable that it comes from, or leave it out"));
+            return Err(Error::usage("target: TARGET is empty; set the variable that it comes from, or omit TARGET"));
         }
         let mut positional = text.map(Parts::parse).transpose()?.unwrap_or_default();
         let is_url = text.is_some_and(|text| text.contains("://"));
@@ -50,12 +50,12 @@ impl Given {
         let named = match config.targets.get(&name) {
             Some(table) => {
                 positional.host = None;
-                Named::new(&name, table)?
+                TargetTable::new(&name, table)?
             }
             None if text.is_some_and(Parts::is_name) => return Err(unknown_name(&config, host, &name)),
-            None => Named::default(),
+            None => TargetTable::default(),
         };
-        let typed = Parts {
+        let command_line = Parts {
             host: args.host.clone(),
             port: args.port.clone(),
             user: args.user.clone(),
@@ -70,26 +70,28 @@ impl Given {
             database: host.var("RDS_TOKEN_DATABASE"),
             engine: host.var("RDS_TOKEN_ENGINE"),
         };
-        let explicit = typed.clone().or(named.parts.clone()).with_default_port();
+        let explicit = command_line.clone().or(named.parts.clone()).with_default_port();
         let parts = explicit.clone().or(environment.clone().with_default_port()).or(parts_of(&config.defaults));
         let has_password = text.into_iter().chain(named.table.get("url").as_deref()).any(Parts::has_password);
-        Ok(Self { parts, explicit, typed, named, environment, config, name, has_password })
+        Ok(Self { parts, explicit, command_line, named, environment, config, name, has_password })
     }
 
-    /// What to warn of.
+    /// Returns the warning to print, if any.
     pub(super) fn warning(&self) -> Option<&'static str> {
-        self.has_password.then_some("target: the password in the URL is ignored, because the token is the password")
+        self.has_password.then_some(
+            "target: the password in the URL is ignored, because the token is the password; remove it from the URL",
+        )
     }
 
-    /// Adds to an error where the wrong part comes from, or where to add the missing one.
-    pub(super) fn locate(&self, error: Error) -> Error {
+    /// Adds the origin of an invalid part to an error, or where to set a missing one.
+    pub(super) fn add_origin(&self, error: Error) -> Error {
         let Some(part) = error.part() else { return error };
         let message = error.message().trim_start_matches("target: ");
         let header = &self.named.header;
         let is_host = !header.is_empty() || self.name.contains('.') || self.name == "localhost";
         let similar = self.config.nearest(&self.name).filter(|_| !is_host);
-        Error::usage(match self.place(part) {
-            Some(place) => format!("{place}: {message}"),
+        Error::usage(match self.origin(part) {
+            Some(origin) => format!("{origin}: {message}"),
             None if self.parts.get(part).is_none() && !header.is_empty() => {
                 format!("target: there is no {part}; add {part} to {header}, or use --{part}")
             }
@@ -101,10 +103,10 @@ impl Given {
     }
 
     /// Where a part comes from. `None` for the command line.
-    fn place(&self, part: &str) -> Option<String> {
+    fn origin(&self, part: &str) -> Option<String> {
         let is_in = |parts: &Parts| parts.get(part).is_some();
         match () {
-            () if is_in(&self.typed) => None,
+            () if is_in(&self.command_line) => None,
             () if is_in(&self.named.parts) => Some(self.named.header.clone()),
             () if is_in(&self.environment) => Some(format!("RDS_TOKEN_{}", part.to_uppercase())),
             () => self.config.defaults.get(part).map(|_| "[defaults]".to_owned()),
@@ -112,7 +114,7 @@ impl Given {
     }
 }
 
-impl Named {
+impl TargetTable {
     /// # Errors
     /// If its `url` can't be parsed (exit 2).
     pub(super) fn new(name: &str, table: &Table) -> Result<Self, Error> {
@@ -138,8 +140,8 @@ pub(super) struct Filter {
     pub(super) region: Option<String>,
 }
 
-impl Given {
-    /// The filter that TARGET and flags make, checked as for a token. The environment is left out.
+impl TargetSources {
+    /// Builds the filter from TARGET and flags, and validates it as for a token. Ignores the environment.
     ///
     /// # Errors
     /// Names the part that is unusable (exit 2).
@@ -148,7 +150,7 @@ impl Given {
         let Parts { host, port, user, engine, .. } = &explicit;
         if [host, port, user, engine].iter().all(|part| part.is_none()) && region.is_none() {
             return Err(Error::usage(
-                "cache: that selects no tokens; give a TARGET, --host, --port, --user or --region",
+                "cache: the arguments select no tokens; use TARGET, --host, --port, --user or --region",
             ));
         }
         // Checks everything by validating a whole target, with harmless parts where none is given.

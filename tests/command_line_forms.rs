@@ -1,4 +1,4 @@
-//! Command lines as people type them, and targets as they write them.
+//! Command-line forms familiar from mysql, psql, docker and the AWS CLI; target URLs of applications.
 
 use std::process::Command;
 
@@ -6,7 +6,7 @@ use crate::harness::{HOST, PROGRAM, Sandbox, TARGET, has, skip, texts};
 use crate::recipes::{Endpoint, Kitchen};
 use crate::servers::lab;
 
-/// Everything after TARGET is the command's, as in `docker run IMAGE COMMAND`.
+/// All words after TARGET belong to COMMAND, as in `docker run IMAGE COMMAND`.
 #[test]
 fn connect_runs_what_comes_after_the_target() {
     let sandbox = Sandbox::new();
@@ -37,8 +37,8 @@ fn connect_runs_what_comes_after_the_target() {
 
 /// With the engine's own clients and servers.
 #[test]
-fn arguments_after_dashes_are_the_clients() {
-    let Some(lab) = lab("arguments_after_dashes_are_the_clients") else { return };
+fn arguments_after_dashes_go_to_the_client() {
+    let Some(lab) = lab("arguments_after_dashes_go_to_the_client") else { return };
     for (prod, line) in [
         (&lab.mariadb, "rds-token connect prod -- -Ne 'SELECT CURRENT_USER()'"),
         (&lab.mariadb, "rds-token connect prod mariadb -Ne 'SELECT CURRENT_USER()'"),
@@ -60,7 +60,7 @@ fn arguments_after_dashes_are_the_clients() {
 }
 
 #[test]
-fn habits_of_other_programs_are_accepted() {
+fn familiar_flags_are_accepted() {
     let sandbox = Sandbox::new();
     let token = sandbox.rds_token([TARGET]).succeeds();
     for args in [
@@ -87,12 +87,12 @@ fn habits_of_other_programs_are_accepted() {
     for args in [&["-h"][..], &["connect", "-h"], &["env", TARGET, "-h"], &["cache", "clear", "-h"], &["ca", "-h"]] {
         assert!(sandbox.without_keys(args).succeeds().contains("Usage: rds-token"), "{args:?}");
     }
-    // A variable that is not set must not make help of a password.
+    // With an unset variable, `-h` must not print help in place of a token.
     assert!(sandbox.rds_token(["-h", "-u", "app"]).fails(2).contains("a value is required for '--host <HOST>'"));
 }
 
 #[test]
-fn messages_name_the_line_that_would_be_right() {
+fn usage_errors_suggest_a_correct_line() {
     let sandbox = Sandbox::new();
     sandbox.write(".config/rds-token/config.toml", &format!("[target.prod]\nurl = 'mysql://app@{HOST}'\n"));
     for (args, part) in [
@@ -124,7 +124,7 @@ fn messages_name_the_line_that_would_be_right() {
     let (stdout, stderr) = texts(&output);
     assert_eq!((output.status.code(), stdout.as_str(), stderr.lines().count()), (Some(2), "", 8), "{stderr}");
     assert!(stderr.starts_with("Usage: rds-token") && stderr.matches("\n  ").count() == 3, "{stderr}");
-    // With a host from the environment, the line is complete.
+    // RDS_TOKEN_HOST makes TARGET optional.
     let env = sandbox.rds_token::<&str>([]).env("RDS_TOKEN_HOST", HOST).env("RDS_TOKEN_USER", "u");
     assert!(env.env("RDS_TOKEN_ENGINE", "mysql").succeeds().starts_with(HOST));
 }
@@ -182,9 +182,9 @@ fn a_configured_target_is_a_url_or_has_parts_replaced() {
     assert!(stdout.is_empty() && warning.contains("no targets are configured; add [target.NAME] to /"), "{warning}");
 }
 
-/// An error about a value in the file or the environment names that place, and not a flag.
+/// An error about a value in the file or the environment names its origin.
 #[test]
-fn errors_name_the_place_of_a_value() {
+fn errors_name_the_origin_of_a_value() {
     let sandbox = Sandbox::new();
     for (text, part) in [
         ("[target.t]\nhost = 'HOST'\nuser = 'u'\nport = 99999", "[target.t]: port '99999' is not a number"),
@@ -221,11 +221,11 @@ fn errors_name_the_place_of_a_value() {
     assert!(sandbox.rds_token(["t"]).fails(3).contains("or remove profile from [target.t]"));
     let line = sandbox.rds_token(["--host", HOST, "-u", "u"]).env("RDS_TOKEN_PORT", "x").fails(2);
     assert!(line.contains("RDS_TOKEN_PORT: port 'x' is not a number"), "{line}");
-    // The command line needs no place.
+    // Errors about flags name no origin.
     assert!(sandbox.rds_token(["t", "-P", "x"]).fails(2).contains("target: port 'x' is not a number"));
 }
 
-/// The password of an application's URL is not used and not shown.
+/// The password of an application's URL is neither used nor shown.
 #[test]
 fn a_password_in_a_url_is_ignored_with_a_warning() {
     let sandbox = Sandbox::new();
@@ -246,7 +246,7 @@ fn a_password_in_a_url_is_ignored_with_a_warning() {
 }
 
 #[test]
-fn env_without_a_shell_is_for_sh() {
+fn env_defaults_to_sh() {
     let sandbox = Sandbox::new();
     let lines = |shell: Option<&str>| {
         let run = sandbox.rds_token(["env", TARGET]).without("SHELL");
@@ -260,7 +260,7 @@ fn env_without_a_shell_is_for_sh() {
     assert!(lines(Some("/bin/tcsh")).fails(2).contains("SHELL is '/bin/tcsh', whose syntax is not known"));
 }
 
-/// The runner masks what a step prints. In a file it does not see the mask.
+/// The runner reads masks from stdout, not from a file.
 #[test]
 fn github_refuses_a_file_as_stdout() {
     let sandbox = Sandbox::new();
@@ -288,7 +288,7 @@ fn gitlab_gets_a_dotenv_file_and_a_warning() {
     env("gitlab", &["--no-secret"]).succeeds();
 }
 
-/// `rds-env --unset` restores what the user had, in each shell.
+/// `rds-env --unset` restores the user's values, in each shell.
 #[test]
 fn variables_are_restored_by_the_shell_integration() {
     for shell in ["bash", "zsh", "fish"] {
@@ -331,7 +331,7 @@ fn variables_are_restored_by_the_shell_integration() {
         expected.sort();
         assert_eq!(variables("restored"), expected, "{shell}");
     }
-    // Without the integration, nothing of the user's is printed.
+    // Without the integration, `env` does not print the user's values.
     let lines = Sandbox::new().rds_token(["env", TARGET, "--shell", "sh"]).env("PGPASSWORD", "s3cr3t").succeeds();
     assert!(!lines.contains("s3cr3t"), "{lines}");
 }
