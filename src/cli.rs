@@ -31,6 +31,15 @@ Exit codes:
   3 no usable AWS credentials   4 network or timeout
   connect: the command's own; 126 if it can't be run, 127 if it is not found, 128+N after signal N";
 
+const CONNECT_USAGE: &str = "rds-token connect [OPTIONS] [TARGET] [[--] COMMAND [ARGUMENTS]...]";
+
+const CONNECT_EXAMPLES: &str = "\
+Examples:
+  rds-token connect prod                           the engine's client
+  rds-token connect prod -- -e 'SELECT 1'          with arguments (psql: -c)
+  rds-token connect prod mysqldump ExampleDB       another program
+  rds-token connect eve@prod/OtherDB ./migrate.sh  as another user, in another database";
+
 /// Print an AWS RDS or Aurora IAM token, which is used as a database password. It is cached until it expires.
 #[derive(Debug, Parser)]
 #[command(
@@ -72,11 +81,11 @@ pub enum Command {
     /// Print export lines that log in the programs of the shell
     Env(EnvArgs),
     /// Run the engine's client, or any program, logged in
-    #[command(visible_alias = "exec", aliases = ["login", "run"])]
+    #[command(visible_alias = "exec", aliases = ["login", "run"], override_usage = CONNECT_USAGE, after_help = CONNECT_EXAMPLES)]
     Connect(ConnectArgs),
     /// Print the path of the RDS CA bundle
     Ca,
-    /// List the configured targets; with -v, the endpoint, user and engine of each
+    /// List the configured targets; with -v, also their endpoint, user and engine
     Targets(TargetsArgs),
     /// Print the shell integration, for eval in an rc file: rds, rds-env, rds-ttl and completion
     Init(ScriptArgs),
@@ -201,15 +210,15 @@ pub struct ConnectArgs {
     #[command(flatten)]
     pub request: RequestArgs,
     /// Client to run [default: the engine's] [env: RDS_TOKEN_CLIENT]
-    #[arg(long, value_name = "PROGRAM")]
+    #[arg(long, value_name = "PROGRAM", help_heading = "Client")]
     pub client: Option<OsString>,
     /// Option-file flavor of the program, which then gets --defaults-file first [default: auto for the clients of
     /// MySQL and MariaDB, none for other programs]
-    #[arg(long, value_enum, value_name = "FLAVOR")]
+    #[arg(long, value_enum, value_name = "FLAVOR", help_heading = "Client")]
     pub client_flavor: Option<FlavorArg>,
     /// Command to run instead of the engine's client, with its arguments. If the first word after -- begins with -, all
     /// words are arguments for the engine's client
-    #[arg(last = true, value_name = "COMMAND")]
+    #[arg(last = true, value_name = "COMMAND", help_heading = "Client")]
     pub command: Vec<OsString>,
 }
 

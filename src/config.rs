@@ -34,6 +34,13 @@ const TARGET_KEYS: [&str; 15] = [
 const DEFAULTS_KEYS: [&str; 10] =
     ["user", "database", "region", "profile", "role_arn", "mfa_serial", "ca", "min_ttl", "cache", "timeout"];
 
+/// Keys that do not exist, and the hint for each.
+const KEY_HINTS: [(&str, &str); 3] = [
+    ("dbname", "did you mean 'database'?"),
+    ("password", "remove it, because the token is the password"),
+    ("name", "did you mean 'database'?"),
+];
+
 /// The values of one table, as text; what they may be is checked where flags are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Table(BTreeMap<String, String>);
@@ -150,6 +157,13 @@ impl Place<'_> {
         let mut table = Table::default();
         for (key, value) in self.as_table(value, what)? {
             let name = key.get_ref().as_ref();
+            if matches!(value.get_ref(), DeValue::Table(_)) {
+                let why = format!("{what} has a table '{name}' in it; the name of a target can't contain '.'");
+                return Err(self.fail(&key.span(), &why));
+            }
+            if let Some((_, hint)) = KEY_HINTS.iter().find(|(known, _)| *known == name) {
+                return Err(self.fail(&key.span(), &format!("unknown key '{name}' in {what}; {hint}")));
+            }
             if !valid.contains(&name) {
                 return Err(self.fail(&key.span(), &unknown("key", name, what, valid.iter().copied())));
             }
@@ -236,8 +250,14 @@ mod tests {
             ("[target.prod]\nrole-arn = 'x'", "did you mean 'role_arn'?"),
             ("[targets.prod]\nhost = 'x'", "/c.toml:1: unknown table 'targets'; did you mean [target.NAME]?"),
             ("[default]\nuser = 'x'", "/c.toml:1: unknown table 'default'; did you mean [defaults]?"),
+            ("[target.a]\npassword = 'x'", "/c.toml:2: unknown key 'password' in [target.a]; remove it, because"),
+            ("[target.a]\ndbname = 'x'", "did you mean 'database'?"),
+            (
+                "[target.eu.prod]\nhost = 'x'",
+                "[target.eu] has a table 'prod' in it; the name of a target can't contain '.'",
+            ),
             ("\n[prod]\nhost = 'x'", "/c.toml:2: unknown table 'prod'; did you mean [target.prod]?"),
-            ("host = 'x'", "/c.toml:1: 'host' is outside of a table; move it below [defaults] or [target.NAME]"),
+            ("host = 'x'", "/c.toml:1: 'host' is not in a table; move it below [defaults] or [target.NAME]"),
             ("[defaults]\nhost = 'x'", "/c.toml:2: unknown key 'host' in [defaults]; it can be user, "),
             ("[target.'a.b']\nhost = 'x'", "can't be named 'a.b'"),
             ("[target.a]\nhost = ['x']", "/c.toml:2: host must be a string or an integer"),

@@ -174,6 +174,11 @@ impl Host {
         platform::stdout_has_reader()
     }
 
+    /// Whether stdout is this file.
+    pub fn stdout_is(&self, path: &std::path::Path) -> bool {
+        platform::stdout_is(path)
+    }
+
     /// Whether the process is in the foreground of a terminal: somebody may answer a prompt, and
     /// Ctrl-C reaches the whole process group.
     pub fn is_foreground(&self) -> bool {

@@ -60,6 +60,7 @@ impl Engine {
     }
 
     fn from_name(name: &str) -> Option<Self> {
+        let name = if name == "postgresql" { "postgres" } else { name };
         Self::ALL.into_iter().find(|engine| engine.name() == name)
     }
 
@@ -71,7 +72,6 @@ impl Engine {
             None => scheme.split('+').next().unwrap_or_default(),
         };
         match scheme {
-            "postgresql" => Some(Self::Postgres),
             "mysql2" => Some(Self::Mysql),
             name => Self::from_name(name),
         }
@@ -329,9 +329,10 @@ impl Via {
         Ok(Self { host, port })
     }
 
-    /// Its address, where it is one and no name.
+    /// Its address, if it is an address or localhost (RFC 6761, section 6.3).
     pub fn address(&self) -> Option<IpAddr> {
-        self.host.parse().ok()
+        let host = if self.host == "localhost" { "127.0.0.1" } else { &self.host };
+        host.parse().ok()
     }
 }
 
@@ -402,7 +403,8 @@ fn check_host(host: &str) -> Result<String, Error> {
         return Err(refuse("host", host, "has a scheme; use the bare host name, or the URL as TARGET"));
     }
     if let Some(c) = host.chars().find(|c| !allowed(*c)) {
-        let why = format!("has the character {c:?}; a host name has letters, digits, '-' and '.'");
+        let port = if c == ':' { "; set the port separately" } else { "" };
+        let why = format!("has the character {c:?}; a host name has letters, digits, '-' and '.'{port}");
         return Err(refuse("host", host, &why));
     }
     if host.len() > MAX_HOST {

@@ -307,7 +307,7 @@ fn list_and_clear() {
     assert_eq!((list().lines().count(), list().contains("bob@")), (2, false));
     for args in [["--user", "nobody"], ["--engine", "mysql"], ["--host", "x.y"], ["--region", "us-east-1"]] {
         let (_, stderr) = sandbox.without_keys([&["cache", "clear"], &args[..]].concat()).warns();
-        assert!(stderr.contains("no token that is kept"), "{args:?}: {stderr}");
+        assert!(stderr.contains("no cached token matches"), "{args:?}: {stderr}");
     }
     assert_eq!(list().lines().count(), 2);
     let (_, said) = sandbox.without_keys(["cache", "clear", "-v"]).warns();

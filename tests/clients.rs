@@ -461,7 +461,7 @@ fn the_client_is_the_one_that_is_named() {
     assert!(run(&[]).env("RDS_TOKEN_CLIENT", "/usr/bin/env").succeeds().contains("MYSQL_PWD="));
     let hello = run(&["--client", "false", "--", "echo", "hello"]).env("RDS_TOKEN_CLIENT", "false");
     assert_eq!(hello.succeeds(), "hello\n");
-    assert!(run(&["--client", "no-such-client"]).fails(127).contains("no-such-client is not on PATH"));
+    assert!(run(&["--client", "no-such-client"]).fails(127).contains("'no-such-client' is not on PATH"));
     // Nothing is run from the current directory.
     std::fs::copy("/bin/true", sandbox.path("psql-of-mine")).unwrap();
     assert!(run(&["--client", "psql-of-mine"]).env("PATH", ".").fails(127).contains("not on PATH"));

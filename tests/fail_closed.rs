@@ -82,6 +82,7 @@ fn every_failure_prints_a_value_that_no_client_can_use() {
         (&["token", postgres, "--output=url"], 3),
         (&["cnf", postgres], 2),
         (&["pgpass", TARGET], 2),
+        (&["pgpass", TARGET, "--output", "url"], 2),
         (&["cnf", "nosuch"], 2),
         (&["cnf", TARGET, "other"], 2),
         (&["cnf", TARGET, "--flavor", "oracle"], 2),

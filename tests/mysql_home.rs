@@ -103,6 +103,36 @@ fn without_a_home_directory_the_token_leaks() {
     assert!(kitchen.has_leaked());
 }
 
+/// Without a private directory, no program is started: an inherited `MYSQL_HOME` would lead it to another server.
+#[test]
+fn connect_starts_no_program_without_a_home_directory() {
+    let sandbox = Sandbox::new();
+    for args in [&["connect", TARGET, "echo", "started"][..], &["env", TARGET, "--shell", "sh"]] {
+        let run = sandbox.rds_token(args).env("HOME", "/dev/null").env("MYSQL_HOME", "/other");
+        assert!(run.env("RDS_TOKEN_CACHE_DIR", "/dev/null/x").fails(1).contains("no private directory to write to"));
+    }
+    // A target of PostgreSQL needs none.
+    let postgres = "postgres://u@db.abc123.eu-west-1.rds.amazonaws.com";
+    let run = sandbox.rds_token(["connect", "-q", postgres, "echo", "started"]).env("HOME", "/dev/null");
+    assert_eq!(run.env("RDS_TOKEN_CACHE_DIR", "/dev/null/x").succeeds(), "started\n");
+}
+
+/// MySQL's `mysql` ignores the options of MariaDB's flavor, and would verify nothing.
+#[test]
+fn mysqls_client_off_the_path_verifies_the_server() {
+    let Some(lab) = lab("mysqls_client_off_the_path_verifies_the_server") else { return };
+    let mysql = lab.mysql.bin.clone().unwrap().join("mysql");
+    // The `mysql` on PATH is MariaDB's.
+    let line = format!("rds-token connect prod sh -c '{} -NBe \"SELECT CURRENT_USER()\"'", mysql.display());
+    let kitchen = Kitchen::with(&lab, Endpoint, &lab.mariadb);
+    let (stdout, stderr) = texts(&run(&kitchen, &line).output().unwrap());
+    assert!(stdout.contains(&lab.user) && stderr.is_empty(), "{stdout}{stderr}");
+    for world in [OtherCa, OtherName, NoTls, ClearGreeting] {
+        let kitchen = Kitchen::with(&lab, world, &lab.mariadb);
+        kitchen.gives_no_token(run(&kitchen, &line));
+    }
+}
+
 /// The directories that `env` prints.
 fn homes(sandbox: &Sandbox, args: &[&str]) -> Vec<PathBuf> {
     let args = [&["env", TARGET, "--shell", "dotenv"], args].concat();
@@ -126,7 +156,8 @@ fn set_age(path: &Path, age: &str) {
 fn expired_option_files_reject_clients() {
     use std::os::unix::fs::MetadataExt as _;
     let sandbox = Sandbox::new();
-    let [plain, secret] = [&[][..], &["--no-secret"]].map(|args| homes(&sandbox, args)[0].clone());
+    // That of MariaDB's programs.
+    let [plain, secret] = [&[][..], &["--no-secret"]].map(|args| homes(&sandbox, args)[1].clone());
     assert!(!option_file(&plain).contains("password") && option_file(&secret).contains("password=\""));
     for path in [&plain, &secret] {
         assert_eq!(path.metadata().unwrap().mode() & 0o777, 0o700);
@@ -140,16 +171,24 @@ fn expired_option_files_reject_clients() {
     assert!(option_file(&secret).contains("password"), "it is not old");
     set_age(&secret, "-61 minutes");
     sweep();
-    assert_eq!(option_file(&secret), "[client]\nhost=rds-token-expired.invalid\nprotocol=tcp\n");
+    let expired = option_file(&secret);
+    assert!(
+        expired.contains("[client]\nhost=rds-token-expired.invalid\n") && !expired.contains("password"),
+        "{expired}"
+    );
+    assert!(
+        expired.contains("\nssl-verify-server-cert=1\n"),
+        "a host on the command line is still verified: {expired}"
+    );
     assert!(option_file(&plain).contains("user="));
     if has("mariadb") {
         let mut client = sandbox.command("mariadb");
-        client.env("MYSQL_HOME", &secret).args(["-e", "SELECT 1"]);
+        client.env("MARIADB_HOME", &secret).args(["-e", "SELECT 1"]);
         let (_, stderr) = texts(&client.output().unwrap());
         assert!(stderr.contains("Unknown server host 'rds-token-expired.invalid'"), "{stderr}");
     }
     // The next use renews it.
-    assert_eq!(homes(&sandbox, &["--no-secret"])[0], secret);
+    assert_eq!(homes(&sandbox, &["--no-secret"])[1], secret);
     assert!(option_file(&secret).contains("password"));
     // `cache clear` removes the token.
     sandbox.rds_token(["cache", "clear", "other@db.abc123.eu-west-1.rds.amazonaws.com:3306", "-q"]).succeeds();
@@ -157,8 +196,13 @@ fn expired_option_files_reject_clients() {
     sandbox.rds_token(["cache", "clear", TARGET]).succeeds();
     assert!(option_file(&secret).contains("rds-token-expired.invalid"));
     homes(&sandbox, &["--no-secret"]);
+    // What a killed process left of its write goes too, and what can't be trusted is replaced.
+    let unfinished = secret.join(".rds-token-0123456789abcdef");
+    std::fs::copy(secret.join("my.cnf"), &unfinished).unwrap();
+    std::fs::set_permissions(&unfinished, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    std::fs::set_permissions(secret.join("my.cnf"), std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
     sandbox.rds_token(["cache", "clear"]).succeeds();
-    assert!(option_file(&secret).contains("rds-token-expired.invalid"));
+    assert!(!unfinished.exists() && option_file(&secret).contains("rds-token-expired.invalid"));
     // The directory is removed after 30 days.
     set_age(&secret, "-31 days");
     sweep();
@@ -183,6 +227,8 @@ fn overriding_user_options_are_listed() {
         ("[client]\nssl_ca=/x\nport=1\n", "port, ssl"),
         ("[mysqldump]\nprotocol=socket\n", "protocol"),
         ("[client]\ndns-srv-name=x\n", "dns-srv-name"),
+        // libmariadb's names.
+        ("[client]\nservername=x\ntls-verify-peer=0\n", "servername, tls"),
         ("[mysqld]\nuser=mysql\n[client]\nport=3307\n", "port"),
     ] {
         let warning = warning(text);

@@ -16,6 +16,10 @@ pub(super) fn normalize(mut args: Vec<OsString>) -> Vec<OsString> {
     if flags > 0 && args.get(flags + 1).is_some_and(|arg| command_name(arg).is_some()) {
         args[1..=flags + 1].rotate_right(1);
     }
+    // `aws rds generate-db-auth-token`, with another program's name.
+    if args.get(1).is_some_and(|arg| arg == "rds") && args.get(2).is_some_and(|arg| arg == "generate-db-auth-token") {
+        args.remove(1);
+    }
     let is_connect = args.get(1).and_then(|arg| command_name(arg)).is_some_and(|name| CONNECT_NAMES.contains(&name));
     if is_connect || args.iter().any(|arg| may_have_host(arg)) { rewrite(args, is_connect) } else { args }
 }
@@ -129,6 +133,8 @@ mod tests {
             ("-help", "-help"),
             ("cache clear -h db.x", "cache clear --host db.x"),
             ("cache clear -h", "cache clear -h"),
+            ("rds generate-db-auth-token --port 1", "generate-db-auth-token --port 1"),
+            ("rds prod", "rds prod"),
             ("targets -h x", "targets -h x"),
             ("connect prod mysqldump db", "connect prod -- mysqldump db"),
             ("connect prod -- mysqldump -h x", "connect prod -- mysqldump -h x"),

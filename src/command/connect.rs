@@ -170,10 +170,11 @@ fn engine_client(host: &Host, settings: &Settings, args: &ConnectArgs) -> Result
 }
 
 fn not_found(program: &OsStr) -> Error {
-    Error::new(
-        Exit::NotFound,
-        format!("connect: {} is not on PATH; install it, or name another client with --client", program.display()),
-    )
+    let remedy = match program.as_encoded_bytes().contains(&b' ') {
+        true => "write the program and its arguments as separate words, and SQL as -- -e 'SELECT 1' (psql: -c)",
+        false => "install it, use --client for another client, or TARGET/DATABASE for a database",
+    };
+    Error::new(Exit::NotFound, format!("connect: '{}' is not on PATH; {remedy}", program.display()))
 }
 
 /// As a shell says it: 127 when it is not there, 126 when it is but can't be run.

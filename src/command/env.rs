@@ -61,6 +61,15 @@ pub(super) fn run(host: &Host, args: &EnvArgs) -> Result<(), Error> {
              connect` in each job instead",
         );
     }
+    if shell == Shell::Gitlab && secrets == Secrets::InFiles {
+        settings.report.warn("env: the files exist only on this machine, and the next job may run on another one");
+    }
+    if secrets == Secrets::InVariables && host.path_var("GITHUB_ENV").is_some_and(|path| host.stdout_is(&path)) {
+        return Err(Error::usage(
+            "env: stdout is the file that GITHUB_ENV names, so the runner would not mask the token; use --shell github \
+             without a redirection: rds-token itself writes to that file",
+        ));
+    }
     let lines = set?.concat() + &cleared + &save(host, shell).unwrap_or_default();
     match shell {
         Shell::Github => github(host, &variables, &lines),
@@ -158,7 +167,7 @@ fn github(host: &Host, variables: &[Variable], lines: &str) -> Result<(), Error>
         // `%` begins an escape in a workflow command.
         .map(|variable| format!("::add-mask::{}\n", variable.value.replace('%', "%25")))
         .collect();
-    if !host.stdout_has_reader() {
+    if !masks.is_empty() && !host.stdout_has_reader() {
         let why = "stdout is closed or goes to a file, so the runner would not mask the token";
         return Err(Error::usage(format!(
             "env: {why}; remove the redirection: rds-token itself writes to the file that GITHUB_ENV names"

@@ -21,11 +21,13 @@ pub(super) fn run(host: &Host, args: &RequestArgs) -> Result<(), Error> {
     let path = files::keep(host, &files::name(host, &settings, &obtained.identity, "pgpass"), &text)?;
     let is_set = |name: &str, value: &str| host.var(name).as_deref() == Some(value);
     if !is_set("PGSSLMODE", "verify-full") || !is_set("PGGSSENCMODE", "disable") {
-        settings.report.warn(
+        let ca = files::ca(host, &settings)?;
+        settings.report.warn(&format!(
             "pgpass: a passfile does not make a client verify the server; use `rds-token env --no-secret`, or set \
-             sslmode=verify-full, sslrootcert (the file that `rds-token ca` names) and gssencmode=disable: `export \
-             PGSSLMODE=verify-full PGSSLROOTCERT=\"$(rds-token ca)\" PGGSSENCMODE=disable`",
-        );
+             sslmode=verify-full, sslrootcert and gssencmode=disable: `export PGSSLMODE=verify-full PGGSSENCMODE=disable \
+             PGSSLROOTCERT='{}'`",
+            ca.display()
+        ));
     }
     report::result(&format!("{}\n", path.display()))
 }

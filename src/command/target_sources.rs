@@ -21,9 +21,16 @@ pub(super) struct TargetSources {
     pub(super) config: Config,
     /// The host in TARGET, which may be meant as the name of a configured target. Empty for a URL.
     name: String,
-    /// Whether TARGET is a URL with a password.
-    has_password: bool,
+    warning: Option<&'static str>,
 }
+
+const PASSWORD_IN_URL: &str =
+    "target: the password in the URL is ignored, because the token is the password; remove it from the URL";
+const COLON_IN_USER: &str = "target: all of the text before '@' is the user, and it contains ':'; if the part after ':' is a \
+     password, remove it";
+
+/// How many names of targets a message lists.
+const MAX_NAMES: usize = 10;
 
 /// The table of the configuration file that TARGET names. Empty if it names none.
 #[derive(Default)]
@@ -73,14 +80,18 @@ impl TargetSources {
         let explicit = command_line.clone().or(named.parts.clone()).with_default_port();
         let parts = explicit.clone().or(environment.clone().with_default_port()).or(parts_of(&config.defaults));
         let has_password = text.into_iter().chain(named.table.get("url").as_deref()).any(Parts::has_password);
-        Ok(Self { parts, explicit, command_line, named, environment, config, name, has_password })
+        let has_colon =
+            || !is_url && text.is_some_and(|text| text.rsplit_once('@').is_some_and(|(user, _)| user.contains(':')));
+        let warning = match has_password {
+            true => Some(PASSWORD_IN_URL),
+            false => has_colon().then_some(COLON_IN_USER),
+        };
+        Ok(Self { parts, explicit, command_line, named, environment, config, name, warning })
     }
 
     /// Returns the warning to print, if any.
     pub(super) fn warning(&self) -> Option<&'static str> {
-        self.has_password.then_some(
-            "target: the password in the URL is ignored, because the token is the password; remove it from the URL",
-        )
+        self.warning
     }
 
     /// Adds the origin of an invalid part to an error, or where to set a missing one.
@@ -90,9 +101,19 @@ impl TargetSources {
         let header = &self.named.header;
         let is_host = !header.is_empty() || self.name.contains('.') || self.name == "localhost";
         let similar = self.config.nearest(&self.name).filter(|_| !is_host);
+        let configured = self.command_line.host.as_ref().filter(|host| self.config.targets.contains_key(*host));
+        let is_missing = self.parts.get(part).is_none();
         Error::usage(match self.origin(part) {
+            _ if is_missing && configured.is_some() => {
+                let name = configured.map_or("", String::as_str);
+                format!("target: there is no {part}; '{name}' is a configured target, so use it without --host")
+            }
+            None if is_missing && part == "host" && !self.config.targets.is_empty() => {
+                let names: Vec<&str> = self.config.targets.keys().map(String::as_str).take(MAX_NAMES).collect();
+                format!("target: there is no host; use TARGET (configured: {}) or --host", names.join(", "))
+            }
             Some(origin) => format!("{origin}: {message}"),
-            None if self.parts.get(part).is_none() && !header.is_empty() => {
+            None if is_missing && !header.is_empty() => {
                 format!("target: there is no {part}; add {part} to {header}, or use --{part}")
             }
             None => match similar {
@@ -112,6 +133,19 @@ impl TargetSources {
             () => self.config.defaults.get(part).map(|_| "[defaults]".to_owned()),
         }
     }
+}
+
+/// A target of which only some parts are known, with valid ones for the rest.
+pub(super) fn with_examples(parts: &Parts) -> Parts {
+    let example = |part: &Option<String>, value: &str| Some(part.clone().unwrap_or_else(|| value.to_owned()));
+    Parts {
+        host: example(&parts.host, "host"),
+        user: example(&parts.user, "user"),
+        port: parts.port.clone(),
+        database: parts.database.clone(),
+        engine: parts.engine.clone().or_else(|| parts.port.is_none().then(|| "mysql".to_owned())),
+    }
+    .with_default_port()
 }
 
 impl TargetTable {
@@ -153,17 +187,9 @@ impl TargetSources {
                 "cache: the arguments select no tokens; use TARGET, --host, --port, --user or --region",
             ));
         }
-        // Checks everything by validating a whole target, with harmless parts where none is given.
-        let whole = Parts {
-            host: explicit.host.clone().or_else(|| Some("host".to_owned())),
-            port: explicit.port.clone(),
-            user: explicit.user.clone().or_else(|| Some("user".to_owned())),
-            database: explicit.database.clone(),
-            engine: explicit.engine.clone().or_else(|| explicit.port.is_none().then(|| "mysql".to_owned())),
-        };
         let flag = region.map(Region::of_flag);
         let any = || Ok(Some(Region::of_flag("any")));
-        let (target, _) = whole.validate(flag, any)?;
+        let (target, _) = with_examples(&explicit).validate(flag, any)?;
         let has_port = explicit.port.is_some() || explicit.engine.is_some();
         Ok(Filter {
             host: explicit.host.map(|_| target.host),
@@ -182,14 +208,17 @@ fn unknown_name(config: &Config, host: &Host, name: &str) -> Error {
     let commands = commands();
     let command = || nearest(name, commands.iter().map(String::as_str));
     let hint = match (config.nearest(name), command()) {
-        (Some(near), _) => format!("did you mean '{near}'?"),
-        (None, Some(near)) => format!("did you mean the command '{near}'?"),
-        (None, None) if client::is_client(name) => {
+        _ if client::is_client(name) => {
             format!("TARGET comes before the program, as in `rds-token connect TARGET {name}`")
         }
+        _ if matches!(name, "list" | "ls") => "`rds-token targets` lists the targets".to_owned(),
+        _ if name == "version" => "use `rds-token --version`".to_owned(),
+        (Some(near), _) => format!("did you mean '{near}'?"),
+        (None, Some(near)) => format!("did you mean the command '{near}'?"),
         (None, None) => format!("add [target.{name}] there, or use [USER@]HOST[:PORT][/DATABASE] or a URL"),
     };
-    Error::usage(format!("target: no target is named '{name}' in {file}; {hint}"))
+    let why = if config.targets.is_empty() { ", which has no targets" } else { "" };
+    Error::usage(format!("target: no target is named '{name}' in {file}{why}; {hint}"))
 }
 
 fn parts_of(table: &Table) -> Parts {

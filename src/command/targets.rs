@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use crate::cli::{CompletionValues, TargetsArgs};
-use crate::command::target_sources::TargetTable;
+use crate::command::target_sources::{TargetTable, with_examples};
 use crate::config::{Config, Table};
 use crate::credentials::ProfileFiles;
 use crate::error::Error;
 use crate::host::Host;
 use crate::report;
+use crate::target::Region;
 
 /// Time limit for reading the AWS profile files, which may be pipes.
 const TIMEOUT: Duration = Duration::from_secs(2);
@@ -26,17 +27,23 @@ pub(super) fn run(host: &Host, args: &TargetsArgs) -> Result<(), Error> {
     }
     let line = |(name, table): (&String, &Table)| match args.common.verbose {
         true => describe(name, table, &config.defaults),
-        false => Ok(format!("{name}\n")),
+        false => format!("{name}\n"),
     };
-    report::result(&config.targets.iter().map(line).collect::<Result<String, Error>>()?)
+    report::result(&config.targets.iter().map(line).collect::<String>())
 }
 
-/// Returns one line: name, USER@HOST:PORT and engine, separated by tabs.
-fn describe(name: &str, table: &Table, defaults: &Table) -> Result<String, Error> {
-    let parts = TargetTable::new(name, table)?.parts.with_default_port();
+/// Returns one line: name, USER@HOST:PORT and engine, separated by tabs, or name and error.
+fn describe(name: &str, table: &Table, defaults: &Table) -> String {
+    let any_region = || Ok(Some(Region::of_flag("any")));
+    let table = TargetTable::new(name, table);
+    let checked = table.and_then(|table| with_examples(&table.parts).validate(None, any_region).map(|_| table));
+    let parts = match checked {
+        Ok(table) => table.parts.with_default_port(),
+        Err(error) => return format!("{name}\tinvalid: {error}\n"),
+    };
     let part = |part: &str| parts.get(part).map(str::to_owned).or_else(|| defaults.get(part)).unwrap_or("-".to_owned());
     let engine = parts.engine().map_or("-", |engine| engine.name());
-    Ok(format!("{name}\t{}@{}:{}\t{engine}\n", part("user"), part("host"), part("port")))
+    format!("{name}\t{}@{}:{}\t{engine}\n", part("user"), part("host"), part("port"))
 }
 
 /// Prints the completion values for a flag.

@@ -23,17 +23,37 @@ See `rds-token --help` for all commands and options.
 ";
 
 /// Common flags that do not exist here, and the hint for each.
-const FLAG_HINTS: [(&str, &str); 4] = [
+const FLAG_HINTS: [(&str, &str); 12] = [
+    ("--password", "remove it, because the token is the password"),
+    ("-p", "use -P for the port; there is no password, because the token is the password"),
+    ("--endpoint", "use --host"),
+    ("--tunnel", "use --via"),
+    ("--no-cli-pager", OF_AWS_CLI),
+    ("--cli-connect-timeout", OF_AWS_CLI),
+    ("--cli-read-timeout", OF_AWS_CLI),
+    ("--query", OF_AWS_CLI),
+    ("--debug", "use -v"),
+    ("--endpoint-url", OF_AWS_CLI),
+    ("--no-verify-ssl", OF_AWS_CLI),
+    ("--no-sign-request", OF_AWS_CLI),
+];
+const OF_AWS_CLI: &str = "remove it, because it is an option of the AWS CLI";
+
+/// The same for the commands that have `--output`.
+const OUTPUT_HINTS: [(&str, &str); 4] = [
     ("--json", "use --output json"),
+    ("--format", "use --output json"),
     ("--url", "use --output url"),
     ("--text", "use --output text"),
-    ("--password", "remove it, because the token is the password"),
 ];
 
 /// Converts clap's error into one line. `args` begin with the program's name.
 pub(super) fn error(error: &clap::Error, args: &[OsString]) -> Error {
     if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
         return Error::usage("cache needs a command: path, list or clear; see `rds-token cache --help`");
+    }
+    if error.kind() == ErrorKind::MissingRequiredArgument && error.get(ContextKind::InvalidArg).is_some() {
+        return Error::usage("there is no shell; use bash, zsh, fish or powershell");
     }
     let text = |kind| match error.get(kind) {
         Some(ContextValue::String(text)) => Some(text.as_str()),
@@ -48,10 +68,16 @@ pub(super) fn error(error: &clap::Error, args: &[OsString]) -> Error {
     match unexpected {
         Some(word) if !word.starts_with('-') => unexpected_word(first, word),
         Some(flag) => {
-            let hint = flag_hint(first, flag).or_else(|| similar(error)).unwrap_or_default();
+            let target = args.get(2).and_then(|arg| arg.to_str()).unwrap_or_default();
+            let hint = flag_hint(first, target, flag).or_else(|| similar(error)).unwrap_or_default();
             Error::usage(format!("unexpected argument '{}'{hint}; see `rds-token --help`", without_userinfo(flag)))
         }
-        None => Error::usage(without_usage(error)),
+        None => match (text(ContextKind::InvalidSubcommand), error.get(ContextKind::SuggestedSubcommand)) {
+            (Some(word), Some(ContextValue::Strings(near))) if !near.is_empty() => {
+                Error::usage(format!("there is no command '{word}'; did you mean '{}'?", near[0]))
+            }
+            _ => Error::usage(without_usage(error)),
+        },
     }
 }
 
@@ -80,14 +106,20 @@ fn unexpected_word(first: &str, word: &str) -> Error {
     })
 }
 
-fn flag_hint(command: &str, flag: &str) -> Option<String> {
+/// Returns a hint for an unknown flag of `command`, whose first argument is `target`.
+fn flag_hint(command: &str, target: &str, flag: &str) -> Option<String> {
     let name = flag.split('=').next().unwrap_or_default();
-    let known = FLAG_HINTS.iter().find(|(known, _)| *known == name).map(|(_, hint)| format!("; {hint}"));
+    let is_connect = CONNECT_NAMES.contains(&command);
+    if is_connect && client::is_client(target) {
+        return Some(format!("; TARGET comes before the program, as in `rds-token connect TARGET {target}`"));
+    }
+    let outputs: &[_] = if is_command(command) && command != "token" { &[] } else { &OUTPUT_HINTS };
+    let known = FLAG_HINTS.iter().chain(outputs).find(|(known, _)| *known == name);
     let of_client = || {
         let hint = "; arguments for the client go after --, as in `rds-token connect TARGET -- ";
-        CONNECT_NAMES.contains(&command).then(|| format!("{hint}{}`", without_userinfo(flag)))
+        is_connect.then(|| format!("{hint}{}`", without_userinfo(flag)))
     };
-    known.or_else(of_client)
+    known.map(|(_, hint)| format!("; {hint}")).or_else(of_client)
 }
 
 /// Returns clap's suggestion.

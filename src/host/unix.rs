@@ -1,7 +1,7 @@
 //! The process on Linux, macOS and their like.
 
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
@@ -36,6 +36,11 @@ pub(super) fn terminal() -> Option<Terminal> {
     let foreground = rustix::termios::tcgetpgrp(&input).ok()?;
     let output = input.try_clone().ok()?;
     (foreground == rustix::process::getpgrp()).then_some(Terminal { input, output })
+}
+
+pub(super) fn stdout_is(path: &Path) -> bool {
+    let (stdout, file) = (rustix::fs::fstat(rustix::stdio::stdout()), rustix::fs::stat(path));
+    matches!((stdout, file), (Ok(a), Ok(b)) if (a.st_dev, a.st_ino) == (b.st_dev, b.st_ino))
 }
 
 pub(super) fn stdout_has_reader() -> bool {

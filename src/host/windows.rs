@@ -1,7 +1,7 @@
 //! The process on Windows.
 
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use coarsetime::Instant;
@@ -30,6 +30,10 @@ pub(super) fn hostname() -> String {
 pub(super) fn terminal() -> Option<Terminal> {
     let open = |name| File::options().read(true).write(true).open(name).ok();
     Some(Terminal { input: open("CONIN$")?, output: open("CONOUT$")? })
+}
+
+pub(super) fn stdout_is(path: &Path) -> bool {
+    matches!((same_file::Handle::stdout(), same_file::Handle::from_path(path)), (Ok(stdout), Ok(file)) if stdout == file)
 }
 
 pub(super) fn stdout_has_reader() -> bool {
