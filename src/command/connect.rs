@@ -114,15 +114,16 @@ fn warn_of_program(settings: &Settings, program: &Path, ca: &Path) {
     } else if client::reads_no_option_file(program) {
         let (program, ca) = (program.display(), ca.display());
         settings.report.warn(&format!(
-            "connect: {program} does not read option files, so it verifies the server only with its own TLS options; set \
-             them, with {ca} as the CA file"
+            "connect: {program} does not read option files, so it verifies the server only with its own TLS options; set them, \
+             with {ca} as the CA file"
         ));
     }
 }
 
 fn libmysqlclient_warning(program: &Path) -> String {
     format!(
-        "connect: {} is linked with MySQL's client library, which can't be configured to verify TLS by an option file; set the program's own TLS options (docs/clients.md)",
+        "connect: {} is linked with MySQL's client library, which can't be configured to verify TLS by an option file; set \
+         the program's own TLS options (docs/clients.md)",
         program.display()
     )
 }

@@ -45,35 +45,38 @@ pub(super) fn run(host: &Host, args: &EnvArgs) -> Result<(), Error> {
     }
     let settings = Settings::resolve(host, &args.request)?;
     let secrets = if args.no_secret { Secrets::InFiles } else { Secrets::InVariables };
-    let ca = files::ca(host, &settings)?;
-    let (variables, _) = of_client(host, &settings, &ca, secrets)?;
-    let set: Result<Vec<String>, Error> = variables.iter().map(|variable| shell.set(variable)).collect();
-    let cleared: String = conflicting(&variables).filter_map(|name| shell.clear(name)).collect();
-    if variables.iter().any(|variable| variable.name == "PGHOST")
-        && shell.clear("PGSERVICE").is_none()
-        && host.var("PGSERVICE").is_some()
-    {
-        settings.report.warn("PGSERVICE is set, and libpq prefers its settings to these variables; unset it");
-    }
-    if shell == Shell::Gitlab && variables.iter().any(|variable| variable.is_secret) {
-        settings.report.warn(
-            "env: GitLab does not mask the variables of a dotenv report, so the token may appear in job logs; use `rds-token \
-             connect` in each job instead",
-        );
-    }
-    if shell == Shell::Gitlab && secrets == Secrets::InFiles {
-        settings.report.warn("env: the files exist only on this machine, and the next job may run on another one");
-    }
     if secrets == Secrets::InVariables && host.path_var("GITHUB_ENV").is_some_and(|path| host.stdout_is(&path)) {
         return Err(Error::usage(
             "env: stdout is the file that GITHUB_ENV names, so the runner would not mask the token; use --shell github \
              without a redirection: rds-token itself writes to that file",
         ));
     }
+    let ca = files::ca(host, &settings)?;
+    let (variables, _) = of_client(host, &settings, &ca, secrets)?;
+    warn(host, &settings, shell, &variables);
+    let set: Result<Vec<String>, Error> = variables.iter().map(|variable| shell.set(variable)).collect();
+    let cleared: String = conflicting(&variables).filter_map(|name| shell.clear(name)).collect();
     let lines = set?.concat() + &cleared + &save(host, shell).unwrap_or_default();
     match shell {
         Shell::Github => github(host, &variables, &lines),
         _ => report::result(&lines),
+    }
+}
+
+/// Warns of what the variables can't do in this format.
+fn warn(host: &Host, settings: &Settings, shell: Shell, variables: &[Variable]) {
+    let is_postgres = variables.iter().any(|variable| variable.name == "PGHOST");
+    if is_postgres && shell.clear("PGSERVICE").is_none() && host.var("PGSERVICE").is_some() {
+        settings.report.warn("PGSERVICE is set, and libpq prefers its settings to these variables; unset it");
+    }
+    if shell == Shell::Gitlab {
+        settings.report.warn(match variables.iter().any(|variable| variable.is_secret) {
+            true => {
+                "env: GitLab does not mask the variables of a dotenv report, so the token may appear in job logs; use \
+                 `rds-token connect` in each job instead"
+            }
+            false => "env: the files exist only on this machine, and the next job may run on another one",
+        });
     }
 }
 

@@ -1,8 +1,8 @@
 //! What a failed command prints on stdout.
 //!
-//! If `rds-token cnf prod` fails in `mysql --defaults-file="$(rds-token cnf prod)"`, mysql gets an empty argument. MySQL and
-//! MariaDB programs ignore an empty `--defaults-file`, psql ignores an empty connection string, and both connect to the
-//! local server. So these commands print a value that the client can't use.
+//! If `rds-token cnf prod` fails in `mysql --defaults-file="$(rds-token cnf prod)"`, mysql gets an empty argument. MySQL
+//! and MariaDB programs ignore an empty `--defaults-file`, psql ignores an empty connection string, and both connect to
+//! the local server. So these commands print a value that the client can't use.
 
 use std::ffi::OsString;
 
@@ -21,7 +21,8 @@ const OPTION_FILE: &str = "[client]\nhost=rds-token-failed.invalid\nprotocol=tcp
 
 /// Returns the text to print on stdout if the command in `args` fails. `None` for no output.
 ///
-/// Looks at the words themselves, because a mistake in them may be the failure: `prod cnf` and `cnff prod` also mean `cnf`.
+/// Looks at the words themselves, because a mistake in them may be the failure: `prod cnf` and `cnff prod` also mean
+/// `cnf`.
 pub fn failure_output(args: &[OsString]) -> Option<&'static str> {
     let args: Vec<String> = args.iter().skip(1).map(|arg| arg.to_string_lossy().trim().to_owned()).collect();
     let words = words(&args);

@@ -1,5 +1,7 @@
-//! The parts of a target as the user gives them: a flag overrides TARGET (or the table of the configuration file that it
-//! names), which overrides the environment, which overrides `[defaults]`.
+//! The parts of a target as the user gives them.
+//!
+//! A flag overrides TARGET (or the table of the configuration file that it names), which overrides the environment, which
+//! overrides `[defaults]`.
 
 use crate::cli::{TargetArgs, commands};
 use crate::client;
