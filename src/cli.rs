@@ -95,7 +95,7 @@ pub enum Command {
     Man,
     /// Show or clear the cache
     Cache {
-        /// What to do with it.
+        /// The command.
         #[command(subcommand)]
         command: CacheCommand,
     },
@@ -115,7 +115,7 @@ pub fn commands() -> Vec<String> {
     Cli::command().get_subcommands().map(|command| command.get_name().to_owned()).collect()
 }
 
-/// What `cache` can do.
+/// The commands of `cache`.
 #[derive(Debug, Subcommand)]
 pub enum CacheCommand {
     /// Print the cache's directory
@@ -124,10 +124,10 @@ pub enum CacheCommand {
     List(CachedArgs),
     /// Remove the cached tokens, all or one TARGET's
     Clear {
-        /// Whose tokens to remove.
+        /// The target whose tokens are removed.
         #[command(flatten)]
         target: Box<TargetArgs>,
-        /// In which caches.
+        /// The caches to clear.
         #[command(flatten)]
         cached: CachedArgs,
     },
@@ -139,7 +139,7 @@ pub struct CachedArgs {
     /// Include the keyring's tokens [default: only if RDS_TOKEN_CACHE or the configuration selects keyring]
     #[arg(long, value_enum, value_name = "KIND")]
     pub cache: Option<Kind>,
-    /// What every command takes.
+    /// The flags of every command.
     #[command(flatten)]
     pub common: CommonArgs,
 }
@@ -147,7 +147,7 @@ pub struct CachedArgs {
 /// The arguments of the default command. Its `Default` is what clap parses from a line without arguments.
 #[derive(Debug, Default, Args)]
 pub struct TokenArgs {
-    /// What the token is for.
+    /// The target of the token.
     #[command(flatten)]
     pub request: RequestArgs,
     /// How the token is printed
@@ -161,7 +161,7 @@ pub struct TokenArgs {
 /// The arguments of `cnf`.
 #[derive(Debug, Args)]
 pub struct CnfArgs {
-    /// What the token is for.
+    /// The target of the token.
     #[command(flatten)]
     pub request: RequestArgs,
     /// Option-file flavor; auto detects the mysql or mariadb on PATH
@@ -189,7 +189,7 @@ pub enum FlavorArg {
 /// The arguments of `env`.
 #[derive(Debug, Args)]
 pub struct EnvArgs {
-    /// What the token is for.
+    /// The target of the token.
     #[command(flatten)]
     pub request: RequestArgs,
     /// Output syntax [default: from $SHELL, else sh]
@@ -206,7 +206,7 @@ pub struct EnvArgs {
 /// The arguments of `connect`.
 #[derive(Debug, Args)]
 pub struct ConnectArgs {
-    /// What the token is for.
+    /// The target of the token.
     #[command(flatten)]
     pub request: RequestArgs,
     /// Client to run [default: the engine's] [env: RDS_TOKEN_CLIENT]
@@ -266,21 +266,21 @@ pub enum ScriptShell {
 /// The arguments of every command that needs a token.
 #[derive(Debug, Default, Args)]
 pub struct RequestArgs {
-    /// Which database, as whom.
+    /// Database endpoint and user.
     #[command(flatten)]
     pub target: TargetArgs,
-    /// As which AWS identity.
+    /// AWS identity.
     #[command(flatten)]
     pub identity: IdentityArgs,
-    /// How the cache is used.
+    /// The use of the cache.
     #[command(flatten)]
     pub cache: CacheArgs,
-    /// What every command takes.
+    /// The flags of every command.
     #[command(flatten)]
     pub common: CommonArgs,
 }
 
-/// Which database, as whom.
+/// Database endpoint and user.
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Target")]
 pub struct TargetArgs {
@@ -325,7 +325,7 @@ impl TargetArgs {
     }
 }
 
-/// As which AWS identity.
+/// AWS identity.
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "AWS credentials")]
 pub struct IdentityArgs {
@@ -346,26 +346,26 @@ pub struct IdentityArgs {
     pub timeout: Option<Duration>,
 }
 
-/// How the cache is used.
+/// The use of the cache.
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Cache")]
 pub struct CacheArgs {
-    /// Where tokens are kept: files, in RDS_TOKEN_CACHE_DIR or a private directory of yours; the system's
-    /// keyring; or nowhere [default: file] [env: RDS_TOKEN_CACHE]
+    /// Where tokens are cached: files in RDS_TOKEN_CACHE_DIR or a private directory of yours, the system's keyring, or
+    /// nowhere [default: file] [env: RDS_TOKEN_CACHE]
     #[arg(long, value_enum, value_name = "KIND")]
     pub cache: Option<Kind>,
-    /// Keep no token and use no kept one: --cache off
+    /// Neither read nor write the cache, as with --cache off
     #[arg(long, conflicts_with_all = ["cache", "refresh"])]
     pub no_cache: bool,
-    /// Sign anew, and keep that token
+    /// Sign a new token and cache it
     #[arg(long)]
     pub refresh: bool,
-    /// The least time that a printed token has to live, 30s to 14m [default: 5m]
+    /// Minimum remaining lifetime of the token, 30s to 14m [default: 5m]
     #[arg(long, value_name = "DURATION", value_parser = min_ttl)]
     pub min_ttl: Option<Duration>,
 }
 
-/// What every command takes.
+/// The flags of every command.
 #[derive(Clone, Copy, Debug, Default, Args)]
 pub struct CommonArgs {
     /// Print no warnings
