@@ -77,6 +77,7 @@ fn familiar_flags_are_accepted() {
             "--region",
             "eu-west-1",
         ],
+        &["--region", "eu-west-1", "rds", "generate-db-auth-token", "-h", HOST, "-P", "3306", "-u", "dbiamuser"],
         &["rds", "generate-db-auth-token", "--hostname", HOST, "--port", "3306", "--username", "dbiamuser"],
         &["-q", "token", TARGET],
         &["token", "-h", HOST, "-P", "3306", "-u", "dbiamuser"],
@@ -290,16 +291,26 @@ fn github_refuses_a_file_as_stdout() {
     let sandbox = Sandbox::new();
     let variables = sandbox.write("github_env", "BEFORE=1\n");
     // Other formats in that file would not be masked either.
-    let cases = [("github", &variables), ("github", &sandbox.path("log")), ("dotenv", &variables), ("sh", &variables)];
-    for (format, file) in cases {
+    let log = sandbox.path("log");
+    let lines = [
+        ("env $1 --shell github", &variables),
+        ("env $1 --shell github", &log),
+        ("env $1 --shell dotenv", &variables),
+        ("env $1 --shell sh", &variables),
+        ("$1", &variables),
+        ("$1 --output json", &variables),
+        ("cnf $1 --flavor mysql --stdout", &variables),
+    ];
+    for (line, file) in lines {
         let mut shell = sandbox.command("sh");
-        shell.args(["-c", "exec \"$0\" env \"$1\" --shell $3 >> \"$2\"", PROGRAM, TARGET]).arg(file).arg(format);
+        shell.args(["-c", &format!("exec \"$0\" {line} >> \"$2\""), PROGRAM, TARGET]).arg(file);
         let output = shell.envs(crate::harness::KEYS).env("GITHUB_ENV", &variables).output().unwrap();
         let (_, stderr) = texts(&output);
         assert_eq!(output.status.code(), Some(2), "{stderr}");
         assert!(stderr.contains("so the runner would not mask the token; "), "{stderr}");
-        assert!(stderr.contains("rds-token itself writes to "), "{stderr}");
-        assert_eq!(std::fs::read_to_string(&variables).unwrap(), "BEFORE=1\n");
+        assert!(stderr.contains("itself writes to the file"), "{stderr}");
+        let text = std::fs::read_to_string(&variables).unwrap();
+        assert!(text.starts_with("BEFORE=1\n") && !text.contains("X-Amz"), "{text}");
     }
 }
 
@@ -327,7 +338,7 @@ fn variables_are_restored_by_the_shell_integration() {
         let init = if shell == "fish" { "rds-token init fish | source" } else { "eval \"$(rds-token init SHELL)\"" };
         let script = format!(
             "{}\nrds-env postgres://u@{HOST}\nenv -0 >loaded\nrds-env mysql://u@{HOST}\nrds-env postgres://v@{HOST}\n\
-             rds-env --unset\nenv -0 >restored\n",
+             rds-env --unset\nrds-env --unset\nenv -0 >restored\n",
             init.replace("SHELL", shell)
         );
         let mut command = sandbox.command(shell);

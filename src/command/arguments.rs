@@ -16,12 +16,19 @@ pub(super) fn normalize(mut args: Vec<OsString>) -> Vec<OsString> {
     if flags > 0 && args.get(flags + 1).is_some_and(|arg| command_name(arg).is_some()) {
         args[1..=flags + 1].rotate_right(1);
     }
-    // `aws rds generate-db-auth-token`, with another program's name.
-    if args.get(1).is_some_and(|arg| arg == "rds") && args.get(2).is_some_and(|arg| arg == "generate-db-auth-token") {
-        args.remove(1);
-    }
+    args = without_aws_words(args);
     let is_connect = args.get(1).and_then(|arg| command_name(arg)).is_some_and(|name| CONNECT_NAMES.contains(&name));
     if is_connect || args.iter().any(|arg| may_have_host(arg)) { rewrite(args, is_connect) } else { args }
+}
+
+/// Removes the words of `aws [OPTIONS] rds generate-db-auth-token` that mean the default command.
+fn without_aws_words(mut args: Vec<OsString>) -> Vec<OsString> {
+    let is_aws_line = args.get(1).is_some_and(|arg| arg == "rds" || arg.as_encoded_bytes().starts_with(b"-"));
+    if let Some(at) = args.iter().position(|arg| arg == "generate-db-auth-token").filter(|at| is_aws_line && *at > 1) {
+        let first = if args[at - 1] == "rds" { at - 1 } else { at };
+        args.drain(first..=at);
+    }
+    args
 }
 
 fn is_report_flag(arg: &OsStr) -> bool {
@@ -133,7 +140,10 @@ mod tests {
             ("-help", "-help"),
             ("cache clear -h db.x", "cache clear --host db.x"),
             ("cache clear -h", "cache clear -h"),
-            ("rds generate-db-auth-token --port 1", "generate-db-auth-token --port 1"),
+            ("rds generate-db-auth-token --port 1", "--port 1"),
+            ("--region x rds generate-db-auth-token --port 1", "--region x --port 1"),
+            ("--region x generate-db-auth-token --port 1", "--region x --port 1"),
+            ("generate-db-auth-token --port 1", "generate-db-auth-token --port 1"),
             ("rds prod", "rds prod"),
             ("targets -h x", "targets -h x"),
             ("connect prod mysqldump db", "connect prod -- mysqldump db"),

@@ -20,7 +20,9 @@ pub(super) fn run(host: &Host, args: &CnfArgs) -> Result<(), Error> {
         Some(flavor) => flavor.into(),
         None => installed(host, &settings)?,
     };
-    if !args.stdout {
+    if args.stdout {
+        files::refuse_unmasked(host)?;
+    } else {
         // Fail before anything is fetched, and instead of the warning about the cache.
         files::directory(host)?;
     }

@@ -40,16 +40,12 @@ impl Secrets {
 pub(super) fn run(host: &Host, args: &EnvArgs) -> Result<(), Error> {
     let shell = args.shell.map_or_else(|| guess(host), Ok)?;
     if args.unset {
-        let saved = host.var(SAVED).map(|text| saved::parse(&text)).unwrap_or_default();
-        return report::result(&(shell.unset_all(&saved)? + &shell.unset_saved().unwrap_or_default()));
+        return report::result(&unset(host, shell)?);
     }
     let settings = Settings::resolve(host, &args.request)?;
     let secrets = if args.no_secret { Secrets::InFiles } else { Secrets::InVariables };
-    if secrets == Secrets::InVariables && host.path_var("GITHUB_ENV").is_some_and(|path| host.stdout_is(&path)) {
-        return Err(Error::usage(
-            "env: stdout is the file that GITHUB_ENV names, so the runner would not mask the token; use --shell github \
-             without a redirection: rds-token itself writes to that file",
-        ));
+    if secrets == Secrets::InVariables {
+        files::refuse_unmasked(host)?;
     }
     let ca = files::ca(host, &settings)?;
     let (variables, _) = of_client(host, &settings, &ca, secrets)?;
@@ -61,6 +57,17 @@ pub(super) fn run(host: &Host, args: &EnvArgs) -> Result<(), Error> {
         Shell::Github => github(host, &variables, &lines),
         _ => report::result(&lines),
     }
+}
+
+/// The lines of `--unset`. For the shell integration, which sets `RDS_TOKEN_SAVED`, they restore the saved values, and leave
+/// the variables as they are if no target is loaded.
+fn unset(host: &Host, shell: Shell) -> Result<String, Error> {
+    let forget = shell.unset_saved().unwrap_or_default();
+    if host.raw_var(SAVED).is_some() && host.var("RDS_TOKEN_EXPIRES_AT").is_none() {
+        return Ok(forget);
+    }
+    let saved = host.var(SAVED).map(|text| saved::parse(&text)).unwrap_or_default();
+    Ok(shell.unset_all(&saved)? + &forget)
 }
 
 /// Warns of what the variables can't do in this format.

@@ -243,6 +243,21 @@ fn warn_of_user_file(host: &Host, settings: &Settings) {
     }
 }
 
+/// Refuses to print a token to a file of GitHub Actions, whose content the runner does not mask.
+///
+/// # Errors
+/// If stdout is such a file (exit 2).
+pub(super) fn refuse_unmasked(host: &Host) -> Result<(), Error> {
+    let is_stdout = |name: &&str| host.path_var(name).is_some_and(|path| host.stdout_is(&path));
+    match ["GITHUB_ENV", "GITHUB_OUTPUT", "GITHUB_STATE"].into_iter().find(is_stdout) {
+        None => Ok(()),
+        Some(name) => Err(Error::usage(format!(
+            "output: stdout is the file that {name} names, so the runner would not mask the token; use `rds-token env --shell \
+             github` without a redirection, which itself writes to the file of GITHUB_ENV"
+        ))),
+    }
+}
+
 /// Writes a file that a client reads, and returns its path.
 pub(super) fn keep(host: &Host, name: &str, text: &str) -> Result<PathBuf, Error> {
     let written = directory(host)?.keep(name, text);

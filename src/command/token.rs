@@ -14,6 +14,7 @@ pub(super) fn run(host: &Host, args: &TokenArgs) -> Result<(), Error> {
     let settings = Settings::resolve(host, &args.request)?;
     let target = &settings.target;
     // Fail before credentials are fetched.
+    files::refuse_unmasked(host)?;
     let url = match args.output {
         Output::Url => {
             let engine = files::engine(&settings)?;

@@ -23,7 +23,7 @@ See `rds-token --help` for all commands and options.
 ";
 
 /// Common flags that do not exist here, and the hint for each.
-const FLAG_HINTS: [(&str, &str); 12] = [
+const FLAG_HINTS: [(&str, &str); 15] = [
     ("--password", "remove it, because the token is the password"),
     ("-p", "use -P for the port; there is no password, because the token is the password"),
     ("--endpoint", "use --host"),
@@ -36,6 +36,9 @@ const FLAG_HINTS: [(&str, &str); 12] = [
     ("--endpoint-url", OF_AWS_CLI),
     ("--no-verify-ssl", OF_AWS_CLI),
     ("--no-sign-request", OF_AWS_CLI),
+    ("--no-paginate", OF_AWS_CLI),
+    ("--color", OF_AWS_CLI),
+    ("--ca-bundle", "set AWS_CA_BUNDLE, or --ca for the CA file of database clients"),
 ];
 const OF_AWS_CLI: &str = "remove it, because it is an option of the AWS CLI";
 
