@@ -160,7 +160,7 @@ fn a_user_without_a_name_or_a_home() {
         (output.status.code(), texts(&output))
     };
     for home in [None, Some(""), Some("/nonexistent")] {
-        assert_eq!(run(&["targets"], home), (Some(0), (String::new(), String::new())), "{home:?}");
+        assert_eq!(run(&["targets", "-q"], home), (Some(0), (String::new(), String::new())), "{home:?}");
         let (code, (stdout, stderr)) = run(&[TARGET], home);
         assert!(code == Some(0) && stdout.contains("X-Amz-Signature"), "{home:?}: {stderr}");
         assert_eq!(stderr.lines().count(), 1, "{home:?}: {stderr}");
