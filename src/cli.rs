@@ -124,7 +124,7 @@ pub enum CacheCommand {
     List(CachedArgs),
     /// Remove the cached tokens, all or one TARGET's
     Clear {
-        /// The target whose tokens are removed.
+        /// Remove only the tokens of this target.
         #[command(flatten)]
         target: Box<TargetArgs>,
         /// The caches to clear.

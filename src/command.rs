@@ -39,16 +39,24 @@ pub fn run(host: &Host, args: &[OsString]) -> Result<(), Error> {
     if args.len() == 1 && host.var("RDS_TOKEN_HOST").is_none() {
         return Err(report::usage(usage::SUMMARY));
     }
-    let args = arguments::normalize(args.to_vec());
-    if let Some(args) = without_command(&args) {
+    let normalized;
+    let args = match args {
+        // The most frequent line, TARGET alone, has nothing to rewrite.
+        [_, target] if !target.as_encoded_bytes().starts_with(b"-") => args,
+        _ => {
+            normalized = arguments::normalize(args.to_vec());
+            &normalized
+        }
+    };
+    if let Some(args) = without_command(args) {
         return token::run(host, &args);
     }
-    match Cli::try_parse_from(&args) {
+    match Cli::try_parse_from(args) {
         Ok(Cli { command, token }) => dispatch(host, &command.unwrap_or(Command::Token(token))),
         Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
             report::result(&error.to_string())
         }
-        Err(error) => Err(usage::error(&error, &args)),
+        Err(error) => Err(usage::error(&error, args)),
     }
 }
 
@@ -75,7 +83,7 @@ fn without_command(args: &[OsString]) -> Option<TokenArgs> {
     let first = args.get(1).map(|first| first.to_str());
     match first {
         Some(Some(name)) if is_command(name) => None,
-        // The most frequent line needs no clap at all.
+        // It needs no clap either.
         Some(Some(target)) if args.len() == 2 && !target.starts_with('-') => {
             let target = TargetArgs { target: Some(target.to_owned()), ..TargetArgs::default() };
             let request = RequestArgs { target, ..RequestArgs::default() };

@@ -10,11 +10,10 @@ use rds_token::{command, report};
 fn main() -> ExitCode {
     let args: Vec<OsString> = std::env::args_os().collect();
     // Report a panic like any other failure.
-    let args_of_hook = args.clone();
-    std::panic::set_hook(Box::new(move |panic| {
+    std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(|place| format!(" at {}:{}", place.file(), place.line()));
         let error = Error::other(format!("internal error{}; please report this", place.unwrap_or_default()));
-        report::error(&error, command::failure_output(&args_of_hook));
+        report::error(&error, command::failure_output(&std::env::args_os().collect::<Vec<_>>()));
         std::process::exit(Exit::Other as i32);
     }));
     let host = Host::from_process();

@@ -3,11 +3,11 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 
-use percent_encoding::percent_decode_str;
-
 use crate::endpoint::{self, Endpoint};
 use crate::error::{Error, without_userinfo};
 use crate::percent::encode;
+
+pub mod url;
 
 /// Longest host name that DNS has (RFC 1035, section 2.3.4), in bytes.
 const MAX_HOST: usize = 253;
@@ -63,19 +63,6 @@ impl Engine {
         let name = if name == "postgresql" { "postgres" } else { name };
         Self::ALL.into_iter().find(|engine| engine.name() == name)
     }
-
-    /// The engine of a URL scheme, as applications write it: `mysql2`, `postgresql+psycopg`, `jdbc:mariadb`,
-    /// `jdbc:aws-wrapper:mysql`.
-    fn from_scheme(scheme: &str) -> Option<Self> {
-        let scheme = match scheme.strip_prefix(JDBC) {
-            Some(jdbc) => jdbc.strip_prefix("aws-wrapper:").unwrap_or(jdbc),
-            None => scheme.split('+').next().unwrap_or_default(),
-        };
-        match scheme {
-            "mysql2" => Some(Self::Mysql),
-            name => Self::from_name(name),
-        }
-    }
 }
 
 /// A region, and where it is configured.
@@ -93,9 +80,6 @@ impl Region {
         Self { name: name.to_owned(), origin: "--region".to_owned() }
     }
 }
-
-/// Prefix of JDBC URL schemes.
-const JDBC: &str = "jdbc:";
 
 /// The parts of a target as they were given, unchecked.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -125,7 +109,7 @@ impl Parts {
     /// Names the invalid part (exit 2).
     pub fn parse(text: &str) -> Result<Self, Error> {
         match text.split_once("://") {
-            Some((scheme, rest)) => Self::parse_url(scheme, rest),
+            Some((scheme, rest)) => url::parse(scheme, rest),
             None => Self::parse_host_form(text),
         }
     }
@@ -144,56 +128,6 @@ impl Parts {
             user: user.map(str::to_owned),
             database: database.map(str::to_owned),
             engine: None,
-        })
-    }
-
-    /// Whether `text` is a URL with a password, which is ignored.
-    pub fn has_password(text: &str) -> bool {
-        let Some((scheme, rest)) = text.split_once("://") else { return false };
-        let (rest, query) = split_query(rest);
-        let authority = rest.split('/').next().unwrap_or_default();
-        let in_authority = authority.rsplit_once('@').is_some_and(|(userinfo, _)| userinfo.contains(':'));
-        in_authority || (scheme.starts_with(JDBC) && parameter(query, "password").is_some())
-    }
-
-    /// RFC 3986: the authority ends at the first `/`, `?` or `#`; user and database are percent-encoded. Password and
-    /// parameters are ignored, except for the user in a JDBC URL.
-    fn parse_url(scheme: &str, rest: &str) -> Result<Self, Error> {
-        let Some(engine) = Engine::from_scheme(scheme) else {
-            return Err(Error::usage(format!(
-                "target: scheme '{scheme}' is not known; use mysql://, mariadb://, postgres:// or postgresql://"
-            )));
-        };
-        let is_jdbc = scheme.starts_with(JDBC);
-        let (rest, query) = split_query(rest);
-        let (authority, database) = split_optional(rest, '/');
-        // The text before this '@' may be a password, which an error about the host or port would show.
-        let has_at = |pair: &str| pair.contains('@') && !(is_jdbc && pair.contains('='));
-        if database.is_some_and(|database| database.contains('@')) || query.split('&').any(has_at) {
-            return Err(Error::usage(
-                "target: the URL has an '@' after its first '/', '?' or '#'; remove the password, and write '@', '/', '?' and \
-                 '#' in the user and database as %40, %2F, %3F and %23",
-            ));
-        }
-        let (userinfo, address) = match authority.rsplit_once('@') {
-            Some((userinfo, address)) => (Some(userinfo), address),
-            None => (None, authority),
-        };
-        let in_query = parameter(query, "user").filter(|_| is_jdbc);
-        let user = userinfo.map(|userinfo| split_optional(userinfo, ':').0).or(in_query);
-        let (host, port) = split_optional(address, ':');
-        if port.is_some_and(|port| !port.bytes().all(|byte| byte.is_ascii_digit())) {
-            return Err(Error::usage(
-                "target: the text after the host's ':' in the URL is not a port; write a URL as mysql://USER@HOST:PORT/DATABASE, \
-                 without a password",
-            ));
-        }
-        Ok(Self {
-            host: Some(host.to_owned()),
-            port: port.map(str::to_owned),
-            user: user.map(|user| decode("user", user)).transpose()?,
-            database: database.filter(|d| !d.is_empty()).map(|d| decode("database", d)).transpose()?,
-            engine: Some(engine.name().to_owned()),
         })
     }
 
@@ -342,34 +276,10 @@ impl fmt::Display for Target {
     }
 }
 
-/// Splits a URL into the part before its query or fragment, and the rest.
-fn split_query(text: &str) -> (&str, &str) {
-    text.split_at(text.find(['?', '#']).unwrap_or(text.len()))
-}
-
-/// The value of a parameter in a query.
-fn parameter<'a>(query: &'a str, name: &str) -> Option<&'a str> {
-    query.split(['?', '&', '#']).find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))
-}
-
 fn split_optional(text: &str, at: char) -> (&str, Option<&str>) {
     match text.split_once(at) {
         Some((head, tail)) => (head, Some(tail)),
         None => (text, None),
-    }
-}
-
-fn decode(part: &str, text: &str) -> Result<String, Error> {
-    let broken = text
-        .as_bytes()
-        .split(|&b| b == b'%')
-        .skip(1)
-        .any(|rest| !matches!(rest, [high, low, ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit()));
-    match percent_decode_str(text).decode_utf8() {
-        Ok(decoded) if !broken => Ok(decoded.into_owned()),
-        _ => {
-            Err(Error::usage(format!("target: {part} '{text}' is not percent-encoded UTF-8; write a literal % as %25")))
-        }
     }
 }
 
@@ -607,7 +517,7 @@ mod tests {
             ("jdbc:mysql://h:3306/d?user=u", false),
             ("u:p@h:3306", false),
         ] {
-            assert_eq!(Parts::has_password(url), has_password, "{url}");
+            assert_eq!(url::has_password(url), has_password, "{url}");
         }
     }
 

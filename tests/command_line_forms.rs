@@ -110,13 +110,13 @@ fn usage_errors_suggest_a_correct_line() {
         (&["mysqldump", "db"], "to run mysqldump logged in, use `rds-token connect TARGET mysqldump`"),
         (&["mysqldump"], "TARGET comes before the program, as in `rds-token connect TARGET mysqldump`"),
         (&["connect", "mysql", "-e", "x"], "TARGET comes before the program"),
-        (&["connect", "prod", "-p"], "use -P for the port; there is no password"),
+        (&["connect", "prod", "-p"], "use -P for the port, and omit the password"),
         (&["prod", "--query", "x"], "it is an option of the AWS CLI"),
         (&["targets", "--json"], "unexpected argument '--json'; see `rds-token --help`"),
         (&["list"], "`rds-token targets` lists the targets"),
-        (&["init"], "there is no shell; use bash, zsh, fish or powershell"),
+        (&["init"], "the shell is missing; use bash, zsh, fish or powershell"),
         (&["cache", "lst"], "there is no command 'lst'; did you mean 'list'?"),
-        (&["-u", "x"], "there is no host; use TARGET (configured: prod) or --host"),
+        (&["-u", "x"], "the host is missing; use --host, or one of the configured targets: prod"),
         (&["-h", "prod"], "'prod' is a configured target, so use it without --host"),
         (&["prod", "--json"], "unexpected argument '--json'; use --output json"),
         (&["prod", "--password=x"], "the token is the password"),
@@ -282,7 +282,7 @@ fn env_defaults_to_sh() {
     };
     assert!(lines(None).succeeds().starts_with("export MYSQL_HOST='"));
     assert!(lines(Some("/usr/bin/fish")).succeeds().starts_with("set -gx MYSQL_HOST '"));
-    assert!(lines(Some("/bin/tcsh")).fails(2).contains("SHELL is '/bin/tcsh', whose syntax is not known"));
+    assert!(lines(Some("/bin/tcsh")).fails(2).contains("SHELL is '/bin/tcsh', which is not supported"));
 }
 
 /// The runner reads masks from stdout, not from a file.

@@ -104,7 +104,7 @@ fn guess(host: &Host) -> Result<Shell, Error> {
     let Some(path) = host.path_var("SHELL") else { return Ok(Shell::Sh) };
     Shell::from_path(&path).ok_or_else(|| {
         let path = path.display();
-        Error::usage(format!("env: SHELL is '{path}', whose syntax is not known; use --shell, such as --shell sh"))
+        Error::usage(format!("env: SHELL is '{path}', which is not supported; use --shell, for example --shell sh"))
     })
 }
 

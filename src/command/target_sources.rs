@@ -8,6 +8,7 @@ use crate::client;
 use crate::config::{Config, Table, nearest};
 use crate::error::Error;
 use crate::host::Host;
+use crate::target::url::has_password;
 use crate::target::{Parts, Region};
 
 /// The parts of a target from flags, TARGET, environment and configuration, unchecked.
@@ -81,10 +82,10 @@ impl TargetSources {
         };
         let explicit = command_line.clone().or(named.parts.clone()).with_default_port();
         let parts = explicit.clone().or(environment.clone().with_default_port()).or(parts_of(&config.defaults));
-        let has_password = text.into_iter().chain(named.table.get("url").as_deref()).any(Parts::has_password);
+        let is_password_ignored = text.into_iter().chain(named.table.get("url").as_deref()).any(has_password);
         let has_colon =
             || !is_url && text.is_some_and(|text| text.rsplit_once('@').is_some_and(|(user, _)| user.contains(':')));
-        let warning = match has_password {
+        let warning = match is_password_ignored {
             true => Some(PASSWORD_IN_URL),
             false => has_colon().then_some(COLON_IN_USER),
         };
@@ -112,7 +113,10 @@ impl TargetSources {
             }
             None if is_missing && part == "host" && !self.config.targets.is_empty() => {
                 let names: Vec<&str> = self.config.targets.keys().map(String::as_str).take(MAX_NAMES).collect();
-                format!("target: there is no host; use TARGET (configured: {}) or --host", names.join(", "))
+                format!(
+                    "target: the host is missing; use --host, or one of the configured targets: {}",
+                    names.join(", ")
+                )
             }
             Some(origin) => format!("{origin}: {message}"),
             None if is_missing && !header.is_empty() => {

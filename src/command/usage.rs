@@ -25,7 +25,7 @@ See `rds-token --help` for all commands and options.
 /// Common flags that do not exist here, and the hint for each.
 const FLAG_HINTS: [(&str, &str); 15] = [
     ("--password", "remove it, because the token is the password"),
-    ("-p", "use -P for the port; there is no password, because the token is the password"),
+    ("-p", "use -P for the port, and omit the password, because the token is the password"),
     ("--endpoint", "use --host"),
     ("--tunnel", "use --via"),
     ("--no-cli-pager", OF_AWS_CLI),
@@ -56,7 +56,7 @@ pub(super) fn error(error: &clap::Error, args: &[OsString]) -> Error {
         return Error::usage("cache needs a command: path, list or clear; see `rds-token cache --help`");
     }
     if error.kind() == ErrorKind::MissingRequiredArgument && error.get(ContextKind::InvalidArg).is_some() {
-        return Error::usage("there is no shell; use bash, zsh, fish or powershell");
+        return Error::usage("the shell is missing; use bash, zsh, fish or powershell");
     }
     let text = |kind| match error.get(kind) {
         Some(ContextValue::String(text)) => Some(text.as_str()),
