@@ -58,7 +58,7 @@ lint:
 	cargo fmt --all --check
 	cargo clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items
-	shellcheck shell/rds-token.bash .ci/run fuzz/run fuzz/rustc src/ca/update tests/deny tests/install \
+	shellcheck shell/rds-token.bash .ci/run fuzz/run fuzz/rustc src/client/ca/update tests/deny tests/install \
 		tests/lab/install tests/lab/demo
 	zsh -n shell/rds-token.zsh
 	fish -n shell/rds-token.fish

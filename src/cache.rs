@@ -1,27 +1,27 @@
 //! The cache of tokens: where it is, and what an entry is.
 
-use crate::host::Moment;
-use crate::private_file::LockFile;
+use crate::os::env::Timestamp;
+use crate::os::private_file::LockFile;
 use crate::target::Target;
 
-pub mod entry;
-pub mod key;
-pub mod keyring;
+pub(crate) mod entry;
+pub(crate) mod files;
+pub(crate) mod key;
+pub(crate) mod keyring;
 mod mysql_home;
-pub mod store;
 
 pub use entry::Entry;
+pub use files::Store;
 pub use key::Key;
-pub use keyring::Keyring;
-pub use store::Store;
+pub(crate) use keyring::Keyring;
 
 /// The remedy for a directory that can't be used.
-pub const CACHE_DIR_REMEDY: &str =
+pub(crate) const CACHE_DIR_REMEDY: &str =
     "correct its owner or mode (`chmod go-w`), or set RDS_TOKEN_CACHE_DIR to a directory that only you can write";
 
 /// Where tokens are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// Private files
     File,
     /// The system's keyring
@@ -31,7 +31,7 @@ pub enum Kind {
 }
 
 /// The cache in use.
-pub enum Cache {
+pub(crate) enum Cache {
     /// Private files.
     Files(Store),
     /// A keyring, and where there is one, a directory for the locks, which hold no secret.
@@ -40,7 +40,7 @@ pub enum Cache {
 
 impl Cache {
     /// The entry under `key`, where there is a whole one for `target`.
-    pub fn load(&self, key: &Key, target: &Target) -> Option<Entry> {
+    pub(crate) fn load(&self, key: &Key, target: &Target) -> Option<Entry> {
         match self {
             Self::Files(store) => store.load(key, target),
             Self::Keyring(keyring, _) => keyring.load(key, target),
@@ -51,7 +51,7 @@ impl Cache {
     ///
     /// # Errors
     /// When it can't be used, in words.
-    pub fn prepare(&self) -> Result<(), String> {
+    pub(crate) fn prepare(&self) -> Result<(), String> {
         match self {
             Self::Files(store) => store.prepare().map_err(|error| format!("{error}; {CACHE_DIR_REMEDY}")),
             Self::Keyring(keyring, locks) => {
@@ -66,7 +66,7 @@ impl Cache {
     ///
     /// # Errors
     /// When it can't be kept, in words.
-    pub fn store(&self, key: &Key, entry: &Entry, now: Moment) -> Result<(), String> {
+    pub(crate) fn store(&self, key: &Key, entry: &Entry, now: Timestamp) -> Result<(), String> {
         match self {
             Self::Files(store) => store.store(key, entry).map_err(|error| error.to_string()),
             Self::Keyring(keyring, _) => keyring.store(key, entry, now),
@@ -74,7 +74,7 @@ impl Cache {
     }
 
     /// Removes what is too old to be of use, from time to time.
-    pub fn sweep(&self, now: Moment) {
+    pub(crate) fn sweep(&self, now: Timestamp) {
         match self {
             Self::Files(store) => {
                 store.sweep(now);
@@ -89,7 +89,7 @@ impl Cache {
     }
 
     /// The lock file of the digest `key`. `None` without a cache directory.
-    pub fn lock(&self, key: &str) -> Option<LockFile> {
+    pub(crate) fn lock(&self, key: &str) -> Option<LockFile> {
         match self {
             Self::Files(store) => store.lock(key),
             Self::Keyring(_, locks) => locks.as_ref()?.lock(key),

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 
+use crate::aws::is_code;
 use crate::cache::Kind;
-use crate::credentials::is_code;
-use crate::sink::environment::Shell;
+use crate::client::environment::Shell;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -26,7 +26,7 @@ Files and variables:
   RDS_TOKEN_CACHE_DIR, RDS_TOKEN_KEYRING                  where tokens are cached
   ~/.aws/config, ~/.aws/credentials, ~/.aws/cli/cache     profiles, and sessions shared with the AWS CLI
 
-Exit codes:
+ExitCode codes:
   0 success   1 other failure   2 usage, configuration or target
   3 no usable AWS credentials   4 network or timeout
   connect: the command's own; 126 if it can't be run, 127 if it is not found, 128+N after signal N";
@@ -49,28 +49,28 @@ Examples:
     args_conflicts_with_subcommands = true,
     subcommand_precedence_over_arg = true
 )]
-pub struct Cli {
+pub(crate) struct Cli {
     /// The command; `token` by default.
     #[command(subcommand)]
-    pub command: Option<Command>,
+    pub(crate) command: Option<Command>,
     /// The arguments of `token`.
     #[command(flatten)]
-    pub token: TokenArgs,
+    pub(crate) token: TokenArgs,
 }
 
 /// The command line without a command, apart: clap builds every argument of every command before it
 /// reads the first, and a cache hit shouldn't wait for those of others.
 #[derive(Debug, Parser)]
 #[command(name = "rds-token", disable_help_flag = true)]
-pub struct Bare {
+pub(crate) struct Bare {
     /// The token to print.
     #[command(flatten)]
-    pub token: TokenArgs,
+    pub(crate) token: TokenArgs,
 }
 
 /// The commands.
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub(crate) enum Command {
     /// Print a token (the default command)
     #[command(alias = "generate-db-auth-token")]
     Token(TokenArgs),
@@ -102,22 +102,22 @@ pub enum Command {
 }
 
 /// The name and aliases of `connect`.
-pub const CONNECT_NAMES: [&str; 4] = ["connect", "exec", "login", "run"];
+pub(crate) const CONNECT_NAMES: [&str; 4] = ["connect", "exec", "login", "run"];
 
 /// Whether a first argument is a command, not a TARGET.
-pub fn is_command(name: &str) -> bool {
+pub(crate) fn is_command(name: &str) -> bool {
     // `has_subcommand` does not know aliases.
     matches!(name, "help" | "generate-db-auth-token") || CONNECT_NAMES.contains(&name) || Command::has_subcommand(name)
 }
 
 /// The names of all commands.
-pub fn commands() -> Vec<String> {
+pub(crate) fn commands() -> Vec<String> {
     Cli::command().get_subcommands().map(|command| command.get_name().to_owned()).collect()
 }
 
 /// The commands of `cache`.
 #[derive(Debug, Subcommand)]
-pub enum CacheCommand {
+pub(crate) enum CacheCommand {
     /// Print the cache's directory
     Path(CachedArgs),
     /// List the cached tokens: host, user, region and expiry
@@ -135,46 +135,46 @@ pub enum CacheCommand {
 
 /// The arguments of every command of `cache`.
 #[derive(Clone, Copy, Debug, Args)]
-pub struct CachedArgs {
+pub(crate) struct CachedArgs {
     /// Include the keyring's tokens [default: only if RDS_TOKEN_CACHE or the configuration selects keyring]
     #[arg(long, value_enum, value_name = "KIND")]
-    pub cache: Option<Kind>,
+    pub(crate) cache: Option<Kind>,
     /// The flags of every command.
     #[command(flatten)]
-    pub common: CommonArgs,
+    pub(crate) common: CommonArgs,
 }
 
 /// The arguments of the default command. Its `Default` is what clap parses from a line without arguments.
 #[derive(Debug, Default, Args)]
-pub struct TokenArgs {
+pub(crate) struct TokenArgs {
     /// The target of the token.
     #[command(flatten)]
-    pub request: RequestArgs,
+    pub(crate) request: RequestArgs,
     /// How the token is printed
     #[arg(long, value_enum, default_value = "text", value_name = "FORM", help_heading = "Output")]
-    pub output: Output,
+    pub(crate) output: Output,
     /// Print no newline after the token
     #[arg(short = 'n', long, help_heading = "Output")]
-    pub no_newline: bool,
+    pub(crate) no_newline: bool,
 }
 
 /// The arguments of `cnf`.
 #[derive(Debug, Args)]
-pub struct CnfArgs {
+pub(crate) struct CnfArgs {
     /// The target of the token.
     #[command(flatten)]
-    pub request: RequestArgs,
+    pub(crate) request: RequestArgs,
     /// Option-file flavor; auto detects the mysql or mariadb on PATH
     #[arg(long, value_enum, default_value = "auto", value_name = "FLAVOR", help_heading = "Output")]
-    pub flavor: FlavorArg,
+    pub(crate) flavor: FlavorArg,
     /// Print the file itself instead, for <(…)
     #[arg(long, help_heading = "Output")]
-    pub stdout: bool,
+    pub(crate) stdout: bool,
 }
 
 /// The flavor of an option file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum FlavorArg {
+pub(crate) enum FlavorArg {
     /// Detect it: cnf from the mysql or mariadb on PATH, connect from the program that it runs
     Auto,
     /// Oracle's clients
@@ -188,54 +188,54 @@ pub enum FlavorArg {
 
 /// The arguments of `env`.
 #[derive(Debug, Args)]
-pub struct EnvArgs {
+pub(crate) struct EnvArgs {
     /// The target of the token.
     #[command(flatten)]
-    pub request: RequestArgs,
+    pub(crate) request: RequestArgs,
     /// Output syntax [default: from $SHELL, else sh]
     #[arg(long, value_enum, value_name = "SHELL", help_heading = "Output")]
-    pub shell: Option<Shell>,
+    pub(crate) shell: Option<Shell>,
     /// Print lines that unset the variables, or restore the values that rds-env saved
     #[arg(long, help_heading = "Output")]
-    pub unset: bool,
+    pub(crate) unset: bool,
     /// Write the token to private files, and print variables with their paths
     #[arg(long, help_heading = "Output")]
-    pub no_secret: bool,
+    pub(crate) no_secret: bool,
 }
 
 /// The arguments of `connect`.
 #[derive(Debug, Args)]
-pub struct ConnectArgs {
+pub(crate) struct ConnectArgs {
     /// The target of the token.
     #[command(flatten)]
-    pub request: RequestArgs,
+    pub(crate) request: RequestArgs,
     /// Client to run [default: the engine's] [env: RDS_TOKEN_CLIENT]
     #[arg(long, value_name = "PROGRAM", help_heading = "Client")]
-    pub client: Option<OsString>,
+    pub(crate) client: Option<OsString>,
     /// Option-file flavor of the program, which then gets --defaults-file first [default: auto for the clients of
     /// MySQL and MariaDB, none for other programs]
     #[arg(long, value_enum, value_name = "FLAVOR", help_heading = "Client")]
-    pub client_flavor: Option<FlavorArg>,
+    pub(crate) client_flavor: Option<FlavorArg>,
     /// Command to run instead of the engine's client, with its arguments. If the first word after -- begins with -, all
     /// words are arguments for the engine's client
     #[arg(last = true, value_name = "COMMAND", help_heading = "Client")]
-    pub command: Vec<OsString>,
+    pub(crate) command: Vec<OsString>,
 }
 
 /// The arguments of `targets`.
 #[derive(Clone, Copy, Debug, Args)]
-pub struct TargetsArgs {
+pub(crate) struct TargetsArgs {
     /// List the completion values for a flag
     #[arg(long, value_enum, hide = true)]
-    pub names: Option<CompletionValues>,
+    pub(crate) names: Option<CompletionValues>,
     /// The flags of every command.
     #[command(flatten)]
-    pub common: CommonArgs,
+    pub(crate) common: CommonArgs,
 }
 
 /// Values that shell completion can list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum CompletionValues {
+pub(crate) enum CompletionValues {
     /// Names of AWS profiles
     Profiles,
     /// The addresses in `via` of the configured targets
@@ -244,15 +244,15 @@ pub enum CompletionValues {
 
 /// The arguments of `init` and `completions`.
 #[derive(Clone, Copy, Debug, Args)]
-pub struct ScriptArgs {
+pub(crate) struct ScriptArgs {
     /// The shell that reads the script
     #[arg(value_enum, value_name = "SHELL")]
-    pub shell: ScriptShell,
+    pub(crate) shell: ScriptShell,
 }
 
 /// The shells that there are scripts for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum ScriptShell {
+pub(crate) enum ScriptShell {
     /// bash
     Bash,
     /// zsh
@@ -265,61 +265,60 @@ pub enum ScriptShell {
 
 /// The arguments of every command that needs a token.
 #[derive(Debug, Default, Args)]
-pub struct RequestArgs {
+pub(crate) struct RequestArgs {
     /// Database endpoint and user.
     #[command(flatten)]
-    pub target: TargetArgs,
+    pub(crate) target: TargetArgs,
     /// AWS identity.
     #[command(flatten)]
-    pub identity: IdentityArgs,
+    pub(crate) identity: IdentityArgs,
     /// The use of the cache.
     #[command(flatten)]
-    pub cache: CacheArgs,
+    pub(crate) cache: CacheArgs,
     /// The flags of every command.
     #[command(flatten)]
-    pub common: CommonArgs,
+    pub(crate) common: CommonArgs,
 }
 
 /// Database endpoint and user.
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Target")]
-pub struct TargetArgs {
+pub(crate) struct TargetArgs {
     // No doc comment: rustdoc would take the brackets for links.
     #[arg(
         value_name = "TARGET",
         help = "[USER@]HOST[:PORT][/DATABASE], a URL such as mysql://USER@HOST/DATABASE, or a configured target"
     )]
-    #[expect(missing_docs, reason = "see above")]
-    pub target: Option<String>,
+    pub(crate) target: Option<String>,
     /// RDS endpoint that the token is signed for; also -h HOST [env: RDS_TOKEN_HOST]
     #[arg(long, visible_alias = "hostname")]
-    pub host: Option<String>,
+    pub(crate) host: Option<String>,
     /// Port [default: the engine's] [env: RDS_TOKEN_PORT]
     #[arg(short = 'P', long)]
-    pub port: Option<String>,
+    pub(crate) port: Option<String>,
     /// Database user [env: RDS_TOKEN_USER]
     #[arg(short, visible_short_alias = 'U', long, visible_alias = "username")]
-    pub user: Option<String>,
+    pub(crate) user: Option<String>,
     /// Database that clients use; it is not part of a token [env: RDS_TOKEN_DATABASE]
     #[arg(short = 'D', visible_short_alias = 'd', long, visible_alias = "dbname")]
-    pub database: Option<String>,
+    pub(crate) database: Option<String>,
     /// mysql, mariadb or postgres [default: from the URL or the port] [env: RDS_TOKEN_ENGINE]
     #[arg(long)]
     pub engine: Option<String>,
     /// AWS region [default: from the host name, AWS_REGION, AWS_DEFAULT_REGION or the profile]
     #[arg(long)]
-    pub region: Option<String>,
+    pub(crate) region: Option<String>,
     /// Address that clients connect to, such as a tunnel; PORT alone means localhost. The token stays signed for --host
     #[arg(long, value_name = "HOST:PORT")]
-    pub via: Option<String>,
+    pub(crate) via: Option<String>,
     /// CA file for clients [env: RDS_TOKEN_CA]
     #[arg(long, value_name = "FILE")]
-    pub ca: Option<PathBuf>,
+    pub(crate) ca: Option<PathBuf>,
 }
 
 impl TargetArgs {
     /// Whether nothing was given.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         let Self { target, host, port, user, database, engine, region, via, ca } = self;
         [target, host, port, user, database, engine, region, via].iter().all(|part| part.is_none()) && ca.is_none()
     }
@@ -328,57 +327,57 @@ impl TargetArgs {
 /// AWS identity.
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "AWS credentials")]
-pub struct IdentityArgs {
+pub(crate) struct IdentityArgs {
     /// The AWS profile. Unlike AWS_PROFILE, it overrides access keys in the environment
     #[arg(long, value_name = "NAME")]
-    pub profile: Option<String>,
+    pub(crate) profile: Option<String>,
     /// Assume this role with the credentials found
     #[arg(long, value_name = "ARN")]
-    pub role_arn: Option<String>,
+    pub(crate) role_arn: Option<String>,
     /// The MFA device of the user or of the role, by serial number or ARN [default: the profile's mfa_serial]
     #[arg(long, value_name = "SERIAL")]
-    pub mfa_serial: Option<String>,
+    pub(crate) mfa_serial: Option<String>,
     /// A code of the MFA device [default: the profile's mfa_process, else a prompt on the terminal]
     #[arg(long, value_name = "CODE", value_parser = mfa_code)]
-    pub mfa_code: Option<String>,
+    pub(crate) mfa_code: Option<String>,
     /// Overall time limit, not counting MFA prompts [default: 25s]
     #[arg(long, value_name = "DURATION", value_parser = duration)]
-    pub timeout: Option<Duration>,
+    pub(crate) timeout: Option<Duration>,
 }
 
 /// The use of the cache.
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Cache")]
-pub struct CacheArgs {
+pub(crate) struct CacheArgs {
     /// Where tokens are cached: files in RDS_TOKEN_CACHE_DIR or a private directory of yours, the system's keyring, or
     /// nowhere [default: file] [env: RDS_TOKEN_CACHE]
     #[arg(long, value_enum, value_name = "KIND")]
-    pub cache: Option<Kind>,
+    pub(crate) cache: Option<Kind>,
     /// Neither read nor write the cache, as with --cache off
     #[arg(long, conflicts_with_all = ["cache", "refresh"])]
-    pub no_cache: bool,
+    pub(crate) no_cache: bool,
     /// Sign a new token and cache it
     #[arg(long)]
-    pub refresh: bool,
+    pub(crate) refresh: bool,
     /// Minimum remaining lifetime of the token, 30s to 14m [default: 5m]
     #[arg(long, value_name = "DURATION", value_parser = min_ttl)]
-    pub min_ttl: Option<Duration>,
+    pub(crate) min_ttl: Option<Duration>,
 }
 
 /// The flags of every command.
 #[derive(Clone, Copy, Debug, Default, Args)]
-pub struct CommonArgs {
+pub(crate) struct CommonArgs {
     /// Print no warnings
     #[arg(short, long)]
-    pub quiet: bool,
+    pub(crate) quiet: bool,
     /// Show where region, credentials and token come from, and which credentials are ignored; never a secret
     #[arg(short, long, conflicts_with = "quiet")]
-    pub verbose: bool,
+    pub(crate) verbose: bool,
 }
 
 /// The forms of output.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum Output {
+pub(crate) enum Output {
     /// The token
     #[default]
     Text,

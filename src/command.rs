@@ -2,18 +2,16 @@
 
 mod arguments;
 mod cache;
+mod client_files;
 mod cnf;
 mod completions;
 mod connect;
 mod env;
 mod failure_output;
-mod files;
+mod get_token;
 mod init;
 mod man;
-mod obtain;
 mod pgpass;
-mod settings;
-mod target_sources;
 mod targets;
 mod token;
 mod usage;
@@ -23,21 +21,21 @@ use std::ffi::OsString;
 use clap::Parser as _;
 use clap::error::ErrorKind;
 
-use crate::ca::Roots;
-use crate::cli::{Bare, Cli, Command, CommonArgs, RequestArgs, TargetArgs, TokenArgs, is_command};
+use crate::cli::{Bare, Cli, Command, RequestArgs, TargetArgs, TokenArgs, is_command};
+use crate::client::ca::Roots;
 use crate::error::Error;
-use crate::host::Host;
-use crate::report::{self, Report};
+use crate::os::env::Env;
+use crate::output;
 
-pub use failure_output::failure_output;
+pub(crate) use failure_output::failure_output;
 
 /// Runs the command in `args`, which begin with the program's name.
 ///
 /// # Errors
 /// The error to report and exit with.
-pub fn run(host: &Host, args: &[OsString]) -> Result<(), Error> {
-    if args.len() == 1 && host.var("RDS_TOKEN_HOST").is_none() {
-        return Err(report::usage(usage::SUMMARY));
+pub(crate) fn run(env: &Env, args: &[OsString]) -> Result<(), Error> {
+    if args.len() == 1 && env.var("RDS_TOKEN_HOST").is_none() {
+        return Err(output::usage(usage::SUMMARY));
     }
     let normalized;
     let args = match args {
@@ -49,30 +47,30 @@ pub fn run(host: &Host, args: &[OsString]) -> Result<(), Error> {
         }
     };
     if let Some(args) = without_command(args) {
-        return token::run(host, &args);
+        return token::run(env, &args);
     }
     match Cli::try_parse_from(args) {
-        Ok(Cli { command, token }) => dispatch(host, &command.unwrap_or(Command::Token(token))),
+        Ok(Cli { command, token }) => dispatch(env, &command.unwrap_or(Command::Token(token))),
         Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
-            report::result(&error.to_string())
+            output::result(&error.to_string())
         }
         Err(error) => Err(usage::error(&error, args)),
     }
 }
 
-fn dispatch(host: &Host, command: &Command) -> Result<(), Error> {
+fn dispatch(env: &Env, command: &Command) -> Result<(), Error> {
     match command {
-        Command::Token(args) => token::run(host, args),
-        Command::Cnf(args) => cnf::run(host, args),
-        Command::Pgpass(args) => pgpass::run(host, args),
-        Command::Env(args) => env::run(host, args),
-        Command::Connect(args) => connect::run(host, args),
-        Command::Ca => report::result(&format!("{}\n", files::bundle(host, Roots::All)?.display())),
-        Command::Targets(args) => targets::run(host, args),
+        Command::Token(args) => token::run(env, args),
+        Command::Cnf(args) => cnf::run(env, args),
+        Command::Pgpass(args) => pgpass::run(env, args),
+        Command::Env(args) => env::run(env, args),
+        Command::Connect(args) => connect::run(env, args),
+        Command::Ca => output::result(&format!("{}\n", client_files::bundle(env, Roots::All)?.display())),
+        Command::Targets(args) => targets::run(env, args),
         Command::Init(args) => init::run(*args),
         Command::Completions(args) => completions::run(*args),
         Command::Man => man::run(),
-        Command::Cache { command } => cache::run(host, command),
+        Command::Cache { command } => cache::run(env, command),
     }
 }
 
@@ -91,8 +89,4 @@ fn without_command(args: &[OsString]) -> Option<TokenArgs> {
         }
         _ => Bare::try_parse_from(args).ok().map(|bare| bare.token),
     }
-}
-
-fn report(host: &Host, common: CommonArgs) -> Report {
-    Report { quiet: common.quiet, verbose: common.verbose, is_terminal: host.stderr_is_terminal() }
 }

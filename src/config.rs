@@ -9,8 +9,8 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use crate::error::Error;
-use crate::host::Host;
-use crate::private_file::read_trusted;
+use crate::os::env::Env;
+use crate::os::private_file::read_trusted;
 
 /// The keys of a `[target.NAME]` table: the long flags.
 const TARGET_KEYS: [&str; 15] = [
@@ -84,8 +84,8 @@ impl Config {
     ///
     /// # Errors
     /// As [`Config::parse`], and when the file can't be read (exit 2).
-    pub fn load(host: &Host) -> Result<Self, Error> {
-        let Some(path) = host.config_file() else { return Ok(Self::default()) };
+    pub fn load(env: &Env) -> Result<Self, Error> {
+        let Some(path) = env.config_file() else { return Ok(Self::default()) };
         let fail = |why: &dyn std::fmt::Display| {
             Error::usage(format!("configuration: {}: {why}; check the file and its permissions", path.display()))
         };
@@ -98,7 +98,7 @@ impl Config {
         let bytes = match read_trusted(&path, MAX_FILE) {
             Err(error)
                 if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
-                    && !host.names_config_file() =>
+                    && !env.names_config_file() =>
             {
                 return Ok(Self::default());
             }
@@ -136,7 +136,7 @@ impl Config {
     }
 
     /// The name of a target that is most like `name`.
-    pub fn nearest(&self, name: &str) -> Option<&str> {
+    pub(crate) fn nearest(&self, name: &str) -> Option<&str> {
         nearest(name, self.targets.keys().map(String::as_str))
     }
 }
@@ -213,7 +213,7 @@ fn unknown<'a>(kind: &str, name: &str, place: &str, valid: impl IntoIterator<Ite
 }
 
 /// Returns the item of `valid` that is most similar to `name`. `None` if none is similar enough.
-pub fn nearest<'a>(name: &str, valid: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(name: &str, valid: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     // Jaro-Winkler similarity is too low for transposed letters in short words.
     let is_typo = |other: &str| name.len() > 2 && strsim::osa_distance(name, other) == 1;
     let similarity = |other: &&'a str| strsim::jaro_winkler(name, other).max(if is_typo(other) { 0.9 } else { 0.0 });

@@ -1,27 +1,50 @@
-//! The parts of `rds-token`, as a library for its own tests and benches.
+//! `rds-token`: AWS RDS and Aurora IAM tokens for database clients. See `README.md`.
 //!
-//! No API is promised: the program and its command line are the interface.
+//! The crate has no API. The program and its command line are the interface.
 
-pub mod ca;
-pub mod cache;
-pub mod cli;
-pub mod client;
-pub mod command;
-pub mod config;
-pub mod credentials;
-pub mod deadline;
-pub mod dns;
-pub mod endpoint;
-pub mod error;
-pub mod fingerprint;
-pub mod flight;
-pub mod host;
-pub mod percent;
-pub mod private_file;
-pub mod report;
-pub mod rfc3339;
-pub mod secret;
-pub mod sink;
-pub mod target;
-pub mod token;
-pub mod user_option_file;
+mod aws;
+mod cache;
+mod cli;
+mod client;
+mod command;
+mod config;
+mod error;
+mod escape;
+mod fingerprint;
+mod os;
+mod output;
+mod percent;
+mod rfc3339;
+mod secret;
+mod settings;
+mod target;
+#[doc(hidden)]
+pub mod testing;
+mod token;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use error::Error;
+use os::env::Env;
+
+/// Runs the program with the arguments and the environment of this process, and returns its exit code.
+pub fn run() -> ExitCode {
+    let args: Vec<OsString> = std::env::args_os().collect();
+    // Report a panic like any other failure.
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(|place| format!(" at {}:{}", place.file(), place.line()));
+        let error = Error::other(format!("internal error{}; please report this", place.unwrap_or_default()));
+        output::error(&error, command::failure_output(&std::env::args_os().collect::<Vec<_>>()));
+        std::process::exit(error::ExitCode::Other as i32);
+    }));
+    let env = Env::from_process();
+    env.forbid_dumps();
+    match command::run(&env, &args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            output::error(&error, command::failure_output(&args));
+            ExitCode::from(error.exit() as u8)
+        }
+    }
+}

@@ -5,14 +5,14 @@ use time::macros::format_description;
 use time::{OffsetDateTime, UtcOffset};
 
 /// A time to the second, in UTC (RFC 3339).
-pub fn format(time: OffsetDateTime) -> String {
+pub(crate) fn format(time: OffsetDateTime) -> String {
     let form = format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]Z");
     time.to_offset(UtcOffset::UTC).format(form).unwrap_or_default()
 }
 
 /// Reads a time in RFC 3339 or a spelling close to it: a blank for the `T`, `UTC` for the `Z`, an offset such
 /// as `+0000`, or no offset, which means UTC. `None` if it is not a time.
-pub fn parse(text: &str) -> Option<OffsetDateTime> {
+pub(crate) fn parse(text: &str) -> Option<OffsetDateTime> {
     let (date, rest) = text.trim().split_at_checked("2026-01-31".len())?;
     let rest = rest.strip_prefix(['T', 't', ' '])?.trim_start();
     let end = rest.find(|c: char| !c.is_ascii_digit() && !":.".contains(c)).unwrap_or(rest.len());
@@ -29,7 +29,7 @@ pub fn parse(text: &str) -> Option<OffsetDateTime> {
 }
 
 /// The text in quotes, or `(not shown)` if it may be a secret: the user may have set the wrong variable.
-pub fn quote(text: &str) -> String {
+pub(crate) fn quote(text: &str) -> String {
     let is_like_a_time = text.len() <= 40 && text.chars().all(|c| c.is_ascii_digit() || "-:.+TtZzUC ".contains(c));
     if is_like_a_time || text.len() < 8 { format!("'{text}'") } else { "(not shown)".to_owned() }
 }

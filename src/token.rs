@@ -14,13 +14,13 @@ use percent_encoding::percent_decode_str;
 use time::macros::format_description;
 use time::{OffsetDateTime, PrimitiveDateTime};
 
-use crate::credentials::Credentials;
+use crate::aws::AccessKeys;
 use crate::percent::encode;
 use crate::secret::Secret;
 use crate::target::Target;
 
 /// How long the server takes a token, from the second that it is dated; RDS refuses more.
-pub const LIFETIME: Duration = Duration::from_secs(900);
+pub(crate) const LIFETIME: Duration = Duration::from_secs(900);
 
 /// The service that a token is signed for.
 const SERVICE: &str = "rds-db";
@@ -41,13 +41,13 @@ const PARAMETERS: [&str; 9] = [
 ];
 
 /// A token, as the database takes it.
-pub type Token = Secret<String>;
+pub(crate) type Token = Secret<String>;
 
 /// Signs a token for `target`, dated `now`. Nothing is asked of AWS: wrong credentials sign as well.
 ///
 /// # Errors
 /// When the credentials can't sign, in words.
-pub fn sign(target: &Target, credentials: &Credentials, now: OffsetDateTime) -> Result<Token, String> {
+pub fn sign(target: &Target, credentials: &AccessKeys, now: OffsetDateTime) -> Result<Token, String> {
     let identity = AwsCredentials::new(
         &credentials.access_key_id,
         credentials.secret_access_key.expose(),
@@ -87,7 +87,7 @@ pub fn sign(target: &Target, credentials: &Credentials, now: OffsetDateTime) -> 
 
 /// What a token says, without its secrets.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Claims {
+pub struct TokenFields {
     /// Host name of the endpoint.
     pub host: String,
     /// Its port.
@@ -102,7 +102,7 @@ pub struct Claims {
     pub lifetime: Duration,
 }
 
-impl Claims {
+impl TokenFields {
     /// Reads a token. `None` unless it has every parameter once, and no other parameter or character.
     pub fn parse(token: &str) -> Option<Self> {
         let is_plain = |c: char| c.is_ascii_alphanumeric() || "-._~%&=?/:".contains(c);

@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, Stdio};
 
-use rds_token::ca::Roots;
+use rds_token::testing::Roots;
 
 use crate::harness::{HOST, KEYS, PROGRAM, Sandbox, TARGET, can_mount, has, skip, texts};
 
@@ -37,7 +37,7 @@ fn every_root_is_good_for_60_more_days() {
         openssl.args(["x509", "-noout", "-checkend", &(60 * 86_400).to_string()]);
         let mut child = openssl.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
         child.stdin.take().unwrap().write_all(root.as_bytes()).unwrap();
-        assert!(child.wait().unwrap().success(), "ends soon; run src/ca/update:\n{root}");
+        assert!(child.wait().unwrap().success(), "ends soon; run src/client/ca/update:\n{root}");
     }
 }
 

@@ -5,12 +5,12 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use rds_token::cache::{Entry, Key, Store};
-use rds_token::credentials::{Choice, Credentials, Identity, ProfileFiles};
-use rds_token::host::{Host, Moment};
-use rds_token::secret::Secret;
-use rds_token::target::{Parts, Target};
-use rds_token::token::sign;
+use rds_token::testing::Secret;
+use rds_token::testing::sign;
+use rds_token::testing::{AccessKeys, Choice, Identity, ProfileFiles};
+use rds_token::testing::{Entry, Key, Store};
+use rds_token::testing::{Env, Timestamp};
+use rds_token::testing::{Target, TargetSpec};
 
 use crate::harness::{HOST, Sandbox, TARGET, can_mount, has, is_root, skip};
 
@@ -155,7 +155,7 @@ struct Shelf {
     store: Store,
     key: Key,
     target: Target,
-    host: Host,
+    env: Env,
 }
 
 impl Shelf {
@@ -163,36 +163,36 @@ impl Shelf {
         let sandbox = Sandbox::new();
         let mut vars = vec![("HOME".into(), sandbox.path("home").into_os_string())];
         vars.extend(crate::harness::KEYS.map(|(name, value)| (name.into(), value.into())));
-        let host = Host::with_vars(vars);
-        let target = Parts::parse(TARGET).unwrap().validate(None, || Ok(None)).unwrap().0;
-        let profiles = ProfileFiles::new(host.deadline(Duration::from_secs(5)));
-        let identity = Identity::find(&host, &profiles, Choice::default()).unwrap();
+        let env = Env::with_vars(vars);
+        let target = TargetSpec::parse(TARGET).unwrap().validate(None, || Ok(None)).unwrap().0;
+        let profiles = ProfileFiles::new(env.deadline(Duration::from_secs(5)));
+        let identity = Identity::find(&env, &profiles, Choice::default()).unwrap();
         let store = Store::at(sandbox.path("cache"));
         store.prepare().unwrap();
-        let key = Key::of(&host, &target, &identity);
-        Self { _sandbox: sandbox, store, key, target, host }
+        let key = Key::of(&env, &target, &identity);
+        Self { _sandbox: sandbox, store, key, target, env }
     }
 
     /// An entry signed at `signed`, with credentials that end `ending` seconds later.
-    fn entry(&self, signed: Moment, ending: Option<i64>) -> Entry {
-        let keys = Credentials::new("AKID".into(), "s".into(), None, None).unwrap();
+    fn entry(&self, signed: Timestamp, ending: Option<i64>) -> Entry {
+        let keys = AccessKeys::new("AKID".into(), "s".into(), None, None).unwrap();
         let token = sign(&self.target, &keys, signed.wall).unwrap();
         Entry::new(token, signed, ending.map(|seconds| signed.wall + time::Duration::seconds(seconds))).unwrap()
     }
 }
 
 /// `moment`, with both clocks moved by so many seconds.
-fn moved(moment: Moment, wall: i64, boot: i64) -> Moment {
+fn moved(moment: Timestamp, wall: i64, boot: i64) -> Timestamp {
     let by = Duration::from_secs(boot.unsigned_abs());
-    Moment {
+    Timestamp {
         wall: moment.wall + time::Duration::seconds(wall),
         boot: if boot < 0 { moment.boot.saturating_sub(by) } else { moment.boot + by },
     }
 }
 
 /// A moment long after boot, on the second.
-fn noon() -> Moment {
-    Moment { wall: time::macros::datetime!(2026-06-01 12:00 UTC), boot: Duration::from_secs(1_000_000) }
+fn noon() -> Timestamp {
+    Timestamp { wall: time::macros::datetime!(2026-06-01 12:00 UTC), boot: Duration::from_secs(1_000_000) }
 }
 
 #[test]
@@ -226,7 +226,7 @@ fn an_entry_is_fresh_while_both_clocks_say_so() {
 #[test]
 fn any_damage_is_a_miss() {
     let shelf = Shelf::new();
-    let now = shelf.host.now();
+    let now = shelf.env.now();
     let entry = shelf.entry(now, Some(3_600));
     shelf.store.store(&shelf.key, &entry).unwrap();
     let path = shelf.store.path().join(shelf.key.as_str()).with_extension("token");
@@ -455,7 +455,7 @@ fn without_a_home_there_is_no_cache_and_one_warning() {
 #[test]
 fn a_token_with_anything_else_in_it_is_a_miss() {
     let shelf = Shelf::new();
-    let now = shelf.host.now();
+    let now = shelf.env.now();
     let token = shelf.entry(now, None).token.expose().clone();
     let entry = |token: String| Entry::new(Secret::new(token), now, None);
     assert!(entry(token.clone()).is_some());

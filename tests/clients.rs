@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use rds_token::secret::Secret;
-use rds_token::sink::option_file::{Flavor, OptionFile, PasswordIn};
-use rds_token::target::{Parts, Target};
+use rds_token::testing::Secret;
+use rds_token::testing::{Flavor, OptionFile, PasswordIn};
+use rds_token::testing::{Target, TargetSpec};
 
 use crate::harness::{HOST, PROGRAM, Sandbox, TARGET, has, parameter, skip, texts};
 use crate::recipes::{Endpoint, Kitchen, NoTls, OtherCa, OtherName};
@@ -98,7 +98,8 @@ fn read_options(file: &Path) -> Vec<String> {
 fn target(user: &str, database: &str) -> Target {
     let given = |text: &str| Some(text.to_owned());
     let engine = given("mariadb");
-    let parts = Parts { host: given(HOST), port: given("3306"), user: given(user), database: given(database), engine };
+    let parts =
+        TargetSpec { host: given(HOST), port: given("3306"), user: given(user), database: given(database), engine };
     parts.validate(None, || Ok(None)).unwrap().0
 }
 

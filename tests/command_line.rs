@@ -139,7 +139,7 @@ fn the_forms_of_output() {
 #[test]
 fn urls_carry_the_token_and_verified_tls() {
     let sandbox = Sandbox::new();
-    let encoded = |token: &str| rds_token::percent::encode(token.trim_end()).to_string();
+    let encoded = |token: &str| rds_token::testing::encode(token.trim_end()).to_string();
     let target = format!("postgresql://j%40x@{HOST}/a%20b");
     let token = encoded(&sandbox.rds_token([&target]).succeeds());
     let file = sandbox.write("x y.pem", "");
@@ -275,9 +275,9 @@ fn a_url_dials_via_an_address_where_its_client_still_verifies_the_endpoint() {
     let get =
         |engine: &str, via: &str| sandbox.rds_token([&format!("{engine}://u@{HOST}"), "--output=url", "--via", via]);
     let token = sandbox.rds_token([&format!("postgres://u@{HOST}")]).succeeds();
-    let token = rds_token::percent::encode(token.trim_end());
+    let token = rds_token::testing::encode(token.trim_end());
     let bundle = sandbox.without_keys(["ca"]).succeeds();
-    let bundle = rds_token::percent::encode(bundle.trim_end());
+    let bundle = rds_token::testing::encode(bundle.trim_end());
     let expected = |address: &str| {
         format!(
             "postgresql://u:{token}@{HOST}:5433/?sslmode=verify-full&sslrootcert={bundle}&gssencmode=disable&hostaddr={address}\n"
@@ -311,7 +311,7 @@ fn configured_targets() {
     );
     assert!(sandbox.rds_token(["prod", "-u", "eve"]).succeeds().contains("DBUser=eve&"));
     let url = sandbox.rds_token(["prod", "--output", "url"]).succeeds();
-    let ca = rds_token::percent::encode(ca.to_str().unwrap()).to_string();
+    let ca = rds_token::testing::encode(ca.to_str().unwrap()).to_string();
     assert!(url.contains("/Ex?sslmode=verify-full") && url.contains(&ca), "{url}");
     let cname = sandbox.rds_token(["cname", "-q"]).env("AWS_REGION", "us-east-1").succeeds();
     assert!(cname.contains("DBUser=nobody&") && cname.contains("%2Fus-east-2%2F"), "{cname}");

@@ -6,14 +6,14 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use rds_token::cache::Key;
-use rds_token::credentials::{Choice, Identity, ProfileFiles};
-use rds_token::host::Host;
-use rds_token::secret::Secret;
-use rds_token::sink::environment::{Shell, Variable};
-use rds_token::sink::passfile;
-use rds_token::sink::url::Url;
-use rds_token::target::{Engine, Parts, Region, Target};
+use rds_token::testing::Env;
+use rds_token::testing::Key;
+use rds_token::testing::Secret;
+use rds_token::testing::Url;
+use rds_token::testing::render_passfile;
+use rds_token::testing::{Choice, Identity, ProfileFiles};
+use rds_token::testing::{Engine, Region, Target, TargetSpec};
+use rds_token::testing::{Shell, Variable};
 
 use crate::clients::odd_text;
 use crate::harness::{HOST, KEYS, PROGRAM, Sandbox, Server, TARGET, has, is_root, skip, texts};
@@ -149,7 +149,7 @@ fn libpq_reads_passfiles_and_urls_as_they_were_meant() {
     let target = |user: &str, database: &str| -> Option<Target> {
         let given = |text: &str| Some(text.to_owned());
         let (port, engine) = (Some(rogue.port.to_string()), given("postgres"));
-        let parts = Parts { host: given(HOST), port, user: given(user), database: given(database), engine };
+        let parts = TargetSpec { host: given(HOST), port, user: given(user), database: given(database), engine };
         parts.validate(None, || Ok(None)).ok().map(|(target, _)| target)
     };
     let port = rogue.port.to_string();
@@ -160,7 +160,7 @@ fn libpq_reads_passfiles_and_urls_as_they_were_meant() {
         tried += 1;
         let secret = Secret::new(token.clone());
         let expected = (user.clone(), database.clone(), token);
-        let file = sandbox.write("pgpass", &passfile::render(&target, None, &secret));
+        let file = sandbox.write("pgpass", &render_passfile(&target, None, &secret));
         std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
         let vars = [
             ("PGPASSFILE", file.to_str().unwrap()),
@@ -447,21 +447,21 @@ fn every_part_of_the_key_counts() {
             vars.iter().map(|(n, v)| ((*n).into(), v.clone())).collect::<Vec<(OsString, OsString)>>()
         };
         // What is set comes ahead of what is there by default.
-        let host = Host::with_vars(
+        let env = Env::with_vars(
             [set(vars), set(&[("AWS_CONFIG_FILE", config.clone()), ("AWS_SHARED_CREDENTIALS_FILE", none.clone())])]
                 .concat(),
         );
-        let profiles = ProfileFiles::new(host.deadline(std::time::Duration::from_secs(60)));
+        let profiles = ProfileFiles::new(env.deadline(std::time::Duration::from_secs(60)));
         let choice = Choice { profile, role_arn: role, ..Choice::default() };
-        let identity = Identity::find(&host, &profiles, choice).unwrap();
+        let identity = Identity::find(&env, &profiles, choice).unwrap();
         let region = (!target.contains("amazonaws")).then_some("eu-west-1");
         let region = if target.starts_with("r@") { Some("us-east-1") } else { region };
-        let target = Parts::parse(target.trim_start_matches("r@"))
+        let target = TargetSpec::parse(target.trim_start_matches("r@"))
             .unwrap()
             .validate(region.map(Region::of_flag), || Ok(None))
             .unwrap()
             .0;
-        Key::of(&host, &target, &identity).as_str().to_owned()
+        Key::of(&env, &target, &identity).as_str().to_owned()
     };
     let keys =
         |id: &str, secret: &str| vec![("AWS_ACCESS_KEY_ID", id.into()), ("AWS_SECRET_ACCESS_KEY", secret.into())];

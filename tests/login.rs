@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use rds_token::credentials::Credentials;
-use rds_token::target::Target;
-use rds_token::token::sign;
+use rds_token::testing::AccessKeys;
+use rds_token::testing::Target;
+use rds_token::testing::sign;
 use time::OffsetDateTime;
 
 use crate::harness::{Sandbox, texts};
@@ -59,7 +59,7 @@ fn what_is_wrong_is_refused() {
     let user = lab.user.as_str();
     let (fixed, session) = (lab.key("static"), lab.key("session"));
     let keys = |key: &Key| {
-        Credentials::new(key.access_key_id.clone(), key.secret_access_key.clone(), key.session_token.clone(), None)
+        AccessKeys::new(key.access_key_id.clone(), key.secret_access_key.clone(), key.session_token.clone(), None)
             .unwrap()
     };
     let now = OffsetDateTime::now_utc();

@@ -294,7 +294,7 @@ fn a_parent_that_others_can_write_costs_the_cache() {
 fn files_that_another_user_can_write_are_refused_by_name() {
     let Some(machine) = Machine::new("files_that_another_user_can_write_are_refused_by_name") else { return };
     let config = format!("[target.prod]\nhost = '{HOST}'\nport = 3306\nuser = 'u'\nvia = '127.0.0.1:1'\n");
-    let pem = rds_token::ca::Roots::Rds.pem();
+    let pem = rds_token::testing::Roots::Rds.pem();
     let cases = [(MALLORY, 0o644, "belongs to another user"), (VICTIM, 0o646, "is writable by others (mode 646)")];
     for (uid, mode, why) in cases {
         let file = machine.file("config.toml", uid, mode, &config);

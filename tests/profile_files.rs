@@ -4,8 +4,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rds_token::credentials::{Choice, Identity, ProfileFiles};
-use rds_token::host::Host;
+use rds_token::testing::Env;
+use rds_token::testing::{Choice, Identity, ProfileFiles};
 use serde_json::Value;
 
 use crate::harness::{Sandbox, TARGET, key_id, parameter, skip, tell};
@@ -137,9 +137,9 @@ fn botocore(directory: &Path) -> Option<Vec<Value>> {
     Some(text.lines().map(|line| serde_json::from_str(line).unwrap()).collect())
 }
 
-fn host(pair: &Path) -> Host {
+fn env(pair: &Path) -> Env {
     let path = |name: &str| pair.join(name).into_os_string();
-    Host::with_vars(vec![
+    Env::with_vars(vec![
         ("AWS_CONFIG_FILE".into(), path("config")),
         ("AWS_SHARED_CREDENTIALS_FILE".into(), path("credentials")),
     ])
@@ -166,8 +166,8 @@ fn generated_files_give_the_keys_that_botocore_finds() {
     assert_eq!(answers.len(), PAIRS);
     let (mut same_keys, mut same_values, mut refused) = (0, 0, 0);
     for (pair, answer) in pairs.iter().zip(&answers) {
-        let host = host(pair);
-        let files = ProfileFiles::new(host.deadline(Duration::from_secs(60)));
+        let env = env(pair);
+        let files = ProfileFiles::new(env.deadline(Duration::from_secs(60)));
         let shown = || {
             let text = |name: &str| std::fs::read_to_string(pair.join(name)).unwrap();
             format!("config:\n{}\ncredentials:\n{}\n{answer}", text("config"), text("credentials"))
@@ -176,7 +176,7 @@ fn generated_files_give_the_keys_that_botocore_finds() {
             refused += 1;
             continue;
         }
-        let profiles = files.get(&host).unwrap_or_else(|error| panic!("{error}\n{}", shown()));
+        let profiles = files.get(&env).unwrap_or_else(|error| panic!("{error}\n{}", shown()));
         for name in NAMES {
             let theirs = &answer[name];
             assert_eq!(profiles.has(name), !theirs["values"].is_null(), "{name}: {}", shown());
@@ -185,7 +185,7 @@ fn generated_files_give_the_keys_that_botocore_finds() {
                 assert_eq!(profiles.value(name, key), value, "{name}, {key}: {}", shown());
                 same_values += 1;
             }
-            same_keys += usize::from(compare_keys(&host, &files, name, theirs, &shown));
+            same_keys += usize::from(compare_keys(&env, &files, name, theirs, &shown));
         }
     }
     tell(&format!("{PAIRS} pairs: {same_keys} equal keys, {same_values} equal values, {refused} refused by botocore"));
@@ -193,13 +193,13 @@ fn generated_files_give_the_keys_that_botocore_finds() {
 }
 
 /// Compares the keys of one profile without other sources. Returns whether there were any.
-fn compare_keys(host: &Host, files: &ProfileFiles, name: &str, theirs: &Value, shown: &dyn Fn() -> String) -> bool {
+fn compare_keys(env: &Env, files: &ProfileFiles, name: &str, theirs: &Value, shown: &dyn Fn() -> String) -> bool {
     let leads_elsewhere = ["role_arn", "credential_process"].iter().any(|key| theirs["values"][key].is_string());
     if leads_elsewhere || theirs["values"].is_null() {
         return false;
     }
     let choice = Choice { profile: Some(name), ..Choice::default() };
-    let found = Identity::find(host, files, choice);
+    let found = Identity::find(env, files, choice);
     let keys = found.as_ref().ok().and_then(|identity| identity.keys());
     match theirs["keys"].as_array() {
         None => assert!(keys.is_none(), "{name}: there are keys that botocore does not find: {}", shown()),

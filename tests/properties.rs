@@ -10,19 +10,19 @@ use std::time::Duration;
 
 use clap::ValueEnum as _;
 use percent_encoding::percent_decode_str;
-use rds_token::cache::{Entry, Key};
-use rds_token::config::Config;
-use rds_token::credentials::{Choice, Credentials, Identity, ProfileFiles};
-use rds_token::error::Error;
-use rds_token::host::{Host, Moment};
-use rds_token::percent::encode;
-use rds_token::secret::Secret;
-use rds_token::sink::environment::{Shell, Variable};
-use rds_token::sink::option_file::{Flavor, OptionFile, PasswordIn};
-use rds_token::sink::url::Url;
-use rds_token::sink::{json, passfile, read_heading};
-use rds_token::target::{Engine, Parts, Region, Target, Via};
-use rds_token::token::{Claims, sign};
+use rds_token::testing::Config;
+use rds_token::testing::Error;
+use rds_token::testing::Secret;
+use rds_token::testing::Url;
+use rds_token::testing::encode;
+use rds_token::testing::{AccessKeys, Choice, Identity, ProfileFiles};
+use rds_token::testing::{Engine, Region, Target, TargetSpec, Via};
+use rds_token::testing::{Entry, Key};
+use rds_token::testing::{Env, Timestamp};
+use rds_token::testing::{Flavor, OptionFile, PasswordIn};
+use rds_token::testing::{Shell, Variable};
+use rds_token::testing::{TokenFields, sign};
+use rds_token::testing::{read_heading, render_json, render_passfile};
 use time::OffsetDateTime;
 
 /// What has to hold for any input; it panics where it doesn't.
@@ -63,7 +63,7 @@ fn assert_harmless(error: &Error) {
 
 fn sample(user: &str, database: &str, engine: Engine) -> Option<Target> {
     let engine = given(engine.name());
-    let parts = Parts { host: given(HOST), port: None, user: given(user), database: given(database), engine };
+    let parts = TargetSpec { host: given(HOST), port: None, user: given(user), database: given(database), engine };
     match parts.validate(None, || Ok(None)) {
         Ok((target, _)) => Some(target),
         Err(error) => {
@@ -80,9 +80,9 @@ fn secret(text: &str) -> Option<Secret<String>> {
 
 static KEY: LazyLock<Key> = LazyLock::new(|| {
     let vars = [("AWS_ACCESS_KEY_ID", "AKID"), ("AWS_SECRET_ACCESS_KEY", CANARY)];
-    let host = Host::with_vars(vars.map(|(name, value)| (name.into(), value.into())).into());
-    let identity = Identity::find(&host, &ProfileFiles::new(host.deadline(Duration::ZERO)), Choice::default()).unwrap();
-    Key::of(&host, &sample("u", "", Engine::Mysql).unwrap(), &identity)
+    let env = Env::with_vars(vars.map(|(name, value)| (name.into(), value.into())).into());
+    let identity = Identity::find(&env, &ProfileFiles::new(env.deadline(Duration::ZERO)), Choice::default()).unwrap();
+    Key::of(&env, &sample("u", "", Engine::Mysql).unwrap(), &identity)
 });
 
 /// Token, time since boot, end of the credentials; then a change to what is stored: where, and to what.
@@ -91,7 +91,7 @@ fn entry(data: &[u8]) {
     let [token, boot, end, place, change] = fields(data);
     let boot = Duration::from_millis(boot.parse().unwrap_or(1));
     let end = end.parse().ok().and_then(|end| OffsetDateTime::from_unix_timestamp(end).ok());
-    let signed = Moment { wall: OffsetDateTime::UNIX_EPOCH, boot };
+    let signed = Timestamp { wall: OffsetDateTime::UNIX_EPOCH, boot };
     let Some(entry) = Entry::new(Secret::new(token), signed, end) else { return };
     let says_the_same = |read: &Entry| {
         assert_eq!((&read.token, &read.claims), (&entry.token, &entry.claims));
@@ -112,7 +112,7 @@ fn entry(data: &[u8]) {
     }
     for wall in [entry.claims.signed_at, OffsetDateTime::UNIX_EPOCH, entry.expires_at()] {
         for boot in [Duration::ZERO, boot, Duration::MAX] {
-            let left = entry.remaining(Moment { wall, boot }).unwrap_or_default();
+            let left = entry.remaining(Timestamp { wall, boot }).unwrap_or_default();
             assert!(left <= Duration::from_secs(905), "{left:?}");
         }
     }
@@ -121,18 +121,18 @@ fn entry(data: &[u8]) {
 /// A text that may be a token; then what one is signed for and with.
 fn token(data: &[u8]) {
     let [text, user, host, port, region, id, session, date] = fields(data);
-    if let Some(Claims { host, port, .. }) = Claims::parse(&text) {
+    if let Some(TokenFields { host, port, .. }) = TokenFields::parse(&text) {
         assert!(text.starts_with(&format!("{host}:{port}/?")), "{host}:{port}");
     }
-    let parts = Parts { host: given(&host), port: given(&port), user: given(&user), ..Parts::default() };
+    let parts = TargetSpec { host: given(&host), port: given(&port), user: given(&user), ..TargetSpec::default() };
     let region = given(&region).as_deref().map(Region::of_flag);
     let Ok((target, _)) = parts.validate(region, || Ok(None)) else { return };
     let session = given(&session);
-    let Ok(keys) = Credentials::new(id.clone(), CANARY.to_owned(), session.clone(), None) else { return };
+    let Ok(keys) = AccessKeys::new(id.clone(), CANARY.to_owned(), session.clone(), None) else { return };
     let now = OffsetDateTime::from_unix_timestamp(date.parse::<u32>().unwrap_or(0).into()).unwrap();
     let token = sign(&target, &keys, now).expect("it is signed");
     let token = token.expose();
-    let claims = Claims::parse(token).expect("it is read");
+    let claims = TokenFields::parse(token).expect("it is read");
     assert!(claims.is_for(&target) && claims.signed_at == now, "{claims:?}");
     assert!(token.bytes().all(|byte| byte.is_ascii_graphic()), "{token:?}");
     let mut names = Vec::new();
@@ -166,7 +166,7 @@ fn target(data: &[u8]) {
         Err(error) => assert_harmless(&error),
     }
     let read = |text: &str, engine: Option<Engine>| {
-        let mut parts = Parts::parse(text)?;
+        let mut parts = TargetSpec::parse(text)?;
         parts.engine = parts.engine.or_else(|| engine.and_then(|engine| given(engine.name())));
         parts.validate(given(&region).as_deref().map(Region::of_flag), || Ok(None)).map(|(target, _)| target)
     };
@@ -208,13 +208,13 @@ fn config(data: &[u8]) {
     };
     // A JSON string is a TOML string, but for one character.
     let quoted = |text: &str| serde_json::to_string(text).unwrap().replace('\u{7f}', "\\u007f");
-    let keys = |table: &rds_token::config::Table| -> String {
+    let keys = |table: &rds_token::testing::Table| -> String {
         let keys = "url host port user database engine region profile role_arn via ca min_ttl cache timeout".split(' ');
         keys.filter_map(|key| Some(format!("{key} = {}\n", quoted(&table.get(key)?)))).collect()
     };
     let mut printed = format!("[defaults]\n{}", keys(&config.defaults));
     for (name, table) in &config.targets {
-        assert!(Parts::is_name(name) && !name.starts_with('-'), "{name}");
+        assert!(TargetSpec::is_name(name) && !name.starts_with('-'), "{name}");
         printed += &format!("[target.{}]\n{}", quoted(name), keys(table));
     }
     assert_eq!(parse(&printed).expect(&printed), config);
@@ -234,11 +234,11 @@ fn profile(data: &[u8]) {
         let vars = [("AWS_CONFIG_FILE", &config), ("AWS_SHARED_CREDENTIALS_FILE", &credentials)];
         let mut vars: Vec<_> = vars.map(|(name, path)| (name.into(), path.clone().into_os_string())).into();
         vars.push(("AWS_EC2_METADATA_DISABLED".into(), "true".into()));
-        let host = Host::with_vars(vars);
-        let profiles = ProfileFiles::new(host.deadline(Duration::from_secs(60)));
+        let env = Env::with_vars(vars);
+        let profiles = ProfileFiles::new(env.deadline(Duration::from_secs(60)));
         let (profile, role) = (given(&name), given(&role));
         let choice = Choice { profile: profile.as_deref(), role_arn: role.as_deref(), ..Choice::default() };
-        Identity::find(&host, &profiles, choice)
+        Identity::find(&env, &profiles, choice)
     };
     match find(&text) {
         Ok(identity) => {
@@ -382,7 +382,7 @@ fn passfile(data: &[u8]) {
     let Some(target) = sample(&user, "", Engine::Postgres) else { return };
     let Some(token) = secret(&token) else { return };
     let via = Via::parse(&via).ok();
-    let text = passfile::render(&target, via.as_ref(), &token);
+    let text = render_passfile(&target, via.as_ref(), &token);
     assert_heading(&text, &target);
     let lines: Vec<Vec<String>> = text.split_terminator('\n').skip(1).map(passfile_fields).collect();
     let port = via.as_ref().map_or(5432, |via| via.port).to_string();
@@ -444,7 +444,7 @@ fn url(data: &[u8]) {
 fn json(data: &[u8]) {
     let [user, token, time] = fields(data);
     let Some(target) = sample(&user, "", Engine::Mysql) else { return };
-    let text = json::render(&target, &Secret::new(token.clone()), &time, Duration::from_secs(7), true);
+    let text = render_json(&target, &Secret::new(token.clone()), &time, Duration::from_secs(7), true);
     assert!(!text.contains(|c: char| c < ' '), "{text}");
     let read: serde_json::Map<String, serde_json::Value> = serde_json::from_str(&text).unwrap();
     assert!(read.len() == 9 && read.values().all(serde_json::Value::is_string), "{text}");

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Output, Stdio};
 use std::sync::{LazyLock, Mutex, MutexGuard};
 
-use rds_token::target::{Parts, Target};
+use rds_token::testing::{Target, TargetSpec};
 use serde::Deserialize;
 
 use crate::harness::{Run, Sandbox, skip, texts};
@@ -114,11 +114,11 @@ impl Lab {
     }
 
     pub(crate) fn target(&self, engine: Engine, user: &str) -> Target {
-        let parts = Parts {
+        let parts = TargetSpec {
             host: Some(self.host.clone()),
             port: Some(self.port(engine).to_string()),
             user: Some(user.to_owned()),
-            ..Parts::default()
+            ..TargetSpec::default()
         };
         parts.validate(None, || Ok(None)).unwrap().0
     }

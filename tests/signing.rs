@@ -3,9 +3,9 @@
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
-use rds_token::credentials::Credentials;
-use rds_token::target::{Parts, Region};
-use rds_token::token::{Claims, sign};
+use rds_token::testing::AccessKeys;
+use rds_token::testing::{Region, TargetSpec};
+use rds_token::testing::{TokenFields, sign};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -30,14 +30,14 @@ struct Vector {
 
 impl Vector {
     fn sign(&self) -> String {
-        let parts = Parts {
+        let parts = TargetSpec {
             host: Some(self.host.clone()),
             port: Some(self.port.to_string()),
             user: Some(self.user.clone()),
-            ..Parts::default()
+            ..TargetSpec::default()
         };
         let target = parts.validate(Some(Region::of_flag(&self.region)), || Ok(None)).unwrap().0;
-        let keys = Credentials::new(
+        let keys = AccessKeys::new(
             self.access_key_id.clone(),
             self.secret_access_key.clone(),
             self.session_token.clone(),
@@ -46,7 +46,7 @@ impl Vector {
         .unwrap();
         let now = OffsetDateTime::parse(&self.signed_at, &Rfc3339).unwrap();
         let token = sign(&target, &keys, now).unwrap().expose().clone();
-        let claims = Claims::parse(&token).expect(&token);
+        let claims = TokenFields::parse(&token).expect(&token);
         assert!(claims.is_for(&target) && claims.signed_at == now, "{claims:?}");
         token
     }

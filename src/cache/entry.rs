@@ -7,10 +7,10 @@ use time::OffsetDateTime;
 
 use super::Key;
 use crate::fingerprint::Fingerprint;
-use crate::host::Moment;
+use crate::os::env::Timestamp;
 use crate::secret::Secret;
 use crate::target::Target;
-use crate::token::{Claims, LIFETIME, Token};
+use crate::token::{LIFETIME, Token, TokenFields};
 
 /// The version of the stored form; another one is a miss.
 const VERSION: u32 = 1;
@@ -25,7 +25,7 @@ pub struct Entry {
     /// The token.
     pub token: Token,
     /// What it says.
-    pub claims: Claims,
+    pub claims: TokenFields,
     /// The time since boot when it was signed.
     pub signed_at_boot: Duration,
     /// When the credentials end that signed it, and the token with them.
@@ -35,7 +35,7 @@ pub struct Entry {
 /// The stored form: one line of JSON.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Stored {
+struct EntryRecord {
     version: u32,
     token: String,
     /// In milliseconds.
@@ -45,7 +45,7 @@ struct Stored {
     checksum: String,
 }
 
-impl Stored {
+impl EntryRecord {
     /// Covers the key too, so that an entry is worth nothing under another name.
     fn checksum(&self, key: &str) -> String {
         Fingerprint::default()
@@ -60,14 +60,14 @@ impl Stored {
 
 impl Entry {
     /// An entry for a token that was signed at `signed`. None when the token can't be read back.
-    pub fn new(token: Token, signed: Moment, credentials_expire_at: Option<OffsetDateTime>) -> Option<Self> {
-        let claims = Claims::parse(token.expose())?;
+    pub fn new(token: Token, signed: Timestamp, credentials_expire_at: Option<OffsetDateTime>) -> Option<Self> {
+        let claims = TokenFields::parse(token.expose())?;
         Some(Self { token, claims, signed_at_boot: signed.boot, credentials_expire_at })
     }
 
     /// The stored form.
     pub fn encode(&self, key: &Key) -> Vec<u8> {
-        let mut stored = Stored {
+        let mut stored = EntryRecord {
             version: VERSION,
             token: self.token.expose().clone(),
             signed_at_boot: u64::try_from(self.signed_at_boot.as_millis()).unwrap_or(u64::MAX),
@@ -82,13 +82,13 @@ impl Entry {
 
     /// Reads what was stored under `key`. None for any damage or another version.
     pub fn decode(bytes: &[u8], key: &str) -> Option<Self> {
-        let stored: Stored = serde_json::from_slice(bytes).ok()?;
+        let stored: EntryRecord = serde_json::from_slice(bytes).ok()?;
         if stored.version != VERSION || stored.checksum != stored.checksum(key) {
             return None;
         }
         let expire_at = stored.credentials_expire_at.map(OffsetDateTime::from_unix_timestamp);
         Some(Self {
-            claims: Claims::parse(&stored.token)?,
+            claims: TokenFields::parse(&stored.token)?,
             token: Secret::new(stored.token),
             signed_at_boot: Duration::from_millis(stored.signed_at_boot),
             credentials_expire_at: expire_at.transpose().ok()?,
@@ -109,7 +109,7 @@ impl Entry {
     /// How long it still lives, by whichever clock has gone further since the signature: the wall clock
     /// may have been set back, the time since boot can't be. None when it is over, or was signed in
     /// what is now the future.
-    pub fn remaining(&self, now: Moment) -> Option<Duration> {
+    pub fn remaining(&self, now: Timestamp) -> Option<Duration> {
         let by_wall = now.wall - self.claims.signed_at;
         let by_boot = time::Duration::try_from(now.boot).ok()? - time::Duration::try_from(self.signed_at_boot).ok()?;
         if by_wall < -TOLERANCE || by_boot < -TOLERANCE {
@@ -121,12 +121,12 @@ impl Entry {
     }
 
     /// Whether it has at least `min_ttl` to live.
-    pub fn is_fresh(&self, now: Moment, min_ttl: Duration) -> bool {
+    pub fn is_fresh(&self, now: Timestamp, min_ttl: Duration) -> bool {
         self.remaining(now).is_some_and(|left| left >= min_ttl)
     }
 
     /// Whether it was signed at `moment` or later.
-    pub fn is_signed_since(&self, moment: Moment) -> bool {
+    pub(crate) fn is_signed_since(&self, moment: Timestamp) -> bool {
         self.signed_at_boot.as_millis() >= moment.boot.as_millis()
     }
 }

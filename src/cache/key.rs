@@ -1,8 +1,8 @@
 //! What an entry is found by.
 
-use crate::credentials::Identity;
+use crate::aws::Identity;
 use crate::fingerprint::Fingerprint;
-use crate::host::Host;
+use crate::os::env::Env;
 use crate::target::Target;
 
 /// Grows when what an entry means changes.
@@ -14,12 +14,12 @@ pub struct Key(String);
 
 impl Key {
     /// The key of a token for `target` signed as `identity`, by this user since this boot.
-    pub fn of(host: &Host, target: &Target, identity: &Identity) -> Self {
+    pub fn of(env: &Env, target: &Target, identity: &Identity) -> Self {
         let fingerprint = Fingerprint::default()
             .field(FORMAT.to_be_bytes())
-            .field(host.uid().to_be_bytes())
+            .field(env.uid().to_be_bytes())
             // An entry is dated by the time since boot too, which means nothing to another boot.
-            .field(host.boot_id())
+            .field(env.boot_id())
             .field(&target.host)
             .field(target.port.to_be_bytes())
             .field(&target.user)

@@ -24,9 +24,9 @@ use std::time::{Duration, Instant};
 
 use self::system::Place;
 use super::{Entry, Key};
-use crate::deadline::Deadline;
 use crate::error::Error;
-use crate::host::{Host, Moment};
+use crate::os::deadline::Deadline;
+use crate::os::env::{Env, Timestamp};
 use crate::target::Target;
 
 /// How long the keyring may keep one run waiting, all in all.
@@ -36,7 +36,7 @@ const PATIENCE: Duration = Duration::from_secs(3);
 const APPLICATION: &str = "rds-token";
 
 /// A keyring, for one run.
-pub struct Keyring {
+pub(crate) struct Keyring {
     place: Place,
     deadline: Deadline,
     /// What is left of [`PATIENCE`].
@@ -50,18 +50,18 @@ impl Keyring {
     ///
     /// # Errors
     /// When the variable names none, or the system has none (exit 2).
-    pub fn locate(host: &Host, deadline: Deadline) -> Result<Self, Error> {
-        let place = Place::of(host)?;
+    pub(crate) fn locate(env: &Env, deadline: Deadline) -> Result<Self, Error> {
+        let place = Place::of(env)?;
         Ok(Self { place, deadline, patience: Cell::new(PATIENCE), failure: RefCell::new(None) })
     }
 
     /// What it is, for people.
-    pub fn describe(&self) -> &'static str {
+    pub(crate) fn describe(&self) -> &'static str {
         self.place.describe()
     }
 
     /// The entry under `key`. Damage, or a token for something else, is no entry.
-    pub fn load(&self, key: &Key, target: &Target) -> Option<Entry> {
+    pub(crate) fn load(&self, key: &Key, target: &Target) -> Option<Entry> {
         let name = key.as_str().to_owned();
         let bytes = self.ask(move |place| place.read(&name)).ok()??;
         Entry::decode(&bytes, key.as_str()).filter(|entry| entry.is_for(target))
@@ -71,7 +71,7 @@ impl Keyring {
     ///
     /// # Errors
     /// How it failed.
-    pub fn check(&self) -> Result<(), String> {
+    pub(crate) fn check(&self) -> Result<(), String> {
         self.failure.borrow().clone().map_or(Ok(()), Err)
     }
 
@@ -80,7 +80,7 @@ impl Keyring {
     ///
     /// # Errors
     /// When it can't be kept.
-    pub fn store(&self, key: &Key, entry: &Entry, now: Moment) -> Result<(), String> {
+    pub(crate) fn store(&self, key: &Key, entry: &Entry, now: Timestamp) -> Result<(), String> {
         let (name, bytes) = (key.as_str().to_owned(), entry.encode(key));
         let lifetime = entry.remaining(now).unwrap_or_default();
         self.ask(move |place| place.write(&name, &bytes, lifetime))
@@ -90,7 +90,7 @@ impl Keyring {
     ///
     /// # Errors
     /// When it can't be read.
-    pub fn entries(&self) -> Result<Vec<(String, Option<Entry>)>, String> {
+    pub(crate) fn entries(&self) -> Result<Vec<(String, Option<Entry>)>, String> {
         self.ask(|place| {
             let read = |name: String| {
                 let bytes = place.read(&name)?;
@@ -105,12 +105,12 @@ impl Keyring {
     ///
     /// # Errors
     /// When it can't be removed.
-    pub fn remove(&self, names: Vec<String>) -> Result<(), String> {
+    pub(crate) fn remove(&self, names: Vec<String>) -> Result<(), String> {
         self.ask(move |place| names.iter().try_for_each(|name| place.remove(name)))
     }
 
     /// Removes what has ended, from keyrings that don't forget by themselves. Nothing depends on it.
-    pub fn sweep(&self, now: Moment) {
+    pub(crate) fn sweep(&self, now: Timestamp) {
         if self.place.forgets() || self.check().is_err() {
             return;
         }

@@ -7,9 +7,9 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::store::Store;
-use crate::host::Moment;
-use crate::private_file::{Directory, is_unfinished};
+use super::files::Store;
+use crate::os::env::Timestamp;
+use crate::os::private_file::{Directory, is_leftover_temp};
 
 /// The extension of the directories.
 pub(super) const EXTENSION: &str = "home";
@@ -30,7 +30,7 @@ impl Store {
     ///
     /// # Errors
     /// If it can't be written.
-    pub fn write_mysql_home(&self, name: &str, text: &str) -> io::Result<PathBuf> {
+    pub(crate) fn write_mysql_home(&self, name: &str, text: &str) -> io::Result<PathBuf> {
         self.prepare()?;
         let home = Directory::create(&self.open()?.path().join(name))?;
         home.write(OPTION_FILE, text.as_bytes())?;
@@ -41,15 +41,15 @@ impl Store {
     ///
     /// # Errors
     /// If the directory can't be read or trusted.
-    pub fn list_mysql_homes(&self) -> io::Result<Vec<String>> {
+    pub(crate) fn list_mysql_homes(&self) -> io::Result<Vec<String>> {
         let Some(directory) = self.existing()? else { return Ok(Vec::new()) };
         let mut names = directory.directories()?;
-        names.retain(|name| super::store::has_extension(name, &[EXTENSION]));
+        names.retain(|name| super::files::has_extension(name, &[EXTENSION]));
         Ok(names)
     }
 
     /// Returns the option file of a directory. `None` if it can't be read or trusted.
-    pub fn read_mysql_home(&self, name: &str) -> Option<String> {
+    pub(crate) fn read_mysql_home(&self, name: &str) -> Option<String> {
         let home = Directory::open(&self.open().ok()?.path().join(name)).ok()?;
         String::from_utf8(home.read(OPTION_FILE, MAX_FILE).ok()?).ok()
     }
@@ -59,7 +59,7 @@ impl Store {
     ///
     /// # Errors
     /// If it can't be written.
-    pub fn expire_mysql_home(&self, name: &str) -> io::Result<()> {
+    pub(crate) fn expire_mysql_home(&self, name: &str) -> io::Result<()> {
         let text = self.read_mysql_home(name).unwrap_or_else(|| "[client]\nhost=\nprotocol=tcp\n".to_owned());
         if !text.lines().any(|line| line == EXPIRED) {
             let line = |line: &str| match line.split('=').next() {
@@ -72,12 +72,12 @@ impl Store {
         }
         let home = Directory::open(&self.open()?.path().join(name))?;
         // What killed processes left of their writes may have a token.
-        home.files()?.iter().filter(|name| is_unfinished(name)).for_each(|name| home.remove_unlocked(name));
+        home.files()?.iter().filter(|name| is_leftover_temp(name)).for_each(|name| home.remove_unlocked(name));
         Ok(())
     }
 
     /// Expires old option files, and removes old directories.
-    pub(super) fn sweep_mysql_homes(&self, directory: &Directory, now: Moment) {
+    pub(super) fn sweep_mysql_homes(&self, directory: &Directory, now: Timestamp) {
         let is_older = |name: &str, age| directory.is_older(name, age, now.wall.into()).unwrap_or(false);
         for name in self.list_mysql_homes().unwrap_or_default() {
             if is_older(&name, MAX_DIRECTORY_AGE) {

@@ -5,23 +5,23 @@ use std::time::Duration;
 
 use crate::cache::{Entry, Keyring, Kind, Store};
 use crate::cli::{CacheCommand, CachedArgs};
-use crate::command::report;
-use crate::command::target_sources::{Filter, TargetSources};
+use crate::client::heading::read_heading;
 use crate::config::{Config, Table};
-use crate::error::{Error, one_line};
-use crate::host::Host;
-use crate::report as output;
+use crate::error::Error;
+use crate::escape::escape_for_terminal;
+use crate::os::env::Env;
+use crate::output::{self, Report};
 use crate::rfc3339;
-use crate::sink::read_heading;
+use crate::settings::target_inputs::{TargetSources, TokenFilter};
 
 /// Nothing is waited for but the keyring, which has a limit of its own.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-pub(super) fn run(host: &Host, command: &CacheCommand) -> Result<(), Error> {
+pub(super) fn run(env: &Env, command: &CacheCommand) -> Result<(), Error> {
     let (CacheCommand::Path(cached) | CacheCommand::List(cached) | CacheCommand::Clear { cached, .. }) = command;
-    let report = report(host, cached.common);
-    let keyring = keyring(host, *cached)?;
-    let store = Store::locate(host).map_err(|why| Error::other(format!("there is no cache: {why}")));
+    let report = Report::new(env, cached.common.quiet, cached.common.verbose);
+    let keyring = keyring(env, *cached)?;
+    let store = Store::locate(env).map_err(|why| Error::other(format!("there is no cache: {why}")));
     match command {
         CacheCommand::Path(_) => {
             if let Some(keyring) = keyring {
@@ -35,12 +35,12 @@ pub(super) fn run(host: &Host, command: &CacheCommand) -> Result<(), Error> {
             let kept = keyring.map_or(Ok(Vec::new()), |keyring| keyring.entries());
             let kept = kept.map_err(|why| report.warn(&format!("not listed: {why}"))).unwrap_or_default();
             let kept = kept.into_iter().filter_map(|(_, entry)| entry);
-            list(host, files.into_iter().map(|(_, entry)| entry).chain(kept))
+            list(env, files.into_iter().map(|(_, entry)| entry).chain(kept))
         }
         CacheCommand::Clear { target, .. } => {
             let filter = match target.is_empty() {
                 true => None,
-                false => Some(TargetSources::collect(host, target)?.filter(target.region.as_deref())?),
+                false => Some(TargetSources::collect(env, target)?.filter(target.region.as_deref())?),
             };
             // Both are cleared as far as they can be, whatever comes of the other.
             let from_keyring = keyring.map_or(Ok(0), |keyring| clear_keyring(&keyring, filter.as_ref()));
@@ -58,15 +58,15 @@ pub(super) fn run(host: &Host, command: &CacheCommand) -> Result<(), Error> {
 }
 
 /// The keyring, where the flag names it, or without a flag, the environment or any part of the configuration.
-fn keyring(host: &Host, cached: CachedArgs) -> Result<Option<Keyring>, Error> {
+fn keyring(env: &Env, cached: CachedArgs) -> Result<Option<Keyring>, Error> {
     let is_named = || {
-        let config = Config::load(host)?;
+        let config = Config::load(env)?;
         let names_it = |table: &Table| table.get("cache").as_deref() == Some("keyring");
-        let in_environment = host.var("RDS_TOKEN_CACHE").as_deref() == Some("keyring");
+        let in_environment = env.var("RDS_TOKEN_CACHE").as_deref() == Some("keyring");
         Ok(in_environment || names_it(&config.defaults) || config.targets.values().any(names_it))
     };
     match cached.cache.map_or_else(is_named, |kind| Ok(kind == Kind::Keyring))? {
-        true => Keyring::locate(host, host.deadline(TIMEOUT)).map(Some),
+        true => Keyring::locate(env, env.deadline(TIMEOUT)).map(Some),
         false => Ok(None),
     }
 }
@@ -76,35 +76,35 @@ fn failed(verb: &str, error: &dyn std::fmt::Display) -> Error {
 }
 
 /// One line a token that still lives, the one that ends first at the top.
-fn list(host: &Host, entries: impl Iterator<Item = Entry>) -> Result<(), Error> {
-    let now = host.now();
+fn list(env: &Env, entries: impl Iterator<Item = Entry>) -> Result<(), Error> {
+    let now = env.now();
     let mut live: Vec<(Entry, u64)> =
         entries.filter_map(|entry| entry.remaining(now).map(|left| (entry, left.as_secs()))).collect();
     live.sort_by_key(|(_, left)| *left);
     let line = |(entry, left): &(Entry, u64)| {
         let claims = &entry.claims;
         let expires = rfc3339::format(entry.expires_at());
-        let user = one_line(&claims.user);
+        let user = escape_for_terminal(&claims.user);
         format!("{user}@{}:{}\t{}\t{expires}\t{left}s\n", claims.host, claims.port, claims.region)
     };
     output::result(&live.iter().map(line).collect::<String>())
 }
 
-fn is_meant(filter: &Filter, user: &str, host: &str, port: &str, region: &str) -> bool {
+fn is_meant(filter: &TokenFilter, user: &str, host: &str, port: &str, region: &str) -> bool {
     let is = |wanted: &Option<String>, found: &str| wanted.as_ref().is_none_or(|wanted| wanted == found);
     is(&filter.user, user) && is(&filter.host, host) && is(&filter.port, port) && is(&filter.region, region)
 }
 
-fn matches_entry(filter: &Filter, Entry { claims, .. }: &Entry) -> bool {
+fn matches_entry(filter: &TokenFilter, Entry { claims, .. }: &Entry) -> bool {
     is_meant(filter, &claims.user, &claims.host, &claims.port.to_string(), &claims.region)
 }
 
-fn matches_file(filter: &Filter, text: &str) -> bool {
+fn matches_file(filter: &TokenFilter, text: &str) -> bool {
     read_heading(text).is_some_and(|(user, host, port, region)| is_meant(filter, user, host, port, region))
 }
 
 /// Removes matching tokens and client files, and expires matching `MYSQL_HOME` directories.
-fn clear_some(store: &Store, filter: &Filter) -> io::Result<usize> {
+fn clear_some(store: &Store, filter: &TokenFilter) -> io::Result<usize> {
     let mut removed = 0;
     for (name, entry) in store.entries()? {
         if matches_entry(filter, &entry) {
@@ -127,7 +127,7 @@ fn clear_some(store: &Store, filter: &Filter) -> io::Result<usize> {
 }
 
 /// Removes the tokens that are meant from the keyring; with all of them, what is damaged.
-fn clear_keyring(keyring: &Keyring, filter: Option<&Filter>) -> Result<usize, Error> {
+fn clear_keyring(keyring: &Keyring, filter: Option<&TokenFilter>) -> Result<usize, Error> {
     let is_meant = |entry: &Option<Entry>| match (filter, entry) {
         (None, _) => true,
         (Some(filter), Some(entry)) => matches_entry(filter, entry),

@@ -9,7 +9,7 @@ use clap_complete::Shell;
 
 use crate::cli::{Cli, ScriptArgs, ScriptShell};
 use crate::error::Error;
-use crate::report;
+use crate::output;
 
 /// Placeholder for target names.
 const TARGETS: &str = "RDS_TOKEN_TARGETS";
@@ -18,7 +18,7 @@ const QUERIED_FLAGS: [(&str, &str, &str); 2] =
     [("profile", "RDS_TOKEN_PROFILES", "targets --names profiles"), ("via", "RDS_TOKEN_VIA", "targets --names via")];
 
 pub(super) fn run(args: ScriptArgs) -> Result<(), Error> {
-    report::result(&script(args.shell))
+    output::result(&script(args.shell))
 }
 
 fn script(shell: ScriptShell) -> String {

@@ -10,70 +10,70 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::cli::ConnectArgs;
-use crate::client::{self, Dialect};
+use crate::client::environment::{LOGIN_FILE_VARIABLE, NO_LOGIN_FILE, Variable, conflicting};
+use crate::client::option_file::{Flavor, PasswordIn};
+use crate::client::program::{self, Dialect};
+use crate::command::client_files::{self, LongToken};
 use crate::command::cnf;
 use crate::command::env::{self, Secrets};
-use crate::command::files::{self, LongToken};
-use crate::command::obtain::{Obtained, obtain_token};
-use crate::command::settings::Settings;
-use crate::error::{Error, Exit};
-use crate::host::Host;
-use crate::private_file;
-use crate::sink::environment::{LOGIN_FILE_VARIABLE, NO_LOGIN_FILE, Variable, conflicting};
-use crate::sink::option_file::{Flavor, PasswordIn};
+use crate::command::get_token::{Obtained, obtain_token};
+use crate::error::{Error, ExitCode};
+use crate::os::env::Env;
+use crate::os::private_file;
+use crate::settings::Settings;
 use crate::target::Engine;
 
-pub(super) fn run(host: &Host, args: &ConnectArgs) -> Result<(), Error> {
-    let settings = Settings::resolve(host, &args.request)?;
-    let (program, arguments) = command(host, &settings, args)?;
+pub(super) fn run(env: &Env, args: &ConnectArgs) -> Result<(), Error> {
+    let settings = Settings::resolve(env, &args.request)?;
+    let (program, arguments) = command(env, &settings, args)?;
     let mut command = Command::new(&program);
     if args.client_flavor.is_some() && settings.target.engine == Some(Engine::Postgres) {
         return Err(Error::usage("connect: --client-flavor is for MySQL and MariaDB, and this target is PostgreSQL"));
     }
     let dialect = match args.client_flavor.and_then(cnf::flavor) {
         Some(flavor) => Some(flavor.into()),
-        None => client::dialect(&program, settings.deadline.at())?,
+        None => program::dialect(&program, settings.deadline.at())?,
     };
     if settings.target.engine != Some(Engine::Postgres) {
         // Oracle's clients read the login path file after any option file. It would overrule ours.
         command.env(LOGIN_FILE_VARIABLE, NO_LOGIN_FILE);
     }
     match dialect {
-        Some(dialect) => set_option_file(host, &settings, dialect, &program, &mut command)?,
-        None => set_variables(host, &settings, &program, &mut command)?,
+        Some(dialect) => set_option_file(env, &settings, dialect, &program, &mut command)?,
+        None => set_variables(env, &settings, &program, &mut command)?,
     }
     exec_or_wait(command.args(arguments)).map_err(|error| could_not_run(&program, &error))
 }
 
 /// Adds the option that names the option file, for a client of MySQL or MariaDB. It must come first.
 fn set_option_file(
-    host: &Host,
+    env: &Env,
     settings: &Settings,
     dialect: Dialect,
     program: &Path,
     command: &mut Command,
 ) -> Result<(), Error> {
-    let obtained = obtain_token(host, settings)?;
+    let obtained = obtain_token(env, settings)?;
     let token = &obtained.entry.token;
     let flavor = dialect.flavor;
-    let ca = ca(host, settings, flavor != Flavor::Library)?;
+    let ca = ca(env, settings, flavor != Flavor::Library)?;
     note_client(settings, program);
-    files::warn_of_via(settings, flavor);
-    let file = files::option_file(host, settings, dialect, &ca, token, LongToken::LeaveOut)?;
+    client_files::warn_of_via(settings, flavor);
+    let file = client_files::option_file(env, settings, dialect, &ca, token, LongToken::LeaveOut)?;
     if file.password == PasswordIn::Environment {
         command.env("MYSQL_PWD", token.expose());
     }
     match flavor {
         // mysqlbinlog and others can enable the plugin only by this variable.
-        Flavor::Mysql if !client::has_cleartext_group(program) => {
+        Flavor::Mysql if !program::has_cleartext_group(program) => {
             command.env("LIBMYSQL_ENABLE_CLEARTEXT_PLUGIN", "1");
         }
-        Flavor::Library if client::uses_libmysqlclient(program) => {
+        Flavor::Library if program::uses_libmysqlclient(program) => {
             settings.report.warn(&libmysqlclient_warning(program))
         }
         _ => {}
     }
-    let kept = || files::keep_option_file(host, settings, &obtained.identity, flavor, &file.text);
+    let kept = || client_files::write_option_file(env, settings, &obtained.identity, flavor, &file.text);
     let mut option = OsString::from("--defaults-file=");
     option.push(in_memory(&file.text).or_else(|_| kept())?);
     command.arg(option);
@@ -81,12 +81,12 @@ fn set_option_file(
 }
 
 /// Sets the variables of `env`, for a program that is not a client of MySQL or MariaDB.
-fn set_variables(host: &Host, settings: &Settings, program: &Path, command: &mut Command) -> Result<(), Error> {
-    let ca = ca(host, settings, client::is_libpq_client(program))?;
-    let (mut variables, obtained) = env::of_client(host, settings, &ca, Secrets::InVariables)?;
+fn set_variables(env: &Env, settings: &Settings, program: &Path, command: &mut Command) -> Result<(), Error> {
+    let ca = ca(env, settings, program::is_libpq_client(program))?;
+    let (mut variables, obtained) = env::of_client(env, settings, &ca, Secrets::InVariables)?;
     note_client(settings, program);
-    if files::engine(settings)? != Engine::Postgres {
-        match library_file(host, settings, &ca, &obtained) {
+    if client_files::engine(settings)? != Engine::Postgres {
+        match library_file(env, settings, &ca, &obtained) {
             Ok(path) => variables.push(Variable::new("RDS_TOKEN_CNF", path.display().to_string())),
             Err(error) => settings.report.note(&format!("RDS_TOKEN_CNF is not set: {}", error.message())),
         }
@@ -109,9 +109,9 @@ fn note_client(settings: &Settings, program: &Path) {
 
 /// Warns of a program that verifies the server only with its own options.
 fn warn_of_program(settings: &Settings, program: &Path, ca: &Path) {
-    if client::uses_libmysqlclient(program) {
+    if program::uses_libmysqlclient(program) {
         settings.report.warn(&libmysqlclient_warning(program));
-    } else if client::reads_no_option_file(program) {
+    } else if program::reads_no_option_file(program) {
         let (program, ca) = (program.display(), ca.display());
         settings.report.warn(&format!(
             "connect: {program} does not read option files, so it verifies the server only with its own TLS options; set them, \
@@ -129,10 +129,11 @@ fn libmysqlclient_warning(program: &Path) -> String {
 }
 
 /// An option file for drivers and other programs that read one with the C API.
-fn library_file(host: &Host, settings: &Settings, ca: &Path, obtained: &Obtained) -> Result<PathBuf, Error> {
+fn library_file(env: &Env, settings: &Settings, ca: &Path, obtained: &Obtained) -> Result<PathBuf, Error> {
     let (flavor, token) = (Flavor::Library, &obtained.entry.token);
-    let file = files::option_file(host, settings, flavor.into(), ca, token, LongToken::Refuse)?;
-    files::keep_option_file(host, settings, &obtained.identity, flavor, &file.text).or_else(|_| in_memory(&file.text))
+    let file = client_files::option_file(env, settings, flavor.into(), ca, token, LongToken::Refuse)?;
+    client_files::write_option_file(env, settings, &obtained.identity, flavor, &file.text)
+        .or_else(|_| in_memory(&file.text))
 }
 
 /// Returns only when the program can't be run.
@@ -146,28 +147,28 @@ fn exec_or_wait(command: &mut Command) -> io::Result<()> {
 fn exec_or_wait(command: &mut Command) -> io::Result<()> {
     let _listener = tokio::signal::windows::ctrl_c()?;
     let status = command.status()?;
-    std::process::exit(status.code().unwrap_or(Exit::Other as i32))
+    std::process::exit(status.code().unwrap_or(ExitCode::Other as i32))
 }
 
 /// Returns the program to run, and its arguments. If the first word begins with `-`, all words are arguments for the
 /// engine's client.
-fn command(host: &Host, settings: &Settings, args: &ConnectArgs) -> Result<(PathBuf, Vec<OsString>), Error> {
+fn command(env: &Env, settings: &Settings, args: &ConnectArgs) -> Result<(PathBuf, Vec<OsString>), Error> {
     match args.command.split_first() {
         Some((program, arguments)) if !program.as_encoded_bytes().starts_with(b"-") => {
-            let found = client::find(host, program).ok_or_else(|| not_found(program))?;
+            let found = program::find(env, program).ok_or_else(|| not_found(program))?;
             Ok((found, arguments.to_vec()))
         }
-        _ => Ok((engine_client(host, settings, args)?, args.command.clone())),
+        _ => Ok((engine_client(env, settings, args)?, args.command.clone())),
     }
 }
 
 /// The client that `--client` or `RDS_TOKEN_CLIENT` names, else the engine's.
-fn engine_client(host: &Host, settings: &Settings, args: &ConnectArgs) -> Result<PathBuf, Error> {
-    if let Some(name) = args.client.clone().or_else(|| host.path_var("RDS_TOKEN_CLIENT").map(OsString::from)) {
-        return client::find(host, &name).ok_or_else(|| not_found(&name));
+fn engine_client(env: &Env, settings: &Settings, args: &ConnectArgs) -> Result<PathBuf, Error> {
+    if let Some(name) = args.client.clone().or_else(|| env.path_var("RDS_TOKEN_CLIENT").map(OsString::from)) {
+        return program::find(env, &name).ok_or_else(|| not_found(&name));
     }
-    let engine = files::engine(settings)?;
-    client::installed(host, engine).ok_or_else(|| not_found(client::candidates(engine)[0].as_ref()))
+    let engine = client_files::engine(settings)?;
+    program::installed(env, engine).ok_or_else(|| not_found(program::candidates(engine)[0].as_ref()))
 }
 
 fn not_found(program: &OsStr) -> Error {
@@ -175,20 +176,20 @@ fn not_found(program: &OsStr) -> Error {
         true => "write the program and its arguments as separate words, and SQL as -- -e 'SELECT 1' (psql: -c)",
         false => "install it, use --client for another client, or TARGET/DATABASE for a database",
     };
-    Error::new(Exit::NotFound, format!("connect: '{}' is not on PATH; {remedy}", program.display()))
+    Error::new(ExitCode::NotFound, format!("connect: '{}' is not on PATH; {remedy}", program.display()))
 }
 
 /// As a shell says it: 127 when it is not there, 126 when it is but can't be run.
 fn could_not_run(program: &Path, error: &io::Error) -> Error {
-    let exit = if error.kind() == io::ErrorKind::NotFound { Exit::NotFound } else { Exit::NotExecutable };
+    let exit = if error.kind() == io::ErrorKind::NotFound { ExitCode::NotFound } else { ExitCode::NotExecutable };
     Error::new(exit, format!("connect: could not run {}: {error}", program.display()))
 }
 
 /// The CA file. A client that opens inherited files gets the built-in one in memory, and needs no directory. Other
 /// programs may close the descriptor before they read it, and get it only if no directory is writable.
-fn ca(host: &Host, settings: &Settings, opens_inherited: bool) -> Result<PathBuf, Error> {
-    let in_memory = || in_memory(files::roots(settings).pem());
-    let given = || files::ca(host, settings);
+fn ca(env: &Env, settings: &Settings, opens_inherited: bool) -> Result<PathBuf, Error> {
+    let in_memory = || in_memory(client_files::roots(settings).pem());
+    let given = || client_files::ca(env, settings);
     match (&settings.ca, opens_inherited) {
         // Read once, so that a file that is replaced meanwhile is not used.
         (Some(path), true) => copy_in_memory(path).map_or_else(given, Ok),

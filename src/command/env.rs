@@ -5,18 +5,18 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use crate::cli::EnvArgs;
-use crate::client;
-use crate::command::files::{self, LongToken};
-use crate::command::obtain::{Obtained, obtain_token};
-use crate::command::settings::Settings;
+use crate::client::environment::{Password, Shell, Variable, conflicting, variables};
+use crate::client::option_file::{Flavor, PasswordIn};
+use crate::client::passfile;
+use crate::client::program;
+use crate::client::saved::{self, SAVED};
+use crate::command::client_files::{self, LongToken};
+use crate::command::get_token::{Obtained, obtain_token};
 use crate::error::Error;
-use crate::host::Host;
-use crate::report;
+use crate::os::env::Env;
+use crate::output;
 use crate::rfc3339;
-use crate::sink::environment::{Password, Shell, Variable, conflicting, variables};
-use crate::sink::option_file::{Flavor, PasswordIn};
-use crate::sink::passfile;
-use crate::sink::saved::{self, SAVED};
+use crate::settings::Settings;
 use crate::target::Engine;
 
 /// Where the token is placed.
@@ -37,43 +37,43 @@ impl Secrets {
     }
 }
 
-pub(super) fn run(host: &Host, args: &EnvArgs) -> Result<(), Error> {
-    let shell = args.shell.map_or_else(|| guess(host), Ok)?;
+pub(super) fn run(env: &Env, args: &EnvArgs) -> Result<(), Error> {
+    let shell = args.shell.map_or_else(|| guess(env), Ok)?;
     if args.unset {
-        return report::result(&unset(host, shell)?);
+        return output::result(&unset(env, shell)?);
     }
-    let settings = Settings::resolve(host, &args.request)?;
+    let settings = Settings::resolve(env, &args.request)?;
     let secrets = if args.no_secret { Secrets::InFiles } else { Secrets::InVariables };
     if secrets == Secrets::InVariables {
-        files::refuse_unmasked(host)?;
+        client_files::refuse_unmasked(env)?;
     }
-    let ca = files::ca(host, &settings)?;
-    let (variables, _) = of_client(host, &settings, &ca, secrets)?;
-    warn(host, &settings, shell, &variables);
+    let ca = client_files::ca(env, &settings)?;
+    let (variables, _) = of_client(env, &settings, &ca, secrets)?;
+    warn(env, &settings, shell, &variables);
     let set: Result<Vec<String>, Error> = variables.iter().map(|variable| shell.set(variable)).collect();
     let cleared: String = conflicting(&variables).filter_map(|name| shell.clear(name)).collect();
-    let lines = set?.concat() + &cleared + &save(host, shell).unwrap_or_default();
+    let lines = set?.concat() + &cleared + &save(env, shell).unwrap_or_default();
     match shell {
-        Shell::Github => github(host, &variables, &lines),
-        _ => report::result(&lines),
+        Shell::Github => github(env, &variables, &lines),
+        _ => output::result(&lines),
     }
 }
 
 /// The lines of `--unset`. For the shell integration, which sets `RDS_TOKEN_SAVED`, they restore the saved values, and leave
 /// the variables as they are if no target is loaded.
-fn unset(host: &Host, shell: Shell) -> Result<String, Error> {
+fn unset(env: &Env, shell: Shell) -> Result<String, Error> {
     let forget = shell.unset_saved().unwrap_or_default();
-    if host.raw_var(SAVED).is_some() && host.var("RDS_TOKEN_EXPIRES_AT").is_none() {
+    if env.raw_var(SAVED).is_some() && env.var("RDS_TOKEN_EXPIRES_AT").is_none() {
         return Ok(forget);
     }
-    let saved = host.var(SAVED).map(|text| saved::parse(&text)).unwrap_or_default();
+    let saved = env.var(SAVED).map(|text| saved::parse(&text)).unwrap_or_default();
     Ok(shell.unset_all(&saved)? + &forget)
 }
 
 /// Warns of what the variables can't do in this format.
-fn warn(host: &Host, settings: &Settings, shell: Shell, variables: &[Variable]) {
+fn warn(env: &Env, settings: &Settings, shell: Shell, variables: &[Variable]) {
     let is_postgres = variables.iter().any(|variable| variable.name == "PGHOST");
-    if is_postgres && shell.clear("PGSERVICE").is_none() && host.var("PGSERVICE").is_some() {
+    if is_postgres && shell.clear("PGSERVICE").is_none() && env.var("PGSERVICE").is_some() {
         settings.report.warn("PGSERVICE is set, and libpq prefers its settings to these variables; unset it");
     }
     if shell == Shell::Gitlab {
@@ -89,19 +89,19 @@ fn warn(host: &Host, settings: &Settings, shell: Shell, variables: &[Variable]) 
 
 /// Returns the line that saves the current values of the variables. `None` if none is set, if a target's variables are
 /// already loaded, or if the shell integration is not the caller (it sets `RDS_TOKEN_SAVED`).
-fn save(host: &Host, shell: Shell) -> Option<String> {
-    if host.raw_var(SAVED).is_none() || host.var("RDS_TOKEN_EXPIRES_AT").is_some() {
+fn save(env: &Env, shell: Shell) -> Option<String> {
+    if env.raw_var(SAVED).is_none() || env.var("RDS_TOKEN_EXPIRES_AT").is_some() {
         return None;
     }
-    let value = |name| String::from_utf8(host.raw_var(name)?.to_vec()).ok();
+    let value = |name| String::from_utf8(env.raw_var(name)?.to_vec()).ok();
     let variables: Vec<Variable> =
         saved::names().filter_map(|name| value(name).map(|value| Variable::new(name, value))).collect();
     shell.save(&saved::render(&variables)?)
 }
 
 /// Returns the syntax of the user's shell. Defaults to sh if `SHELL` is not set, as in many containers.
-fn guess(host: &Host) -> Result<Shell, Error> {
-    let Some(path) = host.path_var("SHELL") else { return Ok(Shell::Sh) };
+fn guess(env: &Env) -> Result<Shell, Error> {
+    let Some(path) = env.path_var("SHELL") else { return Ok(Shell::Sh) };
     Shell::from_path(&path).ok_or_else(|| {
         let path = path.display();
         Error::usage(format!("env: SHELL is '{path}', which is not supported; use --shell, for example --shell sh"))
@@ -110,29 +110,29 @@ fn guess(host: &Host) -> Result<Shell, Error> {
 
 /// The variables that log the engine's client in, and the token that is in them or in a file.
 pub(super) fn of_client(
-    host: &Host,
+    env: &Env,
     settings: &Settings,
     ca: &Path,
     secrets: Secrets,
 ) -> Result<(Vec<Variable>, Obtained), Error> {
     let target = &settings.target;
-    let engine = files::engine(settings)?;
+    let engine = client_files::engine(settings)?;
     let ca_path = ca.to_str().ok_or_else(|| Error::usage("ca: the path of the CA file is not UTF-8; use another"))?;
     let via = match &settings.via {
-        // A host called localhost would send MySQL's clients to a socket.
+        // A env called localhost would send MySQL's clients to a socket.
         Some(via) if engine == Engine::Postgres || via.host == "localhost" => {
-            Some(client::resolve(via, settings.deadline.at())?)
+            Some(program::resolve(via, settings.deadline.at())?)
         }
         via => via.clone(),
     };
     if engine != Engine::Postgres || secrets == Secrets::InFiles {
         // Fail before anything is fetched.
-        files::directory(host)?;
+        client_files::directory(env)?;
     }
-    let obtained = obtain_token(host, settings)?;
+    let obtained = obtain_token(env, settings)?;
     let path = match secrets {
         Secrets::InVariables => None,
-        Secrets::InFiles => Some(client_file(host, settings, engine, ca, &obtained)?.display().to_string()),
+        Secrets::InFiles => Some(client_file(env, settings, engine, ca, &obtained)?.display().to_string()),
     };
     let entry = &obtained.entry;
     let password = match &path {
@@ -142,14 +142,14 @@ pub(super) fn of_client(
     let expires = rfc3339::format(entry.expires_at());
     let mut variables = variables(target, engine, via.as_ref(), ca_path, &password, &expires);
     if engine != Engine::Postgres {
-        variables.extend(files::write_mysql_homes(host, settings, ca, &obtained, secrets.password())?);
+        variables.extend(client_files::write_mysql_homes(env, settings, ca, &obtained, secrets.password())?);
     }
     Ok((variables, obtained))
 }
 
 /// Writes the file that the engine's client reads the token from.
 fn client_file(
-    host: &Host,
+    env: &Env,
     settings: &Settings,
     engine: Engine,
     ca: &Path,
@@ -158,17 +158,17 @@ fn client_file(
     let token = &obtained.entry.token;
     if engine == Engine::Postgres {
         let text = passfile::render(&settings.target, settings.via.as_ref(), token);
-        return files::keep(host, &files::name(host, settings, &obtained.identity, "pgpass"), &text);
+        return client_files::keep(env, &client_files::name(env, settings, &obtained.identity, "pgpass"), &text);
     }
     let default = if engine == Engine::Mariadb { Flavor::Mariadb } else { Flavor::Mysql };
-    let dialect = client::installed_dialect(host, engine, settings.deadline.at())?.unwrap_or(default.into());
-    let file = files::option_file(host, settings, dialect, ca, token, LongToken::Refuse)?;
-    files::keep_option_file(host, settings, &obtained.identity, dialect.flavor, &file.text)
+    let dialect = program::installed_dialect(env, engine, settings.deadline.at())?.unwrap_or(default.into());
+    let file = client_files::option_file(env, settings, dialect, ca, token, LongToken::Refuse)?;
+    client_files::write_option_file(env, settings, &obtained.identity, dialect.flavor, &file.text)
 }
 
 /// Writes the variables to the file that GITHUB_ENV names, after printing the masks.
-fn github(host: &Host, variables: &[Variable], lines: &str) -> Result<(), Error> {
-    let Some(path) = host.path_var("GITHUB_ENV") else {
+fn github(env: &Env, variables: &[Variable], lines: &str) -> Result<(), Error> {
+    let Some(path) = env.path_var("GITHUB_ENV") else {
         return Err(Error::usage("env: GITHUB_ENV is not set; --shell github is for a step of a workflow"));
     };
     let masks: String = variables
@@ -177,7 +177,7 @@ fn github(host: &Host, variables: &[Variable], lines: &str) -> Result<(), Error>
         // `%` begins an escape in a workflow command.
         .map(|variable| format!("::add-mask::{}\n", variable.value.replace('%', "%25")))
         .collect();
-    if !masks.is_empty() && !host.stdout_has_reader() {
+    if !masks.is_empty() && !env.stdout_has_reader() {
         let why = "stdout is closed or goes to a file, so the runner would not mask the token";
         return Err(Error::usage(format!(
             "env: {why}; remove the redirection: rds-token itself writes to the file that GITHUB_ENV names"
@@ -185,6 +185,6 @@ fn github(host: &Host, variables: &[Variable], lines: &str) -> Result<(), Error>
     }
     let fail = |error| Error::other(format!("could not write to {}: {error}", path.display()));
     let mut file = OpenOptions::new().append(true).open(&path).map_err(fail)?;
-    report::result(&masks)?;
+    output::result(&masks)?;
     file.write_all(lines.as_bytes()).map_err(fail)
 }

@@ -23,7 +23,7 @@ const OPTION_FILE: &str = "[client]\nhost=rds-token-failed.invalid\nprotocol=tcp
 ///
 /// Looks at the words themselves, because a mistake in them may be the failure: `prod cnf` and `cnff prod` also mean
 /// `cnf`.
-pub fn failure_output(args: &[OsString]) -> Option<&'static str> {
+pub(crate) fn failure_output(args: &[OsString]) -> Option<&'static str> {
     let args: Vec<String> = args.iter().skip(1).map(|arg| arg.to_string_lossy().trim().to_owned()).collect();
     let words = words(&args);
     let first = words.first().map(String::as_str).unwrap_or_default();

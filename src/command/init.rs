@@ -2,10 +2,10 @@
 
 use crate::cli::{ScriptArgs, ScriptShell};
 use crate::error::Error;
-use crate::report;
+use crate::output;
 
 pub(super) fn run(args: ScriptArgs) -> Result<(), Error> {
-    report::result(match args.shell {
+    output::result(match args.shell {
         ScriptShell::Bash => include_str!("../../shell/rds-token.bash"),
         ScriptShell::Zsh => include_str!("../../shell/rds-token.zsh"),
         ScriptShell::Fish => include_str!("../../shell/rds-token.fish"),

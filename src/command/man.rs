@@ -7,11 +7,11 @@ use clap_mangen::Man;
 
 use crate::cli::Cli;
 use crate::error::Error;
-use crate::report;
+use crate::output;
 
 pub(super) fn run() -> Result<(), Error> {
     let page = page().map_err(|error| Error::other(format!("man: could not write the page: {error}")))?;
-    report::result(&String::from_utf8_lossy(&page))
+    output::result(&String::from_utf8_lossy(&page))
 }
 
 fn page() -> io::Result<Vec<u8>> {

@@ -1,27 +1,27 @@
 //! `rds-token pgpass [TARGET]`: a private passfile for libpq.
 
 use crate::cli::RequestArgs;
-use crate::command::files;
-use crate::command::obtain::obtain_token;
-use crate::command::settings::Settings;
+use crate::client::passfile;
+use crate::command::client_files;
+use crate::command::get_token::obtain_token;
 use crate::error::Error;
-use crate::host::Host;
-use crate::report;
-use crate::sink::passfile;
+use crate::os::env::Env;
+use crate::output;
+use crate::settings::Settings;
 use crate::target::Engine;
 
-pub(super) fn run(host: &Host, args: &RequestArgs) -> Result<(), Error> {
-    let settings = Settings::resolve(host, args)?;
+pub(super) fn run(env: &Env, args: &RequestArgs) -> Result<(), Error> {
+    let settings = Settings::resolve(env, args)?;
     if matches!(settings.target.engine, Some(Engine::Mysql | Engine::Mariadb)) {
         return Err(Error::usage("pgpass: only PostgreSQL's clients read a passfile; use `rds-token cnf`"));
     }
-    files::directory(host)?;
-    let obtained = obtain_token(host, &settings)?;
+    client_files::directory(env)?;
+    let obtained = obtain_token(env, &settings)?;
     let text = passfile::render(&settings.target, settings.via.as_ref(), &obtained.entry.token);
-    let path = files::keep(host, &files::name(host, &settings, &obtained.identity, "pgpass"), &text)?;
-    let is_set = |name: &str, value: &str| host.var(name).as_deref() == Some(value);
+    let path = client_files::keep(env, &client_files::name(env, &settings, &obtained.identity, "pgpass"), &text)?;
+    let is_set = |name: &str, value: &str| env.var(name).as_deref() == Some(value);
     if !is_set("PGSSLMODE", "verify-full") || !is_set("PGGSSENCMODE", "disable") {
-        let ca = files::ca(host, &settings)?;
+        let ca = client_files::ca(env, &settings)?;
         settings.report.warn(&format!(
             "pgpass: a passfile does not make a client verify the server; use `rds-token env --no-secret`, or set \
              sslmode=verify-full, sslrootcert and gssencmode=disable: `export PGSSLMODE=verify-full PGGSSENCMODE=disable \
@@ -29,5 +29,5 @@ pub(super) fn run(host: &Host, args: &RequestArgs) -> Result<(), Error> {
             ca.display()
         ));
     }
-    report::result(&format!("{}\n", path.display()))
+    output::result(&format!("{}\n", path.display()))
 }

@@ -2,34 +2,35 @@
 
 use std::time::Duration;
 
+use crate::aws::ProfileFiles;
 use crate::cli::{CompletionValues, TargetsArgs};
-use crate::command::target_sources::{TargetTable, with_examples};
 use crate::config::{Config, Table};
-use crate::credentials::ProfileFiles;
 use crate::error::Error;
-use crate::host::Host;
-use crate::report;
+use crate::os::env::Env;
+use crate::output::{self, Report};
+use crate::settings::target_inputs::{TargetTable, with_examples};
 use crate::target::Region;
 
 /// Time limit for reading the AWS profile files, which may be pipes.
 const TIMEOUT: Duration = Duration::from_secs(2);
 
-pub(super) fn run(host: &Host, args: &TargetsArgs) -> Result<(), Error> {
-    let config = Config::load(host)?;
+pub(super) fn run(env: &Env, args: &TargetsArgs) -> Result<(), Error> {
+    let config = Config::load(env)?;
     if let Some(kind) = args.names {
-        return list_completion_values(host, &config, kind);
+        return list_completion_values(env, &config, kind);
     }
     if config.targets.is_empty()
-        && let Some(path) = host.config_file()
+        && let Some(path) = env.config_file()
     {
         let path = path.display();
-        super::report(host, args.common).warn(&format!("no targets are configured; add [target.NAME] to {path}"));
+        Report::new(env, args.common.quiet, args.common.verbose)
+            .warn(&format!("no targets are configured; add [target.NAME] to {path}"));
     }
     let line = |(name, table): (&String, &Table)| match args.common.verbose {
         true => describe(name, table, &config.defaults),
         false => format!("{name}\n"),
     };
-    report::result(&config.targets.iter().map(line).collect::<String>())
+    output::result(&config.targets.iter().map(line).collect::<String>())
 }
 
 /// Returns one line: name, USER@HOST:PORT and engine, separated by tabs, or name and error.
@@ -47,13 +48,13 @@ fn describe(name: &str, table: &Table, defaults: &Table) -> String {
 }
 
 /// Prints the completion values for a flag.
-fn list_completion_values(host: &Host, config: &Config, kind: CompletionValues) -> Result<(), Error> {
-    let files = ProfileFiles::new(host.deadline(TIMEOUT));
+fn list_completion_values(env: &Env, config: &Config, kind: CompletionValues) -> Result<(), Error> {
+    let files = ProfileFiles::new(env.deadline(TIMEOUT));
     let mut names: Vec<String> = match kind {
-        CompletionValues::Profiles => files.get(host)?.names().into_iter().map(str::to_owned).collect(),
+        CompletionValues::Profiles => files.get(env)?.names().into_iter().map(str::to_owned).collect(),
         CompletionValues::Via => config.targets.values().filter_map(|table| table.get("via")).collect(),
     };
     names.sort();
     names.dedup();
-    report::result(&names.iter().map(|name| format!("{name}\n")).collect::<String>())
+    output::result(&names.iter().map(|name| format!("{name}\n")).collect::<String>())
 }

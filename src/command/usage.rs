@@ -5,10 +5,11 @@ use std::ffi::OsString;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use crate::cli::{CONNECT_NAMES, commands, is_command};
-use crate::client;
+use crate::client::program;
 use crate::config::nearest;
-use crate::error::{Error, without_userinfo};
-use crate::target::Parts;
+use crate::error::Error;
+use crate::escape::without_userinfo;
+use crate::target::TargetSpec;
 
 /// Usage that `rds-token` prints without arguments.
 pub(super) const SUMMARY: &str = "\
@@ -89,19 +90,19 @@ fn unexpected_word(first: &str, word: &str) -> Error {
     let word = without_userinfo(word);
     let names = commands();
     let near = || nearest(first, names.iter().map(String::as_str));
-    let target = if Parts::is_name(first) { first } else { "TARGET" };
+    let target = if TargetSpec::is_name(first) { first } else { "TARGET" };
     Error::usage(match () {
         () if is_command(first) => format!("unexpected argument '{word}'; use at most one TARGET"),
         () if first.starts_with('-') || is_command(&word) => {
             format!("unexpected argument '{word}'; put the command first, then flags and at most one TARGET")
         }
-        () if client::is_client(first) => {
+        () if program::is_client(first) => {
             format!("there is no command '{first}'; to run {first} logged in, use `rds-token connect TARGET {first}`")
         }
-        () => match near().filter(|_| Parts::is_name(first)) {
+        () => match near().filter(|_| TargetSpec::is_name(first)) {
             Some(near) => format!("there is no command '{first}'; did you mean '{near}'?"),
             None => {
-                let program = if client::is_client(&word) { &word } else { "PROGRAM" };
+                let program = if program::is_client(&word) { &word } else { "PROGRAM" };
                 let remedy = format!("use `rds-token connect {target} {program}`");
                 format!("unexpected argument '{word}'; to run a program logged in, {remedy}")
             }
@@ -113,7 +114,7 @@ fn unexpected_word(first: &str, word: &str) -> Error {
 fn flag_hint(command: &str, target: &str, flag: &str) -> Option<String> {
     let name = flag.split('=').next().unwrap_or_default();
     let is_connect = CONNECT_NAMES.contains(&command);
-    if is_connect && client::is_client(target) {
+    if is_connect && program::is_client(target) {
         return Some(format!("; TARGET comes before the program, as in `rds-token connect TARGET {target}`"));
     }
     let outputs: &[_] = if is_command(command) && command != "token" { &[] } else { &OUTPUT_HINTS };

@@ -2,7 +2,8 @@
 
 use percent_encoding::percent_decode_str;
 
-use super::{Engine, Parts, split_optional};
+use super::engine::Engine;
+use super::spec::{TargetSpec, split_optional};
 use crate::error::Error;
 
 /// Prefix of JDBC URL schemes.
@@ -22,7 +23,7 @@ fn engine(scheme: &str) -> Option<Engine> {
 }
 
 /// Whether `text` is a URL with a password, which is ignored.
-pub fn has_password(text: &str) -> bool {
+pub(crate) fn has_password(text: &str) -> bool {
     let Some((scheme, rest)) = text.split_once("://") else { return false };
     let (rest, query) = split_query(rest);
     let authority = rest.split('/').next().unwrap_or_default();
@@ -37,7 +38,7 @@ pub fn has_password(text: &str) -> bool {
 ///
 /// # Errors
 /// Names the invalid part (exit 2).
-pub(super) fn parse(scheme: &str, rest: &str) -> Result<Parts, Error> {
+pub(super) fn parse(scheme: &str, rest: &str) -> Result<TargetSpec, Error> {
     let Some(engine) = engine(scheme) else {
         return Err(Error::usage(format!(
             "target: scheme '{scheme}' is not known; use mysql://, mariadb://, postgres:// or postgresql://"
@@ -67,7 +68,7 @@ pub(super) fn parse(scheme: &str, rest: &str) -> Result<Parts, Error> {
              without a password",
         ));
     }
-    Ok(Parts {
+    Ok(TargetSpec {
         host: Some(host.to_owned()),
         port: port.map(str::to_owned),
         user: user.map(|user| decode("user", user)).transpose()?,

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use crate::error::Error;
-use crate::host::Host;
+use crate::os::env::Env;
 
 #[derive(Clone, Debug)]
 pub(super) enum Place {}
 
 impl Place {
-    pub(super) fn of(_: &Host) -> Result<Self, Error> {
+    pub(super) fn of(_: &Env) -> Result<Self, Error> {
         Err(Error::usage("cache: rds-token knows no keyring of this system; use file or off"))
     }
 

@@ -8,8 +8,8 @@ mod secret_service;
 use std::time::Duration;
 
 use crate::error::Error;
-use crate::host::Host;
-use crate::private_file::Directory;
+use crate::os::env::Env;
+use crate::os::private_file::Directory;
 
 #[derive(Clone, Debug)]
 pub(super) enum Place {
@@ -20,10 +20,10 @@ pub(super) enum Place {
 }
 
 impl Place {
-    pub(super) fn of(host: &Host) -> Result<Self, Error> {
-        match host.var("RDS_TOKEN_KEYRING").as_deref() {
+    pub(super) fn of(env: &Env) -> Result<Self, Error> {
+        match env.var("RDS_TOKEN_KEYRING").as_deref() {
             None | Some("kernel") => Ok(Self::Kernel),
-            Some("secret-service") => Ok(Self::SecretService(session_bus(host))),
+            Some("secret-service") => Ok(Self::SecretService(session_bus(env))),
             Some(other) => {
                 Err(Error::usage(format!("cache: RDS_TOKEN_KEYRING is '{other}', not kernel or secret-service")))
             }
@@ -79,11 +79,11 @@ impl Place {
 /// The address of the user's bus.
 ///
 /// Another user could put a bus into a runtime directory that they own or can write.
-fn session_bus(host: &Host) -> Result<String, String> {
-    if let Some(address) = host.var("DBUS_SESSION_BUS_ADDRESS") {
+fn session_bus(env: &Env) -> Result<String, String> {
+    if let Some(address) = env.var("DBUS_SESSION_BUS_ADDRESS") {
         return Ok(address);
     }
-    let directory = host.runtime_dir().ok_or("no bus is configured; set DBUS_SESSION_BUS_ADDRESS")?;
+    let directory = env.runtime_dir().ok_or("no bus is configured; set DBUS_SESSION_BUS_ADDRESS")?;
     let directory = Directory::open(&directory).map_err(|error| format!("XDG_RUNTIME_DIR: {error}"))?;
     Ok(format!("unix:path={}/bus", directory.path().display()))
 }

@@ -9,7 +9,7 @@ use security_framework::passwords::{PasswordOptions, delete_generic_password, ge
 
 use super::APPLICATION;
 use crate::error::Error;
-use crate::host::Host;
+use crate::os::env::Env;
 
 /// `errSecItemNotFound`.
 const NOT_FOUND: i32 = -25_300;
@@ -20,7 +20,7 @@ const ACCOUNT: &str = "acct";
 pub(super) struct Place;
 
 impl Place {
-    pub(super) fn of(_: &Host) -> Result<Self, Error> {
+    pub(super) fn of(_: &Env) -> Result<Self, Error> {
         Ok(Self)
     }
 

@@ -10,7 +10,7 @@ use windows_native_keyring_store::Store;
 
 use super::APPLICATION;
 use crate::error::Error;
-use crate::host::Host;
+use crate::os::env::Env;
 
 /// The most that a credential takes, in bytes (`CRED_MAX_CREDENTIAL_BLOB_SIZE`).
 const MAX_SECRET: usize = 5 * 512;
@@ -21,7 +21,7 @@ const OURS: &str = r"^[0-9a-f]{64}\.rds-token$";
 pub(super) struct Place;
 
 impl Place {
-    pub(super) fn of(_: &Host) -> Result<Self, Error> {
+    pub(super) fn of(_: &Env) -> Result<Self, Error> {
         Ok(Self)
     }
 

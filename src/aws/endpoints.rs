@@ -1,0 +1,152 @@
+//! How AWS's own services are reached: endpoint overrides, region, FIPS, dual-stack and CA certificates.
+//!
+//! Source: "Service-specific endpoints", "Dual-stack and FIPS endpoints" and "IMDS credential provider", AWS SDKs
+//! and tools reference guide.
+
+use std::path::PathBuf;
+
+use aws_config::Region;
+use http::Uri;
+
+use super::ca_certificates::Roots;
+use super::profile_files::Profiles;
+use crate::error::Error;
+use crate::fingerprint::Fingerprint;
+use crate::os::env::Env;
+
+/// The services that give credentials, as `[services]` sections name them, and the variable for the endpoint.
+const SERVICES: [(&str, &str); 4] = [
+    ("sts", "AWS_ENDPOINT_URL_STS"),
+    ("sso", "AWS_ENDPOINT_URL_SSO"),
+    ("sso_oidc", "AWS_ENDPOINT_URL_SSO_OIDC"),
+    ("signin", "AWS_ENDPOINT_URL_SIGNIN"),
+];
+
+/// The EC2 metadata service, by `ec2_metadata_service_endpoint_mode`.
+const METADATA_IPV4: &str = "http://169.254.169.254";
+const METADATA_IPV6: &str = "http://[fd00:ec2::254]";
+
+/// How AWS's services are reached.
+#[derive(Clone, Debug, Default)]
+pub(super) struct EndpointConfig {
+    /// The endpoints that are configured, in the order of [`SERVICES`].
+    endpoints: [Option<String>; SERVICES.len()],
+    pub(super) use_fips: bool,
+    pub(super) use_dual_stack: bool,
+    /// Their region, where it is configured.
+    pub(super) region: Option<Region>,
+    /// The CA certificates to verify them with.
+    pub(super) roots: Roots,
+    /// The EC2 metadata service, where it is configured.
+    pub(super) metadata_endpoint: Option<String>,
+    /// The default address of the EC2 metadata service.
+    pub(super) metadata_default: &'static str,
+}
+
+impl EndpointConfig {
+    /// What the environment says, else the profile.
+    ///
+    /// # Errors
+    /// When a setting is unusable (exit 2).
+    pub(super) fn find(env: &Env, profiles: &Profiles, profile: &str) -> Result<Self, Error> {
+        let value = |key: &str| profiles.value(profile, key).map(str::to_owned);
+        let setting = |variable: &str, key: &str| env.var(variable).or_else(|| value(key));
+        let flag = |variable, key| setting(variable, key).is_some_and(|text| text.eq_ignore_ascii_case("true"));
+        let services = value("services");
+        if let Some(name) = services.as_ref().filter(|name| profiles.services(name).is_none()) {
+            return Err(Error::usage(format!(
+                "AWS configuration: profile '{profile}' has services = {name}, but there is no section \
+                 [services {name}] in {}; add it",
+                profiles.paths[0].display()
+            )));
+        }
+        let in_section = |service| profiles.service(services.as_ref()?, service, "endpoint_url").map(str::to_owned);
+        let is_ignored = flag("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "ignore_configured_endpoint_urls");
+        let shared = env.var("AWS_ENDPOINT_URL");
+        let mut endpoints = [const { None }; SERVICES.len()];
+        for (endpoint, (service, variable)) in endpoints.iter_mut().zip(SERVICES).filter(|_| !is_ignored) {
+            let in_environment = env.var(variable).or_else(|| shared.clone());
+            *endpoint = in_environment.or_else(|| in_section(service)).or_else(|| value("endpoint_url"));
+            endpoint.as_deref().map(|url| check(service, url)).transpose()?;
+        }
+        let metadata_endpoint = setting("AWS_EC2_METADATA_SERVICE_ENDPOINT", "ec2_metadata_service_endpoint");
+        metadata_endpoint.as_deref().map(|url| check("the EC2 metadata service", url)).transpose()?;
+        let mode = setting("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE", "ec2_metadata_service_endpoint_mode");
+        let region = env.var("AWS_REGION").or_else(|| env.var("AWS_DEFAULT_REGION")).or_else(|| value("region"));
+        Ok(Self {
+            endpoints,
+            use_fips: flag("AWS_USE_FIPS_ENDPOINT", "use_fips_endpoint"),
+            use_dual_stack: flag("AWS_USE_DUALSTACK_ENDPOINT", "use_dualstack_endpoint"),
+            region: region.map(Region::new),
+            roots: roots(env, value("ca_bundle")),
+            metadata_endpoint,
+            metadata_default: metadata_default(mode.as_deref())?,
+        })
+    }
+
+    /// The endpoint of `service`, one of [`SERVICES`], where it is configured.
+    pub(super) fn endpoint(&self, service: &str) -> Option<&str> {
+        SERVICES.iter().zip(&self.endpoints).find(|((name, _), _)| *name == service)?.1.as_deref()
+    }
+
+    /// Adds everything that decides which server answers.
+    pub(super) fn fingerprint(&self, fingerprint: Fingerprint) -> Fingerprint {
+        let path = |path: &PathBuf| path.as_os_str().as_encoded_bytes().to_owned();
+        let (file, directory) = match &self.roots {
+            Roots::System => (None, None),
+            Roots::Bundle { path: file, .. } => (Some(path(file)), None),
+            Roots::Environment { file, directory } => (file.as_ref().map(path), Some(path(directory))),
+        };
+        let fingerprint = self.endpoints.iter().fold(fingerprint, |f, url| f.optional(url.as_ref()));
+        fingerprint
+            .field([u8::from(self.use_fips), u8::from(self.use_dual_stack)])
+            .optional(self.region.as_ref().map(Region::as_ref))
+            .optional(file)
+            .optional(directory)
+            .optional(self.metadata_endpoint.as_ref())
+            .field(self.metadata_default)
+    }
+}
+
+/// The CA certificates: `AWS_CA_BUNDLE`, else the profile's, else those that the environment names for all
+/// programs, as OpenSSL has it.
+fn roots(env: &Env, ca_bundle: Option<String>) -> Roots {
+    let bundle = |path, setting| Roots::Bundle { path, setting };
+    if let Some(path) = env.path_var("AWS_CA_BUNDLE") {
+        return bundle(path, "AWS_CA_BUNDLE");
+    }
+    if let Some(path) = ca_bundle {
+        return bundle(env.expand_home(&path), "ca_bundle in the profile");
+    }
+    match (env.path_var("SSL_CERT_FILE"), env.path_var("SSL_CERT_DIR")) {
+        (file, Some(directory)) => Roots::Environment { file, directory },
+        (Some(path), None) => bundle(path, "SSL_CERT_FILE"),
+        (None, None) => Roots::System,
+    }
+}
+
+fn metadata_default(mode: Option<&str>) -> Result<&'static str, Error> {
+    match mode.unwrap_or("IPv4") {
+        mode if mode.eq_ignore_ascii_case("IPv4") => Ok(METADATA_IPV4),
+        mode if mode.eq_ignore_ascii_case("IPv6") => Ok(METADATA_IPV6),
+        other => Err(Error::usage(format!(
+            "AWS configuration: the EC2 metadata service endpoint mode is '{other}'; set \
+             AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE (or ec2_metadata_service_endpoint_mode in the profile) to IPv4 or IPv6"
+        ))),
+    }
+}
+
+fn check(service: &str, url: &str) -> Result<(), Error> {
+    let uri: Option<Uri> = url.parse().ok();
+    let is_url = uri.is_some_and(|uri| {
+        matches!(uri.scheme_str(), Some("http" | "https")) && uri.authority().is_some_and(|a| !a.as_str().contains('@'))
+    });
+    if is_url {
+        return Ok(());
+    }
+    // The text before an `@` may be a password.
+    let shown = url.rsplit_once('@').map_or_else(|| url.to_owned(), |(_, rest)| format!("…@{rest}"));
+    Err(Error::usage(format!(
+        "AWS configuration: the endpoint of {service}, '{shown}', is not a URL such as https://sts.eu-west-1.amazonaws.com"
+    )))
+}

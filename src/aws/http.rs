@@ -1,0 +1,283 @@
+//! The HTTP clients: one per run for AWS's services, one for the container and EC2 endpoints.
+
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+use aws_smithy_async::rt::sleep::TokioSleep;
+use aws_smithy_http_client::tls::{Provider as TlsProvider, TlsContext, TrustStore, rustls_provider::CryptoMode};
+use aws_smithy_http_client::{Connector, proxy::ProxyConfig};
+use aws_smithy_runtime_api::client::http::{
+    HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector, http_client_fn,
+};
+use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_types::body::SdkBody;
+use http::Uri;
+use http_body_util::{BodyExt as _, Limited};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc2822;
+
+use super::ca_certificates::Roots;
+use super::request::SourceError;
+use super::sdk_error::{explain, is_retryable};
+use crate::os::dns::Resolver;
+
+/// The addresses that a client may send plain HTTP to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum PlainHttp {
+    /// Loopback, for a local server that emulates AWS.
+    Loopback,
+    /// Loopback, and the addresses of the container and EC2 endpoints.
+    Platform,
+}
+
+/// Upper limit for a response body, in bytes; a response with credentials is far smaller.
+const MAX_BODY: usize = 1 << 20;
+
+/// How many times a request to the container or EC2 endpoint is sent, and the pause between two attempts.
+const ATTEMPTS: u32 = 3;
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// The last server contacted and its last answer.
+#[derive(Clone, Debug, Default)]
+pub(super) struct ResponseLog(Arc<Mutex<LastResponse>>);
+
+#[derive(Debug, Default)]
+struct LastResponse {
+    authority: Option<String>,
+    status: Option<u16>,
+    /// The `Date` header, and when it was received.
+    date: Option<(OffsetDateTime, Instant)>,
+}
+
+impl ResponseLog {
+    fn last(&self) -> MutexGuard<'_, LastResponse> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn record_request(&self, uri: &str) {
+        let uri: Option<Uri> = uri.parse().ok();
+        self.last().authority = uri.and_then(|uri| Some(uri.authority()?.to_string()));
+    }
+
+    fn record_response(&self, status: u16, date: Option<&str>) {
+        let mut last = self.last();
+        last.status = Some(status);
+        if let Some(date) = date.and_then(|date| OffsetDateTime::parse(date, &Rfc2822).ok()) {
+            last.date = Some((date, Instant::now()));
+        }
+    }
+
+    /// Host and port of the last request.
+    pub(super) fn authority(&self) -> Option<String> {
+        self.last().authority.clone()
+    }
+
+    /// The HTTP status of the last response. `None` if there was none.
+    pub(super) fn status(&self) -> Option<u16> {
+        self.last().status
+    }
+
+    /// The skew of a clock that shows `now` against the last server's; negative if the clock is behind.
+    /// `None` if no response had a `Date`.
+    pub(super) fn skew(&self, now: OffsetDateTime) -> Option<time::Duration> {
+        let (date, received) = self.last().date?;
+        Some(now - received.elapsed() - date)
+    }
+}
+
+/// An HTTP client. Its connections are built on first use and shared by every request of the run.
+#[derive(Clone, Debug)]
+pub(super) struct HttpClient(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    plain_http: PlainHttp,
+    roots: Roots,
+    connect_timeout: Duration,
+    log: ResponseLog,
+    plain: OnceLock<Result<SharedHttpConnector, String>>,
+    tls: OnceLock<Result<SharedHttpConnector, String>>,
+}
+
+impl HttpClient {
+    /// A client that verifies servers with `roots` and gives up on a connection after `connect_timeout`.
+    /// HTTPS goes through the proxy that the environment names. Plain HTTP never does, because the proxy
+    /// would see what it carries.
+    pub(super) fn new(plain_http: PlainHttp, roots: Roots, connect_timeout: Duration, log: ResponseLog) -> Self {
+        let (plain, tls) = (OnceLock::new(), OnceLock::new());
+        Self(Arc::new(Inner { plain_http, roots, connect_timeout, log, plain, tls }))
+    }
+
+    /// The client in the SDK's form.
+    pub(super) fn to_sdk(&self) -> SharedHttpClient {
+        let connector = SharedHttpConnector::new(self.clone());
+        http_client_fn(move |_, _| connector.clone())
+    }
+
+    /// Sends a request without a body, and returns the status and the body of the answer. Failed connections
+    /// and server errors are retried.
+    ///
+    /// # Errors
+    /// If there is no response.
+    pub(super) async fn request(
+        &self,
+        method: &str,
+        url: &str,
+        headers: &[(&'static str, &str)],
+    ) -> Result<(u16, Vec<u8>), SourceError> {
+        let mut attempt = 1;
+        loop {
+            let answer = self.send(request(method, url, headers)?).await;
+            match answer {
+                Ok((status, _)) if is_retryable(status) && attempt < ATTEMPTS => {}
+                Ok(answer) => return Ok(answer),
+                Err(error) if error.is_user() => return Err(SourceError::Refused(explain(&error))),
+                Err(error) if attempt == ATTEMPTS => return Err(SourceError::Unreachable(explain(&error))),
+                Err(_) => {}
+            }
+            attempt += 1;
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    async fn send(&self, request: HttpRequest) -> Result<(u16, Vec<u8>), ConnectorError> {
+        let response = self.call(request).await?;
+        let status = response.status().as_u16();
+        let body = response.into_body().collect().await.map_err(ConnectorError::io)?;
+        Ok((status, body.to_bytes().to_vec()))
+    }
+}
+
+fn request(method: &str, url: &str, headers: &[(&'static str, &str)]) -> Result<HttpRequest, SourceError> {
+    let mut request =
+        HttpRequest::get(url).map_err(|_| SourceError::Refused("the configured endpoint is not a URL".to_owned()))?;
+    request.set_method(method).map_err(|_| SourceError::Refused(format!("'{method}' is not a method")))?;
+    for (name, value) in headers {
+        let inserted = request.headers_mut().try_insert(*name, (*value).to_owned());
+        inserted.map_err(|_| SourceError::Refused(format!("the value of the header {name} has control characters")))?;
+    }
+    Ok(request)
+}
+
+impl HttpConnector for HttpClient {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let inner = &self.0;
+        inner.log.record_request(request.uri());
+        let refuse = |why: &str| HttpConnectorFuture::ready(Err(ConnectorError::user(why.to_owned().into())));
+        // The connectors differ in the certificates that they read and in the proxy.
+        let connector = match scheme(request.uri(), inner.plain_http) {
+            Some(Scheme::Plain) => inner.plain.get_or_init(|| inner.connect(TrustStore::empty(), None)),
+            Some(Scheme::Tls) => inner.tls.get_or_init(|| {
+                let roots = trust_store(&inner.roots.load()?);
+                inner.connect(roots, Some(ProxyConfig::from_env()))
+            }),
+            None => {
+                return refuse(
+                    "the endpoint must be https://, or plain http:// on this machine, without a user name; correct the endpoint setting",
+                );
+            }
+        };
+        let answer = match connector {
+            Ok(connector) => connector.call(request),
+            Err(why) => return refuse(why),
+        };
+        let log = inner.log.clone();
+        HttpConnectorFuture::new(async move {
+            let response = answer.await?;
+            log.record_response(response.status().as_u16(), response.headers().get("date"));
+            Ok(response.map(|body| SdkBody::from_body_1_x(Limited::new(body, MAX_BODY))))
+        })
+    }
+}
+
+impl Inner {
+    fn connect(&self, roots: TrustStore, proxy: Option<ProxyConfig>) -> Result<SharedHttpConnector, String> {
+        let context = TlsContext::builder().with_trust_store(roots).build().map_err(|error| error.to_string())?;
+        let settings = HttpConnectorSettings::builder().connect_timeout(self.connect_timeout).build();
+        let connector = Connector::builder()
+            .connector_settings(settings)
+            .sleep_impl(TokioSleep::new())
+            .proxy_config(proxy.unwrap_or_else(ProxyConfig::disabled))
+            .tls_provider(TlsProvider::Rustls(CryptoMode::Ring))
+            .tls_context(context)
+            .build_with_resolver(Resolver);
+        Ok(SharedHttpConnector::new(connector))
+    }
+}
+
+fn trust_store(certificates: &[Vec<u8>]) -> TrustStore {
+    let pem = certificates.iter().fold(String::new(), |pem, der| {
+        pem + "-----BEGIN CERTIFICATE-----\n" + &aws_smithy_types::base64::encode(der) + "\n-----END CERTIFICATE-----\n"
+    });
+    TrustStore::empty().with_pem_certificate(pem.into_bytes())
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Scheme {
+    Plain,
+    Tls,
+}
+
+/// How to send a request. `None` if it must not be sent.
+fn scheme(uri: &str, plain_http: PlainHttp) -> Option<Scheme> {
+    let uri: Uri = uri.parse().ok()?;
+    let authority = uri.authority()?;
+    if authority.as_str().contains('@') {
+        return None;
+    }
+    match uri.scheme_str()? {
+        "https" => Some(Scheme::Tls),
+        "http" => allows_plain_http(authority.host(), plain_http).then_some(Scheme::Plain),
+        _ => None,
+    }
+}
+
+/// EC2, ECS and EKS.
+const PLATFORM_ADDRESSES: [&str; 5] =
+    ["169.254.169.254", "169.254.170.2", "169.254.170.23", "fd00:ec2::254", "fd00:ec2::23"];
+
+fn allows_plain_http(host: &str, plain_http: PlainHttp) -> bool {
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    let Ok(address) = host.parse::<IpAddr>() else { return host.eq_ignore_ascii_case("localhost") };
+    address.is_loopback()
+        || plain_http == PlainHttp::Platform && PLATFORM_ADDRESSES.iter().any(|known| known.parse() == Ok(address))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clear_text_stays_on_this_machine() {
+        for uri in ["http://127.0.0.1:80/x", "http://localhost:5000", "http://LOCALHOST/", "http://[::1]:1/"] {
+            assert_eq!(scheme(uri, PlainHttp::Loopback), Some(Scheme::Plain), "{uri}");
+        }
+        assert_eq!(scheme("https://sts.amazonaws.com/", PlainHttp::Loopback), Some(Scheme::Tls));
+        for uri in ["http://169.254.169.254/x", "http://169.254.170.2/x", "http://[fd00:ec2::254]/x"] {
+            assert_eq!(
+                (scheme(uri, PlainHttp::Platform), scheme(uri, PlainHttp::Loopback)),
+                (Some(Scheme::Plain), None),
+                "{uri}"
+            );
+        }
+        for uri in [
+            "http://sts.amazonaws.com/",
+            "http://127.0.0.1.evil.com/",
+            "http://localhost.evil.com/",
+            "http://127.0.0.1@evil.com/",
+            "http://127.0.0.1:1@evil.com/",
+            "http://localhost:1@10.9.9.9:80/",
+            "http://[::1]@10.9.9.9/",
+            "http://10.0.0.1/",
+            "http://169.254.1.1/x",
+            "http://169.254.170.3/x",
+            "http://[fd00:ec2::1]/x",
+            "ftp://127.0.0.1/",
+            "http://",
+        ] {
+            assert_eq!(scheme(uri, PlainHttp::Platform), None, "{uri}");
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! The console session of `aws login`.
+
+use std::time::SystemTime;
+
+use aws_config::BehaviorVersion;
+use aws_config::login::LoginCredentialsProvider;
+use aws_config::provider_config::ProviderConfig;
+use aws_credential_types::provider::ProvideCredentials as _;
+use aws_smithy_async::rt::sleep::TokioSleep;
+
+use super::client::AwsClient;
+use super::keys::AccessKeys;
+use super::sdk_error::{exit_of, explain};
+use crate::error::{Error, ExitCode};
+
+/// Fetches the credentials of the console session with this ARN.
+pub(super) async fn credentials(client: &AwsClient<'_>, session: &str) -> Result<AccessKeys, Error> {
+    // The refresh token may be single-use, so one process refreshes at a time. Later ones find the new keys on disk.
+    let _turn = client.join_refresh(session.as_bytes(), || None::<()>).await;
+    let provider = LoginCredentialsProvider::builder(session).configure(&provider_config(client)).build();
+    let given = provider.provide_credentials().await.map_err(|error| match exit_of(&error) {
+        ExitCode::Credentials => client.fail_login(&explain(&error)),
+        exit => client.fail(exit, &explain(&error)),
+    })?;
+    let seconds = |end: SystemTime| end.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+    let expires_at = given.expiry().map(|end| client.expiry(i64::try_from(seconds(end)).unwrap_or(i64::MAX)));
+    let expires_at = expires_at.transpose()?;
+    let (id, secret) = (given.access_key_id().to_owned(), given.secret_access_key().to_owned());
+    client.accept(id, secret, given.session_token().unwrap_or_default().to_owned(), expires_at)
+}
+
+fn provider_config(client: &AwsClient) -> ProviderConfig {
+    let endpoints = &client.request.identity.endpoints;
+    ProviderConfig::without_region()
+        .with_region(Some(client.region.clone()))
+        .with_behavior_version(Some(BehaviorVersion::v2026_01_12()))
+        .with_http_client(client.services.to_sdk())
+        .with_sleep_impl(TokioSleep::new())
+        .with_use_fips(Some(endpoints.use_fips))
+        .with_use_dual_stack(Some(endpoints.use_dual_stack))
+}

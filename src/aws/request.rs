@@ -1,0 +1,67 @@
+//! A request for credentials, as the sources get it.
+
+use std::time::Duration;
+
+use super::identity::Identity;
+use super::profile_files::ProfileFiles;
+use super::redact;
+use crate::os::deadline::Deadline;
+use crate::os::env::Env;
+use crate::os::private_file::LockFile;
+use crate::output::Report;
+
+/// Why a source gave no credentials.
+pub(super) enum SourceError {
+    /// It answered, but without usable credentials (exit 3).
+    Refused(String),
+    /// It did not answer, or failed in a way that may pass (exit 4).
+    Unreachable(String),
+}
+
+/// Maps a digest to its lock file. The file is `None` if there is no cache directory.
+pub(crate) type Locks<'a> = dyn Fn(&str) -> Option<LockFile> + 'a;
+
+/// Whether new sessions are stored for other processes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SessionStorage {
+    /// Store new sessions in the AWS CLI's cache.
+    Store,
+    /// Use existing sessions, but store no new ones.
+    ReadOnly,
+}
+
+/// A request for credentials.
+#[derive(Clone)]
+pub(crate) struct CredentialRequest<'a> {
+    /// Whose credentials.
+    pub(crate) identity: &'a Identity,
+    /// The region of AWS's own services, if none is configured.
+    pub(crate) region: &'a str,
+    /// The environment of the process.
+    pub(crate) env: &'a Env,
+    /// When to give up.
+    pub deadline: Deadline,
+    /// Minimum remaining lifetime of a cached session.
+    pub(crate) min_ttl: Duration,
+    /// A code of the MFA device (`--mfa-code`).
+    pub(crate) mfa_code: Option<&'a str>,
+    /// Whether new sessions are stored.
+    pub(crate) storage: SessionStorage,
+    /// Lock files for single flight; `None` to skip it.
+    pub(crate) locks: Option<&'a Locks<'a>>,
+    /// The profile files, for the secrets in them.
+    pub(crate) profiles: &'a ProfileFiles,
+    /// Where warnings and notes go.
+    pub(crate) report: &'a Report,
+}
+
+impl CredentialRequest<'_> {
+    /// The secrets that a helper program can read from the environment or the profile files.
+    pub(super) fn known_secrets(&self) -> Vec<String> {
+        let mut secrets = self.env.secret_vars(redact::is_secret_name);
+        if let Ok(profiles) = self.profiles.get(self.env) {
+            secrets.extend(profiles.secrets(redact::is_secret_name));
+        }
+        secrets
+    }
+}

@@ -1,0 +1,97 @@
+//! Maps errors of the SDK and AWS services to exit codes and messages.
+
+use std::error::Error as StdError;
+
+use aws_credential_types::provider::error::CredentialsError;
+use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
+use aws_smithy_runtime_api::client::result::ConnectorError;
+
+use crate::error::ExitCode;
+
+/// Whether the same request may succeed later: HTTP statuses of throttling and of server errors.
+pub(super) fn is_retryable(status: u16) -> bool {
+    status == 429 || status >= 500
+}
+
+/// The exit code for an error of the SDK's providers.
+pub(super) fn exit_of(error: &(dyn StdError + 'static)) -> ExitCode {
+    let network = |error: &(dyn StdError + 'static)| {
+        error.downcast_ref::<ConnectorError>().is_some_and(|error| !error.is_user())
+            || matches!(error.downcast_ref(), Some(CredentialsError::ProviderTimedOut(_)))
+    };
+    if causes(error).any(network) { ExitCode::Network } else { ExitCode::Credentials }
+}
+
+/// The exit code for an error of a service: a refusal is final, throttling and server errors may pass.
+pub(super) fn exit_of_service<E>(error: &SdkError<E>) -> ExitCode
+where
+    E: ProvideErrorMetadata + StdError + 'static,
+{
+    if is_transient(error) { ExitCode::Network } else { exit_of(error) }
+}
+
+/// Whether the service throttled the request or failed to serve it.
+pub(super) fn is_transient<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
+    error.raw_response().is_some_and(|response| is_retryable(response.status().as_u16()))
+        || error.code().is_some_and(|code| THROTTLING.contains(&code))
+}
+
+/// Error codes of throttling, which come with HTTP status 400.
+///
+/// Source: `aws_runtime::retries::classifiers::THROTTLING_ERRORS`.
+const THROTTLING: [&str; 15] = [
+    "Throttling",
+    "ThrottlingException",
+    "ThrottledException",
+    "RequestThrottledException",
+    "TooManyRequestsException",
+    "ProvisionedThroughputExceededException",
+    "TransactionInProgressException",
+    "RequestLimitExceeded",
+    "BandwidthLimitExceeded",
+    "LimitExceededException",
+    "RequestThrottled",
+    "SlowDown",
+    "PriorRequestNotComplete",
+    "EC2ThrottledException",
+    "IDPCommunicationError",
+];
+
+/// The chain of causes. Left out are the SDK's outermost error, which says nothing, and errors that print a whole
+/// request, because its headers hold secrets.
+pub(super) fn explain(error: &(dyn StdError + 'static)) -> String {
+    let mut parts: Vec<String> = Vec::new();
+    for cause in causes(error).filter(|cause| !cause.is::<CredentialsError>() || cause.source().is_none()) {
+        let text = cause.to_string();
+        // Layers that mean nothing to a user.
+        if ["dispatch failure", "io error", "user error", "other"].contains(&text.as_str()) {
+            continue;
+        }
+        let text = text.strip_prefix("client error (Connect)").map_or(text.clone(), |_| "could not connect".to_owned());
+        // Many wrappers repeat what they wrap.
+        if !text.contains('{') && !parts.iter().any(|part| part.contains(&text)) {
+            parts.push(text);
+        }
+    }
+    parts.join(": ")
+}
+
+/// The service's own message, or why there was no answer.
+pub(super) fn explain_service<E>(error: &SdkError<E>) -> String
+where
+    E: ProvideErrorMetadata + StdError + 'static,
+{
+    match (error.code(), error.message(), error.raw_response()) {
+        (Some(code), Some(message), _) => format!("{code}: {message}"),
+        (Some(code), None, _) => code.to_owned(),
+        (None, _, Some(response)) => format!(
+            "the response is not from AWS (HTTP status {}); check the proxy and the endpoint settings",
+            response.status()
+        ),
+        _ => explain(error),
+    }
+}
+
+fn causes<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
+    std::iter::successors(Some(error), |&error| error.source())
+}

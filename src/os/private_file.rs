@@ -1,0 +1,389 @@
+//! Files that only their owner may read or change: the one place that creates, reads and replaces them.
+
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+#[cfg(unix)]
+mod unix;
+#[cfg(windows)]
+mod windows;
+
+#[cfg(unix)]
+use unix as platform;
+#[cfg(windows)]
+use windows as platform;
+
+/// The beginning of the name of a file that is being written.
+const TEMPORARY: &str = ".rds-token-";
+/// How many characters follow it.
+const TEMPORARY_SUFFIX: usize = 16;
+/// How old an unfinished write may get.
+const UNFINISHED_AGE: Duration = Duration::from_secs(60 * 60);
+
+fn refused(path: &Path, why: &str) -> io::Error {
+    io::Error::new(ErrorKind::PermissionDenied, format!("{} {why}", path.display()))
+}
+
+/// The error, with the path that it is about.
+fn at(path: &Path, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+}
+
+/// The type of a directory entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum EntryKind {
+    File,
+    Directory,
+}
+
+/// An open directory.
+///
+/// Its files are opened relative to it, so that a directory that is swapped in meanwhile is not used.
+#[derive(Debug)]
+pub(crate) struct Directory {
+    path: PathBuf,
+    handle: platform::Handle,
+}
+
+impl Directory {
+    /// Opens a private directory.
+    ///
+    /// Only this user can access it, and no other user can replace it.
+    ///
+    /// # Errors
+    /// `NotFound` if it does not exist. Else the reason why it can't be trusted: it is a link, another user owns it or
+    /// can read it, or another user owns or can write a directory above it.
+    pub(crate) fn open(path: &Path) -> io::Result<Self> {
+        let path = platform::check_parents(path)?;
+        let handle = platform::Handle::open(&path).map_err(|error| at(&path, &error))?;
+        handle.check_owner(&path)?;
+        Ok(Self { path, handle })
+    }
+
+    /// Opens a private directory, and creates it if it does not exist.
+    ///
+    /// # Errors
+    /// As [`Self::open`], and if it can't be created.
+    pub(crate) fn create(path: &Path) -> io::Result<Self> {
+        match Self::open(path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                make_directory(path)?;
+                Self::open(path)
+            }
+            opened => opened,
+        }
+    }
+
+    /// Opens a directory that other programs use too. It may be a link, and is not checked.
+    fn shared(path: &Path) -> io::Result<Self> {
+        let path = path.canonicalize().map_err(|error| at(path, &error))?;
+        let handle = platform::Handle::open(&path).map_err(|error| at(&path, &error))?;
+        Ok(Self { path, handle })
+    }
+
+    /// The path, without links.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Reads a private file of at most `max` bytes. Follows no link, and does not wait for a FIFO.
+    ///
+    /// # Errors
+    /// If the file can't be read or trusted.
+    pub(crate) fn read(&self, name: &str, max: u64) -> io::Result<Vec<u8>> {
+        let file = self.check(name, self.handle.read(name)?)?;
+        let size = file.metadata()?.len();
+        if size > max {
+            return Err(refused(&self.path.join(name), &format!("is longer than {max} bytes")));
+        }
+        let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0) + 1);
+        file.take(max).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// Replaces a file, or creates it. Readers see the old bytes or the new ones, nothing in between.
+    ///
+    /// # Errors
+    /// If it can't be written. Nothing of it is left then.
+    pub(crate) fn write(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        match self.write_once(name, bytes) {
+            // `cache clear` removed the new file before it was locked.
+            Err(error) if error.kind() == ErrorKind::NotFound => self.write_once(name, bytes),
+            written => written,
+        }
+    }
+
+    fn write_once(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        let suffix: String = std::iter::repeat_with(fastrand::alphanumeric).take(TEMPORARY_SUFFIX).collect();
+        let temporary = format!("{TEMPORARY}{suffix}");
+        let mut file = self.handle.create_new(&temporary)?;
+        // While it is locked, `cache clear` leaves it. Some file systems have no locks.
+        let _ = file.try_lock();
+        let written = platform::restrict(&file).and_then(|()| file.write_all(bytes));
+        let replaced = written.and_then(|()| self.handle.replace(&temporary, name));
+        if replaced.is_err() {
+            let _ = self.handle.remove(&temporary);
+        }
+        replaced
+    }
+
+    /// Opens a file to lock and to write notes into, and creates it if it does not exist.
+    ///
+    /// # Errors
+    /// If it can't be opened or trusted.
+    pub(crate) fn open_lock(&self, name: &str) -> io::Result<File> {
+        let file = self.check(name, self.handle.read_or_create(name)?)?;
+        // The umask may have taken permissions away when it was created.
+        platform::restrict(&file)?;
+        Ok(file)
+    }
+
+    /// Removes a file. Another process may have removed it first.
+    ///
+    /// # Errors
+    /// If it can't be removed.
+    pub(crate) fn remove(&self, name: &str) -> io::Result<()> {
+        match self.handle.remove(name) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(at(&self.path.join(name), &error)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Removes a file unless another process holds its lock.
+    ///
+    /// A process that waits for the lock finds, once it holds it, that the file has no name any more, and creates a new
+    /// one.
+    pub(crate) fn remove_unlocked(&self, name: &str) {
+        if let Ok(file) = self.handle.read(name).and_then(|file| self.check(name, file))
+            && file.try_lock().is_ok()
+            && self.is_still_linked(&file, name)
+        {
+            let _ = self.handle.remove(name);
+        }
+    }
+
+    /// Whether `file` still has this name: it may have been removed, and another created in its place.
+    fn is_still_linked(&self, file: &File, name: &str) -> bool {
+        self.handle.is_still_linked(file, name).unwrap_or(false)
+    }
+
+    fn check(&self, name: &str, file: File) -> io::Result<File> {
+        let path = || self.path.join(name);
+        let metadata = file.metadata()?;
+        if !metadata.is_file() {
+            return Err(refused(&path(), "is not a regular file"));
+        }
+        platform::reject_hard_links(&path, &metadata)?;
+        platform::check_owner(&path, &metadata)?;
+        Ok(file)
+    }
+
+    /// Whether a file was last written longer than `age` ago. `None` if it does not exist, or if its time is in what is
+    /// now the future: the clock was set back, and its age is not known.
+    pub(crate) fn is_older(&self, name: &str, age: Duration, now: SystemTime) -> Option<bool> {
+        let modified = self.handle.modified(name).ok()?;
+        Some(now.duration_since(modified).ok()? > age)
+    }
+
+    /// The names of the regular files.
+    ///
+    /// # Errors
+    /// If the directory can't be read.
+    pub(crate) fn files(&self) -> io::Result<Vec<String>> {
+        self.handle.list(EntryKind::File)
+    }
+
+    /// The names of the directories in this one.
+    ///
+    /// # Errors
+    /// If the directory can't be read.
+    pub(crate) fn directories(&self) -> io::Result<Vec<String>> {
+        self.handle.list(EntryKind::Directory)
+    }
+
+    /// Removes an empty directory in this one.
+    ///
+    /// # Errors
+    /// If it can't be removed.
+    pub(crate) fn remove_directory(&self, name: &str) -> io::Result<()> {
+        self.handle.remove_directory(name)
+    }
+
+    /// Removes what killed processes left of their writes.
+    pub(crate) fn sweep_unfinished(&self, now: SystemTime) {
+        let names = self.files().unwrap_or_default();
+        for name in names.iter().filter(|name| is_leftover_temp(name)) {
+            if self.is_older(name, UNFINISHED_AGE, now).unwrap_or(false) {
+                let _ = self.handle.remove(name);
+            }
+        }
+    }
+}
+
+/// Whether a name is that of a write of ours that is not finished.
+pub(crate) fn is_leftover_temp(name: &str) -> bool {
+    name.strip_prefix(TEMPORARY).is_some_and(|suffix| {
+        suffix.len() == TEMPORARY_SUFFIX && suffix.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    })
+}
+
+/// Reads a private file in a directory that other programs use too.
+///
+/// # Errors
+/// As [`Directory::read`].
+pub(crate) fn read(path: &Path, max: u64) -> io::Result<Vec<u8>> {
+    let (directory, name) = shared(path)?;
+    directory.read(name, max)
+}
+
+/// Replaces a private file in a directory that other programs use too, and removes what killed processes left of their
+/// writes there.
+///
+/// # Errors
+/// As [`Directory::write`].
+pub(crate) fn write(path: &Path, bytes: &[u8], now: SystemTime) -> io::Result<()> {
+    let (directory, name) = shared(path)?;
+    let written = directory.write(name, bytes);
+    directory.sweep_unfinished(now);
+    written
+}
+
+fn shared(path: &Path) -> io::Result<(Directory, &str)> {
+    let name = path.file_name().and_then(|name| name.to_str());
+    let name = name.ok_or_else(|| refused(path, "is not the path of a file"))?;
+    Ok((Directory::shared(path.parent().unwrap_or(Path::new("/")))?, name))
+}
+
+/// A lock file in an open directory.
+#[derive(Clone, Debug)]
+pub(crate) struct LockFile {
+    /// The directory.
+    pub(crate) directory: Arc<Directory>,
+    /// The name of the file.
+    pub name: String,
+}
+
+impl LockFile {
+    /// Opens the file, and creates it if it does not exist.
+    ///
+    /// # Errors
+    /// As [`Directory::open_lock`].
+    pub(crate) fn open(&self) -> io::Result<File> {
+        self.directory.open_lock(&self.name)
+    }
+
+    /// Whether `file` still has the name.
+    pub(crate) fn is_current(&self, file: &File) -> bool {
+        self.directory.is_still_linked(file, &self.name)
+    }
+
+    /// Whether a file has the name.
+    pub(crate) fn exists(&self) -> bool {
+        self.directory.handle.modified(&self.name).is_ok()
+    }
+
+    /// Another lock file beside this one.
+    #[must_use]
+    pub(crate) fn with_extension(&self, extension: &str) -> Self {
+        let stem = self.name.rsplit_once('.').map_or(self.name.as_str(), |(stem, _)| stem);
+        Self { directory: Arc::clone(&self.directory), name: format!("{stem}.{extension}") }
+    }
+}
+
+/// Makes a directory, 0700 whatever the umask, and its parents if they are missing. One that exists stays as it is.
+///
+/// # Errors
+/// If it can't be made.
+pub(crate) fn make_directory(path: &Path) -> io::Result<()> {
+    if let Some(parent) = path.parent()
+        && !parent.is_dir()
+    {
+        make_directory(parent)?;
+    }
+    match platform::make_directory(path) {
+        // Another process was first.
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+        made => made.map_err(|error| at(path, &error)),
+    }
+}
+
+/// Checks that a path is a directory of this user, closed to others. The directories above it are not checked.
+///
+/// # Errors
+/// If it can't be opened, is a link, or is open to others.
+pub(crate) fn check_directory(path: &Path) -> io::Result<()> {
+    platform::Handle::open(path)?.check_owner(path)
+}
+
+/// Checks that each directory above `path` belongs to root or this user, and is sticky or not writable by others.
+///
+/// # Errors
+/// If an existing one does not; the message names it.
+pub(crate) fn check_parents(path: &Path) -> io::Result<()> {
+    match platform::check_parents(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Checks that no other user can put files into a directory, if it exists. Others may list it.
+///
+/// # Errors
+/// If another user owns it, or can write to it. A group that has no other member is not another user.
+pub(crate) fn check_writers(path: &Path) -> io::Result<()> {
+    match fs::metadata(path) {
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(()),
+        Err(error) => Err(at(path, &error)),
+        Ok(metadata) => platform::check_writers(path, &metadata),
+    }
+}
+
+/// Reads a regular file of at most `max` bytes that only its owner or root may change, such as the configuration file.
+///
+/// Others may read it, and it may be a link.
+///
+/// # Errors
+/// If it can't be read, another user owns it, or another user can write to it.
+pub(crate) fn read_trusted(path: &Path, max: u64) -> io::Result<Vec<u8>> {
+    let file = platform::open_trusted(path)?;
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
+        return Err(io::Error::other("it is not a regular file"));
+    }
+    platform::check_trusted(path, &metadata)?;
+    let mut bytes = Vec::new();
+    file.take(max + 1).read_to_end(&mut bytes)?;
+    match bytes.len() as u64 > max {
+        true => Err(io::Error::other(format!("it is longer than {max} bytes"))),
+        false => Ok(bytes),
+    }
+}
+
+/// Checks that a file, if it exists, belongs to root or this user, and that no other user can write to it.
+///
+/// # Errors
+/// If another user owns it, or can write to it.
+pub(crate) fn check_trusted(path: &Path) -> io::Result<()> {
+    fs::metadata(path).map_or(Ok(()), |metadata| platform::check_trusted(path, &metadata))
+}
+
+/// Creates a file in memory, and returns it with its path.
+///
+/// Only its owner can read it. A program that this process executes can open the path. The file exists until the last
+/// process that has it open exits.
+///
+/// # Errors
+/// If it can't be created.
+#[cfg(target_os = "linux")]
+pub(crate) fn in_memory(name: &str, bytes: &[u8]) -> io::Result<(File, PathBuf)> {
+    use std::os::fd::AsRawFd as _;
+    // Without CLOEXEC: it is for the program that comes after.
+    let mut file = File::from(rustix::fs::memfd_create(name, rustix::fs::MemfdFlags::empty())?);
+    platform::restrict(&file)?;
+    file.write_all(bytes)?;
+    let path = PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()));
+    Ok((file, path))
+}

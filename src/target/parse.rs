@@ -1,0 +1,35 @@
+//! Parses a positional TARGET.
+
+use super::spec::{TargetSpec, split_optional};
+use super::url;
+use crate::error::Error;
+
+impl TargetSpec {
+    /// Parses a positional TARGET: `[USER@]HOST[:PORT][/DATABASE]` or a URL.
+    ///
+    /// # Errors
+    /// Names the invalid part (exit 2).
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        match text.split_once("://") {
+            Some((scheme, rest)) => url::parse(scheme, rest),
+            None => Self::parse_host_form(text),
+        }
+    }
+
+    /// A user name may hold any of `/:@`, a host none of them: so the last `@` ends the user.
+    fn parse_host_form(text: &str) -> Result<Self, Error> {
+        let (user, rest) = match text.rsplit_once('@') {
+            Some((user, rest)) => (Some(user), rest),
+            None => (None, text),
+        };
+        let (authority, database) = split_optional(rest, '/');
+        let (host, port) = split_optional(authority, ':');
+        Ok(Self {
+            host: Some(host.to_owned()),
+            port: port.map(str::to_owned),
+            user: user.map(str::to_owned),
+            database: database.map(str::to_owned),
+            engine: None,
+        })
+    }
+}

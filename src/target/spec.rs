@@ -1,0 +1,90 @@
+//! The parts of a target as the user gives them, unchecked.
+
+use super::engine::Engine;
+
+/// A region, and where it is configured.
+#[derive(Clone, Debug)]
+pub struct Region {
+    /// Its name, unchecked.
+    pub name: String,
+    /// Where it is configured, such as `--region` or `AWS_REGION`.
+    pub origin: String,
+}
+
+impl Region {
+    /// The region of `--region`.
+    pub fn of_flag(name: &str) -> Self {
+        Self { name: name.to_owned(), origin: "--region".to_owned() }
+    }
+}
+
+/// The parts of a target as they were given, unchecked.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TargetSpec {
+    /// Host name of the RDS endpoint.
+    pub host: Option<String>,
+    /// Its port.
+    pub port: Option<String>,
+    /// The database user.
+    pub user: Option<String>,
+    /// The database to use.
+    pub database: Option<String>,
+    /// The engine's name.
+    pub engine: Option<String>,
+}
+
+impl TargetSpec {
+    /// Whether `text` can only be the name of a configured target: it has nothing that a host form or a
+    /// URL has.
+    pub fn is_name(text: &str) -> bool {
+        !text.contains(['.', ':', '@', '/'])
+    }
+
+    /// The engine, from its name or from the port.
+    pub fn engine(&self) -> Option<Engine> {
+        let from_port = || Engine::from_port(self.port.as_deref()?.parse().ok()?);
+        self.engine.as_deref().map_or_else(from_port, Engine::from_name)
+    }
+
+    /// The part with this name.
+    pub(crate) fn get(&self, part: &str) -> Option<&str> {
+        let value = match part {
+            "host" => &self.host,
+            "port" => &self.port,
+            "user" => &self.user,
+            "database" => &self.database,
+            "engine" => &self.engine,
+            _ => &None,
+        };
+        value.as_deref()
+    }
+
+    /// Fills missing parts from `other`.
+    #[must_use]
+    pub(crate) fn or(self, other: Self) -> Self {
+        Self {
+            host: self.host.or(other.host),
+            port: self.port.or(other.port),
+            user: self.user.or(other.user),
+            database: self.database.or(other.database),
+            engine: self.engine.or(other.engine),
+        }
+    }
+
+    /// Adds the engine's default port, if there is an engine and no port. It then overrides a port from a source of
+    /// lower precedence, which belongs to another engine.
+    #[must_use]
+    pub(crate) fn with_default_port(self) -> Self {
+        let engine = self.engine.as_deref().and_then(Engine::from_name);
+        let port = self.port.or_else(|| engine.map(|engine| engine.default_port().to_string()));
+        Self { port, ..self }
+    }
+}
+
+/// Splits `text` at the first `at`, if it contains one.
+pub(super) fn split_optional(text: &str, at: char) -> (&str, Option<&str>) {
+    match text.split_once(at) {
+        Some((head, tail)) => (head, Some(tail)),
+        None => (text, None),
+    }
+}

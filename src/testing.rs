@@ -1,0 +1,19 @@
+//! The parts of the program that `tests/` and `fuzz/` test directly. They are no API.
+
+pub use crate::aws::{AccessKeys, Choice, Identity, ProfileFiles, Profiles};
+pub use crate::cache::{Entry, Key, Store};
+pub use crate::client::ca::Roots;
+pub use crate::client::environment::{Shell, Variable};
+pub use crate::client::heading::read_heading;
+pub use crate::client::json::render as render_json;
+pub use crate::client::option_file::{Flavor, OptionFile, PasswordIn};
+pub use crate::client::passfile::render as render_passfile;
+pub use crate::client::url::Url;
+pub use crate::config::{Config, Table};
+pub use crate::error::Error;
+pub use crate::os::deadline::Deadline;
+pub use crate::os::env::{Env, Timestamp};
+pub use crate::percent::encode;
+pub use crate::secret::Secret;
+pub use crate::target::{Engine, Region, Target, TargetSpec, Via};
+pub use crate::token::{TokenFields, sign};
