@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 
 use crate::aws::is_code;
-use crate::cache::Kind;
+use crate::cache::CacheKind;
 use crate::client::environment::Shell;
 
 const EXAMPLES: &str = "\
@@ -138,7 +138,7 @@ pub(crate) enum CacheCommand {
 pub(crate) struct CachedArgs {
     /// Include the keyring's tokens [default: only if RDS_TOKEN_CACHE or the configuration selects keyring]
     #[arg(long, value_enum, value_name = "KIND")]
-    pub(crate) cache: Option<Kind>,
+    pub(crate) cache: Option<CacheKind>,
     /// The flags of every command.
     #[command(flatten)]
     pub(crate) common: CommonArgs,
@@ -352,7 +352,7 @@ pub(crate) struct CacheArgs {
     /// Where tokens are cached: files in RDS_TOKEN_CACHE_DIR or a private directory of yours, the system's keyring, or
     /// nowhere [default: file] [env: RDS_TOKEN_CACHE]
     #[arg(long, value_enum, value_name = "KIND")]
-    pub(crate) cache: Option<Kind>,
+    pub(crate) cache: Option<CacheKind>,
     /// Neither read nor write the cache, as with --cache off
     #[arg(long, conflicts_with_all = ["cache", "refresh"])]
     pub(crate) no_cache: bool,

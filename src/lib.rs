@@ -17,6 +17,7 @@ mod percent;
 mod rfc3339;
 mod secret;
 mod settings;
+mod similar;
 mod target;
 #[doc(hidden)]
 pub mod testing;

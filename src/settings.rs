@@ -9,7 +9,7 @@ use std::time::Duration;
 use clap::ValueEnum as _;
 
 use crate::aws::{Choice, ProfileFiles, Profiles, is_chosen_by_environment};
-use crate::cache::Kind;
+use crate::cache::CacheKind;
 use crate::cli::{RequestArgs, duration, min_ttl};
 use crate::config::Table;
 use crate::error::Error;
@@ -45,7 +45,7 @@ pub(crate) struct Settings {
     pub(crate) mfa_code: Option<String>,
     /// The AWS profile files, which are read at most once.
     pub(crate) profiles: ProfileFiles,
-    pub(crate) cache: Kind,
+    pub(crate) cache: CacheKind,
     pub(crate) refresh: bool,
     pub(crate) min_ttl: Duration,
     /// When to give up.
@@ -115,18 +115,18 @@ impl Layers<'_> {
         setting.map(|setting| setting.check(|path| check_ca(self.env.expand_home(path)))).transpose()
     }
 
-    fn cache(&self, args: &RequestArgs) -> Result<Kind, Error> {
+    fn cache(&self, args: &RequestArgs) -> Result<CacheKind, Error> {
         if args.cache.no_cache {
-            return Ok(Kind::Off);
+            return Ok(CacheKind::Off);
         }
         let parse = |name: &str| {
             let why = "is unknown; set cache or RDS_TOKEN_CACHE to file, keyring or off";
-            Kind::from_str(name, false).map_err(|_| Error::usage(format!("cache: '{name}' {why}")))
+            CacheKind::from_str(name, false).map_err(|_| Error::usage(format!("cache: '{name}' {why}")))
         };
         let configured = || self.get(None, "cache", Some("RDS_TOKEN_CACHE"));
         match args.cache.cache {
             Some(kind) => Ok(kind),
-            None => configured().map_or(Ok(Kind::File), |setting| setting.check(parse)),
+            None => configured().map_or(Ok(CacheKind::File), |setting| setting.check(parse)),
         }
     }
 

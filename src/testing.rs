@@ -1,7 +1,7 @@
 //! The parts of the program that `tests/` and `fuzz/` test directly. They are no API.
 
 pub use crate::aws::{AccessKeys, Choice, Identity, ProfileFiles, Profiles};
-pub use crate::cache::{Entry, Key, Store};
+pub use crate::cache::{CacheDirectory, Entry, Key};
 pub use crate::client::ca::Roots;
 pub use crate::client::environment::{Shell, Variable};
 pub use crate::client::heading::read_heading;

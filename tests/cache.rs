@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use rds_token::testing::Secret;
 use rds_token::testing::sign;
 use rds_token::testing::{AccessKeys, Choice, Identity, ProfileFiles};
-use rds_token::testing::{Entry, Key, Store};
+use rds_token::testing::{CacheDirectory, Entry, Key};
 use rds_token::testing::{Env, Timestamp};
 use rds_token::testing::{Target, TargetSpec};
 
@@ -152,7 +152,7 @@ fn a_swapped_file_is_a_miss() {
 /// A store in a sandbox, its key, and what it is about.
 struct Shelf {
     _sandbox: Sandbox,
-    store: Store,
+    store: CacheDirectory,
     key: Key,
     target: Target,
     env: Env,
@@ -167,7 +167,7 @@ impl Shelf {
         let target = TargetSpec::parse(TARGET).unwrap().validate(None, || Ok(None)).unwrap().0;
         let profiles = ProfileFiles::new(env.deadline(Duration::from_secs(5)));
         let identity = Identity::find(&env, &profiles, Choice::default()).unwrap();
-        let store = Store::at(sandbox.path("cache"));
+        let store = CacheDirectory::at(sandbox.path("cache"));
         store.prepare().unwrap();
         let key = Key::of(&env, &target, &identity);
         Self { _sandbox: sandbox, store, key, target, env }

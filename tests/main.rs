@@ -2,6 +2,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "tests read their own process")]
 
+mod architecture;
 mod ca;
 mod cache;
 mod canaries;

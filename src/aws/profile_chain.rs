@@ -34,7 +34,7 @@ pub(super) fn no_such_profile(profiles: &Profiles, name: &str, referrer: &str) -
         ));
     }
     let remedy = profiles.explain_absence(name).unwrap_or_else(|| {
-        let near = crate::config::nearest(name, profiles.names());
+        let near = crate::similar::nearest(name, profiles.names());
         near.map_or_else(|| "run `aws configure list-profiles`".to_owned(), |near| format!("did you mean '{near}'?"))
     });
     Error::credentials(format!(

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use super::Key;
+use super::key::Key;
 use crate::fingerprint::Fingerprint;
 use crate::os::env::Timestamp;
 use crate::secret::Secret;

@@ -23,7 +23,8 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use self::system::Place;
-use super::{Entry, Key};
+use super::entry::Entry;
+use super::key::Key;
 use crate::error::Error;
 use crate::os::deadline::Deadline;
 use crate::os::env::{Env, Timestamp};

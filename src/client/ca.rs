@@ -1,10 +1,5 @@
 //! The root certificates of RDS, built in.
 
-use std::path::PathBuf;
-
-use crate::cache::Store;
-use crate::error::Error;
-
 /// The roots that clients trust.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Roots {
@@ -23,19 +18,11 @@ impl Roots {
         }
     }
 
-    fn file_name(self) -> &'static str {
+    /// The name of the file that clients read.
+    pub(crate) fn file_name(self) -> &'static str {
         match self {
             Self::All => "rds-ca.pem",
             Self::Rds => "rds-ca-without-public.pem",
         }
     }
-}
-
-/// Writes the roots into the store's directory, unless they are there, and returns the path.
-///
-/// # Errors
-/// When they can't be written (exit 1).
-pub(crate) fn path(store: &Store, roots: Roots) -> Result<PathBuf, Error> {
-    let written = store.keep(roots.file_name(), roots.pem());
-    written.map_err(|error| Error::other(format!("ca: could not write {}: {error}", roots.file_name())))
 }

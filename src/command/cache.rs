@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use crate::cache::{Entry, Keyring, Kind, Store};
+use crate::cache::{CacheDirectory, CacheKind, Entry, Keyring};
 use crate::cli::{CacheCommand, CachedArgs};
 use crate::client::heading::read_heading;
 use crate::config::{Config, Table};
@@ -21,7 +21,7 @@ pub(super) fn run(env: &Env, command: &CacheCommand) -> Result<(), Error> {
     let (CacheCommand::Path(cached) | CacheCommand::List(cached) | CacheCommand::Clear { cached, .. }) = command;
     let report = Report::new(env, cached.common.quiet, cached.common.verbose);
     let keyring = keyring(env, *cached)?;
-    let store = Store::locate(env).map_err(|why| Error::other(format!("there is no cache: {why}")));
+    let store = CacheDirectory::locate(env).map_err(|why| Error::other(format!("there is no cache: {why}")));
     match command {
         CacheCommand::Path(_) => {
             if let Some(keyring) = keyring {
@@ -65,7 +65,7 @@ fn keyring(env: &Env, cached: CachedArgs) -> Result<Option<Keyring>, Error> {
         let in_environment = env.var("RDS_TOKEN_CACHE").as_deref() == Some("keyring");
         Ok(in_environment || names_it(&config.defaults) || config.targets.values().any(names_it))
     };
-    match cached.cache.map_or_else(is_named, |kind| Ok(kind == Kind::Keyring))? {
+    match cached.cache.map_or_else(is_named, |kind| Ok(kind == CacheKind::Keyring))? {
         true => Keyring::locate(env, env.deadline(TIMEOUT)).map(Some),
         false => Ok(None),
     }
@@ -104,7 +104,7 @@ fn matches_file(filter: &TokenFilter, text: &str) -> bool {
 }
 
 /// Removes matching tokens and client files, and expires matching `MYSQL_HOME` directories.
-fn clear_some(store: &Store, filter: &TokenFilter) -> io::Result<usize> {
+fn clear_some(store: &CacheDirectory, filter: &TokenFilter) -> io::Result<usize> {
     let mut removed = 0;
     for (name, entry) in store.entries()? {
         if matches_entry(filter, &entry) {

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use crate::aws::Identity;
-use crate::cache::{CACHE_DIR_REMEDY, Store};
-use crate::client::ca::{self, Roots};
+use crate::cache::{CACHE_DIR_REMEDY, CacheDirectory};
+use crate::client::ca::Roots;
 use crate::client::environment::{LOGIN_FILE_VARIABLE, NO_LOGIN_FILE, Variable};
 use crate::client::option_file::{Flavor, OptionFile, PasswordIn};
 use crate::client::program::{self, Dialect};
@@ -20,9 +20,9 @@ use crate::target::endpoint;
 use crate::token::Token;
 
 /// The private directory for files, which is that of the cache. Without it there can be no file.
-pub(super) fn directory(env: &Env) -> Result<Store, Error> {
+pub(super) fn directory(env: &Env) -> Result<CacheDirectory, Error> {
     let fail = |why: String| Error::other(format!("no private directory to write to: {why}"));
-    let store = Store::locate(env).map_err(fail)?;
+    let store = CacheDirectory::locate(env).map_err(fail)?;
     store.prepare().map_err(|error| fail(format!("{error}; {CACHE_DIR_REMEDY}")))?;
     Ok(store)
 }
@@ -51,14 +51,19 @@ pub(super) fn roots(settings: &Settings) -> Roots {
     }
 }
 
-/// The path of built-in roots: in the user's data directory, where it is the same for each login and release, else in
-/// the private directory.
+/// The path of a file with built-in roots: in the user's data directory, where it is the same for each login and
+/// release, else in the cache directory.
+///
+/// # Errors
+/// If it can't be written (exit 1).
 pub(super) fn bundle(env: &Env, roots: Roots) -> Result<PathBuf, Error> {
-    let data = env.user_data_dir().map(|path| Store::at(path.join("rds-token")));
-    match data.and_then(|store| ca::path(&store, roots).ok()) {
-        Some(path) => Ok(path),
-        None => ca::path(&directory(env)?, roots),
+    let name = roots.file_name();
+    let data = env.user_data_dir().map(|path| CacheDirectory::at(path.join("rds-token")));
+    if let Some(path) = data.and_then(|directory| directory.write_client_file(name, roots.pem()).ok()) {
+        return Ok(path);
     }
+    let written = directory(env)?.write_client_file(name, roots.pem());
+    written.map_err(|error| Error::other(format!("ca: could not write {name}: {error}")))
 }
 
 /// Returns the engine. Fails if the target does not determine it (exit 2).
@@ -260,6 +265,6 @@ pub(super) fn refuse_unmasked(env: &Env) -> Result<(), Error> {
 
 /// Writes a file that a client reads, and returns its path.
 pub(super) fn keep(env: &Env, name: &str, text: &str) -> Result<PathBuf, Error> {
-    let written = directory(env)?.keep(name, text);
+    let written = directory(env)?.write_client_file(name, text);
     written.map_err(|error| Error::other(format!("could not write {name}: {error}")))
 }

@@ -10,7 +10,7 @@ use clap::CommandFactory as _;
 
 use super::arguments::has_separate_value;
 use crate::cli::{Cli, is_command};
-use crate::config::nearest;
+use crate::similar::nearest;
 
 /// A path that can't be opened, because /dev/null is not a directory.
 const PATH: &str = "/dev/null/rds-token-failed\n";

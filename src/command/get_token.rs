@@ -1,7 +1,7 @@
 //! The path to a token that all commands share: from the cache, else signed and stored.
 
 use crate::aws::{self, AccessKeys, CredentialRequest, Fetched, Identity, Locks, SessionCache, SessionStorage};
-use crate::cache::{Cache, Entry, Key, Keyring, Kind, Store};
+use crate::cache::{CacheDirectory, CacheKind, Entry, Key, Keyring, TokenCache};
 use crate::error::Error;
 use crate::os::env::Env;
 use crate::os::single_flight::{Outcome, join};
@@ -40,11 +40,12 @@ pub(super) fn obtain_token(env: &Env, settings: &Settings) -> Result<Obtained, E
     identity.shadowed().iter().for_each(|shadowed| report.note(&format!("credentials: {shadowed}")));
     let warn = |why| report.warn(&format!("no cache: {why}"));
     let cache = match settings.cache {
-        Kind::Off => None,
-        Kind::File => Store::locate(env).map_err(warn).map(Cache::Files).ok(),
-        Kind::Keyring => {
-            Some(Cache::Keyring(Keyring::locate(env, settings.deadline.clone())?, Store::locate(env).ok()))
-        }
+        CacheKind::Off => None,
+        CacheKind::File => CacheDirectory::locate(env).map_err(warn).map(TokenCache::Files).ok(),
+        CacheKind::Keyring => Some(TokenCache::Keyring(
+            Keyring::locate(env, settings.deadline.clone())?,
+            CacheDirectory::locate(env).ok(),
+        )),
     };
     let request = Request { env, settings, identity: &identity };
     let (entry, is_cached) = match cache {
@@ -66,7 +67,7 @@ enum Locking {
 
 impl Request<'_> {
     /// Looks into the cache. On a miss, one process signs for all that miss at the same time.
-    fn load_or_sign(&self, cache: &Cache, key: &Key) -> Result<(Entry, bool), Error> {
+    fn load_or_sign(&self, cache: &TokenCache, key: &Key) -> Result<(Entry, bool), Error> {
         let Settings { target, report, min_ttl, refresh, deadline, .. } = self.settings;
         let fresh = |entry: &Entry| entry.is_fresh(self.env.now(), *min_ttl) && !refresh;
         if let Some(entry) = cache.load(key, target).filter(fresh) {
@@ -113,7 +114,7 @@ impl Request<'_> {
     }
 
     /// Fetches credentials and signs. Nothing is stored without a `cache`.
-    fn sign_new(&self, cache: Option<&Cache>, locking: Locking) -> Result<Entry, Error> {
+    fn sign_new(&self, cache: Option<&TokenCache>, locking: Locking) -> Result<Entry, Error> {
         self.identity.warnings().iter().for_each(|warning| self.settings.report.warn(warning));
         let credentials = self.fetch_keys(cache, locking)?;
         // Read before signing, so that a token is never younger than its date.
@@ -135,7 +136,7 @@ impl Request<'_> {
 
     /// Fetches credentials. If they expire within `--min-ttl` and can be fetched again without a prompt, fetches them
     /// again and returns those that expire later.
-    fn fetch_keys(&self, cache: Option<&Cache>, locking: Locking) -> Result<AccessKeys, Error> {
+    fn fetch_keys(&self, cache: Option<&TokenCache>, locking: Locking) -> Result<AccessKeys, Error> {
         let Settings { report, min_ttl, .. } = self.settings;
         let first = self.fetch_once(cache, locking, report)?;
         let expires_soon = first.keys.expires_at.is_some_and(|end| end - self.env.now().wall < *min_ttl);
@@ -150,7 +151,7 @@ impl Request<'_> {
         })
     }
 
-    fn fetch_once(&self, cache: Option<&Cache>, locking: Locking, report: &Report) -> Result<Fetched, Error> {
+    fn fetch_once(&self, cache: Option<&TokenCache>, locking: Locking, report: &Report) -> Result<Fetched, Error> {
         let Settings { target, min_ttl, mfa_code, profiles, deadline, .. } = self.settings;
         let lock = cache.filter(|_| locking == Locking::On).map(|cache| |digest: &str| cache.lock(digest));
         let request = CredentialRequest {
@@ -162,7 +163,7 @@ impl Request<'_> {
             mfa_code: mfa_code.as_deref(),
             // If tokens are stored in a keyring, sessions are not written to files.
             storage: match cache {
-                Some(Cache::Files(_)) => SessionStorage::Store,
+                Some(TokenCache::Files(_)) => SessionStorage::Store,
                 _ => SessionStorage::ReadOnly,
             },
             profiles,
@@ -178,7 +179,7 @@ impl Request<'_> {
         let left = entry.remaining(self.env.now()).unwrap_or_default();
         let from = match (is_cached, cache, refresh) {
             (true, _, _) => "the cache (hit)",
-            (false, Kind::Off, _) => "a new signature (no cache)",
+            (false, CacheKind::Off, _) => "a new signature (no cache)",
             (false, _, true) => "a new signature (refresh)",
             (false, _, false) => "a new signature (cache miss)",
         };

@@ -6,9 +6,9 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use crate::cli::{CONNECT_NAMES, commands, is_command};
 use crate::client::program;
-use crate::config::nearest;
 use crate::error::Error;
 use crate::escape::without_userinfo;
+use crate::similar::nearest;
 use crate::target::TargetSpec;
 
 /// Usage that `rds-token` prints without arguments.

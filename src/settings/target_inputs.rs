@@ -5,9 +5,10 @@
 
 use crate::cli::{TargetArgs, commands};
 use crate::client::program;
-use crate::config::{Config, Table, nearest};
+use crate::config::{Config, Table};
 use crate::error::Error;
 use crate::os::env::Env;
+use crate::similar::nearest;
 use crate::target::url::has_password;
 use crate::target::{Region, TargetSpec};
 

@@ -1,30 +1,47 @@
-//! Directories for `MYSQL_HOME` and `MARIADB_HOME`, each with one option file.
+//! The files that database clients read: option files, passfiles, and directories for `MYSQL_HOME` and `MARIADB_HOME`,
+//! each with one option file.
 //!
 //! A client ignores a missing directory, and connects to the local server. Therefore an expired option file is not
 //! removed. It is replaced with one that no client can connect with.
 
 use std::io;
 use std::path::PathBuf;
-use std::time::Duration;
 
-use super::files::Store;
-use crate::os::env::Timestamp;
+use super::directory::{CLIENT_FILES, CacheDirectory};
 use crate::os::private_file::{Directory, is_leftover_temp};
 
-/// The extension of the directories.
-pub(super) const EXTENSION: &str = "home";
 /// The file in a directory that clients read.
-const OPTION_FILE: &str = "my.cnf";
+pub(super) const OPTION_FILE: &str = "my.cnf";
 /// Upper limit for the file, in bytes.
 const MAX_FILE: u64 = 64 << 10;
 /// Replaces the host in the option file of an old directory. It never resolves (RFC 6761, section 6.4).
 const EXPIRED: &str = "host=rds-token-expired.invalid";
-/// Maximum age of an option file, as for other client files.
-const MAX_FILE_AGE: Duration = Duration::from_secs(60 * 60);
-/// Maximum age of a directory. It is long because a shell may stay open for days.
-const MAX_DIRECTORY_AGE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+impl CacheDirectory {
+    /// Writes a file that clients read, and returns its path. A file with the same text is not rewritten.
+    ///
+    /// # Errors
+    /// When it can't be written.
+    pub(crate) fn write_client_file(&self, name: &str, text: &str) -> io::Result<PathBuf> {
+        self.prepare()?;
+        let directory = self.open()?;
+        let is_same = directory.read(name, text.len() as u64).is_ok_and(|old| old == text.as_bytes());
+        if !is_same {
+            directory.write(name, text.as_bytes())?;
+        }
+        Ok(directory.path().join(name))
+    }
 
-impl Store {
+    /// The files with a token that clients read: name and text of each.
+    ///
+    /// # Errors
+    /// When the directory can't be read or trusted.
+    pub(crate) fn client_files(&self) -> io::Result<Vec<(String, String)>> {
+        let Some(directory) = self.existing()? else { return Ok(Vec::new()) };
+        let text = |name: &str| String::from_utf8(directory.read(name, MAX_FILE).ok()?).ok();
+        let names = self.files_with(&CLIENT_FILES)?.into_iter();
+        Ok(names.filter_map(|name| text(&name).map(|text| (name, text))).collect())
+    }
+
     /// Writes the option file of a directory, and returns the directory's path. Rewrites the file on each use, so that
     /// its age counts from the last use.
     ///
@@ -35,17 +52,6 @@ impl Store {
         let home = Directory::create(&self.open()?.path().join(name))?;
         home.write(OPTION_FILE, text.as_bytes())?;
         Ok(home.path().to_owned())
-    }
-
-    /// Returns the names of the directories.
-    ///
-    /// # Errors
-    /// If the directory can't be read or trusted.
-    pub(crate) fn list_mysql_homes(&self) -> io::Result<Vec<String>> {
-        let Some(directory) = self.existing()? else { return Ok(Vec::new()) };
-        let mut names = directory.directories()?;
-        names.retain(|name| super::files::has_extension(name, &[EXTENSION]));
-        Ok(names)
     }
 
     /// Returns the option file of a directory. `None` if it can't be read or trusted.
@@ -74,19 +80,5 @@ impl Store {
         // What killed processes left of their writes may have a token.
         home.files()?.iter().filter(|name| is_leftover_temp(name)).for_each(|name| home.remove_unlocked(name));
         Ok(())
-    }
-
-    /// Expires old option files, and removes old directories.
-    pub(super) fn sweep_mysql_homes(&self, directory: &Directory, now: Timestamp) {
-        let is_older = |name: &str, age| directory.is_older(name, age, now.wall.into()).unwrap_or(false);
-        for name in self.list_mysql_homes().unwrap_or_default() {
-            if is_older(&name, MAX_DIRECTORY_AGE) {
-                let _ = self.expire_mysql_home(&name);
-                let _ = Directory::open(&directory.path().join(&name)).and_then(|home| home.remove(OPTION_FILE));
-                let _ = directory.remove_directory(&name);
-            } else if is_older(&name, MAX_FILE_AGE) {
-                let _ = self.expire_mysql_home(&name);
-            }
-        }
     }
 }
