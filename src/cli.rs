@@ -26,7 +26,7 @@ Files and variables:
   RDS_TOKEN_CACHE_DIR, RDS_TOKEN_KEYRING                  where tokens are cached
   ~/.aws/config, ~/.aws/credentials, ~/.aws/cli/cache     profiles, and sessions shared with the AWS CLI
 
-ExitCode codes:
+Exit codes:
   0 success   1 other failure   2 usage, configuration or target
   3 no usable AWS credentials   4 network or timeout
   connect: the command's own; 126 if it can't be run, 127 if it is not found, 128+N after signal N";

@@ -9,11 +9,12 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use crate::error::Error;
+use crate::layer::{Layer, Origin, Setting};
 use crate::os::env::Env;
 use crate::os::private_file::read_trusted;
 use crate::similar::nearest;
 
-/// The keys of a `[target.NAME]` table: the long flags.
+/// The keys of a `[target.NAME]` table, which are the long flags.
 const TARGET_KEYS: [&str; 15] = [
     "url",
     "host",
@@ -31,7 +32,7 @@ const TARGET_KEYS: [&str; 15] = [
     "cache",
     "timeout",
 ];
-/// The keys of `[defaults]`: what can hold for every target.
+/// The keys of `[defaults]`.
 const DEFAULTS_KEYS: [&str; 10] =
     ["user", "database", "region", "profile", "role_arn", "mfa_serial", "ca", "min_ttl", "cache", "timeout"];
 
@@ -42,24 +43,13 @@ const KEY_HINTS: [(&str, &str); 3] = [
     ("name", "did you mean 'database'?"),
 ];
 
-/// The values of one table, as text; what they may be is checked where flags are.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Table(BTreeMap<String, String>);
-
-impl Table {
-    /// The value of a key.
-    pub fn get(&self, key: &str) -> Option<String> {
-        self.0.get(key).cloned()
-    }
-}
-
 /// The whole file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Config {
     /// `[defaults]`.
-    pub defaults: Table,
+    pub defaults: Layer,
     /// `[target.NAME]`, by name.
-    pub targets: BTreeMap<String, Table>,
+    pub targets: BTreeMap<String, Layer>,
 }
 
 /// Where the reader is, for messages.
@@ -154,8 +144,8 @@ impl Place<'_> {
         }
     }
 
-    fn table(&self, value: &Spanned<DeValue<'_>>, what: &str, valid: &[&str]) -> Result<Table, Error> {
-        let mut table = Table::default();
+    fn table(&self, value: &Spanned<DeValue<'_>>, what: &str, valid: &[&'static str]) -> Result<Layer, Error> {
+        let mut table = Layer::default();
         for (key, value) in self.as_table(value, what)? {
             let name = key.get_ref().as_ref();
             if matches!(value.get_ref(), DeValue::Table(_)) {
@@ -165,15 +155,15 @@ impl Place<'_> {
             if let Some((_, hint)) = KEY_HINTS.iter().find(|(known, _)| *known == name) {
                 return Err(self.fail(&key.span(), &format!("unknown key '{name}' in {what}; {hint}")));
             }
-            if !valid.contains(&name) {
+            let Some(known) = valid.iter().find(|known| **known == name) else {
                 return Err(self.fail(&key.span(), &unknown("key", name, what, valid.iter().copied())));
-            }
+            };
             let text = match value.get_ref() {
                 DeValue::String(text) => text.to_string(),
                 DeValue::Integer(number) => number.to_string(),
                 _ => return Err(self.fail(&value.span(), &format!("{name} must be a string or an integer"))),
             };
-            table.0.insert(name.to_owned(), text);
+            table.insert(known, Setting { text, origin: Origin::Table(what.to_owned()) });
         }
         Ok(table)
     }
@@ -227,10 +217,10 @@ mod tests {
             "# mine\n[defaults]\nmin_ttl = \"2m\"\n[target.prod]\nhost = \"h.x\"\nport = 3306\n[target.b-2]\nuser = 'u'\n",
         )
         .unwrap();
-        assert_eq!(config.defaults.get("min_ttl").as_deref(), Some("2m"));
+        assert_eq!(config.defaults.text("min_ttl"), Some("2m"));
         let prod = &config.targets["prod"];
-        assert_eq!((prod.get("host").as_deref(), prod.get("port").as_deref()), (Some("h.x"), Some("3306")));
-        assert_eq!((prod.get("user"), config.targets.len()), (None, 2));
+        assert_eq!((prod.text("host"), prod.text("port")), (Some("h.x"), Some("3306")));
+        assert_eq!((prod.text("user"), config.targets.len()), (None, 2));
         assert_eq!(config.nearest("pord"), Some("prod"));
         assert_eq!(parse("").unwrap(), Config::default());
     }

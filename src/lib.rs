@@ -11,6 +11,7 @@ mod config;
 mod error;
 mod escape;
 mod fingerprint;
+mod layer;
 mod os;
 mod output;
 mod percent;

@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// The parts of the program, from the top down. A part imports only parts below it.
-const LAYERS: [&[&str]; 12] = [
+const LAYERS: [&[&str]; 13] = [
     &["main"],
     &["lib", "testing"],
     &["command"],
     &["settings"],
     &["cli", "config"],
+    &["layer"],
     &["cache", "client"],
     &["token"],
     &["aws", "target"],

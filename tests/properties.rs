@@ -208,9 +208,9 @@ fn config(data: &[u8]) {
     };
     // A JSON string is a TOML string, but for one character.
     let quoted = |text: &str| serde_json::to_string(text).unwrap().replace('\u{7f}', "\\u007f");
-    let keys = |table: &rds_token::testing::Table| -> String {
+    let keys = |table: &rds_token::testing::Layer| -> String {
         let keys = "url host port user database engine region profile role_arn via ca min_ttl cache timeout".split(' ');
-        keys.filter_map(|key| Some(format!("{key} = {}\n", quoted(&table.get(key)?)))).collect()
+        keys.filter_map(|key| Some(format!("{key} = {}\n", quoted(table.text(key)?)))).collect()
     };
     let mut printed = format!("[defaults]\n{}", keys(&config.defaults));
     for (name, table) in &config.targets {

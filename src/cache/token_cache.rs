@@ -19,6 +19,22 @@ pub(crate) enum CacheKind {
     Off,
 }
 
+impl CacheKind {
+    /// Its name on the command line.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::File => "file",
+            Self::Keyring => "keyring",
+            Self::Off => "off",
+        }
+    }
+
+    /// The kind with this name.
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
+        [Self::File, Self::Keyring, Self::Off].into_iter().find(|kind| kind.name() == name)
+    }
+}
+
 /// The cache in use.
 pub(crate) enum TokenCache {
     /// Private files.

@@ -6,13 +6,14 @@ use std::time::Duration;
 use crate::cache::{CacheDirectory, CacheKind, Entry, Keyring};
 use crate::cli::{CacheCommand, CachedArgs};
 use crate::client::heading::read_heading;
-use crate::config::{Config, Table};
+use crate::config::Config;
 use crate::error::Error;
 use crate::escape::escape_for_terminal;
+use crate::layer::Layer;
 use crate::os::env::Env;
 use crate::output::{self, Report};
 use crate::rfc3339;
-use crate::settings::target_inputs::{TargetSources, TokenFilter};
+use crate::settings::inputs::TokenFilter;
 
 /// Nothing is waited for but the keyring, which has a limit of its own.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -40,7 +41,7 @@ pub(super) fn run(env: &Env, command: &CacheCommand) -> Result<(), Error> {
         CacheCommand::Clear { target, .. } => {
             let filter = match target.is_empty() {
                 true => None,
-                false => Some(TargetSources::collect(env, target)?.filter(target.region.as_deref())?),
+                false => Some(TokenFilter::new(env, target)?),
             };
             // Both are cleared as far as they can be, whatever comes of the other.
             let from_keyring = keyring.map_or(Ok(0), |keyring| clear_keyring(&keyring, filter.as_ref()));
@@ -61,7 +62,7 @@ pub(super) fn run(env: &Env, command: &CacheCommand) -> Result<(), Error> {
 fn keyring(env: &Env, cached: CachedArgs) -> Result<Option<Keyring>, Error> {
     let is_named = || {
         let config = Config::load(env)?;
-        let names_it = |table: &Table| table.get("cache").as_deref() == Some("keyring");
+        let names_it = |layer: &Layer| layer.text("cache") == Some("keyring");
         let in_environment = env.var("RDS_TOKEN_CACHE").as_deref() == Some("keyring");
         Ok(in_environment || names_it(&config.defaults) || config.targets.values().any(names_it))
     };
@@ -90,17 +91,12 @@ fn list(env: &Env, entries: impl Iterator<Item = Entry>) -> Result<(), Error> {
     output::result(&live.iter().map(line).collect::<String>())
 }
 
-fn is_meant(filter: &TokenFilter, user: &str, host: &str, port: &str, region: &str) -> bool {
-    let is = |wanted: &Option<String>, found: &str| wanted.as_ref().is_none_or(|wanted| wanted == found);
-    is(&filter.user, user) && is(&filter.host, host) && is(&filter.port, port) && is(&filter.region, region)
-}
-
 fn matches_entry(filter: &TokenFilter, Entry { claims, .. }: &Entry) -> bool {
-    is_meant(filter, &claims.user, &claims.host, &claims.port.to_string(), &claims.region)
+    filter.matches(&claims.user, &claims.host, &claims.port.to_string(), &claims.region)
 }
 
 fn matches_file(filter: &TokenFilter, text: &str) -> bool {
-    read_heading(text).is_some_and(|(user, host, port, region)| is_meant(filter, user, host, port, region))
+    read_heading(text).is_some_and(|(user, host, port, region)| filter.matches(user, host, port, region))
 }
 
 /// Removes matching tokens and client files, and expires matching `MYSQL_HOME` directories.

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use crate::aws::ProfileFiles;
 use crate::cli::{CompletionValues, TargetsArgs};
-use crate::config::{Config, Table};
+use crate::config::Config;
 use crate::error::Error;
+use crate::layer::Layer;
 use crate::os::env::Env;
 use crate::output::{self, Report};
-use crate::settings::target_inputs::{TargetTable, with_examples};
+use crate::settings::inputs::{NamedTable, with_examples};
 use crate::target::Region;
 
 /// Time limit for reading the AWS profile files, which may be pipes.
@@ -26,7 +27,7 @@ pub(super) fn run(env: &Env, args: &TargetsArgs) -> Result<(), Error> {
         Report::new(env, args.common.quiet, args.common.verbose)
             .warn(&format!("no targets are configured; add [target.NAME] to {path}"));
     }
-    let line = |(name, table): (&String, &Table)| match args.common.verbose {
+    let line = |(name, table): (&String, &Layer)| match args.common.verbose {
         true => describe(name, table, &config.defaults),
         false => format!("{name}\n"),
     };
@@ -34,16 +35,16 @@ pub(super) fn run(env: &Env, args: &TargetsArgs) -> Result<(), Error> {
 }
 
 /// Returns one line: name, USER@HOST:PORT and engine, separated by tabs, or name and error.
-fn describe(name: &str, table: &Table, defaults: &Table) -> String {
+fn describe(name: &str, table: &Layer, defaults: &Layer) -> String {
     let any_region = || Ok(Some(Region::of_flag("any")));
-    let table = TargetTable::new(name, table);
-    let checked = table.and_then(|table| with_examples(&table.parts).validate(None, any_region).map(|_| table));
-    let parts = match checked {
-        Ok(table) => table.parts.with_default_port(),
+    let table = NamedTable::new(name, table);
+    let checked = table.and_then(|table| with_examples(table.layer.spec()).validate(None, any_region).map(|_| table));
+    let layer = match checked {
+        Ok(table) => table.layer.with_default_port(),
         Err(error) => return format!("{name}\tinvalid: {error}\n"),
     };
-    let part = |part: &str| parts.get(part).map(str::to_owned).or_else(|| defaults.get(part)).unwrap_or("-".to_owned());
-    let engine = parts.engine().map_or("-", |engine| engine.name());
+    let part = |key: &str| layer.text(key).or_else(|| defaults.text(key)).unwrap_or("-");
+    let engine = layer.spec().engine().map_or("-", |engine| engine.name());
     format!("{name}\t{}@{}:{}\t{engine}\n", part("user"), part("host"), part("port"))
 }
 
@@ -52,7 +53,9 @@ fn list_completion_values(env: &Env, config: &Config, kind: CompletionValues) ->
     let files = ProfileFiles::new(env.deadline(TIMEOUT));
     let mut names: Vec<String> = match kind {
         CompletionValues::Profiles => files.get(env)?.names().into_iter().map(str::to_owned).collect(),
-        CompletionValues::Via => config.targets.values().filter_map(|table| table.get("via")).collect(),
+        CompletionValues::Via => {
+            config.targets.values().filter_map(|table| table.text("via").map(str::to_owned)).collect()
+        }
     };
     names.sort();
     names.dedup();

@@ -46,31 +46,6 @@ impl TargetSpec {
         self.engine.as_deref().map_or_else(from_port, Engine::from_name)
     }
 
-    /// The part with this name.
-    pub(crate) fn get(&self, part: &str) -> Option<&str> {
-        let value = match part {
-            "host" => &self.host,
-            "port" => &self.port,
-            "user" => &self.user,
-            "database" => &self.database,
-            "engine" => &self.engine,
-            _ => &None,
-        };
-        value.as_deref()
-    }
-
-    /// Fills missing parts from `other`.
-    #[must_use]
-    pub(crate) fn or(self, other: Self) -> Self {
-        Self {
-            host: self.host.or(other.host),
-            port: self.port.or(other.port),
-            user: self.user.or(other.user),
-            database: self.database.or(other.database),
-            engine: self.engine.or(other.engine),
-        }
-    }
-
     /// Adds the engine's default port, if there is an engine and no port. It then overrides a port from a source of
     /// lower precedence, which belongs to another engine.
     #[must_use]

@@ -1,0 +1,158 @@
+//! Settings from one origin. Layers are merged by precedence: flags and TARGET, the table that TARGET names, the
+//! environment, `[defaults]`.
+
+use std::collections::BTreeMap;
+
+use crate::error::Error;
+use crate::target::TargetSpec;
+
+/// Where a setting comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// A flag or TARGET.
+    CommandLine,
+    /// An environment variable.
+    Variable(String),
+    /// A table of the configuration file, by its header, such as `[target.prod]`.
+    Table(String),
+}
+
+impl Origin {
+    /// Its name in messages. `None` for the command line, which the user sees.
+    pub(crate) fn name(&self) -> Option<&str> {
+        match self {
+            Self::CommandLine => None,
+            Self::Variable(name) | Self::Table(name) => Some(name),
+        }
+    }
+}
+
+/// A value as the user gives it, unchecked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Setting {
+    pub(crate) text: String,
+    pub(crate) origin: Origin,
+}
+
+impl Setting {
+    /// Validates the value. Errors name its origin.
+    pub(crate) fn check<T>(&self, check: impl FnOnce(&str) -> Result<T, Error>) -> Result<T, Error> {
+        check(&self.text).map_err(|error| match self.origin.name() {
+            Some(origin) => Error::usage(format!("{origin}: {}", error.message())),
+            None => error,
+        })
+    }
+}
+
+/// Settings by the name of their key in the configuration file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Layer(BTreeMap<&'static str, Setting>);
+
+impl Layer {
+    /// A layer of values with one origin. Leaves out values that are `None`.
+    pub(crate) fn new<const N: usize>(origin: &Origin, values: [(&'static str, Option<String>); N]) -> Self {
+        let setting = |text| Setting { text, origin: origin.clone() };
+        Self(values.into_iter().filter_map(|(key, text)| Some((key, setting(text?)))).collect())
+    }
+
+    /// A layer with the parts of a target.
+    pub(crate) fn from_spec(origin: &Origin, spec: TargetSpec) -> Self {
+        let TargetSpec { host, port, user, database, engine } = spec;
+        let values = [("host", host), ("port", port), ("user", user), ("database", database), ("engine", engine)];
+        Self::new(origin, values)
+    }
+
+    /// Sets a value.
+    pub(crate) fn insert(&mut self, key: &'static str, setting: Setting) {
+        self.0.insert(key, setting);
+    }
+
+    /// The setting of a key.
+    pub(crate) fn get(&self, key: &str) -> Option<&Setting> {
+        self.0.get(key)
+    }
+
+    /// The value of a key.
+    pub fn text(&self, key: &str) -> Option<&str> {
+        self.get(key).map(|setting| setting.text.as_str())
+    }
+
+    /// Fills missing settings from `lower`.
+    #[must_use]
+    pub(crate) fn or(mut self, lower: &Self) -> Self {
+        for (key, setting) in &lower.0 {
+            self.0.entry(key).or_insert_with(|| setting.clone());
+        }
+        self
+    }
+
+    /// Adds the engine's default port, if there is an engine and no port. It then overrides a port from a lower layer,
+    /// which belongs to another engine.
+    #[must_use]
+    pub(crate) fn with_default_port(mut self) -> Self {
+        let port = self.spec().with_default_port().port;
+        if let (Some(text), Some(engine)) = (port, self.get("engine")) {
+            let origin = engine.origin.clone();
+            self.0.entry("port").or_insert(Setting { text, origin });
+        }
+        self
+    }
+
+    /// The parts of a target in it.
+    pub(crate) fn spec(&self) -> TargetSpec {
+        let text = |key| self.text(key).map(str::to_owned);
+        TargetSpec {
+            host: text("host"),
+            port: text("port"),
+            user: text("user"),
+            database: text("database"),
+            engine: text("engine"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn layer<const N: usize>(origin: Origin, values: [(&'static str, &str); N]) -> Layer {
+        Layer::new(&origin, values.map(|(key, value)| (key, Some(value.to_owned()))))
+    }
+
+    #[test]
+    fn a_higher_layer_wins_and_keeps_its_origin() {
+        let flags = layer(Origin::CommandLine, [("user", "a")]);
+        let table = layer(Origin::Table("[target.x]".into()), [("user", "b"), ("host", "h")]);
+        let merged = flags.or(&table);
+        let found = |key| merged.get(key).map(|setting| (setting.text.as_str(), setting.origin.name()));
+        assert_eq!(found("user"), Some(("a", None)));
+        assert_eq!(found("host"), Some(("h", Some("[target.x]"))));
+        assert_eq!(found("port"), None);
+    }
+
+    #[test]
+    fn the_engine_of_a_layer_decides_its_port() {
+        let lower = layer(Origin::Variable("RDS_TOKEN_PORT".into()), [("port", "3306")]);
+        for (upper, expected) in [
+            (layer(Origin::CommandLine, [("engine", "postgres")]), "5432"),
+            (layer(Origin::CommandLine, [("engine", "postgres"), ("port", "1")]), "1"),
+            (layer(Origin::CommandLine, [("engine", "unknown")]), "3306"),
+            (layer(Origin::CommandLine, []), "3306"),
+        ] {
+            assert_eq!(upper.clone().with_default_port().or(&lower).text("port"), Some(expected), "{upper:?}");
+        }
+    }
+
+    #[test]
+    fn errors_name_the_origin() {
+        let fail = |_: &str| Err::<(), _>(Error::usage("no"));
+        for (origin, message) in [
+            (Origin::CommandLine, "no"),
+            (Origin::Variable("V".into()), "V: no"),
+            (Origin::Table("[t]".into()), "[t]: no"),
+        ] {
+            let setting = Setting { text: String::new(), origin };
+            assert_eq!(setting.check(fail).unwrap_err().message(), message);
+        }
+    }
+}
