@@ -85,7 +85,26 @@ pub fn sign(target: &Target, credentials: &AccessKeys, now: OffsetDateTime) -> R
     Ok(Secret::new(token))
 }
 
-/// What a token says, without its secrets.
+/// Where a token comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TokenSource {
+    /// Another process signed it, or an earlier one.
+    Cache,
+    /// This process signed it.
+    Signed,
+}
+
+impl TokenSource {
+    /// Its name in JSON output.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Cache => "cache",
+            Self::Signed => "signed",
+        }
+    }
+}
+
+/// The fields of a token, without its secrets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TokenFields {
     /// Host name of the endpoint.

@@ -21,7 +21,7 @@ use rds_token::testing::{Entry, Key};
 use rds_token::testing::{Env, Timestamp};
 use rds_token::testing::{Flavor, OptionFile, PasswordIn};
 use rds_token::testing::{Shell, Variable};
-use rds_token::testing::{TokenFields, sign};
+use rds_token::testing::{TokenFields, TokenSource, sign};
 use rds_token::testing::{read_heading, render_json, render_passfile};
 use time::OffsetDateTime;
 
@@ -444,7 +444,7 @@ fn url(data: &[u8]) {
 fn json(data: &[u8]) {
     let [user, token, time] = fields(data);
     let Some(target) = sample(&user, "", Engine::Mysql) else { return };
-    let text = render_json(&target, &Secret::new(token.clone()), &time, Duration::from_secs(7), true);
+    let text = render_json(&target, &Secret::new(token.clone()), &time, Duration::from_secs(7), TokenSource::Cache);
     assert!(!text.contains(|c: char| c < ' '), "{text}");
     let read: serde_json::Map<String, serde_json::Value> = serde_json::from_str(&text).unwrap();
     assert!(read.len() == 9 && read.values().all(serde_json::Value::is_string), "{text}");

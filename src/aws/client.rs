@@ -15,10 +15,10 @@ use time::OffsetDateTime;
 
 use super::http::{HttpClient, PlainHttp, ResponseLog};
 use super::keys::AccessKeys;
-use super::request::CredentialRequest;
+use super::request::{CredentialRequest, SourceError};
 use super::sdk_error::{is_retryable, is_transient};
 use super::source::Source;
-use crate::error::{Error, ExitCode};
+use crate::error::Error;
 use crate::escape::quote_argument;
 use crate::fingerprint::Fingerprint;
 use crate::os::env::Env;
@@ -69,7 +69,7 @@ impl<'a> AwsClient<'a> {
     ) -> Option<Outcome<T>> {
         let CredentialRequest { env, deadline, locks, report, .. } = self.request;
         let lock = (*locks)?(&Fingerprint::default().field("login").field(what).hex())?;
-        let (env, report, give_up) = (Env::clone(env), **report, follower_deadline(deadline.at()));
+        let (env, report, give_up) = (Env::clone(env), **report, follower_deadline(deadline));
         let wait = move || single_flight::join(&lock, &env, give_up, |message| report.progress(message), look);
         tokio::task::spawn_blocking(wait).await.ok()
     }
@@ -79,7 +79,7 @@ impl<'a> AwsClient<'a> {
     /// # Errors
     /// If it is not a date (exit 3).
     pub(super) fn expiry(&self, seconds: i64) -> Result<OffsetDateTime, Error> {
-        let bad = |_| self.fail(ExitCode::Credentials, "in the answer, the expiration is not a time");
+        let bad = |_| self.refused("in the answer, the expiration is not a time");
         OffsetDateTime::from_unix_timestamp(seconds).map_err(bad)
     }
 
@@ -94,7 +94,7 @@ impl<'a> AwsClient<'a> {
         token: String,
         expires_at: Option<OffsetDateTime>,
     ) -> Result<AccessKeys, Error> {
-        let bad = |why: &str| self.fail(ExitCode::Credentials, &format!("in the answer, {why}"));
+        let bad = |why: &str| self.refused(&format!("in the answer, {why}"));
         if token.is_empty() {
             return Err(bad("the session token is missing"));
         }
@@ -137,16 +137,23 @@ impl<'a> AwsClient<'a> {
     }
 
     /// Returns the error for the source: what failed, why, and the remedy.
-    pub(super) fn fail(&self, exit: ExitCode, why: &str) -> Error {
-        let why: String = why.trim().chars().take(MAX_QUOTE).collect();
-        let remedy = match exit {
-            ExitCode::Network => {
+    pub(super) fn error(&self, error: SourceError) -> Error {
+        let source = self.request.identity.describe();
+        let (why, remedy, new): (_, _, fn(String) -> Error) = match error {
+            SourceError::Refused(why) => (why, String::new(), Error::credentials),
+            SourceError::Unreachable(why) => {
                 let server = self.log.authority().map(|host| format!(" (from {host})")).unwrap_or_default();
-                format!("{server}; try again later, or check the network and the proxy settings")
+                let remedy = format!("{server}; try again later, or check the network and the proxy settings");
+                (why, remedy, Error::network)
             }
-            _ => String::new(),
         };
-        Error::new(exit, format!("AWS credentials: {}: {why}{remedy}", self.request.identity.describe()))
+        let why: String = why.trim().chars().take(MAX_QUOTE).collect();
+        new(format!("AWS credentials: {source}: {why}{remedy}"))
+    }
+
+    /// Returns the error for a source that gave no usable credentials.
+    pub(super) fn refused(&self, why: &str) -> Error {
+        self.error(SourceError::Refused(why.to_owned()))
     }
 
     /// Returns the error for a login that the user must repeat.
@@ -156,7 +163,7 @@ impl<'a> AwsClient<'a> {
             _ => "aws login",
         };
         let profile = quote_argument(self.request.identity.profile.as_deref().unwrap_or("default"));
-        self.fail(ExitCode::Credentials, &format!("{why}; run `{command} --profile {profile}`"))
+        self.refused(&format!("{why}; run `{command} --profile {profile}`"))
     }
 
     /// Returns the error for a request that did not finish in time.

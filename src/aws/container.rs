@@ -65,7 +65,7 @@ pub(super) async fn fetch(client: &HttpClient, env: &Env, deadline: &Deadline) -
 fn uri(env: &Env) -> Result<Uri, String> {
     let [relative, full] = CONTAINER_URIS;
     match (env.var(relative), env.var(full)) {
-        // Anything else could change the env.
+        // Anything else could change the host.
         (Some(path), _) if !path.starts_with('/') => Err(format!("{relative} must begin with '/'; correct it")),
         (Some(path), _) => format!("{ECS}{path}").parse().map_err(|_| format!("{relative} is not a path; correct it")),
         (None, url) => {

@@ -169,21 +169,20 @@ async fn fetch_from_source(client: &AwsClient<'_>, source: &Source, code: Option
         Source::UserSession(session) => sts::user_session(client, session, code).await,
         Source::Process(command) => process::credentials(command, client.request)
             .await
-            .map_err(|error| client.fail(ExitCode::Credentials, &error.why).quoting(error.said)),
+            .map_err(|error| client.refused(&error.why).quoting(error.said)),
         Source::WebIdentity { role_arn, session_name, token_file } => {
             let token = read_text(token_file.as_ref(), deadline).map_err(|error| {
                 let timed_out = error.kind() == ErrorKind::TimedOut;
-                let exit = if timed_out { ExitCode::Network } else { ExitCode::Credentials };
-                client.fail(exit, &format!("could not read the token file {token_file}: {error}"))
+                let kind = if timed_out { SourceError::Unreachable } else { SourceError::Refused };
+                client.error(kind(format!("could not read the token file {token_file}: {error}")))
             })?;
             sts::web_identity(client, role_arn, session_name.as_deref(), token.trim()).await
         }
         Source::Sso(sso) => sso::credentials(client, sso).await,
         Source::Login(session) => login::credentials(client, session).await,
-        Source::Container => container::fetch(&client.platform, env, deadline).await.map_err(|error| match error {
-            SourceError::Refused(why) => client.fail(ExitCode::Credentials, &why),
-            SourceError::Unreachable(why) => client.fail(ExitCode::Network, &why),
-        }),
+        Source::Container => {
+            container::fetch(&client.platform, env, deadline).await.map_err(|error| client.error(error))
+        }
         Source::InstanceMetadata => {
             let EndpointConfig { metadata_endpoint, metadata_default, .. } = &identity.endpoints;
             let fetched = imds::fetch(&client.platform, metadata_endpoint.as_deref(), metadata_default).await;
@@ -199,9 +198,7 @@ fn metadata_error(client: &AwsClient, error: ImdsError) -> Error {
         ImdsError::Failed(why) => why,
     };
     match &client.request.identity.profile {
-        Some(_) => {
-            client.fail(ExitCode::Credentials, &format!("{why}; check the instance's role or credential_source"))
-        }
+        Some(_) => client.refused(&format!("{why}; check the instance's role or credential_source")),
         None => Error::credentials(format!("AWS credentials: {NONE_FOUND} (the EC2 metadata service: {why})")),
     }
 }

@@ -198,7 +198,7 @@ impl Identity {
     /// prompt for the code itself: the other may be waiting for a user who is away.
     pub(crate) fn follower_deadline(&self, env: &Env, deadline: &Deadline) -> Instant {
         let prompts_here = self.needs_code() && env.is_foreground();
-        let at = follower_deadline(deadline.at());
+        let at = follower_deadline(deadline);
         if prompts_here { at.min(Instant::now() + OTHERS_PROMPT) } else { at }
     }
 

@@ -10,17 +10,18 @@ use aws_smithy_async::rt::sleep::TokioSleep;
 
 use super::client::AwsClient;
 use super::keys::AccessKeys;
-use super::sdk_error::{exit_of, explain};
-use crate::error::{Error, ExitCode};
+use super::request::SourceError;
+use super::sdk_error::provider_error;
+use crate::error::Error;
 
 /// Fetches the credentials of the console session with this ARN.
 pub(super) async fn credentials(client: &AwsClient<'_>, session: &str) -> Result<AccessKeys, Error> {
     // The refresh token may be single-use, so one process refreshes at a time. Later ones find the new keys on disk.
     let _turn = client.join_refresh(session.as_bytes(), || None::<()>).await;
     let provider = LoginCredentialsProvider::builder(session).configure(&provider_config(client)).build();
-    let given = provider.provide_credentials().await.map_err(|error| match exit_of(&error) {
-        ExitCode::Credentials => client.fail_login(&explain(&error)),
-        exit => client.fail(exit, &explain(&error)),
+    let given = provider.provide_credentials().await.map_err(|error| match provider_error(&error) {
+        SourceError::Refused(why) => client.fail_login(&why),
+        unreachable => client.error(unreachable),
     })?;
     let seconds = |end: SystemTime| end.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
     let expires_at = given.expiry().map(|end| client.expiry(i64::try_from(seconds(end)).unwrap_or(i64::MAX)));

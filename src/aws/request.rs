@@ -18,6 +18,16 @@ pub(super) enum SourceError {
     Unreachable(String),
 }
 
+impl SourceError {
+    /// Changes the text.
+    pub(super) fn map(self, change: impl FnOnce(String) -> String) -> Self {
+        match self {
+            Self::Refused(why) => Self::Refused(change(why)),
+            Self::Unreachable(why) => Self::Unreachable(change(why)),
+        }
+    }
+}
+
 /// Maps a digest to its lock file. The file is `None` if there is no cache directory.
 pub(crate) type Locks<'a> = dyn Fn(&str) -> Option<LockFile> + 'a;
 

@@ -6,28 +6,30 @@ use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 
-use crate::error::ExitCode;
+use super::request::SourceError;
 
 /// Whether the same request may succeed later: HTTP statuses of throttling and of server errors.
 pub(super) fn is_retryable(status: u16) -> bool {
     status == 429 || status >= 500
 }
 
-/// The exit code for an error of the SDK's providers.
-pub(super) fn exit_of(error: &(dyn StdError + 'static)) -> ExitCode {
+/// Explains an error of the SDK's providers.
+pub(super) fn provider_error(error: &(dyn StdError + 'static)) -> SourceError {
     let network = |error: &(dyn StdError + 'static)| {
         error.downcast_ref::<ConnectorError>().is_some_and(|error| !error.is_user())
             || matches!(error.downcast_ref(), Some(CredentialsError::ProviderTimedOut(_)))
     };
-    if causes(error).any(network) { ExitCode::Network } else { ExitCode::Credentials }
+    let explain = if causes(error).any(network) { SourceError::Unreachable } else { SourceError::Refused };
+    explain(self::explain(error))
 }
 
-/// The exit code for an error of a service: a refusal is final, throttling and server errors may pass.
-pub(super) fn exit_of_service<E>(error: &SdkError<E>) -> ExitCode
+/// Explains an error of a service. Throttling and server errors may pass; a refusal is final.
+pub(super) fn service_error<E>(error: &SdkError<E>) -> SourceError
 where
     E: ProvideErrorMetadata + StdError + 'static,
 {
-    if is_transient(error) { ExitCode::Network } else { exit_of(error) }
+    let why = explain_service(error);
+    if is_transient(error) { SourceError::Unreachable(why) } else { provider_error(error).map(|_| why) }
 }
 
 /// Whether the service throttled the request or failed to serve it.

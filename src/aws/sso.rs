@@ -16,9 +16,9 @@ use super::client::AwsClient;
 use super::keys::AccessKeys;
 use super::redact::scrub;
 use super::request::CredentialRequest;
-use super::sdk_error::{exit_of_service, explain_service};
+use super::sdk_error::{explain_service, service_error};
 use super::source::Sso;
-use crate::error::{Error, ExitCode};
+use crate::error::Error;
 use crate::fingerprint::sha1;
 use crate::os::env::Env;
 use crate::os::private_file;
@@ -77,10 +77,10 @@ pub(super) async fn credentials(client: &AwsClient<'_>, sso: &Sso) -> Result<Acc
         {
             return client.fail_login("the login has expired");
         }
-        client.fail(exit_of_service(&error), &scrub(explain_service(&error), [login.access_token.expose().as_str()]))
+        let token = login.access_token.expose().as_str();
+        client.error(service_error(&error).map(|why| scrub(why, [token])))
     })?;
-    let given =
-        answer.role_credentials.ok_or_else(|| client.fail(ExitCode::Credentials, "the answer has no credentials"))?;
+    let given = answer.role_credentials.ok_or_else(|| client.refused("the answer has no credentials"))?;
     let expires_at = client.expiry(given.expiration / 1000)?;
     let or_empty = Option::unwrap_or_default;
     let (id, secret, token) = (given.access_key_id, given.secret_access_key, given.session_token);
@@ -134,8 +134,7 @@ async fn live_login(client: &AwsClient<'_>, sso: &Sso) -> Result<Login, Error> {
 /// The path of the login's file, by the name of the `[sso-session]` section or by the start URL.
 fn path(client: &AwsClient, sso: &Sso) -> Result<PathBuf, Error> {
     let home = client.request.env.home();
-    let home =
-        home.ok_or_else(|| client.fail(ExitCode::Credentials, "there is no home directory with a login; set HOME"))?;
+    let home = home.ok_or_else(|| client.refused("there is no home directory with a login; set HOME"))?;
     let name = sha1(sso.session.as_ref().unwrap_or(&sso.start_url));
     Ok(home.join(".aws/sso/cache").join(name).with_extension("json"))
 }

@@ -7,9 +7,9 @@ use super::client::AwsClient;
 use super::keys::AccessKeys;
 use super::mfa::Code;
 use super::redact::scrub;
-use super::sdk_error::{exit_of_service, explain_service};
+use super::sdk_error::service_error;
 use super::source::{Mfa, Role, SESSION_NAME, UserSession};
-use crate::error::{Error, ExitCode};
+use crate::error::Error;
 
 fn sts(client: &AwsClient<'_>, credentials: Option<&AccessKeys>) -> Client {
     Client::new(&client.sdk_config("sts", &client.region, credentials))
@@ -22,7 +22,7 @@ pub(super) async fn web_identity(
     token: &str,
 ) -> Result<AccessKeys, Error> {
     if token.is_empty() {
-        return Err(client.fail(ExitCode::Credentials, "the token file is empty"));
+        return Err(client.refused("the token file is empty"));
     }
     let request = sts(client, None)
         .assume_role_with_web_identity()
@@ -32,8 +32,8 @@ pub(super) async fn web_identity(
     match client.retry(async || request.clone().send().await).await {
         Ok(answer) => accept_answer(client, answer.credentials),
         Err(error) => {
-            let why = scrub(explain_service(&error), [token]);
-            Err(client.fail(exit_of_service(&error), &format!("could not assume {role_arn}: {why}")))
+            let explain = |why| format!("could not assume {role_arn}: {}", scrub(why, [token]));
+            Err(client.error(service_error(&error).map(explain)))
         }
     }
 }
@@ -57,8 +57,7 @@ pub(super) async fn assume_role(
     match client.retry(async || request.clone().send().await).await {
         Ok(answer) => accept_answer(client, answer.credentials),
         Err(error) => {
-            let why = with.scrub(explain_service(&error));
-            let failure = client.fail(exit_of_service(&error), &format!("{what}: {why}"));
+            let failure = client.error(service_error(&error).map(|why| format!("{what}: {}", with.scrub(why))));
             // Another process may have the right code.
             Err(if role.mfa.is_some() { failure.process_local() } else { failure })
         }
@@ -81,8 +80,8 @@ pub(super) async fn user_session(
     match client.retry(async || request.clone().send().await).await {
         Ok(answer) => accept_answer(client, answer.credentials),
         Err(error) => {
-            let why = keys.scrub(explain_service(&error));
-            Err(client.fail(exit_of_service(&error), &format!("{what}: {why}")).process_local())
+            let explain = |why| format!("{what}: {}", keys.scrub(why));
+            Err(client.error(service_error(&error).map(explain)).process_local())
         }
     }
 }
@@ -94,13 +93,14 @@ async fn mfa_code(
     what: &str,
 ) -> Result<Option<String>, Error> {
     let (Some(mfa), Some(code)) = (mfa, code) else { return Ok(None) };
-    code.get(mfa, client.request).await.map(Some).map_err(|error| {
-        client.fail(ExitCode::Credentials, &format!("{what}: {}", error.why)).quoting(error.said).process_local()
-    })
+    code.get(mfa, client.request)
+        .await
+        .map(Some)
+        .map_err(|error| client.refused(&format!("{what}: {}", error.why)).quoting(error.said).process_local())
 }
 
 fn accept_answer(client: &AwsClient<'_>, given: Option<StsCredentials>) -> Result<AccessKeys, Error> {
-    let given = given.ok_or_else(|| client.fail(ExitCode::Credentials, "STS answered without credentials"))?;
+    let given = given.ok_or_else(|| client.refused("STS answered without credentials"))?;
     let expires_at = client.expiry(given.expiration.secs())?;
     client.accept(given.access_key_id, given.secret_access_key, given.session_token, Some(expires_at))
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::target::Target;
-use crate::token::Token;
+use crate::token::{Token, TokenSource};
 
 #[derive(Serialize)]
 struct Answer<'a> {
@@ -21,7 +21,7 @@ struct Answer<'a> {
 }
 
 /// The line, without a newline. `expires_at` is RFC 3339; `ttl` goes out in whole seconds.
-pub fn render(target: &Target, token: &Token, expires_at: &str, ttl: Duration, is_cached: bool) -> String {
+pub fn render(target: &Target, token: &Token, expires_at: &str, ttl: Duration, source: TokenSource) -> String {
     let answer = Answer {
         version: "1",
         token: token.expose(),
@@ -31,7 +31,7 @@ pub fn render(target: &Target, token: &Token, expires_at: &str, ttl: Duration, i
         region: &target.region,
         expires_at,
         ttl: ttl.as_secs().to_string(),
-        source: if is_cached { "cache" } else { "signed" },
+        source: source.name(),
     };
     serde_json::to_string(&answer).unwrap_or_default()
 }

@@ -5,11 +5,10 @@ use std::ffi::OsStr;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::mpsc;
-use std::time::Instant;
 
 use crate::client::option_file::{CLEARTEXT_PROGRAMS, Flavor, LEGACY_MAX_LINE};
 use crate::error::Error;
+use crate::os::deadline::{Deadline, run_within};
 use crate::os::dns::lookup_until;
 use crate::os::env::Env;
 use crate::target::{Engine, Via};
@@ -60,7 +59,7 @@ impl From<Flavor> for Dialect {
 ///
 /// # Errors
 /// When the program does not answer before `deadline` (exit 4).
-pub(crate) fn dialect(program: &Path, deadline: Instant) -> Result<Option<Dialect>, Error> {
+pub(crate) fn dialect(program: &Path, deadline: &Deadline) -> Result<Option<Dialect>, Error> {
     // `mysql` is often a link to `mariadb`, so the link's target decides.
     let target = || program.canonicalize().ok().and_then(|path| family(&path));
     let known = match family(program) {
@@ -80,7 +79,7 @@ pub(crate) fn dialect(program: &Path, deadline: Instant) -> Result<Option<Dialec
 ///
 /// # Errors
 /// As [`dialect`].
-pub(crate) fn installed_dialect(env: &Env, engine: Engine, deadline: Instant) -> Result<Option<Dialect>, Error> {
+pub(crate) fn installed_dialect(env: &Env, engine: Engine, deadline: &Deadline) -> Result<Option<Dialect>, Error> {
     installed(env, engine).map_or(Ok(None), |path| dialect(&path, deadline))
 }
 
@@ -96,7 +95,7 @@ pub(crate) fn installed(env: &Env, engine: Engine) -> Option<PathBuf> {
 ///
 /// # Errors
 /// As [`dialect`].
-pub(crate) fn mysql_home_dialect(env: &Env, deadline: Instant) -> Result<Dialect, Error> {
+pub(crate) fn mysql_home_dialect(env: &Env, deadline: &Deadline) -> Result<Dialect, Error> {
     let default = Flavor::Mysql.into();
     let Some(program) = installed(env, Engine::Mysql) else { return Ok(default) };
     let found = dialect(&program, deadline)?.unwrap_or(default);
@@ -205,23 +204,21 @@ const PARTS: [&str; 14] = [
 ];
 
 /// Runs the program with `--version`. MariaDB's clients name themselves.
-fn query_version(program: &Path, deadline: Instant) -> Result<Dialect, Error> {
+fn query_version(program: &Path, deadline: &Deadline) -> Result<Dialect, Error> {
     let mut command = Command::new(program);
     command.arg("--version").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
     platform::in_group(&mut command);
     // A program that can't be run is reported when it is to be run.
     let Ok(mut child) = command.spawn() else { return Ok(Flavor::Mysql.into()) };
-    let (sender, receiver) = mpsc::channel();
     let stdout = child.stdout.take();
-    std::thread::spawn(move || {
+    let version = run_within(deadline.left(), move || {
         let mut text = Vec::new();
         let _ = stdout.map(|stdout| stdout.take(MAX_VERSION).read_to_end(&mut text));
-        let _ = sender.send(text);
+        text
     });
-    let answer = receiver.recv_timeout(deadline.saturating_duration_since(Instant::now()));
     platform::end(&mut child);
     let _ = child.wait();
-    let text = answer.map_err(|_| {
+    let text = version.ok_or_else(|| {
         let why = "does not print its version in time; check the program, or choose the flavor with `cnf --flavor` or `connect --client-flavor`";
         Error::network(format!("client: {} {why}", program.display()))
     })?;
@@ -247,7 +244,7 @@ const MAX_VERSION: u64 = 4 << 10;
 ///
 /// # Errors
 /// When the name has no address, or nothing answers before `deadline` (exit 4).
-pub(crate) fn resolve(via: &Via, deadline: Instant) -> Result<Via, Error> {
+pub(crate) fn resolve(via: &Via, deadline: &Deadline) -> Result<Via, Error> {
     let address = match via.address() {
         Some(address) => address,
         None => {

@@ -9,7 +9,7 @@ use crate::client::environment::{LOGIN_FILE_VARIABLE, NO_LOGIN_FILE, Variable};
 use crate::client::option_file::{Flavor, OptionFile, PasswordIn};
 use crate::client::program::{self, Dialect};
 use crate::client::user_option_file::{UserOptionFile, login_path_file};
-use crate::command::get_token::Obtained;
+use crate::command::get_token::IssuedToken;
 use crate::error::Error;
 use crate::fingerprint::Fingerprint;
 use crate::os::env::Env;
@@ -174,7 +174,7 @@ fn fault(user_file: &UserOptionFile, password: PasswordIn) -> Option<String> {
 pub(super) fn warn_of_login_path(env: &Env, settings: &Settings, flavor: Flavor) {
     if let Some(path) = login_path_file(env).filter(|_| flavor == Flavor::Mysql) {
         settings.report.warn(&format!(
-            "{} overrules env, user and password for MySQL's programs if it has a login path 'client'; use `rds-token \
+            "{} overrides host, user and password for MySQL's programs if it has a login path 'client'; use `rds-token \
              connect`, or set {LOGIN_FILE_VARIABLE}={NO_LOGIN_FILE}",
             path.display()
         ));
@@ -203,18 +203,18 @@ pub(super) fn write_mysql_homes(
     env: &Env,
     settings: &Settings,
     ca: &Path,
-    obtained: &Obtained,
+    issued: &IssuedToken,
     password: PasswordIn,
 ) -> Result<[Variable; 2], Error> {
-    let mysql = program::mysql_home_dialect(env, settings.deadline.at())?;
+    let mysql = program::mysql_home_dialect(env, &settings.deadline)?;
     warn_of_via(settings, mysql.flavor);
     let home = |dialect: Dialect, password: PasswordIn| {
         let Dialect { flavor, max_line } = dialect;
         let (target, via) = (&settings.target, settings.via.as_ref());
         let file = OptionFile { target, via, ca, include: None, flavor, max_line, password };
         let kind = if password == PasswordIn::File { "token." } else { "" };
-        let name = name(env, settings, &obtained.identity, &format!("{}.{kind}home", flavor.name()));
-        let path = directory(env)?.write_mysql_home(&name, &file.render(&obtained.entry.token)?);
+        let name = name(env, settings, &issued.identity, &format!("{}.{kind}home", flavor.name()));
+        let path = directory(env)?.write_mysql_home(&name, &file.render(&issued.entry.token)?);
         path.map_err(|error| Error::other(format!("could not write {name}: {error}")))
     };
     let mysql_home = home(mysql, password)?;

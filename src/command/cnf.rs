@@ -4,7 +4,7 @@ use crate::cli::{CnfArgs, FlavorArg};
 use crate::client::option_file::Flavor;
 use crate::client::program::{self, Dialect};
 use crate::command::client_files::{self, LongToken};
-use crate::command::get_token::obtain_token;
+use crate::command::get_token::get_token;
 use crate::error::Error;
 use crate::os::env::Env;
 use crate::output;
@@ -26,15 +26,15 @@ pub(super) fn run(env: &Env, args: &CnfArgs) -> Result<(), Error> {
         // Fail before anything is fetched, and instead of the warning about the cache.
         client_files::directory(env)?;
     }
-    let obtained = obtain_token(env, &settings)?;
+    let issued = get_token(env, &settings)?;
     let ca = client_files::ca(env, &settings)?;
-    let file = client_files::option_file(env, &settings, dialect, &ca, &obtained.entry.token, LongToken::Refuse)?;
+    let file = client_files::option_file(env, &settings, dialect, &ca, &issued.entry.token, LongToken::Refuse)?;
     client_files::warn_of_via(&settings, dialect.flavor);
     client_files::warn_of_login_path(env, &settings, dialect.flavor);
     if args.stdout {
         return output::result(&file.text);
     }
-    let path = client_files::write_option_file(env, &settings, &obtained.identity, dialect.flavor, &file.text)?;
+    let path = client_files::write_option_file(env, &settings, &issued.identity, dialect.flavor, &file.text)?;
     output::result(&format!("{}\n", path.display()))
 }
 
@@ -50,7 +50,7 @@ pub(super) fn flavor(given: FlavorArg) -> Option<Flavor> {
 
 /// The dialect of the client on `PATH`.
 fn installed(env: &Env, settings: &Settings) -> Result<Dialect, Error> {
-    let found = program::installed_dialect(env, Engine::Mysql, settings.deadline.at())?;
+    let found = program::installed_dialect(env, Engine::Mysql, &settings.deadline)?;
     found.ok_or_else(|| {
         Error::usage("cnf: could not detect the flavor: mysql and mariadb are not on PATH; use --flavor mysql, mariadb or library")
     })

@@ -16,7 +16,7 @@ use crate::client::program::{self, Dialect};
 use crate::command::client_files::{self, LongToken};
 use crate::command::cnf;
 use crate::command::env::{self, Secrets};
-use crate::command::get_token::{Obtained, obtain_token};
+use crate::command::get_token::{IssuedToken, get_token};
 use crate::error::{Error, ExitCode};
 use crate::os::env::Env;
 use crate::os::private_file;
@@ -32,7 +32,7 @@ pub(super) fn run(env: &Env, args: &ConnectArgs) -> Result<(), Error> {
     }
     let dialect = match args.client_flavor.and_then(cnf::flavor) {
         Some(flavor) => Some(flavor.into()),
-        None => program::dialect(&program, settings.deadline.at())?,
+        None => program::dialect(&program, &settings.deadline)?,
     };
     if settings.target.engine != Some(Engine::Postgres) {
         // Oracle's clients read the login path file after any option file. It would overrule ours.
@@ -53,8 +53,8 @@ fn set_option_file(
     program: &Path,
     command: &mut Command,
 ) -> Result<(), Error> {
-    let obtained = obtain_token(env, settings)?;
-    let token = &obtained.entry.token;
+    let issued = get_token(env, settings)?;
+    let token = &issued.entry.token;
     let flavor = dialect.flavor;
     let ca = ca(env, settings, flavor != Flavor::Library)?;
     note_client(settings, program);
@@ -73,7 +73,7 @@ fn set_option_file(
         }
         _ => {}
     }
-    let kept = || client_files::write_option_file(env, settings, &obtained.identity, flavor, &file.text);
+    let kept = || client_files::write_option_file(env, settings, &issued.identity, flavor, &file.text);
     let mut option = OsString::from("--defaults-file=");
     option.push(in_memory(&file.text).or_else(|_| kept())?);
     command.arg(option);
@@ -83,10 +83,10 @@ fn set_option_file(
 /// Sets the variables of `env`, for a program that is not a client of MySQL or MariaDB.
 fn set_variables(env: &Env, settings: &Settings, program: &Path, command: &mut Command) -> Result<(), Error> {
     let ca = ca(env, settings, program::is_libpq_client(program))?;
-    let (mut variables, obtained) = env::of_client(env, settings, &ca, Secrets::InVariables)?;
+    let (mut variables, issued) = env::of_client(env, settings, &ca, Secrets::InVariables)?;
     note_client(settings, program);
     if client_files::engine(settings)? != Engine::Postgres {
-        match library_file(env, settings, &ca, &obtained) {
+        match library_file(env, settings, &ca, &issued) {
             Ok(path) => variables.push(Variable::new("RDS_TOKEN_CNF", path.display().to_string())),
             Err(error) => settings.report.note(&format!("RDS_TOKEN_CNF is not set: {}", error.message())),
         }
@@ -129,10 +129,10 @@ fn libmysqlclient_warning(program: &Path) -> String {
 }
 
 /// An option file for drivers and other programs that read one with the C API.
-fn library_file(env: &Env, settings: &Settings, ca: &Path, obtained: &Obtained) -> Result<PathBuf, Error> {
-    let (flavor, token) = (Flavor::Library, &obtained.entry.token);
+fn library_file(env: &Env, settings: &Settings, ca: &Path, issued: &IssuedToken) -> Result<PathBuf, Error> {
+    let (flavor, token) = (Flavor::Library, &issued.entry.token);
     let file = client_files::option_file(env, settings, flavor.into(), ca, token, LongToken::Refuse)?;
-    client_files::write_option_file(env, settings, &obtained.identity, flavor, &file.text)
+    client_files::write_option_file(env, settings, &issued.identity, flavor, &file.text)
         .or_else(|_| in_memory(&file.text))
 }
 

@@ -11,7 +11,7 @@ use crate::client::passfile;
 use crate::client::program;
 use crate::client::saved::{self, SAVED};
 use crate::command::client_files::{self, LongToken};
-use crate::command::get_token::{Obtained, obtain_token};
+use crate::command::get_token::{IssuedToken, get_token};
 use crate::error::Error;
 use crate::os::env::Env;
 use crate::output;
@@ -114,14 +114,14 @@ pub(super) fn of_client(
     settings: &Settings,
     ca: &Path,
     secrets: Secrets,
-) -> Result<(Vec<Variable>, Obtained), Error> {
+) -> Result<(Vec<Variable>, IssuedToken), Error> {
     let target = &settings.target;
     let engine = client_files::engine(settings)?;
     let ca_path = ca.to_str().ok_or_else(|| Error::usage("ca: the path of the CA file is not UTF-8; use another"))?;
     let via = match &settings.via {
-        // A env called localhost would send MySQL's clients to a socket.
+        // A host called localhost would send MySQL's clients to a socket.
         Some(via) if engine == Engine::Postgres || via.host == "localhost" => {
-            Some(program::resolve(via, settings.deadline.at())?)
+            Some(program::resolve(via, &settings.deadline)?)
         }
         via => via.clone(),
     };
@@ -129,12 +129,12 @@ pub(super) fn of_client(
         // Fail before anything is fetched.
         client_files::directory(env)?;
     }
-    let obtained = obtain_token(env, settings)?;
+    let issued = get_token(env, settings)?;
     let path = match secrets {
         Secrets::InVariables => None,
-        Secrets::InFiles => Some(client_file(env, settings, engine, ca, &obtained)?.display().to_string()),
+        Secrets::InFiles => Some(client_file(env, settings, engine, ca, &issued)?.display().to_string()),
     };
-    let entry = &obtained.entry;
+    let entry = &issued.entry;
     let password = match &path {
         Some(path) => Password::File(path),
         None => Password::Token(entry.token.expose()),
@@ -142,9 +142,9 @@ pub(super) fn of_client(
     let expires = rfc3339::format(entry.expires_at());
     let mut variables = variables(target, engine, via.as_ref(), ca_path, &password, &expires);
     if engine != Engine::Postgres {
-        variables.extend(client_files::write_mysql_homes(env, settings, ca, &obtained, secrets.password())?);
+        variables.extend(client_files::write_mysql_homes(env, settings, ca, &issued, secrets.password())?);
     }
-    Ok((variables, obtained))
+    Ok((variables, issued))
 }
 
 /// Writes the file that the engine's client reads the token from.
@@ -153,17 +153,17 @@ fn client_file(
     settings: &Settings,
     engine: Engine,
     ca: &Path,
-    obtained: &Obtained,
+    issued: &IssuedToken,
 ) -> Result<PathBuf, Error> {
-    let token = &obtained.entry.token;
+    let token = &issued.entry.token;
     if engine == Engine::Postgres {
         let text = passfile::render(&settings.target, settings.via.as_ref(), token);
-        return client_files::keep(env, &client_files::name(env, settings, &obtained.identity, "pgpass"), &text);
+        return client_files::keep(env, &client_files::name(env, settings, &issued.identity, "pgpass"), &text);
     }
     let default = if engine == Engine::Mariadb { Flavor::Mariadb } else { Flavor::Mysql };
-    let dialect = program::installed_dialect(env, engine, settings.deadline.at())?.unwrap_or(default.into());
+    let dialect = program::installed_dialect(env, engine, &settings.deadline)?.unwrap_or(default.into());
     let file = client_files::option_file(env, settings, dialect, ca, token, LongToken::Refuse)?;
-    client_files::write_option_file(env, settings, &obtained.identity, dialect.flavor, &file.text)
+    client_files::write_option_file(env, settings, &issued.identity, dialect.flavor, &file.text)
 }
 
 /// Writes the variables to the file that GITHUB_ENV names, after printing the masks.

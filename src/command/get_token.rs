@@ -9,26 +9,25 @@ use crate::output::Report;
 use crate::rfc3339;
 use crate::settings::Settings;
 use crate::target::endpoint::{Endpoint, classify};
-use crate::token::sign;
+use crate::token::{TokenSource, sign};
 
 /// A token, and where it comes from.
-pub(super) struct Obtained {
+pub(super) struct IssuedToken {
     pub(super) entry: Entry,
-    /// Whether it was signed by another process or an earlier one.
-    pub(super) is_cached: bool,
+    pub(super) source: TokenSource,
     /// Whose credentials signed it.
     pub(super) identity: Identity,
 }
 
 /// The inputs of an entry.
-struct Request<'a> {
+struct TokenRequest<'a> {
     env: &'a Env,
     settings: &'a Settings,
     identity: &'a Identity,
 }
 
 /// Returns a token from the cache, or signs one and stores it.
-pub(super) fn obtain_token(env: &Env, settings: &Settings) -> Result<Obtained, Error> {
+pub(super) fn get_token(env: &Env, settings: &Settings) -> Result<IssuedToken, Error> {
     let Settings { report, target, .. } = settings;
     let identity = Identity::find(env, &settings.profiles, settings.choice())?;
     if settings.mfa_code.is_some() && !identity.needs_code() {
@@ -47,14 +46,14 @@ pub(super) fn obtain_token(env: &Env, settings: &Settings) -> Result<Obtained, E
             CacheDirectory::locate(env).ok(),
         )),
     };
-    let request = Request { env, settings, identity: &identity };
-    let (entry, is_cached) = match cache {
+    let request = TokenRequest { env, settings, identity: &identity };
+    let (entry, source) = match cache {
         Some(cache) => request.load_or_sign(&cache, &Key::of(env, target, &identity))?,
-        None => (request.sign_new(None, Locking::Off)?, false),
+        None => (request.sign_new(None, Locking::Off)?, TokenSource::Signed),
     };
-    request.report_source(&entry, is_cached);
+    request.report_source(&entry, source);
     warn_of_host(settings);
-    Ok(Obtained { entry, is_cached, identity })
+    Ok(IssuedToken { entry, source, identity })
 }
 
 /// Whether a request takes part in single flight.
@@ -65,17 +64,17 @@ enum Locking {
     Off,
 }
 
-impl Request<'_> {
+impl TokenRequest<'_> {
     /// Looks into the cache. On a miss, one process signs for all that miss at the same time.
-    fn load_or_sign(&self, cache: &TokenCache, key: &Key) -> Result<(Entry, bool), Error> {
+    fn load_or_sign(&self, cache: &TokenCache, key: &Key) -> Result<(Entry, TokenSource), Error> {
         let Settings { target, report, min_ttl, refresh, deadline, .. } = self.settings;
         let fresh = |entry: &Entry| entry.is_fresh(self.env.now(), *min_ttl) && !refresh;
         if let Some(entry) = cache.load(key, target).filter(fresh) {
-            return Ok((entry, true));
+            return Ok((entry, TokenSource::Cache));
         }
         if let Err(error) = cache.prepare() {
             report.warn(&format!("no cache: {error}"));
-            return self.sign_new(None, Locking::Off).map(|entry| (entry, false));
+            return self.sign_new(None, Locking::Off).map(|entry| (entry, TokenSource::Signed));
         }
         // A token signed while we waited is as new as ours would be, even if its credentials expire soon.
         let is_usable = |entry: &Entry| {
@@ -88,7 +87,7 @@ impl Request<'_> {
             None => Outcome::Unshared,
         };
         let leader = match outcome {
-            Outcome::Ready(entry) => return Ok((*entry, true)),
+            Outcome::Ready(entry) => return Ok((*entry, TokenSource::Cache)),
             Outcome::Failed(error) => return Err(error),
             Outcome::Leader(leader) => Some(leader),
             Outcome::Unshared => None,
@@ -100,7 +99,7 @@ impl Request<'_> {
                     report.warn(&format!("the token could not be stored: {error}"));
                 }
                 cache.sweep(self.env.now());
-                Ok((entry, false))
+                Ok((entry, TokenSource::Signed))
             }
             Err(error) => match leader {
                 Some(leader) => {
@@ -108,7 +107,7 @@ impl Request<'_> {
                     Err(error)
                 }
                 // The process that was waited for may have succeeded after all.
-                None => look().map(|entry| (entry, true)).ok_or(error),
+                None => look().map(|entry| (entry, TokenSource::Cache)).ok_or(error),
             },
         }
     }
@@ -174,14 +173,14 @@ impl Request<'_> {
     }
 
     /// Reports where the token comes from, and warns if it expires early.
-    fn report_source(&self, entry: &Entry, is_cached: bool) {
+    fn report_source(&self, entry: &Entry, source: TokenSource) {
         let Settings { cache, refresh, report, min_ttl, .. } = self.settings;
         let left = entry.remaining(self.env.now()).unwrap_or_default();
-        let from = match (is_cached, cache, refresh) {
-            (true, _, _) => "the cache (hit)",
-            (false, CacheKind::Off, _) => "a new signature (no cache)",
-            (false, _, true) => "a new signature (refresh)",
-            (false, _, false) => "a new signature (cache miss)",
+        let from = match (source, cache, refresh) {
+            (TokenSource::Cache, _, _) => "the cache (hit)",
+            (TokenSource::Signed, CacheKind::Off, _) => "a new signature (no cache)",
+            (TokenSource::Signed, _, true) => "a new signature (refresh)",
+            (TokenSource::Signed, _, false) => "a new signature (cache miss)",
         };
         let (expires, seconds) = (rfc3339::format(entry.expires_at()), left.as_secs());
         report.note(&format!("token: from {from}, expires {expires}, in {seconds}s"));

@@ -3,7 +3,7 @@
 use crate::cli::RequestArgs;
 use crate::client::passfile;
 use crate::command::client_files;
-use crate::command::get_token::obtain_token;
+use crate::command::get_token::get_token;
 use crate::error::Error;
 use crate::os::env::Env;
 use crate::output;
@@ -16,9 +16,9 @@ pub(super) fn run(env: &Env, args: &RequestArgs) -> Result<(), Error> {
         return Err(Error::usage("pgpass: only PostgreSQL's clients read a passfile; use `rds-token cnf`"));
     }
     client_files::directory(env)?;
-    let obtained = obtain_token(env, &settings)?;
-    let text = passfile::render(&settings.target, settings.via.as_ref(), &obtained.entry.token);
-    let path = client_files::keep(env, &client_files::name(env, &settings, &obtained.identity, "pgpass"), &text)?;
+    let issued = get_token(env, &settings)?;
+    let text = passfile::render(&settings.target, settings.via.as_ref(), &issued.entry.token);
+    let path = client_files::keep(env, &client_files::name(env, &settings, &issued.identity, "pgpass"), &text)?;
     let is_set = |name: &str, value: &str| env.var(name).as_deref() == Some(value);
     if !is_set("PGSSLMODE", "verify-full") || !is_set("PGGSSENCMODE", "disable") {
         let ca = client_files::ca(env, &settings)?;

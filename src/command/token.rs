@@ -3,7 +3,7 @@
 use crate::cli::{Output, TokenArgs};
 use crate::client::{json, url};
 use crate::command::client_files;
-use crate::command::get_token::obtain_token;
+use crate::command::get_token::get_token;
 use crate::error::Error;
 use crate::os::env::Env;
 use crate::output;
@@ -22,13 +22,13 @@ pub(super) fn run(env: &Env, args: &TokenArgs) -> Result<(), Error> {
         }
         Output::Text | Output::Json => None,
     };
-    let obtained = obtain_token(env, &settings)?;
-    let entry = &obtained.entry;
+    let issued = get_token(env, &settings)?;
+    let entry = &issued.entry;
     let mut text = match (args.output, url) {
         (_, Some(url)) => url.render(&entry.token),
         (Output::Json, _) => {
             let ttl = entry.remaining(env.now()).unwrap_or_default();
-            json::render(target, &entry.token, &rfc3339::format(entry.expires_at()), ttl, obtained.is_cached)
+            json::render(target, &entry.token, &rfc3339::format(entry.expires_at()), ttl, issued.source)
         }
         _ => entry.token.expose().clone(),
     };

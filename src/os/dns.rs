@@ -5,9 +5,10 @@
 //! servers in `/etc/resolv.conf`. macOS and Windows use the system's resolver.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::time::Instant;
 
 use aws_smithy_runtime_api::client::dns::{DnsFuture, ResolveDns, ResolveDnsError};
+
+use super::deadline::Deadline;
 
 /// The resolver of the HTTP clients.
 #[derive(Clone, Copy, Debug)]
@@ -23,12 +24,12 @@ impl ResolveDns for Resolver {
 ///
 /// # Errors
 /// The reason, when the name has no address or nothing answers in time.
-pub(crate) fn lookup_until(name: &str, deadline: Instant) -> Result<Vec<IpAddr>, String> {
+pub(crate) fn lookup_until(name: &str, deadline: &Deadline) -> Result<Vec<IpAddr>, String> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| e.to_string())?;
-    let found = runtime.block_on(async { tokio::time::timeout_at(deadline.into(), lookup(name)).await });
+    let found = runtime.block_on(async { deadline.within(lookup(name)).await });
     // A system resolver that still runs in a thread must not delay the exit.
     runtime.shutdown_background();
-    found.unwrap_or_else(|_| Err(format!("the lookup of {name} timed out")))
+    found.unwrap_or_else(|| Err(format!("the lookup of {name} timed out")))
 }
 
 /// The addresses of `name`: an address itself, loopback for `localhost` (RFC 6761, section 6.3), else what

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, ExitCode};
+use crate::os::deadline::Deadline;
 use crate::os::env::{Env, Timestamp};
 use crate::os::private_file::LockFile;
 
@@ -50,8 +51,8 @@ struct Note {
 }
 
 /// When to stop waiting for another process: early enough to do the work itself before `deadline`.
-pub(crate) fn follower_deadline(deadline: Instant) -> Instant {
-    let left = deadline.saturating_duration_since(Instant::now());
+pub(crate) fn follower_deadline(deadline: &Deadline) -> Instant {
+    let left = deadline.left();
     // Late, because each process that goes on alone sends one more request. At different moments, because the
     // first of them produces the result for the others.
     Instant::now() + left.mul_f64(0.7 + 0.15 * fastrand::f64())
