@@ -1,6 +1,7 @@
 //! The commands, one file each, and what they share.
 
 mod arguments;
+mod ca;
 mod cache;
 mod client_files;
 mod cnf;
@@ -22,7 +23,6 @@ use clap::Parser as _;
 use clap::error::ErrorKind;
 
 use crate::cli::{Bare, Cli, Command, RequestArgs, TargetArgs, TokenArgs, is_command};
-use crate::client::ca::Roots;
 use crate::error::Error;
 use crate::os::env::Env;
 use crate::output;
@@ -65,7 +65,7 @@ fn dispatch(env: &Env, command: &Command) -> Result<(), Error> {
         Command::Pgpass(args) => pgpass::run(env, args),
         Command::Env(args) => env::run(env, args),
         Command::Connect(args) => connect::run(env, args),
-        Command::Ca => output::result(&format!("{}\n", client_files::bundle(env, Roots::All)?.display())),
+        Command::Ca => ca::run(env),
         Command::Targets(args) => targets::run(env, args),
         Command::Init(args) => init::run(*args),
         Command::Completions(args) => completions::run(*args),

@@ -15,7 +15,7 @@ use crate::os::deadline::Deadline;
 use crate::os::env::Env;
 use crate::output::Report;
 use crate::settings::inputs::Inputs;
-use crate::target::{Region, Target, Via};
+use crate::target::{Engine, Region, Target, Via};
 
 /// Default of `--timeout`.
 const TIMEOUT: Duration = Duration::from_secs(25);
@@ -85,6 +85,23 @@ impl Settings {
             min_ttl,
             deadline,
             report,
+        })
+    }
+
+    /// Returns the engine. Fails if the target does not determine it (exit 2).
+    pub(crate) fn engine(&self) -> Result<Engine, Error> {
+        let Settings { target, table, .. } = self;
+        target.engine.ok_or_else(|| {
+            let remedy = match table {
+                Some(table) => format!("add engine = \"mysql\", \"mariadb\" or \"postgres\" to {table}"),
+                None => {
+                    format!(
+                        "use a URL, such as mysql://USER@HOST:{}, or --engine mysql, mariadb or postgres",
+                        target.port
+                    )
+                }
+            };
+            Error::usage(format!("target: port {} does not determine the engine; {remedy}", target.port))
         })
     }
 

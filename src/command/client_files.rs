@@ -4,18 +4,16 @@ use std::path::{Path, PathBuf};
 
 use crate::aws::Identity;
 use crate::cache::{CACHE_DIR_REMEDY, CacheDirectory};
-use crate::client::ca::Roots;
 use crate::client::environment::{LOGIN_FILE_VARIABLE, NO_LOGIN_FILE, Variable};
 use crate::client::option_file::{Flavor, OptionFile, PasswordIn};
+use crate::client::passfile;
 use crate::client::program::{self, Dialect};
 use crate::client::user_option_file::{UserOptionFile, login_path_file};
 use crate::command::get_token::IssuedToken;
 use crate::error::Error;
 use crate::fingerprint::Fingerprint;
 use crate::os::env::Env;
-use crate::os::private_file;
 use crate::settings::Settings;
-use crate::target::Engine;
 use crate::target::endpoint;
 use crate::token::Token;
 
@@ -27,61 +25,8 @@ pub(super) fn directory(env: &Env) -> Result<CacheDirectory, Error> {
     Ok(store)
 }
 
-/// The CA file for clients: `--ca`, or the built-in bundle.
-pub(super) fn ca(env: &Env, settings: &Settings) -> Result<PathBuf, Error> {
-    match &settings.ca {
-        Some(path) => {
-            private_file::check_trusted(path).map_err(|error| {
-                Error::usage(format!(
-                    "ca: {error}; copy it to a file that only you can write, and pass that file to --ca"
-                ))
-            })?;
-            Ok(path.clone())
-        }
-        None => bundle(env, roots(settings)),
-    }
-}
-
-/// The roots that clients may trust. A client of MySQL or MariaDB does not check the server's name with `--via`, and
-/// anyone can get a certificate from a public CA.
-pub(super) fn roots(settings: &Settings) -> Roots {
-    match (&settings.via, settings.target.engine) {
-        (None, _) | (_, Some(Engine::Postgres)) => Roots::All,
-        (Some(_), _) => Roots::Rds,
-    }
-}
-
-/// The path of a file with built-in roots: in the user's data directory, where it is the same for each login and
-/// release, else in the cache directory.
-///
-/// # Errors
-/// If it can't be written (exit 1).
-pub(super) fn bundle(env: &Env, roots: Roots) -> Result<PathBuf, Error> {
-    let name = roots.file_name();
-    let data = env.user_data_dir().map(|path| CacheDirectory::at(path.join("rds-token")));
-    if let Some(path) = data.and_then(|directory| directory.write_client_file(name, roots.pem()).ok()) {
-        return Ok(path);
-    }
-    let written = directory(env)?.write_client_file(name, roots.pem());
-    written.map_err(|error| Error::other(format!("ca: could not write {name}: {error}")))
-}
-
-/// Returns the engine. Fails if the target does not determine it (exit 2).
-pub(super) fn engine(settings: &Settings) -> Result<Engine, Error> {
-    let Settings { target, table, .. } = settings;
-    target.engine.ok_or_else(|| {
-        let remedy = match table {
-            Some(table) => format!("add engine = \"mysql\", \"mariadb\" or \"postgres\" to {table}"),
-            None => {
-                format!("use a URL, such as mysql://USER@HOST:{}, or --engine mysql, mariadb or postgres", target.port)
-            }
-        };
-        Error::usage(format!("target: port {} does not determine the engine; {remedy}", target.port))
-    })
-}
-
 /// A file's name: the same each time for the same target, client and AWS identity.
-pub(super) fn name(env: &Env, settings: &Settings, identity: &Identity, extension: &str) -> String {
+fn file_name(env: &Env, settings: &Settings, identity: &Identity, extension: &str) -> String {
     let Settings { target, via, ca, .. } = settings;
     let via = via.as_ref().map(|via| format!("{}:{}", via.host, via.port));
     let fingerprint = Fingerprint::default()
@@ -189,7 +134,16 @@ pub(super) fn write_option_file(
     flavor: Flavor,
     text: &str,
 ) -> Result<PathBuf, Error> {
-    keep(env, &name(env, settings, identity, &format!("{}.cnf", flavor.name())), text)
+    write_file(env, &file_name(env, settings, identity, &format!("{}.cnf", flavor.name())), text)
+}
+
+/// Writes a passfile to the private directory, and returns its path.
+///
+/// # Errors
+/// If it can't be written (exit 1).
+pub(super) fn write_passfile(env: &Env, settings: &Settings, issued: &IssuedToken) -> Result<PathBuf, Error> {
+    let text = passfile::render(&settings.target, settings.via.as_ref(), &issued.entry.token);
+    write_file(env, &file_name(env, settings, &issued.identity, "pgpass"), &text)
 }
 
 /// Writes the directories for `MYSQL_HOME` and `MARIADB_HOME`, and returns these variables.
@@ -213,7 +167,7 @@ pub(super) fn write_mysql_homes(
         let (target, via) = (&settings.target, settings.via.as_ref());
         let file = OptionFile { target, via, ca, include: None, flavor, max_line, password };
         let kind = if password == PasswordIn::File { "token." } else { "" };
-        let name = name(env, settings, &issued.identity, &format!("{}.{kind}home", flavor.name()));
+        let name = file_name(env, settings, &issued.identity, &format!("{}.{kind}home", flavor.name()));
         let path = directory(env)?.write_mysql_home(&name, &file.render(&issued.entry.token)?);
         path.map_err(|error| Error::other(format!("could not write {name}: {error}")))
     };
@@ -264,7 +218,7 @@ pub(super) fn refuse_unmasked(env: &Env) -> Result<(), Error> {
 }
 
 /// Writes a file that a client reads, and returns its path.
-pub(super) fn keep(env: &Env, name: &str, text: &str) -> Result<PathBuf, Error> {
+fn write_file(env: &Env, name: &str, text: &str) -> Result<PathBuf, Error> {
     let written = directory(env)?.write_client_file(name, text);
     written.map_err(|error| Error::other(format!("could not write {name}: {error}")))
 }

@@ -3,6 +3,7 @@
 use crate::cli::{CnfArgs, FlavorArg};
 use crate::client::option_file::Flavor;
 use crate::client::program::{self, Dialect};
+use crate::command::ca;
 use crate::command::client_files::{self, LongToken};
 use crate::command::get_token::get_token;
 use crate::error::Error;
@@ -27,7 +28,7 @@ pub(super) fn run(env: &Env, args: &CnfArgs) -> Result<(), Error> {
         client_files::directory(env)?;
     }
     let issued = get_token(env, &settings)?;
-    let ca = client_files::ca(env, &settings)?;
+    let ca = ca::file(env, &settings)?;
     let file = client_files::option_file(env, &settings, dialect, &ca, &issued.entry.token, LongToken::Refuse)?;
     client_files::warn_of_via(&settings, dialect.flavor);
     client_files::warn_of_login_path(env, &settings, dialect.flavor);

@@ -13,6 +13,7 @@ use crate::cli::ConnectArgs;
 use crate::client::environment::{LOGIN_FILE_VARIABLE, NO_LOGIN_FILE, Variable, conflicting};
 use crate::client::option_file::{Flavor, PasswordIn};
 use crate::client::program::{self, Dialect};
+use crate::command::ca;
 use crate::command::client_files::{self, LongToken};
 use crate::command::cnf;
 use crate::command::env::{self, Secrets};
@@ -85,7 +86,7 @@ fn set_variables(env: &Env, settings: &Settings, program: &Path, command: &mut C
     let ca = ca(env, settings, program::is_libpq_client(program))?;
     let (mut variables, issued) = env::of_client(env, settings, &ca, Secrets::InVariables)?;
     note_client(settings, program);
-    if client_files::engine(settings)? != Engine::Postgres {
+    if settings.engine()? != Engine::Postgres {
         match library_file(env, settings, &ca, &issued) {
             Ok(path) => variables.push(Variable::new("RDS_TOKEN_CNF", path.display().to_string())),
             Err(error) => settings.report.note(&format!("RDS_TOKEN_CNF is not set: {}", error.message())),
@@ -167,7 +168,7 @@ fn engine_client(env: &Env, settings: &Settings, args: &ConnectArgs) -> Result<P
     if let Some(name) = args.client.clone().or_else(|| env.path_var("RDS_TOKEN_CLIENT").map(OsString::from)) {
         return program::find(env, &name).ok_or_else(|| not_found(&name));
     }
-    let engine = client_files::engine(settings)?;
+    let engine = settings.engine()?;
     program::installed(env, engine).ok_or_else(|| not_found(program::candidates(engine)[0].as_ref()))
 }
 
@@ -188,8 +189,8 @@ fn could_not_run(program: &Path, error: &io::Error) -> Error {
 /// The CA file. A client that opens inherited files gets the built-in one in memory, and needs no directory. Other
 /// programs may close the descriptor before they read it, and get it only if no directory is writable.
 fn ca(env: &Env, settings: &Settings, opens_inherited: bool) -> Result<PathBuf, Error> {
-    let in_memory = || in_memory(client_files::roots(settings).pem());
-    let given = || client_files::ca(env, settings);
+    let in_memory = || in_memory(ca::roots(settings).pem());
+    let given = || ca::file(env, settings);
     match (&settings.ca, opens_inherited) {
         // Read once, so that a file that is replaced meanwhile is not used.
         (Some(path), true) => copy_in_memory(path).map_or_else(given, Ok),

@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use crate::cli::EnvArgs;
 use crate::client::environment::{Password, Shell, Variable, conflicting, variables};
 use crate::client::option_file::{Flavor, PasswordIn};
-use crate::client::passfile;
 use crate::client::program;
 use crate::client::saved::{self, SAVED};
+use crate::command::ca;
 use crate::command::client_files::{self, LongToken};
 use crate::command::get_token::{IssuedToken, get_token};
 use crate::error::Error;
@@ -47,7 +47,7 @@ pub(super) fn run(env: &Env, args: &EnvArgs) -> Result<(), Error> {
     if secrets == Secrets::InVariables {
         client_files::refuse_unmasked(env)?;
     }
-    let ca = client_files::ca(env, &settings)?;
+    let ca = ca::file(env, &settings)?;
     let (variables, _) = of_client(env, &settings, &ca, secrets)?;
     warn(env, &settings, shell, &variables);
     let set: Result<Vec<String>, Error> = variables.iter().map(|variable| shell.set(variable)).collect();
@@ -116,7 +116,7 @@ pub(super) fn of_client(
     secrets: Secrets,
 ) -> Result<(Vec<Variable>, IssuedToken), Error> {
     let target = &settings.target;
-    let engine = client_files::engine(settings)?;
+    let engine = settings.engine()?;
     let ca_path = ca.to_str().ok_or_else(|| Error::usage("ca: the path of the CA file is not UTF-8; use another"))?;
     let via = match &settings.via {
         // A host called localhost would send MySQL's clients to a socket.
@@ -157,8 +157,7 @@ fn client_file(
 ) -> Result<PathBuf, Error> {
     let token = &issued.entry.token;
     if engine == Engine::Postgres {
-        let text = passfile::render(&settings.target, settings.via.as_ref(), token);
-        return client_files::keep(env, &client_files::name(env, settings, &issued.identity, "pgpass"), &text);
+        return client_files::write_passfile(env, settings, issued);
     }
     let default = if engine == Engine::Mariadb { Flavor::Mariadb } else { Flavor::Mysql };
     let dialect = program::installed_dialect(env, engine, &settings.deadline)?.unwrap_or(default.into());

@@ -1,7 +1,7 @@
 //! `rds-token pgpass [TARGET]`: a private passfile for libpq.
 
 use crate::cli::RequestArgs;
-use crate::client::passfile;
+use crate::command::ca;
 use crate::command::client_files;
 use crate::command::get_token::get_token;
 use crate::error::Error;
@@ -17,11 +17,10 @@ pub(super) fn run(env: &Env, args: &RequestArgs) -> Result<(), Error> {
     }
     client_files::directory(env)?;
     let issued = get_token(env, &settings)?;
-    let text = passfile::render(&settings.target, settings.via.as_ref(), &issued.entry.token);
-    let path = client_files::keep(env, &client_files::name(env, &settings, &issued.identity, "pgpass"), &text)?;
+    let path = client_files::write_passfile(env, &settings, &issued)?;
     let is_set = |name: &str, value: &str| env.var(name).as_deref() == Some(value);
     if !is_set("PGSSLMODE", "verify-full") || !is_set("PGGSSENCMODE", "disable") {
-        let ca = client_files::ca(env, &settings)?;
+        let ca = ca::file(env, &settings)?;
         settings.report.warn(&format!(
             "pgpass: a passfile does not make a client verify the server; use `rds-token env --no-secret`, or set \
              sslmode=verify-full, sslrootcert and gssencmode=disable: `export PGSSLMODE=verify-full PGGSSENCMODE=disable \

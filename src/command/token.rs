@@ -2,6 +2,7 @@
 
 use crate::cli::{Output, TokenArgs};
 use crate::client::{json, url};
+use crate::command::ca;
 use crate::command::client_files;
 use crate::command::get_token::get_token;
 use crate::error::Error;
@@ -17,8 +18,8 @@ pub(super) fn run(env: &Env, args: &TokenArgs) -> Result<(), Error> {
     client_files::refuse_unmasked(env)?;
     let url = match args.output {
         Output::Url => {
-            let engine = client_files::engine(&settings)?;
-            Some(url::Url::new(target, engine, settings.via.as_ref(), &client_files::ca(env, &settings)?)?)
+            let engine = settings.engine()?;
+            Some(url::Url::new(target, engine, settings.via.as_ref(), &ca::file(env, &settings)?)?)
         }
         Output::Text | Output::Json => None,
     };
