@@ -124,7 +124,7 @@ fn environment_and_configuration_ask_for_the_keyring() {
     shared.sandbox.write(".config/rds-token/config.toml", "[defaults]\ncache = 'keyring'\n");
     assert_eq!(run().succeeds(), first);
     let line = run().env("RDS_TOKEN_KEYRING", "wallet").fails(2);
-    assert!(line.contains("RDS_TOKEN_KEYRING is 'wallet', not kernel or secret-service"), "{line}");
+    assert!(line.contains("RDS_TOKEN_KEYRING is 'wallet'; set it to kernel or secret-service"), "{line}");
 }
 
 #[test]
@@ -173,7 +173,7 @@ fn a_token_too_long_for_the_kernel_is_printed_and_not_kept() {
     let Some(shared) = Shared::with_kernel(test) else { return };
     let run = |length| shared.run(&[]).env("AWS_SESSION_TOKEN", "/".repeat(length));
     // Each byte of it is three in the token.
-    goes_without(run(11_000), &["could not be stored", "the kernel's keyring", "a key takes 32767"]);
+    goes_without(run(11_000), &["could not be stored", "the kernel's keyring", "the limit is 32767"]);
     if is_root() {
         run(8_000).succeeds();
     }
@@ -211,13 +211,13 @@ fn a_quota_that_is_used_up_costs_a_warning() {
     done";
     refused(
         &format!("{fill}; {run}; keyctl clear @u"),
-        "as many or as long as they may be (/proc/sys/kernel/keys/maxbytes)",
+        "the quota for this user's keys is exceeded (/proc/sys/kernel/keys/maxbytes)",
     );
     let quota = std::fs::read_to_string("/proc/sys/kernel/keys/maxbytes").unwrap();
     // The kernel's own; where it was raised, a key's limit comes first.
     if quota.trim() == "20000" {
         let long = "AWS_SESSION_TOKEN=$(head -c 7000 /dev/zero | tr '\\0' /)";
-        refused(&format!("{long} {run}"), "this user's keys 20000 (/proc/sys/kernel/keys/maxbytes)");
+        refused(&format!("{long} {run}"), "the quota for this user's keys is 20000 (/proc/sys/kernel/keys/maxbytes)");
     }
 }
 
@@ -256,7 +256,7 @@ fn a_container_that_closes_the_kernels_keyring_costs_a_warning() {
         return skip(test, "python3 is not installed");
     }
     let shared = Shared::new();
-    for (errno, part) in [("1", "it is closed to this process"), ("38", "this kernel has none")] {
+    for (errno, part) in [("1", "access is denied, as in many containers"), ("38", "this kernel does not support it")] {
         let mut command = shared.sandbox.command("python3");
         command.args(["-c", SECCOMP, errno, PROGRAM, &shared.target, "--cache", "keyring"]).envs(KEYS);
         goes_without(Run { command }, &["no cache: the kernel's keyring", part]);

@@ -1,148 +1,296 @@
-//! Entries in the system's keyring: the kernel's or the Secret Service (Linux), the Keychain (macOS), the
-//! Credential Manager (Windows). They are those of the files, in form and in what is trusted of them.
+//! Token entries in the system's keyring: the kernel keyring or the Secret Service (Linux), the Keychain
+//! (macOS), the Credential Manager (Windows).
 //!
-//! A keyring may be locked, absent, slow or silent: it is waited for so long and no longer, and once it
-//! has failed it isn't asked again.
+//! Entries have the same format and pass the same checks as in the file cache. A keyring can be locked,
+//! missing or slow, so each run has a time budget for it, and does not use it again after a failure.
 
-// Each is a `Place` with the same functions; what they say of themselves comes after its name.
-#[cfg(not(any(target_os = "linux", target_os = "macos", windows)))]
-#[path = "keyring/elsewhere.rs"]
-mod system;
 #[cfg(target_os = "linux")]
-#[path = "keyring/linux.rs"]
-mod system;
-#[cfg(target_os = "macos")]
-#[path = "keyring/macos.rs"]
-mod system;
-#[cfg(windows)]
-#[path = "keyring/windows.rs"]
-mod system;
+mod kernel;
+#[cfg(any(target_os = "macos", windows))]
+mod native;
+#[cfg(target_os = "linux")]
+mod secret_service;
 
 use std::cell::{Cell, RefCell};
-use std::sync::mpsc;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use self::system::Place;
 use super::entry::Entry;
 use super::key::Key;
 use crate::error::Error;
-use crate::os::deadline::Deadline;
+use crate::os::deadline::{Deadline, run_within};
 use crate::os::env::{Env, Timestamp};
 use crate::target::Target;
 
-/// How long the keyring may keep one run waiting, all in all.
-const PATIENCE: Duration = Duration::from_secs(3);
+/// The total time that one run waits for the keyring.
+const TIME_BUDGET: Duration = Duration::from_secs(3);
 
-/// What the program's own things are named by in a keyring that others use too.
+/// Marks the program's items in a keyring that other programs use too.
 const APPLICATION: &str = "rds-token";
 
-/// A keyring, for one run.
+/// A keyring of the operating system. It stores bytes under names, which are cache keys.
+trait Backend: Send + Sync {
+    fn properties(&self) -> &'static Properties;
+
+    /// The bytes stored under `name`. `None` if there are none, or if they can't be read and may be replaced.
+    fn read(&self, name: &str) -> Result<Option<Vec<u8>>, String>;
+
+    /// Stores `bytes` under `name` and replaces what is there. `ttl` is the remaining lifetime.
+    fn write(&self, name: &str, bytes: &[u8], ttl: Duration) -> Result<(), String>;
+
+    /// All names in use by the program, with what [`Self::read`] returns for each.
+    fn list(&self) -> Result<Vec<Item>, String>;
+
+    /// Removes these names. A name that is not in use is not an error.
+    fn remove(&self, names: &[String]) -> Result<(), String>;
+}
+
+/// A name and the bytes stored under it.
+type Item = (String, Option<Vec<u8>>);
+
+/// How a backend differs from the others.
+struct Properties {
+    /// The keyring's name in messages.
+    name: &'static str,
+    /// Whether calls can block, and so need a thread and a time limit.
+    can_block: bool,
+    /// Whether the keyring removes entries when their lifetime is over.
+    expires_entries: bool,
+    /// The largest entry in bytes, if there is a limit.
+    max_size: Option<usize>,
+}
+
+/// The backend for this system, which `RDS_TOKEN_KEYRING` selects on Linux.
+#[cfg(target_os = "linux")]
+fn select_backend(env: &Env) -> Result<Arc<dyn Backend>, Error> {
+    match env.var("RDS_TOKEN_KEYRING").as_deref() {
+        None | Some("kernel") => Ok(Arc::new(kernel::KernelKeyring)),
+        Some("secret-service") => Ok(Arc::new(secret_service::SecretService::locate(env))),
+        Some(other) => {
+            Err(Error::usage(format!("cache: RDS_TOKEN_KEYRING is '{other}'; set it to kernel or secret-service")))
+        }
+    }
+}
+
+#[cfg(any(target_os = "macos", windows))]
+fn select_backend(_: &Env) -> Result<Arc<dyn Backend>, Error> {
+    Ok(Arc::new(native::NativeKeyring))
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "macos", windows)))]
+fn select_backend(_: &Env) -> Result<Arc<dyn Backend>, Error> {
+    Err(Error::usage("cache: rds-token does not support a keyring on this system; use file or off"))
+}
+
+/// The keyring, as one run uses it.
 pub(crate) struct Keyring {
-    place: Place,
+    backend: Arc<dyn Backend>,
     deadline: Deadline,
-    /// What is left of [`PATIENCE`].
-    patience: Cell<Duration>,
+    /// The rest of [`TIME_BUDGET`].
+    budget: Cell<Duration>,
     failure: RefCell<Option<String>>,
 }
 
 impl Keyring {
-    /// The keyring that the system has, or that `RDS_TOKEN_KEYRING` names; not asked yet. Nothing of it
-    /// goes on after `deadline`.
+    /// Selects the keyring without using it yet. No call to it lasts past `deadline`.
     ///
     /// # Errors
-    /// When the variable names none, or the system has none (exit 2).
+    /// If the system has no supported keyring or `RDS_TOKEN_KEYRING` is invalid (exit 2).
     pub(crate) fn locate(env: &Env, deadline: Deadline) -> Result<Self, Error> {
-        let place = Place::of(env)?;
-        Ok(Self { place, deadline, patience: Cell::new(PATIENCE), failure: RefCell::new(None) })
+        Ok(Self::new(select_backend(env)?, deadline))
     }
 
-    /// What it is, for people.
+    fn new(backend: Arc<dyn Backend>, deadline: Deadline) -> Self {
+        Self { backend, deadline, budget: Cell::new(TIME_BUDGET), failure: RefCell::new(None) }
+    }
+
+    /// The keyring's name in messages.
     pub(crate) fn describe(&self) -> &'static str {
-        self.place.describe()
+        self.backend.properties().name
     }
 
-    /// The entry under `key`. Damage, or a token for something else, is no entry.
+    /// The entry under `key`. `None` if it is missing, damaged or for another target, or if the keyring fails.
     pub(crate) fn load(&self, key: &Key, target: &Target) -> Option<Entry> {
         let name = key.as_str().to_owned();
-        let bytes = self.ask(move |place| place.read(&name)).ok()??;
+        let bytes = self.with_backend(move |backend| backend.read(&name)).ok()??;
         Entry::decode(&bytes, key.as_str()).filter(|entry| entry.is_for(target))
     }
 
-    /// Whether it has answered so far.
+    /// Whether the keyring has worked so far.
     ///
     /// # Errors
-    /// How it failed.
+    /// The reason of its failure.
     pub(crate) fn check(&self) -> Result<(), String> {
         self.failure.borrow().clone().map_or(Ok(()), Err)
     }
 
-    /// Keeps `entry` under `key`, in place of what was there; where the keyring can forget by itself, for
-    /// as long as the token lives.
+    /// Stores `entry` under `key` and replaces what is there. A keyring that expires entries drops it when the
+    /// token expires.
     ///
     /// # Errors
-    /// When it can't be kept.
+    /// If the entry can't be stored.
     pub(crate) fn store(&self, key: &Key, entry: &Entry, now: Timestamp) -> Result<(), String> {
         let (name, bytes) = (key.as_str().to_owned(), entry.encode(key));
-        let lifetime = entry.remaining(now).unwrap_or_default();
-        self.ask(move |place| place.write(&name, &bytes, lifetime))
-    }
-
-    /// Everything that the program has in it, by name; None for what is damaged.
-    ///
-    /// # Errors
-    /// When it can't be read.
-    pub(crate) fn entries(&self) -> Result<Vec<(String, Option<Entry>)>, String> {
-        self.ask(|place| {
-            let read = |name: String| {
-                let bytes = place.read(&name)?;
-                let entry = bytes.and_then(|bytes| Entry::decode(&bytes, &name));
-                Ok((name, entry))
-            };
-            place.names()?.into_iter().map(read).collect()
+        let ttl = entry.remaining(now).unwrap_or_default();
+        self.with_backend(move |backend| {
+            check_size(bytes.len(), backend.properties().max_size)?;
+            backend.write(&name, &bytes, ttl)
         })
     }
 
-    /// Removes what is there under these names.
+    /// All entries of the program by name. Damaged ones are `None`.
     ///
     /// # Errors
-    /// When it can't be removed.
-    pub(crate) fn remove(&self, names: Vec<String>) -> Result<(), String> {
-        self.ask(move |place| names.iter().try_for_each(|name| place.remove(name)))
+    /// If the keyring can't be read.
+    pub(crate) fn entries(&self) -> Result<Vec<(String, Option<Entry>)>, String> {
+        let items = self.with_backend(|backend| backend.list())?;
+        let decode = |(name, bytes): Item| {
+            let entry = bytes.and_then(|bytes| Entry::decode(&bytes, &name));
+            (name, entry)
+        };
+        Ok(items.into_iter().map(decode).collect())
     }
 
-    /// Removes what has ended, from keyrings that don't forget by themselves. Nothing depends on it.
+    /// Removes the entries with these names.
+    ///
+    /// # Errors
+    /// If one can't be removed.
+    pub(crate) fn remove(&self, names: Vec<String>) -> Result<(), String> {
+        self.with_backend(move |backend| backend.remove(&names))
+    }
+
+    /// Removes expired and damaged entries from a keyring that does not expire entries. A failure is ignored.
     pub(crate) fn sweep(&self, now: Timestamp) {
-        if self.place.forgets() || self.check().is_err() {
+        if self.backend.properties().expires_entries || self.check().is_err() {
             return;
         }
-        let is_over = |entry: &Option<Entry>| entry.as_ref().is_none_or(|entry| entry.remaining(now).is_none());
-        let old = self.entries().unwrap_or_default().into_iter().filter(|(_, entry)| is_over(entry));
-        let names: Vec<String> = old.map(|(name, _)| name).collect();
+        let is_useless = |entry: &Option<Entry>| entry.as_ref().is_none_or(|entry| entry.remaining(now).is_none());
+        let useless = self.entries().unwrap_or_default().into_iter().filter(|(_, entry)| is_useless(entry));
+        let names: Vec<String> = useless.map(|(name, _)| name).collect();
         if !names.is_empty() {
             let _ = self.remove(names);
         }
     }
 
-    /// Has `work` done with the keyring, in what time there is: half of what is left of `--timeout` at most,
-    /// so that a token can still be made. Who doesn't answer in time is left behind in its thread.
-    fn ask<T: Send + 'static>(
+    /// Runs `work` within the time budget and half of the time left of `--timeout`, so that a token can still be
+    /// signed. After a timeout the thread is abandoned. After any failure `work` is not run.
+    fn with_backend<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Place) -> Result<T, String> + Send + 'static,
+        work: impl FnOnce(&dyn Backend) -> Result<T, String> + Send + 'static,
     ) -> Result<T, String> {
         self.check()?;
-        let begin = Instant::now();
-        let limit = self.patience.get().min(self.deadline.left() / 2);
-        let answer = if self.place.is_immediate() {
-            work(&self.place)
+        let start = Instant::now();
+        let limit = self.budget.get().min(self.deadline.left() / 2);
+        let result = if self.backend.properties().can_block {
+            let backend = Arc::clone(&self.backend);
+            run_within(limit, move || work(&*backend)).unwrap_or_else(|| Err("it does not answer".to_owned()))
         } else {
-            let (sender, receiver) = mpsc::channel();
-            let place = self.place.clone();
-            std::thread::spawn(move || sender.send(work(&place)));
-            receiver.recv_timeout(limit).unwrap_or_else(|_| Err("it does not answer".to_owned()))
+            work(&*self.backend)
         };
-        self.patience.set(self.patience.get().saturating_sub(begin.elapsed()));
-        let answer = answer.map_err(|why| format!("{}: {why}", self.describe()));
-        self.failure.replace(answer.as_ref().err().cloned());
-        answer
+        self.budget.set(self.budget.get().saturating_sub(start.elapsed()));
+        let result = result.map_err(|why| format!("{}: {why}", self.describe()));
+        self.failure.replace(result.as_ref().err().cloned());
+        result
+    }
+}
+
+fn check_size(size: usize, max: Option<usize>) -> Result<(), String> {
+    match max {
+        Some(max) if size > max => Err(format!("the entry has {size} bytes; the limit is {max}")),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn rds_token_keyring_selects_the_backend() {
+        for (value, name) in [
+            (None, Ok("the kernel's keyring")),
+            (Some(""), Ok("the kernel's keyring")),
+            (Some("kernel"), Ok("the kernel's keyring")),
+            (Some("secret-service"), Ok("the Secret Service")),
+            (Some("Kernel"), Err("RDS_TOKEN_KEYRING is 'Kernel'; set it to kernel or secret-service")),
+            (Some("wallet"), Err("RDS_TOKEN_KEYRING is 'wallet'; set it to kernel or secret-service")),
+        ] {
+            let vars = value.map(|value| ("RDS_TOKEN_KEYRING".into(), value.into()));
+            let selected = select_backend(&Env::with_vars(vars.into_iter().collect()));
+            match (selected, name) {
+                (Ok(backend), Ok(name)) => assert_eq!(backend.properties().name, name),
+                (Err(error), Err(part)) => assert!(error.to_string().contains(part), "{error}"),
+                (selected, _) => panic!("{value:?}: {:?}", selected.map(|backend| backend.properties().name)),
+            }
+        }
+    }
+
+    #[test]
+    fn an_entry_may_be_as_large_as_the_limit() {
+        for (size, max, fits) in
+            [(0, Some(0), true), (2560, Some(2560), true), (2561, Some(2560), false), (usize::MAX, None, true)]
+        {
+            assert_eq!(check_size(size, max).is_ok(), fits, "{size}, {max:?}");
+        }
+        assert_eq!(check_size(2561, Some(2560)), Err("the entry has 2561 bytes; the limit is 2560".to_owned()));
+    }
+
+    /// A keyring that counts its calls and fails, immediately or after a long time.
+    #[derive(Default)]
+    struct Broken {
+        calls: AtomicUsize,
+        hangs: bool,
+    }
+
+    impl Broken {
+        fn fail<T>(&self) -> Result<T, String> {
+            self.calls.fetch_add(1, Ordering::Relaxed);
+            if self.hangs {
+                std::thread::sleep(Duration::from_secs(60));
+            }
+            Err("it is broken".to_owned())
+        }
+    }
+
+    impl Backend for Broken {
+        fn properties(&self) -> &'static Properties {
+            &Properties { name: "the fake", can_block: true, expires_entries: false, max_size: None }
+        }
+
+        fn read(&self, _: &str) -> Result<Option<Vec<u8>>, String> {
+            self.fail()
+        }
+
+        fn write(&self, _: &str, _: &[u8], _: Duration) -> Result<(), String> {
+            self.fail()
+        }
+
+        fn list(&self) -> Result<Vec<Item>, String> {
+            self.fail()
+        }
+
+        fn remove(&self, _: &[String]) -> Result<(), String> {
+            self.fail()
+        }
+    }
+
+    #[test]
+    fn a_keyring_that_failed_is_not_used_again() {
+        let deadline = || Deadline::new(Instant::now() + Duration::from_millis(200));
+        for (hangs, why) in [(false, "the fake: it is broken"), (true, "the fake: it does not answer")] {
+            let backend = Arc::new(Broken { hangs, ..Broken::default() });
+            let keyring = Keyring::new(Arc::clone(&backend) as Arc<dyn Backend>, deadline());
+            assert_eq!(keyring.check(), Ok(()));
+            let start = Instant::now();
+            assert_eq!(keyring.entries().err().as_deref(), Some(why));
+            assert_eq!(keyring.remove(Vec::new()).err().as_deref(), Some(why));
+            assert_eq!(keyring.check().err().as_deref(), Some(why));
+            assert_eq!(backend.calls.load(Ordering::Relaxed), 1);
+            // Half of the time left, and some for a busy machine.
+            assert!(start.elapsed() < Duration::from_secs(30), "{:?}", start.elapsed());
+        }
     }
 }

@@ -1,6 +1,7 @@
-//! The kernel's keyring of this user (`@u`): all processes of the user share it, in any session, by ssh or
-//! cron, until the machine is shut down. It is in memory that is never swapped, and forgets each key when
-//! its time is over.
+//! The Linux kernel's keyring of the user (`@u`).
+//!
+//! All processes of the user share it, in any session (login, ssh, cron), until the machine shuts down. The
+//! kernel never swaps it to disk, and removes each key when its timeout is over.
 
 use std::time::Duration;
 
@@ -8,89 +9,102 @@ use linux_keyutils::{
     Key, KeyError, KeyPermissionsBuilder, KeyRing, KeyRingIdentifier as Id, LinkNode, Permission as May,
 };
 
-use super::super::APPLICATION;
+use super::{APPLICATION, Backend, Item, Properties};
 
-/// The most that a key of the type `user` takes, in bytes.
-const MAX_PAYLOAD: usize = 32_767;
-/// More links than a user's quota lets a keyring have. The crate takes this for the bytes that it reads,
-/// four a link, and must not be told less than there are.
+/// The buffer size for `get_links`. The crate gives it to the kernel in bytes, four per link, and must not be given
+/// less than there is to read. This is more than a user's quota allows in a keyring.
 const MAX_LINKS: usize = 1 << 22;
 
-pub(super) fn read(name: &str) -> Result<Option<Vec<u8>>, String> {
-    match ring()?.search(&description(name)).and_then(|key| key.read_to_vec()) {
-        Ok(bytes) => Ok(Some(bytes)),
-        Err(error) if is_miss(error) => Ok(None),
-        Err(error) => Err(explain(error)),
+pub(super) struct KernelKeyring;
+
+impl Backend for KernelKeyring {
+    fn properties(&self) -> &'static Properties {
+        &Properties {
+            name: "the kernel's keyring",
+            can_block: false,
+            expires_entries: true,
+            // The limit of keys of the type `user`.
+            max_size: Some(32_767),
+        }
+    }
+
+    fn read(&self, name: &str) -> Result<Option<Vec<u8>>, String> {
+        match open()?.search(&description(name)).and_then(|key| key.read_to_vec()) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) if is_miss(error) => Ok(None),
+            Err(error) => Err(explain(error)),
+        }
+    }
+
+    /// Readers see either the old or the new key, complete and with its timeout: the new key is made in a keyring of
+    /// this process, and linking it to the user's keyring replaces the old one.
+    fn write(&self, name: &str, bytes: &[u8], ttl: Duration) -> Result<(), String> {
+        let description = description(name);
+        check_quota(bytes.len() + description.len() + 1)?;
+        let shared = open()?;
+        let own = KeyRing::from_special_id(Id::Process, true).map_err(explain)?;
+        let key = own.add_key(&description, bytes).map_err(explain)?;
+        let linked = protect(key, ttl).and_then(|()| shared.link_key(key));
+        let _ = own.unlink_key(key);
+        linked.map_err(explain)
+    }
+
+    fn list(&self) -> Result<Vec<Item>, String> {
+        let links = open()?.get_links(MAX_LINKS).map_err(explain)?;
+        let keys = links.iter().filter_map(LinkNode::as_key).filter_map(|key| key.metadata().ok());
+        let names = keys.filter_map(|key| Some(item_name(key.get_description())?.to_owned()));
+        names.map(|name| self.read(&name).map(|bytes| (name, bytes))).collect()
+    }
+
+    fn remove(&self, names: &[String]) -> Result<(), String> {
+        let ring = open()?;
+        names.iter().try_for_each(|name| match ring.search(&description(name)).and_then(|key| ring.unlink_key(key)) {
+            Err(error) if !is_miss(error) => Err(explain(error)),
+            _ => Ok(()),
+        })
     }
 }
 
-/// Readers see the old key or the new, which is whole and has its timeout: it is made in a keyring of this
-/// process, and a link puts it in the other's place.
-pub(super) fn write(name: &str, bytes: &[u8], lifetime: Duration) -> Result<(), String> {
-    check_size(bytes.len() + description(name).len() + 1, bytes.len())?;
-    let shared = ring()?;
-    let own = KeyRing::from_special_id(Id::Process, true).map_err(explain)?;
-    let key = own.add_key(&description(name), bytes).map_err(explain)?;
-    let linked = protect(key, lifetime).and_then(|()| shared.link_key(key));
-    let _ = own.unlink_key(key);
-    linked.map_err(explain)
-}
-
-/// The user may find and read it, whatever the session; nobody may change it or give it more time.
-fn protect(key: Key, lifetime: Duration) -> Result<(), KeyError> {
-    const FIND: May = May::VIEW.union(May::READ).union(May::SEARCH);
-    // Zero would be no timeout.
-    key.set_timeout(usize::try_from(lifetime.as_secs()).unwrap_or(usize::MAX).max(1))?;
-    key.set_perms(KeyPermissionsBuilder::builder().posessor(FIND | May::LINK).user(FIND).build())
-}
-
-pub(super) fn names() -> Result<Vec<String>, String> {
-    let links = ring()?.get_links(MAX_LINKS).map_err(explain)?;
-    let descriptions = links.iter().filter_map(LinkNode::as_key).filter_map(|key| key.metadata().ok());
-    Ok(descriptions.filter_map(|metadata| Some(name(metadata.get_description())?.to_owned())).collect())
-}
-
-pub(super) fn remove(name: &str) -> Result<(), String> {
-    let ring = ring()?;
-    match ring.search(&description(name)).and_then(|key| ring.unlink_key(key)) {
-        Err(error) if !is_miss(error) => Err(explain(error)),
-        _ => Ok(()),
-    }
-}
-
-fn ring() -> Result<KeyRing, String> {
+fn open() -> Result<KeyRing, String> {
     KeyRing::from_special_id(Id::User, true).map_err(explain)
+}
+
+/// Sets the timeout. Lets the user find and read the key in any session, and no one change it or extend its lifetime.
+fn protect(key: Key, ttl: Duration) -> Result<(), KeyError> {
+    const FIND: May = May::VIEW.union(May::READ).union(May::SEARCH);
+    // A timeout of zero would be no timeout.
+    key.set_timeout(usize::try_from(ttl.as_secs()).unwrap_or(usize::MAX).max(1))?;
+    key.set_perms(KeyPermissionsBuilder::builder().posessor(FIND | May::LINK).user(FIND).build())
 }
 
 fn description(name: &str) -> String {
     format!("{APPLICATION}:{name}")
 }
 
-fn name(description: &str) -> Option<&str> {
+/// The name in the description of one of the program's keys.
+fn item_name(description: &str) -> Option<&str> {
     description.strip_prefix(APPLICATION)?.strip_prefix(':')
 }
 
-/// Not there, gone meanwhile, or not readable: a new one takes its place.
+/// Whether the key is missing or can't be read, so that a new one may replace it.
 fn is_miss(error: KeyError) -> bool {
     use KeyError::{AccessDenied, KeyDoesNotExist, KeyExpired, KeyRejected, KeyRevoked};
     matches!(error, AccessDenied | KeyDoesNotExist | KeyExpired | KeyRejected | KeyRevoked)
 }
 
-fn check_size(charged: usize, payload: usize) -> Result<(), String> {
-    if payload > MAX_PAYLOAD {
-        return Err(format!("the entry has {payload} bytes, and a key takes {MAX_PAYLOAD}"));
-    }
-    let quota = quota();
-    match std::fs::read_to_string(quota).ok().and_then(|text| text.trim().parse::<usize>().ok()) {
-        Some(max) if charged > max => {
-            Err(format!("the entry has {charged} bytes, and this user's keys {max} ({quota})"))
+/// Checks the size of payload and description against the quota of the user's keys.
+fn check_quota(size: usize) -> Result<(), String> {
+    let file = quota_file();
+    match std::fs::read_to_string(file).ok().and_then(|text| text.trim().parse::<usize>().ok()) {
+        Some(max) if size > max => {
+            Err(format!("the entry has {size} bytes; the quota for this user's keys is {max} ({file})"))
         }
         _ => Ok(()),
     }
 }
 
-/// Where the kernel tells how many bytes the keys of this user may have.
-fn quota() -> &'static str {
+/// The file with the maximum size of all keys of this user, in bytes.
+fn quota_file() -> &'static str {
     if rustix::process::getuid().is_root() {
         "/proc/sys/kernel/keys/root_maxbytes"
     } else {
@@ -101,10 +115,45 @@ fn quota() -> &'static str {
 fn explain(error: KeyError) -> String {
     let no_system_call = KeyError::Unknown(rustix::io::Errno::NOSYS.raw_os_error());
     match error {
-        KeyError::QuotaExceeded => format!("this user's keys are as many or as long as they may be ({})", quota()),
-        // What seccomp answers for the call.
-        KeyError::PermissionDenied => "it is closed to this process, as in many containers".to_owned(),
-        error if error == no_system_call => "this kernel has none, or a container closes it".to_owned(),
-        other => format!("{other}"),
+        KeyError::QuotaExceeded => format!("the quota for this user's keys is exceeded ({})", quota_file()),
+        // The usual answer of a seccomp filter.
+        KeyError::PermissionDenied => "access is denied, as in many containers".to_owned(),
+        error if error == no_system_call => "this kernel does not support it, or a container blocks it".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_description_has_the_application_and_the_name() {
+        for (text, name) in [
+            (description("00ff").as_str(), Some("00ff")),
+            ("rds-token:", Some("")),
+            ("rds-token:a:b", Some("a:b")),
+            ("rds-token", None),
+            ("rds-tokens:00ff", None),
+            ("keyring:rds-token:00ff", None),
+        ] {
+            assert_eq!(item_name(text), name, "{text}");
+        }
+    }
+
+    #[test]
+    fn only_a_missing_or_unreadable_key_is_a_miss() {
+        for (error, is_replaced) in [
+            (KeyError::KeyDoesNotExist, true),
+            (KeyError::KeyExpired, true),
+            (KeyError::KeyRevoked, true),
+            (KeyError::KeyRejected, true),
+            (KeyError::AccessDenied, true),
+            (KeyError::PermissionDenied, false),
+            (KeyError::QuotaExceeded, false),
+            (KeyError::Unknown(38), false),
+        ] {
+            assert_eq!(is_miss(error), is_replaced, "{error:?}");
+        }
     }
 }

@@ -1,11 +1,13 @@
-//! The Secret Service, which GNOME Keyring, KDE's wallet and KeePassXC provide: its default keyring, asked
-//! over the user's bus. It is never asked to unlock, so it prompts nobody.
+//! The Secret Service of the desktop: GNOME Keyring, KDE Wallet or KeePassXC.
+//!
+//! Only its default collection is used, over the user's bus. It is never unlocked, so the user is never prompted.
 
 use std::collections::HashMap;
 use std::io;
 use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::net::{SocketAddr, UnixStream};
 use std::str::FromStr as _;
+use std::time::Duration;
 
 use rustix::net::sockopt::socket_peercred;
 use serde::Serialize;
@@ -14,109 +16,130 @@ use zbus::address::transport::{Transport, UnixSocket};
 use zbus::connection::Builder;
 use zbus::{Connection, DynamicType, Message, OwnedObjectPath, OwnedVariant, Variant};
 
-use super::super::APPLICATION;
+use super::{APPLICATION, Backend, Item, Properties};
+use crate::os::env::Env;
+use crate::os::private_file::Directory;
 
-const SERVICE: &str = "org.freedesktop.secrets";
-const ROOT: &str = "/org/freedesktop/secrets";
-/// The interfaces of the root, of keyrings, and of what is in them.
-const OF_SERVICE: &str = "org.freedesktop.Secret.Service";
-const OF_COLLECTION: &str = "org.freedesktop.Secret.Collection";
-const OF_ITEM: &str = "org.freedesktop.Secret.Item";
+const BUS_NAME: &str = "org.freedesktop.secrets";
+const SERVICE_PATH: &str = "/org/freedesktop/secrets";
+const SERVICE: &str = "org.freedesktop.Secret.Service";
+const COLLECTION: &str = "org.freedesktop.Secret.Collection";
+const ITEM: &str = "org.freedesktop.Secret.Item";
 const PROPERTIES: &str = "org.freedesktop.DBus.Properties";
-/// The path of no object.
-const NONE: &str = "/";
+/// The path that stands for no object.
+const NO_OBJECT: &str = "/";
 
-/// A secret as it travels: session, parameters of an encryption, value, content type. It travels in the
-/// clear, by a socket that only this user and root can listen to.
+/// The API's structure of a secret: session, encryption parameters, value, content type. The value is not encrypted,
+/// because only this user and root can read from the socket.
 type Secret = (OwnedObjectPath, Vec<u8>, Vec<u8>, String);
 
-/// The default keyring, which is unlocked, in a session with its service.
+pub(super) struct SecretService {
+    /// The address of the user's bus, or the reason why there is none.
+    bus: Result<String, String>,
+}
+
+impl SecretService {
+    /// Selects the bus: `DBUS_SESSION_BUS_ADDRESS`, or the one in the user's runtime directory.
+    pub(super) fn locate(env: &Env) -> Self {
+        Self { bus: env.var("DBUS_SESSION_BUS_ADDRESS").map_or_else(|| runtime_bus(env), Ok) }
+    }
+
+    /// Runs `work` with the open collection.
+    fn run<T>(&self, work: impl AsyncFnOnce(Collection) -> Result<T, String>) -> Result<T, String> {
+        let bus = self.bus.as_deref()?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        runtime.map_err(|error| error.to_string())?.block_on(async { work(Collection::open(bus).await?).await })
+    }
+}
+
+impl Backend for SecretService {
+    fn properties(&self) -> &'static Properties {
+        &Properties { name: "the Secret Service", can_block: true, expires_entries: false, max_size: None }
+    }
+
+    fn read(&self, name: &str) -> Result<Option<Vec<u8>>, String> {
+        self.run(async |collection| match collection.items(Some(name)).await?.as_slice() {
+            [] => Ok(None),
+            [item, ..] => collection.secret(item).await.map(Some),
+        })
+    }
+
+    fn write(&self, name: &str, bytes: &[u8], _: Duration) -> Result<(), String> {
+        self.run(async |collection| collection.put(name, bytes).await)
+    }
+
+    fn list(&self) -> Result<Vec<Item>, String> {
+        self.run(async |collection| {
+            let mut list: Vec<Item> = Vec::new();
+            for item in collection.items(None).await? {
+                let Some(name) = collection.name(&item).await? else { continue };
+                // Another program may have created more than one item with this name.
+                if list.iter().all(|(other, _)| *other != name) {
+                    list.push((name, Some(collection.secret(&item).await?)));
+                }
+            }
+            Ok(list)
+        })
+    }
+
+    fn remove(&self, names: &[String]) -> Result<(), String> {
+        self.run(async |collection| {
+            for name in names {
+                for item in collection.items(Some(name)).await? {
+                    collection.delete(&item).await?;
+                }
+            }
+            Ok(())
+        })
+    }
+}
+
+/// The default collection, which is unlocked, in a session with the service.
 struct Collection {
     connection: Connection,
     path: OwnedObjectPath,
     session: OwnedObjectPath,
 }
 
-pub(super) fn read(bus: &str, name: &str) -> Result<Option<Vec<u8>>, String> {
-    run(async {
-        let collection = Collection::open(bus).await?;
-        match collection.items(Some(name)).await?.first() {
-            Some(item) => collection.secret(item).await.map(Some),
-            None => Ok(None),
-        }
-    })
-}
-
-pub(super) fn write(bus: &str, name: &str, bytes: &[u8]) -> Result<(), String> {
-    run(async { Collection::open(bus).await?.put(name, bytes).await })
-}
-
-pub(super) fn names(bus: &str) -> Result<Vec<String>, String> {
-    run(async {
-        let collection = Collection::open(bus).await?;
-        let mut names = Vec::new();
-        for item in collection.items(None).await? {
-            names.extend(collection.name(&item).await?);
-        }
-        Ok(names)
-    })
-}
-
-pub(super) fn remove(bus: &str, name: &str) -> Result<(), String> {
-    run(async {
-        let collection = Collection::open(bus).await?;
-        for item in collection.items(Some(name)).await? {
-            collection.delete(&item).await?;
-        }
-        Ok(())
-    })
-}
-
-fn run<T>(work: impl Future<Output = Result<T, String>>) -> Result<T, String> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    runtime.map_err(|error| error.to_string())?.block_on(work)
-}
-
 impl Collection {
     async fn open(bus: &str) -> Result<Self, String> {
         let stream = connect(bus)?;
         let connection = Builder::unix_stream(stream).build().await.map_err(|error| error.to_string())?;
-        let reply = call(&connection, ROOT, OF_SERVICE, "ReadAlias", &"default").await?;
+        let reply = call(&connection, SERVICE_PATH, SERVICE, "ReadAlias", &"default").await?;
         let path: OwnedObjectPath = body(&reply)?;
-        if path.as_str() == NONE {
+        if path.as_str() == NO_OBJECT {
             return Err("it has no default keyring".to_owned());
         }
-        let reply = call(&connection, path.as_str(), PROPERTIES, "Get", &(OF_COLLECTION, "Locked")).await?;
+        let reply = call(&connection, path.as_str(), PROPERTIES, "Get", &(COLLECTION, "Locked")).await?;
         if matches!(*body::<OwnedVariant>(&reply)?, Variant::Bool(true)) {
             return Err("its default keyring is locked; unlock it".to_owned());
         }
-        let reply = call(&connection, ROOT, OF_SERVICE, "OpenSession", &("plain", Variant::from(""))).await?;
+        let reply = call(&connection, SERVICE_PATH, SERVICE, "OpenSession", &("plain", Variant::from(""))).await?;
         let (_, session): (OwnedVariant, OwnedObjectPath) = body(&reply)?;
         Ok(Self { connection, path, session })
     }
 
-    /// The program's items, or those of one name.
+    /// The program's items, or only those with this name.
     async fn items(&self, name: Option<&str>) -> Result<Vec<OwnedObjectPath>, String> {
         let attributes = attributes(name);
-        let reply = call(&self.connection, self.path.as_str(), OF_COLLECTION, "SearchItems", &attributes).await?;
+        let reply = call(&self.connection, self.path.as_str(), COLLECTION, "SearchItems", &attributes).await?;
         body(&reply)
     }
 
     async fn secret(&self, item: &OwnedObjectPath) -> Result<Vec<u8>, String> {
-        let reply = call(&self.connection, item.as_str(), OF_ITEM, "GetSecret", &self.session).await?;
+        let reply = call(&self.connection, item.as_str(), ITEM, "GetSecret", &self.session).await?;
         body(&reply).map(|(_, _, value, _): Secret| value)
     }
 
     async fn name(&self, item: &OwnedObjectPath) -> Result<Option<String>, String> {
-        let reply = call(&self.connection, item.as_str(), PROPERTIES, "Get", &(OF_ITEM, "Attributes")).await?;
+        let reply = call(&self.connection, item.as_str(), PROPERTIES, "Get", &(ITEM, "Attributes")).await?;
         let value: OwnedVariant = body(&reply)?;
         let mut attributes: HashMap<String, String> =
             value.try_into().map_err(|error: zbus::Error| error.to_string())?;
         Ok(attributes.remove("key"))
     }
 
-    /// Makes an item, in place of those of the same name. The service replaces one; another program may
-    /// have made more.
+    /// Creates an item and removes all others with the same name. The service itself replaces only one.
     async fn put(&self, name: &str, bytes: &[u8]) -> Result<(), String> {
         let secret: Secret = (self.session.clone(), Vec::new(), bytes.to_vec(), "text/plain".to_owned());
         let properties = HashMap::from([
@@ -124,26 +147,33 @@ impl Collection {
             ("org.freedesktop.Secret.Item.Attributes", Variant::from(attributes(Some(name)))),
         ]);
         let request = (properties, secret, true);
-        let reply = call(&self.connection, self.path.as_str(), OF_COLLECTION, "CreateItem", &request).await?;
-        let (made, prompt): (OwnedObjectPath, OwnedObjectPath) = body(&reply)?;
-        done(&prompt)?;
-        for item in self.items(Some(name)).await?.iter().filter(|item| **item != made) {
+        let reply = call(&self.connection, self.path.as_str(), COLLECTION, "CreateItem", &request).await?;
+        let (created, prompt): (OwnedObjectPath, OwnedObjectPath) = body(&reply)?;
+        refuse_prompt(&prompt)?;
+        for item in self.items(Some(name)).await?.iter().filter(|item| **item != created) {
             self.delete(item).await?;
         }
         Ok(())
     }
 
     async fn delete(&self, item: &OwnedObjectPath) -> Result<(), String> {
-        let reply = call(&self.connection, item.as_str(), OF_ITEM, "Delete", &()).await?;
-        done(&body(&reply)?)
+        let reply = call(&self.connection, item.as_str(), ITEM, "Delete", &()).await?;
+        refuse_prompt(&body(&reply)?)
     }
 }
 
-/// Connects to a bus of this user. An address may be a list, of which the first one that answers is used.
+/// The bus in the user's runtime directory, which must be private: another user could run a bus there otherwise.
+fn runtime_bus(env: &Env) -> Result<String, String> {
+    let directory = env.runtime_dir().ok_or("no bus is configured; set DBUS_SESSION_BUS_ADDRESS")?;
+    let directory = Directory::open(&directory).map_err(|error| format!("XDG_RUNTIME_DIR: {error}"))?;
+    Ok(format!("unix:path={}/bus", directory.path().display()))
+}
+
+/// Connects to a bus of this user. `bus` is an address, or a list of addresses to try in order.
 fn connect(bus: &str) -> Result<UnixStream, String> {
     let mut failure = "DBUS_SESSION_BUS_ADDRESS has no address; set it to your bus, or unset it".to_owned();
     for address in bus.split(';').filter(|address| !address.is_empty()) {
-        // Over a network, tokens would be sent in clear, and the host name would be looked up by NSS.
+        // Over a network, tokens would be sent unencrypted, and NSS would resolve the host name.
         let Ok(Transport::Unix(unix)) = Address::from_str(address).map(|address| address.transport().clone()) else {
             return Err(format!(
                 "DBUS_SESSION_BUS_ADDRESS is '{bus}', which is not a socket of this machine; set it to an \
@@ -168,8 +198,8 @@ fn connect_to(socket: &UnixSocket) -> io::Result<UnixStream> {
     }
 }
 
-/// Refuses the bus of another user, which would get the token. Its address may be inherited through `su`, or lead into a
-/// directory that others can write.
+/// Refuses the bus of another user, who would get the token. `su` can pass on such an address, and others may be able to
+/// write to the socket's directory.
 fn check_peer(stream: UnixStream) -> Result<UnixStream, String> {
     let peer = socket_peercred(&stream).map_err(|error| error.to_string())?;
     match peer.uid == rustix::process::getuid() {
@@ -181,18 +211,18 @@ fn check_peer(stream: UnixStream) -> Result<UnixStream, String> {
     }
 }
 
-/// What items are found by.
+/// The attributes that identify the program's items, or the items with this name.
 fn attributes(name: Option<&str>) -> HashMap<&'static str, String> {
     let mut attributes = HashMap::from([("application", APPLICATION.to_owned())]);
     attributes.extend(name.map(|name| ("key", name.to_owned())));
     attributes
 }
 
-/// A request is done, or waits for a prompt that nobody will start.
-fn done(prompt: &OwnedObjectPath) -> Result<(), String> {
+/// Fails if the service needs a prompt to complete a request. The prompt is not shown.
+fn refuse_prompt(prompt: &OwnedObjectPath) -> Result<(), String> {
     match prompt.as_str() {
-        NONE => Ok(()),
-        _ => Err("it wants to ask its user first".to_owned()),
+        NO_OBJECT => Ok(()),
+        _ => Err("it would have to prompt the user".to_owned()),
     }
 }
 
@@ -203,7 +233,7 @@ async fn call<B: Serialize + DynamicType>(
     method: &str,
     body: &B,
 ) -> Result<Message, String> {
-    let reply = connection.call_method(Some(SERVICE), path, Some(interface), method, body).await;
+    let reply = connection.call_method(Some(BUS_NAME), path, Some(interface), method, body).await;
     reply.map_err(|error| error.to_string())
 }
 
