@@ -1,4 +1,4 @@
-//! `--cache keyring`: the kernel's keyring and the Secret Service, as they are on this machine.
+//! `--cache keyring` with this machine's kernel keyring and a real GNOME Keyring.
 
 use std::os::unix::net::UnixListener;
 use std::process::{Child, Command, Stdio};
@@ -8,8 +8,8 @@ use crate::harness::{HOST, KEYS, PROGRAM, Run, Sandbox, Server, has, is_root, sk
 
 const ROLE: &str = "arn:aws:iam::123456789012:role/lab";
 
-/// A sandbox with a target of its own: the tests share the kernel's keyring of their user. What they put
-/// there is removed when dropped.
+/// A sandbox with a unique target, because all tests share their user's kernel keyring. Dropping it removes the
+/// target's tokens.
 struct Shared {
     sandbox: Sandbox,
     target: String,
@@ -20,14 +20,14 @@ impl Shared {
         Self { sandbox: Sandbox::new(), target: format!("test{:016x}@{HOST}:3306", fastrand::u64(..)) }
     }
 
-    /// One, where this machine has such a keyring.
+    /// A sandbox, or `None` if this machine has no usable kernel keyring.
     fn with_kernel(test: &str) -> Option<Self> {
         if !has("keyctl") {
             skip(test, "keyctl is not installed");
             return None;
         }
         if !Command::new("keyctl").args(["show", "@u"]).stdout(Stdio::null()).status().unwrap().success() {
-            skip(test, "the kernel's keyring is closed here");
+            skip(test, "the kernel's keyring can't be used here");
             return None;
         }
         Some(Self::new())
@@ -37,20 +37,20 @@ impl Shared {
         self.sandbox.rds_token([&[self.target.as_str(), "--cache", "keyring"], args].concat())
     }
 
-    /// The name of the one entry that was made.
+    /// The name of the only entry.
     fn name(&self) -> String {
         let locks = self.sandbox.cached("lock");
         assert_eq!(locks.len(), 1, "{locks:?}");
         locks[0].file_stem().unwrap().to_str().unwrap().to_owned()
     }
 
-    /// The number of the kernel's key.
+    /// The serial number of the entry's key.
     fn key(&self) -> String {
         keyctl(&["search", "@u", "user", &format!("rds-token:{}", self.name())])
     }
 
-    /// What the key has about it: its time, permissions and owner. None where the kernel doesn't show it.
-    fn shown(&self, test: &str) -> Option<(String, String, String)> {
+    /// The key's timeout, permissions and owner. `None` if the kernel does not show them.
+    fn key_details(&self, test: &str) -> Option<(String, String, String)> {
         let keys = std::fs::read_to_string("/proc/keys").unwrap_or_default();
         let Some(line) = keys.lines().find(|line| line.contains(&self.name())) else {
             skip(test, "/proc/keys doesn't show keys here");
@@ -75,14 +75,14 @@ fn keyctl(args: &[&str]) -> String {
     stdout.trim_end().to_owned()
 }
 
-/// A second, so that a new signature differs.
+/// Waits for more than a second, so that a new signature has another date.
 fn wait_for_another_date() {
     std::thread::sleep(Duration::from_millis(1100));
 }
 
-/// Runs it: a token comes out, and one warning that has all `parts`, and no secret.
+/// Expects a token and one warning, which contains all `parts` and no secret.
 #[track_caller]
-fn goes_without(run: Run, parts: &[&str]) {
+fn assert_uncached(run: Run, parts: &[&str]) {
     let begin = Instant::now();
     let (token, stderr) = run.env("RUST_LOG", "trace").warns();
     assert!(token.starts_with(HOST), "{token}");
@@ -93,14 +93,14 @@ fn goes_without(run: Run, parts: &[&str]) {
 }
 
 #[test]
-fn the_kernel_keeps_a_token_for_all_sessions_of_its_user() {
-    let test = "the_kernel_keeps_a_token_for_all_sessions_of_its_user";
+fn the_kernel_caches_a_token_for_all_sessions_of_its_user() {
+    let test = "the_kernel_caches_a_token_for_all_sessions_of_its_user";
     let Some(shared) = Shared::with_kernel(test) else { return };
     let first = shared.run(&[]).succeeds();
     wait_for_another_date();
     assert_eq!(shared.run(&[]).succeeds(), first);
     assert_eq!(shared.sandbox.cached("token").len(), 0, "a file was written");
-    // As a login by ssh, or cron, has it: a session that nothing is linked to.
+    // A new session without links to other keyrings, as in an ssh login or a cron job.
     let mut session = shared.sandbox.command("keyctl");
     session.args(["session", "-", PROGRAM, &shared.target, "--cache", "keyring"]).envs(KEYS);
     let (stdout, stderr) = texts(&session.output().unwrap());
@@ -109,14 +109,14 @@ fn the_kernel_keeps_a_token_for_all_sessions_of_its_user() {
     let new = shared.run(&["--refresh"]).succeeds();
     assert_ne!(new, first);
     assert_eq!(shared.run(&[]).succeeds(), new);
-    assert_ne!(shared.run(&[]).env(KEYS[0].0, "AKIDOTHER").succeeds(), new, "another identity's");
+    assert_ne!(shared.run(&[]).env(KEYS[0].0, "AKIDOTHER").succeeds(), new, "the token of another identity");
     let (_, stderr) = shared.run(&["-v"]).warns();
     assert!(stderr.contains("from the cache (hit)") && !stderr.contains("X-Amz"), "{stderr}");
 }
 
 #[test]
-fn environment_and_configuration_ask_for_the_keyring() {
-    let test = "environment_and_configuration_ask_for_the_keyring";
+fn environment_and_configuration_select_the_keyring() {
+    let test = "environment_and_configuration_select_the_keyring";
     let Some(shared) = Shared::with_kernel(test) else { return };
     let run = || shared.sandbox.rds_token([&shared.target]);
     let first = run().env("RDS_TOKEN_CACHE", "keyring").succeeds();
@@ -128,23 +128,23 @@ fn environment_and_configuration_ask_for_the_keyring() {
 }
 
 #[test]
-fn the_kernel_forgets_a_token_when_it_ends() {
-    let test = "the_kernel_forgets_a_token_when_it_ends";
+fn the_kernel_removes_a_token_when_it_expires() {
+    let test = "the_kernel_removes_a_token_when_it_expires";
     let Some(shared) = Shared::with_kernel(test) else { return };
     shared.run(&[]).succeeds();
-    let Some((time, permissions, owner)) = shared.shown(test) else { return };
-    // Its possessor may also link it; group and others may nothing, and nobody may change it.
+    let Some((time, permissions, owner)) = shared.key_details(test) else { return };
+    // The user may view, read and search it, a possessor may also link it, and no one may change it.
     assert_eq!((time.as_str(), permissions.as_str()), ("14m", "1b0b0000"));
     assert_eq!(owner, rustix::process::getuid().as_raw().to_string());
     let sts = Server::sts(Duration::ZERO, 400);
     let shorter = Shared::new();
     shorter.run(&["--role-arn", ROLE]).env("AWS_ENDPOINT_URL_STS", &sts.url).succeeds();
-    assert_eq!(shorter.shown(test).unwrap().0, "6m", "the credentials end before the token");
+    assert_eq!(shorter.key_details(test).unwrap().0, "6m", "the credentials expire before the token");
 }
 
 #[test]
-fn a_damaged_key_is_a_miss_and_healed() {
-    let Some(shared) = Shared::with_kernel("a_damaged_key_is_a_miss_and_healed") else { return };
+fn a_damaged_key_is_a_miss_and_is_replaced() {
+    let Some(shared) = Shared::with_kernel("a_damaged_key_is_a_miss_and_is_replaced") else { return };
     let mut token = shared.run(&[]).succeeds();
     let whole = keyctl(&["pipe", &shared.key()]);
     let description = format!("rds-token:{}", shared.name());
@@ -159,7 +159,7 @@ fn a_damaged_key_is_a_miss_and_healed() {
         assert_eq!(shared.run(&[]).succeeds(), new, "{payload}");
         token = new;
     }
-    // One that not even its owner may read.
+    // A key that its owner may not read.
     keyctl(&["unlink", &shared.key(), "@u"]);
     let key = keyctl(&["add", "user", &description, &whole, "@u"]);
     keyctl(&["setperm", &key, "0x00000000"]);
@@ -168,19 +168,19 @@ fn a_damaged_key_is_a_miss_and_healed() {
 }
 
 #[test]
-fn a_token_too_long_for_the_kernel_is_printed_and_not_kept() {
-    let test = "a_token_too_long_for_the_kernel_is_printed_and_not_kept";
+fn a_token_too_long_for_the_kernel_is_printed_but_not_cached() {
+    let test = "a_token_too_long_for_the_kernel_is_printed_but_not_cached";
     let Some(shared) = Shared::with_kernel(test) else { return };
     let run = |length| shared.run(&[]).env("AWS_SESSION_TOKEN", "/".repeat(length));
-    // Each byte of it is three in the token.
-    goes_without(run(11_000), &["could not be stored", "the kernel's keyring", "the limit is 32767"]);
+    // Each byte becomes three in the token.
+    assert_uncached(run(11_000), &["could not be stored", "the kernel's keyring", "the limit is 32767"]);
     if is_root() {
         run(8_000).succeeds();
     }
 }
 
-/// `script` as a user who has never had a key, in a directory of theirs, with the program in it.
-fn as_nobody(sandbox: &Sandbox, script: &str) -> (String, String) {
+/// Runs `script` as a new user without keys, in a directory of that user with a copy of the program.
+fn as_new_user(sandbox: &Sandbox, script: &str) -> (String, String) {
     use std::os::unix::fs::{PermissionsExt as _, chown};
     let user = fastrand::u32(1_000_000..100_000_000);
     let home = sandbox.path("home");
@@ -193,14 +193,14 @@ fn as_nobody(sandbox: &Sandbox, script: &str) -> (String, String) {
 }
 
 #[test]
-fn a_quota_that_is_used_up_costs_a_warning() {
-    let test = "a_quota_that_is_used_up_costs_a_warning";
+fn an_exceeded_quota_is_a_warning() {
+    let test = "an_exceeded_quota_is_a_warning";
     let Some(shared) = Shared::with_kernel(test) else { return };
     if !is_root() || !has("setpriv") {
-        return skip(test, "it takes root, to be a user who has never had a key");
+        return skip(test, "only root can become a user without keys");
     }
-    let refused = |script: &str, part: &str| {
-        let (token, stderr) = as_nobody(&shared.sandbox, script);
+    let assert_refused = |script: &str, part: &str| {
+        let (token, stderr) = as_new_user(&shared.sandbox, script);
         assert!(token.starts_with(HOST), "{stderr}");
         assert!(stderr.contains(part) && stderr.matches('\n').count() == 1, "{stderr}");
     };
@@ -209,15 +209,18 @@ fn a_quota_that_is_used_up_costs_a_warning() {
         n=0
         while head -c $size /dev/zero | keyctl padd user filler$size.$n @u; do n=$((n + 1)); done >/dev/null 2>&1
     done";
-    refused(
+    assert_refused(
         &format!("{fill}; {run}; keyctl clear @u"),
         "the quota for this user's keys is exceeded (/proc/sys/kernel/keys/maxbytes)",
     );
     let quota = std::fs::read_to_string("/proc/sys/kernel/keys/maxbytes").unwrap();
-    // The kernel's own; where it was raised, a key's limit comes first.
+    // With the kernel's default. With a larger quota, the size limit of a key is reached first.
     if quota.trim() == "20000" {
         let long = "AWS_SESSION_TOKEN=$(head -c 7000 /dev/zero | tr '\\0' /)";
-        refused(&format!("{long} {run}"), "the quota for this user's keys is 20000 (/proc/sys/kernel/keys/maxbytes)");
+        assert_refused(
+            &format!("{long} {run}"),
+            "the quota for this user's keys is 20000 (/proc/sys/kernel/keys/maxbytes)",
+        );
     }
 }
 
@@ -226,15 +229,15 @@ fn other_users_can_neither_find_nor_read_a_key() {
     let test = "other_users_can_neither_find_nor_read_a_key";
     let Some(shared) = Shared::with_kernel(test) else { return };
     if !is_root() || !has("setpriv") {
-        return skip(test, "it takes root, to be another user");
+        return skip(test, "only root can become another user");
     }
     shared.run(&[]).succeeds();
     let script = format!("keyctl pipe {0} || keyctl link {0} @u || keyctl describe {0}", shared.key());
-    let (stdout, stderr) = as_nobody(&shared.sandbox, &script);
+    let (stdout, stderr) = as_new_user(&shared.sandbox, &script);
     assert_eq!((stdout.as_str(), stderr.matches("Permission denied").count()), ("", 3), "{stderr}");
 }
 
-/// A filter as containers have it: the kernel refuses the three calls of keyrings with `errno`.
+/// Installs a seccomp filter as containers do: the three system calls for keyrings fail with the given errno.
 const SECCOMP: &str = "
 import ctypes, os, struct, sys
 calls = {'x86_64': (248, 249, 250), 'aarch64': (217, 218, 219)}[os.uname().machine]
@@ -250,8 +253,8 @@ os.execv(sys.argv[2], sys.argv[2:])
 ";
 
 #[test]
-fn a_container_that_closes_the_kernels_keyring_costs_a_warning() {
-    let test = "a_container_that_closes_the_kernels_keyring_costs_a_warning";
+fn a_container_without_the_kernels_keyring_is_a_warning() {
+    let test = "a_container_without_the_kernels_keyring_is_a_warning";
     if !has("python3") {
         return skip(test, "python3 is not installed");
     }
@@ -259,12 +262,12 @@ fn a_container_that_closes_the_kernels_keyring_costs_a_warning() {
     for (errno, part) in [("1", "access is denied, as in many containers"), ("38", "this kernel does not support it")] {
         let mut command = shared.sandbox.command("python3");
         command.args(["-c", SECCOMP, errno, PROGRAM, &shared.target, "--cache", "keyring"]).envs(KEYS);
-        goes_without(Run { command }, &["no cache: the kernel's keyring", part]);
+        assert_uncached(Run { command }, &["no cache: the kernel's keyring", part]);
     }
 }
 
-/// As many at once as `count`, released by one signal. Each prints a token, the same, and nothing else.
-fn together(sandbox: &Sandbox, sts: &Server, count: usize, args: &[&str], more: &[(&str, &str)]) {
+/// Starts `count` processes at the same time. Expects all of them to print the same token and nothing else.
+fn run_together(sandbox: &Sandbox, sts: &Server, count: usize, args: &[&str], more: &[(&str, &str)]) {
     let gate = sandbox.path("gate");
     let script = format!("while [ ! -e {} ]; do sleep 0.02; done; exec \"$@\"", gate.display());
     let start = |_| -> Child {
@@ -285,13 +288,13 @@ fn together(sandbox: &Sandbox, sts: &Server, count: usize, args: &[&str], more: 
 fn twenty_that_miss_the_kernels_keyring_make_one_request() {
     let Some(shared) = Shared::with_kernel("twenty_that_miss_the_kernels_keyring_make_one_request") else { return };
     let sts = Server::sts(Duration::from_millis(300), 3600);
-    together(&shared.sandbox, &sts, 20, &[&shared.target], &[]);
+    run_together(&shared.sandbox, &sts, 20, &[&shared.target], &[]);
     assert_eq!(sts.requests(), 1);
 }
 
 #[test]
-fn without_a_directory_for_locks_a_token_is_kept_all_the_same() {
-    let test = "without_a_directory_for_locks_a_token_is_kept_all_the_same";
+fn a_token_is_cached_without_a_directory_for_locks() {
+    let test = "a_token_is_cached_without_a_directory_for_locks";
     let Some(shared) = Shared::with_kernel(test) else { return };
     let run = || shared.run(&[]).env("RDS_TOKEN_CACHE_DIR", "/proc/nowhere");
     let first = run().succeeds();
@@ -304,7 +307,7 @@ fn list_and_clear_reach_the_keyring() {
     let Some(shared) = Shared::with_kernel("list_and_clear_reach_the_keyring") else { return };
     let cache = |args: &[&str]| shared.sandbox.without_keys([&["cache"], args].concat());
     shared.run(&[]).succeeds();
-    assert!(!cache(&["list"]).succeeds().contains(&shared.target), "it was not asked for");
+    assert!(!cache(&["list"]).succeeds().contains(&shared.target), "the keyring is not selected");
     let listed = cache(&["list", "--cache", "keyring"]).succeeds();
     assert!(listed.contains(&shared.target) && !listed.contains("X-Amz"), "{listed}");
     assert!(cache(&["list"]).env("RDS_TOKEN_CACHE", "keyring").succeeds().contains(&shared.target));
@@ -321,10 +324,10 @@ fn list_and_clear_reach_the_keyring() {
 fn clear_removes_every_token_of_the_keyring() {
     let test = "clear_removes_every_token_of_the_keyring";
     let Some(shared) = Shared::with_kernel(test) else { return };
-    // A user namespace has a keyring of its own, so that nobody's tokens but these are removed.
+    // A user namespace has its own keyring, so that no other tokens are removed.
     let namespace = ["--user", "--map-root-user"];
     if !Command::new("unshare").args(namespace).arg("true").stderr(Stdio::null()).status().unwrap().success() {
-        return skip(test, "user namespaces can't be made here");
+        return skip(test, "user namespaces can't be created here");
     }
     let script = format!(
         "export RDS_TOKEN_CACHE=keyring; for user in ann bob eve; do {PROGRAM} $user@{HOST}:5432 >/dev/null; done
@@ -338,8 +341,8 @@ fn clear_removes_every_token_of_the_keyring() {
     assert_eq!((stdout.as_str(), stderr.as_str()), ("3\n0\n1\n", "rds-token: removed 4 tokens\n"));
 }
 
-/// Runs `script` with a bus of its own and GNOME Keyring on it, whose default keyring is unlocked. Returns
-/// stdout; the program is `$program`, its stderr goes to the file `err`, `lock` locks the keyring.
+/// Runs `script` on a new bus with GNOME Keyring, and returns its stdout. The default keyring is unlocked. `$program` is
+/// the program, the function `lock` locks the keyring, and the file `err` is checked for secrets.
 fn with_secret_service(test: &str, sandbox: &Sandbox, script: &str) -> Option<String> {
     for program in ["dbus-run-session", "dbus-send", "gnome-keyring-daemon", "secret-tool"] {
         if !has(program) {
@@ -368,14 +371,14 @@ fn with_secret_service(test: &str, sandbox: &Sandbox, script: &str) -> Option<St
     let output = command.output().unwrap();
     let (stdout, stderr) = texts(&output);
     assert!(output.status.success(), "{stdout}{stderr}");
-    let said = std::fs::read_to_string(sandbox.path("err")).unwrap_or_default();
-    assert!(!said.contains("X-Amz") && !said.contains(KEYS[1].1), "{said}");
+    let stderr = std::fs::read_to_string(sandbox.path("err")).unwrap_or_default();
+    assert!(!stderr.contains("X-Amz") && !stderr.contains(KEYS[1].1), "{stderr}");
     Some(stdout)
 }
 
 #[test]
-fn the_secret_service_keeps_a_token() {
-    let test = "the_secret_service_keeps_a_token";
+fn the_secret_service_caches_a_token() {
+    let test = "the_secret_service_caches_a_token";
     let shared = Shared::new();
     let script = format!(
         "token() {{ $program {} \"$@\" 2>>err; }}
@@ -384,11 +387,11 @@ fn the_secret_service_keeps_a_token() {
         token -v | grep -q . && grep -q 'from the cache (hit)' err
         test \"$(AWS_ACCESS_KEY_ID=AKIDOTHER token)\" != \"$first\"
         test \"$($program cache list | wc -l)\" = 2
-        # One item a key, after it was replaced too.
+        # One item per key, even after a replacement.
         second=$(token --refresh)
         test \"$second\" != \"$first\" && test \"$(token)\" = \"$second\"
         test \"$($program cache list | wc -l)\" = 2
-        # Damage, beside the token and in its place.
+        # Damaged items, in place of the token and beside it.
         key=$(secret-tool search --all application rds-token 2>&1 | sed -n 's/attribute.key = //p' | head -n 1)
         secret-tool clear key $key
         printf '{{' | secret-tool store --label=damaged application rds-token key $key
@@ -411,8 +414,27 @@ fn the_secret_service_keeps_a_token() {
 }
 
 #[test]
-fn a_token_that_has_ended_is_swept_from_the_secret_service() {
-    let test = "a_token_that_has_ended_is_swept_from_the_secret_service";
+fn the_secret_service_is_listed_over_one_connection() {
+    let test = "the_secret_service_is_listed_over_one_connection";
+    if !has("strace") {
+        return skip(test, "strace is not installed");
+    }
+    let shared = Shared::new();
+    let script = format!(
+        "for id in AKIDONE AKIDTWO AKIDTHREE; do AWS_ACCESS_KEY_ID=$id $program {} >/dev/null 2>>err; done
+        trace() {{ strace -f -qq -e trace=connect -o calls $program \"$@\"; }}
+        trace cache list | wc -l; grep -c 'connect(' calls
+        trace cache clear; grep -c 'connect(' calls",
+        shared.target
+    );
+    let Some(stdout) = with_secret_service(test, &shared.sandbox, &script) else { return };
+    // Clearing connects to list the items, and once more to remove them.
+    assert_eq!(stdout, "3\n1\n2\n");
+}
+
+#[test]
+fn an_expired_token_is_swept_from_the_secret_service() {
+    let test = "an_expired_token_is_swept_from_the_secret_service";
     let shared = Shared::new();
     let script = format!(
         "end=$(date -u -d '+2 seconds' +%Y-%m-%dT%H:%M:%SZ)
@@ -423,13 +445,13 @@ fn a_token_that_has_ended_is_swept_from_the_secret_service() {
         shared.target
     );
     let Some(stdout) = with_secret_service(test, &shared.sandbox, &script) else { return };
-    // Not at each token, since a sweep reads every item. Once it is due, the expired one goes.
+    // The second run does not sweep, because a sweep reads every item. The third one removes the expired token.
     assert_eq!(stdout, "1\n2\n2\n");
 }
 
 #[test]
-fn a_locked_keyring_costs_a_warning_and_prompts_nobody() {
-    let test = "a_locked_keyring_costs_a_warning_and_prompts_nobody";
+fn a_locked_keyring_is_a_warning_without_a_prompt() {
+    let test = "a_locked_keyring_is_a_warning_without_a_prompt";
     let shared = Shared::new();
     let script = format!(
         "$program {0} >/dev/null; lock
@@ -445,8 +467,8 @@ fn a_locked_keyring_costs_a_warning_and_prompts_nobody() {
 }
 
 #[test]
-fn a_secret_service_that_hangs_costs_a_warning() {
-    let test = "a_secret_service_that_hangs_costs_a_warning";
+fn a_secret_service_that_hangs_is_a_warning() {
+    let test = "a_secret_service_that_hangs_is_a_warning";
     let shared = Shared::new();
     let script = format!(
         "$program {0} >/dev/null
@@ -467,9 +489,9 @@ fn a_secret_service_that_hangs_costs_a_warning() {
 fn twenty_that_miss_the_secret_service_make_one_request() {
     let test = "twenty_that_miss_the_secret_service_make_one_request";
     let shared = Shared::new();
-    // Longer than the keyring may keep a run waiting: who waits for the lock must not spend that time on looks.
+    // Longer than the time budget for the keyring, which waiting for the lock must not use up.
     let sts = Server::sts(Duration::from_secs(5), 3600);
-    // The bus outlives the script's own part, for as long as the file is there, and not for ever.
+    // The bus runs until the file is removed, and for a minute at most.
     let script = "echo $DBUS_SESSION_BUS_ADDRESS >made; touch held; mv made bus
         for i in $(seq 600); do [ -e held ] || break; sleep 0.1; done";
     std::thread::scope(|scope| {
@@ -484,28 +506,28 @@ fn twenty_that_miss_the_secret_service_make_one_request() {
             std::thread::sleep(Duration::from_millis(20));
         };
         let more = [("DBUS_SESSION_BUS_ADDRESS", bus.trim_end()), ("RDS_TOKEN_KEYRING", "secret-service")];
-        together(&shared.sandbox, &sts, 20, &[&shared.target], &more);
+        run_together(&shared.sandbox, &sts, 20, &[&shared.target], &more);
         std::fs::remove_file(shared.sandbox.path("held")).unwrap();
         assert_eq!(sts.requests(), 1);
     });
 }
 
 #[test]
-fn a_bus_that_is_absent_or_silent_costs_a_warning() {
+fn a_missing_or_silent_bus_is_a_warning() {
     let shared = Shared::new();
     let run = |args: &[&str], bus: &str| {
         let run = shared.run(args).env("RDS_TOKEN_KEYRING", "secret-service");
         run.env("DBUS_SESSION_BUS_ADDRESS", bus)
     };
-    goes_without(run(&[], ""), &["no cache: the Secret Service", "set DBUS_SESSION_BUS_ADDRESS"]);
-    goes_without(run(&[], "unix:path=/nowhere/bus"), &["no cache: the Secret Service", "No such file"]);
-    goes_without(run(&[], "tcp:host=127.0.0.1,port=1"), &["not a socket of this machine"]);
+    assert_uncached(run(&[], ""), &["no cache: the Secret Service", "set DBUS_SESSION_BUS_ADDRESS"]);
+    assert_uncached(run(&[], "unix:path=/nowhere/bus"), &["no cache: the Secret Service", "No such file"]);
+    assert_uncached(run(&[], "tcp:host=127.0.0.1,port=1"), &["not a socket of this machine"]);
     let path = shared.sandbox.path("silent");
     let bus = format!("unix:path={}", path.display());
     let listener = UnixListener::bind(&path).unwrap();
-    // Not accepted yet, which looks the same; then accepted, and left without an answer.
-    goes_without(run(&["--timeout", "1s"], &bus), &["no cache: the Secret Service: it does not answer"]);
+    // First a connection that is not accepted, then one that is accepted and gets no answer.
+    assert_uncached(run(&["--timeout", "1s"], &bus), &["no cache: the Secret Service: it does not answer"]);
     std::thread::spawn(move || listener.incoming().for_each(std::mem::forget));
-    goes_without(run(&["--timeout", "2s"], &bus), &["it does not answer"]);
-    goes_without(run(&[], &bus), &["it does not answer"]);
+    assert_uncached(run(&["--timeout", "2s"], &bus), &["it does not answer"]);
+    assert_uncached(run(&[], &bus), &["it does not answer"]);
 }

@@ -34,7 +34,7 @@ const NO_OBJECT: &str = "/";
 type Secret = (OwnedObjectPath, Vec<u8>, Vec<u8>, String);
 
 pub(super) struct SecretService {
-    /// The address of the user's bus, or the reason why there is none.
+    /// The address of the user's bus, or the reason why no bus can be used.
     bus: Result<String, String>,
 }
 
@@ -198,8 +198,8 @@ fn connect_to(socket: &UnixSocket) -> io::Result<UnixStream> {
     }
 }
 
-/// Refuses the bus of another user, who would get the token. `su` can pass on such an address, and others may be able to
-/// write to the socket's directory.
+/// Refuses the bus of another user, because that user would get the token. `su` can pass on such an address, and others
+/// may be able to write to the socket's directory.
 fn check_peer(stream: UnixStream) -> Result<UnixStream, String> {
     let peer = socket_peercred(&stream).map_err(|error| error.to_string())?;
     match peer.uid == rustix::process::getuid() {
