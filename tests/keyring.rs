@@ -133,7 +133,7 @@ fn the_kernel_removes_a_token_when_it_expires() {
     let Some(shared) = Shared::with_kernel(test) else { return };
     shared.run(&[]).succeeds();
     let Some((time, permissions, owner)) = shared.key_details(test) else { return };
-    // The user may view, read and search it, a possessor may also link it, and no one may change it.
+    // The user may view, read and search it. A possessor may also link it. All other access is denied.
     assert_eq!((time.as_str(), permissions.as_str()), ("14m", "1b0b0000"));
     assert_eq!(owner, rustix::process::getuid().as_raw().to_string());
     let sts = Server::sts(Duration::ZERO, 400);

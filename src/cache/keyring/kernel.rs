@@ -69,7 +69,8 @@ fn open() -> Result<KeyRing, String> {
     KeyRing::from_special_id(Id::User, true).map_err(explain)
 }
 
-/// Sets the timeout. Lets the user find and read the key in any session, and no one change it or extend its lifetime.
+/// Sets the timeout, and the permissions: the user may find and read the key in any session, but not change it or extend
+/// its lifetime.
 fn protect(key: Key, ttl: Duration) -> Result<(), KeyError> {
     const FIND: May = May::VIEW.union(May::READ).union(May::SEARCH);
     // A timeout of zero would be no timeout.
