@@ -4,6 +4,7 @@
 //! Entries have the same format and pass the same checks as in the file cache. A keyring can be locked,
 //! missing or slow, so each run has a time budget for it, and does not use it again after a failure.
 
+mod backend;
 #[cfg(target_os = "linux")]
 mod kernel;
 #[cfg(any(target_os = "macos", windows))]
@@ -15,6 +16,7 @@ use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use self::backend::{Backend, Item};
 use super::entry::Entry;
 use super::key::Key;
 use crate::error::Error;
@@ -24,41 +26,6 @@ use crate::target::Target;
 
 /// The total time that one run waits for the keyring.
 const TIME_BUDGET: Duration = Duration::from_secs(3);
-
-/// Marks the program's items in a keyring that other programs use too.
-const APPLICATION: &str = "rds-token";
-
-/// A keyring of the operating system. It stores bytes under names, which are cache keys.
-trait Backend: Send + Sync {
-    fn properties(&self) -> &'static Properties;
-
-    /// The bytes stored under `name`. `None` if there are none, or if they can't be read and may be replaced.
-    fn read(&self, name: &str) -> Result<Option<Vec<u8>>, String>;
-
-    /// Stores `bytes` under `name` and replaces what is there. `ttl` is the remaining lifetime.
-    fn write(&self, name: &str, bytes: &[u8], ttl: Duration) -> Result<(), String>;
-
-    /// All names in use by the program, with what [`Self::read`] returns for each.
-    fn list(&self) -> Result<Vec<Item>, String>;
-
-    /// Removes these names. A name that is not in use is not an error.
-    fn remove(&self, names: &[String]) -> Result<(), String>;
-}
-
-/// A name and the bytes stored under it.
-type Item = (String, Option<Vec<u8>>);
-
-/// How a backend differs from the others.
-struct Properties {
-    /// The keyring's name in messages.
-    name: &'static str,
-    /// Whether calls can block, and so need a thread and a time limit.
-    can_block: bool,
-    /// Whether the keyring removes entries when their lifetime is over.
-    expires_entries: bool,
-    /// The largest entry in bytes, if there is a limit.
-    max_size: Option<usize>,
-}
 
 /// The backend for this system, which `RDS_TOKEN_KEYRING` selects on Linux.
 #[cfg(target_os = "linux")]
@@ -205,6 +172,7 @@ fn check_size(size: usize, max: Option<usize>) -> Result<(), String> {
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
+    use super::backend::Properties;
     use super::*;
 
     #[cfg(target_os = "linux")]

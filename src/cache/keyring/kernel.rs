@@ -9,7 +9,7 @@ use linux_keyutils::{
     Key, KeyError, KeyPermissionsBuilder, KeyRing, KeyRingIdentifier as Id, LinkNode, Permission as May,
 };
 
-use super::{APPLICATION, Backend, Item, Properties};
+use super::backend::{APPLICATION, Backend, Item, Properties};
 
 /// The buffer size for `get_links`. The crate gives it to the kernel in bytes, four per link, and must not be given
 /// less than there is to read. This is more than a user's quota allows in a keyring.

@@ -12,7 +12,7 @@ use security_framework::os::macos::keychain::SecKeychain;
 #[cfg(windows)]
 use windows_native_keyring_store::Store;
 
-use super::{APPLICATION, Backend, Item, Properties};
+use super::backend::{APPLICATION, Backend, Item, Properties};
 
 /// What differs between the two systems.
 struct Platform {

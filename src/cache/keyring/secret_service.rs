@@ -16,7 +16,7 @@ use zbus::address::transport::{Transport, UnixSocket};
 use zbus::connection::Builder;
 use zbus::{Connection, DynamicType, Message, OwnedObjectPath, OwnedVariant, Variant};
 
-use super::{APPLICATION, Backend, Item, Properties};
+use super::backend::{APPLICATION, Backend, Item, Properties};
 use crate::os::env::Env;
 use crate::os::private_file::Directory;
 
