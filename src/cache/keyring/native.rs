@@ -3,14 +3,9 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-#[cfg(target_os = "macos")]
-use apple_native_keyring_store::keychain::Store;
-use keyring_core::api::CredentialStoreApi as _;
 use keyring_core::{Entry as Credential, Error};
 #[cfg(target_os = "macos")]
 use security_framework::os::macos::keychain::SecKeychain;
-#[cfg(windows)]
-use windows_native_keyring_store::Store;
 
 use super::backend::{APPLICATION, Backend, Item, Properties};
 
@@ -65,7 +60,7 @@ impl Backend for NativeKeyring {
             let (_, name) = credential.get_specifiers()?;
             Some(existing(credential.get_secret()).map(|bytes| (name, bytes)))
         };
-        run(|| Store::new()?.search(&HashMap::from([PLATFORM.search]))?.into_iter().filter_map(item).collect())
+        run(|| Credential::search(&HashMap::from([PLATFORM.search]))?.into_iter().filter_map(item).collect())
     }
 
     fn remove(&self, names: &[String]) -> Result<(), String> {
@@ -74,7 +69,7 @@ impl Backend for NativeKeyring {
 }
 
 fn credential(name: &str) -> keyring_core::Result<Credential> {
-    Store::new()?.build(APPLICATION, name, Some(&PLATFORM.attribute.into_iter().collect()))
+    Credential::new_with_modifiers(APPLICATION, name, &PLATFORM.attribute.into_iter().collect())
 }
 
 /// `None` if there is no such credential.
@@ -85,10 +80,13 @@ fn existing<T>(result: keyring_core::Result<T>) -> keyring_core::Result<Option<T
     }
 }
 
-/// Runs `work` with prompts disabled: a request that needs one fails. On Windows there are no prompts.
+/// Runs `work` with the system's store and with prompts disabled: a request that needs one fails. On Windows there are
+/// no prompts.
 fn run<T>(work: impl FnOnce() -> keyring_core::Result<T>) -> Result<T, String> {
     #[cfg(target_os = "macos")]
     let _no_prompts = SecKeychain::disable_user_interaction().map_err(|error| error.to_string())?;
+    // Selects the store when it is called for the first time.
+    keyring::Entry::store_status().as_ref().map_err(|error| error.to_string())?;
     work().map_err(|error| match error {
         Error::PlatformFailure(why) | Error::NoStorageAccess(why) => why.to_string(),
         other => other.to_string(),
