@@ -26,6 +26,7 @@ pub(crate) enum ExitCode {
     /// Ended by SIGQUIT.
     Quit = 131,
     /// Ended by SIGTERM.
+    #[cfg(unix)]
     Terminate = 143,
 }
 
