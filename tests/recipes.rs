@@ -20,8 +20,10 @@ pub(crate) struct Recipe {
 }
 
 fn recipes() -> Vec<Recipe> {
-    let read = |name: &str| std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap();
-    let text = read("README.md") + &read("docs/clients.md") + &read("docs/ci.md");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let pages = std::fs::read_dir(root.join("docs")).unwrap().map(|entry| entry.unwrap().path());
+    let pages = pages.filter(|path| path.extension() == Some(OsStr::new("md"))).chain([root.join("README.md")]);
+    let text: String = pages.map(|path| std::fs::read_to_string(path).unwrap()).collect();
     let recipe = |part: &str| {
         let (name, rest) = part.split_once(" -->\n```").unwrap();
         let (language, rest) = rest.split_once('\n').unwrap();
@@ -132,7 +134,8 @@ impl<'a> Kitchen<'a> {
 
     /// The text with what stands for the user's own.
     pub(crate) fn adapt(&self, text: &str) -> String {
-        let text = replace_words(text, |word| {
+        let text = text.replace(crate::harness::HOST, "HOST");
+        let text = replace_words(&text, |word| {
             Some(match word {
                 "HOST" => self.host.to_owned(),
                 "3306" => self.mariadb.to_string(),
@@ -141,6 +144,8 @@ impl<'a> Kitchen<'a> {
                 _ => return None,
             })
         });
+        // A pool that can't connect tries again for as long as its timeout.
+        let text = if self.world == Endpoint { text } else { text.replace("timeout=5", "timeout=1") };
         text.replace("/usr/local/bin/rds-token", PROGRAM)
     }
 
@@ -178,6 +183,33 @@ impl<'a> Kitchen<'a> {
         assert!(!output.status.success(), "{about}");
         assert_eq!(self.lab.verdicts().len(), before, "a password got through: {about}");
         assert!(!self.has_leaked(), "a token in clear: {about}");
+    }
+
+    /// Makes `command` log its calls of the tested program, and returns the log.
+    fn count_calls(&self, command: &mut Command) -> PathBuf {
+        let log = self.sandbox.path("calls");
+        let bin = self.sandbox.path("counted");
+        std::fs::create_dir(&bin).unwrap();
+        let script = bin.join("rds-token");
+        std::fs::write(&script, format!("#!/bin/sh\necho >>{}\nexec {PROGRAM} \"$@\"\n", log.display())).unwrap();
+        std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let path = command.get_envs().find(|(name, _)| *name == "PATH").unwrap().1.unwrap();
+        let path = std::env::join_paths([bin].into_iter().chain(std::env::split_paths(path))).unwrap();
+        command.env("PATH", path);
+        log
+    }
+
+    /// Runs a command that opens more than one connection, and fails unless it calls `rds-token` for each of them.
+    #[track_caller]
+    fn assert_connections_have_tokens(&self, mut command: Command, calls: &Path, name: &str) {
+        let before = self.lab.verdicts().len();
+        let output = command.output().unwrap();
+        let about = format!("{name}: {:?}", texts(&output));
+        assert!(output.status.success() && output.stderr.is_empty(), "{about}");
+        assert!(texts(&output).0.contains(&self.lab.user), "{about}");
+        let connections = self.lab.verdicts().len() - before;
+        let calls = std::fs::read_to_string(calls).unwrap().lines().count();
+        assert!(connections >= 2 && calls >= connections, "{connections} connections, {calls} calls: {about}");
     }
 
     /// Runs a command, and fails if it succeeds or connects to a local server.
@@ -334,6 +366,8 @@ fn every_recipe_has_a_test() {
         "dump.service",
         "report.service",
         "ci-",
+        "pool-",
+        "django-",
     ];
     for recipe in recipes() {
         assert!(tested.iter().any(|beginning| recipe.name.starts_with(beginning)), "{}", recipe.name);
@@ -384,6 +418,100 @@ fn python_recipes() {
     let import = "import pymysql, mysql.connector, psycopg, sqlalchemy, MySQLdb, asyncmy, asyncpg";
     if can("python_recipes", "/usr/bin/python3", &["-c", import]) {
         check_all("python_recipes", &["python-"]);
+    }
+}
+
+/// Each pool with a change that makes it open a second connection.
+const SECOND_CONNECTIONS: [(&str, &str, &str); 6] = [
+    ("pool-sqlalchemy-pymysql", "with engine", "held = engine.connect()\nwith engine"),
+    ("pool-sqlalchemy-psycopg", "with engine", "held = engine.connect()\nwith engine"),
+    ("pool-psycopg", "    with pool.connection()", "    pool.wait()\n    with pool.connection()"),
+    ("pool-psycopg-class", "    with pool.connection()", "    pool.wait()\n    with pool.connection()"),
+    (
+        "pool-node-pg",
+        "await pool.end",
+        "await Promise.all([1, 2].map(() => pool.query('SELECT 1')));\n  await pool.end",
+    ),
+    (
+        "pool-node-mysql2",
+        "await pool.end",
+        "await Promise.all([1, 2].map(() => pool.query('SELECT 1')));\n  await pool.end",
+    ),
+];
+
+/// A pool that reads the token once can open no connection after the token expires.
+#[test]
+fn pools_get_a_token_for_each_connection() {
+    let test = "pools_get_a_token_for_each_connection";
+    if !has_pools(test) {
+        return;
+    }
+    let Some(lab) = lab(test) else { return };
+    assert_eq!(SECOND_CONNECTIONS.len(), named("pool-").len(), "a pool has no test");
+    for (name, from, to) in SECOND_CONNECTIONS {
+        let kitchen = Kitchen::new(&lab, Endpoint);
+        let mut recipe = recipe(name);
+        assert!(recipe.text.contains(from), "{name} has no {from:?}");
+        recipe.text = recipe.text.replace(from, to);
+        let mut command = kitchen.recipe(&recipe);
+        let calls = kitchen.count_calls(&mut command);
+        kitchen.assert_connections_have_tokens(command, &calls, name);
+    }
+}
+
+/// The backends of Django, in projects whose settings are those of the page.
+#[test]
+fn django_backends() {
+    if !can("django_backends", "/usr/bin/python3", &["-c", "import django, psycopg, MySQLdb"]) {
+        return;
+    }
+    let Some(lab) = lab("django_backends") else { return };
+    let script = "import django
+django.setup()
+from django.db import connection
+for _ in range(2):
+    with connection.cursor() as cursor:
+        cursor.execute('SELECT CURRENT_USER')
+        print(cursor.fetchone()[0])
+    connection.close()
+";
+    for (project, package) in [("django-postgresql", "rds_postgresql"), ("django-mysql", "rds_mysql")] {
+        for world in [Endpoint, OtherCa, OtherName, NoTls, ClearGreeting, NoCredentials] {
+            let kitchen = Kitchen::new(&lab, world);
+            let directory = kitchen.sandbox.path(package);
+            std::fs::create_dir(&directory).unwrap();
+            std::fs::write(directory.join("__init__.py"), "").unwrap();
+            let write = |file: &str, place: &Path| {
+                let text = kitchen.adapt(&recipe(&format!("{project}/{file}")).text);
+                // HOST is also the name of a setting.
+                std::fs::write(place, text.replace(&format!("\"{}\": ", kitchen.host), "\"HOST\": ")).unwrap();
+            };
+            write("base.py", &directory.join("base.py"));
+            write("settings.py", &kitchen.sandbox.path("settings.py"));
+            let mut command = kitchen.command("/usr/bin/python3");
+            command.args(["-c", script]).env("DJANGO_SETTINGS_MODULE", "settings");
+            match world {
+                Endpoint => {
+                    let calls = kitchen.count_calls(&mut command);
+                    kitchen.assert_connections_have_tokens(command, &calls, project);
+                }
+                NoCredentials => kitchen.assert_no_local_connection(&command),
+                _ => kitchen.gives_no_token(command),
+            }
+        }
+    }
+}
+
+/// Whether the pools are installed; else the test is skipped.
+fn has_pools(test: &str) -> bool {
+    can(test, "/usr/bin/python3", &["-c", "import pymysql, psycopg, psycopg_pool, sqlalchemy"])
+        && can(test, "node", &["-e", "require('mysql2'); require('pg')"])
+}
+
+#[test]
+fn pool_recipes() {
+    if has_pools("pool_recipes") {
+        check_all("pool_recipes", &["pool-"]);
     }
 }
 
