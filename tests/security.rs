@@ -1,11 +1,11 @@
-//! SECURITY.md: each protection names the tests that show it.
+//! docs/security.md: each protection names the tests that show it.
 
 use std::path::Path;
 
 #[test]
 fn every_protection_names_tests_that_exist() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let text = std::fs::read_to_string(root.join("SECURITY.md")).unwrap();
+    let text = std::fs::read_to_string(root.join("docs/security.md")).unwrap();
     let rows = text.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| protection"));
     let mut count = 0;
     for row in rows {
