@@ -11,6 +11,7 @@ mod clients;
 mod command_line;
 mod command_line_forms;
 mod credentials;
+mod docs;
 mod drivers;
 mod fail_closed;
 mod faults;
