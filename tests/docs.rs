@@ -126,6 +126,36 @@ fn the_index_lists_every_page() {
     }
 }
 
+/// Messages and comments name pages too.
+#[test]
+fn pages_that_the_sources_name_exist() {
+    let mut count = 0;
+    let mut directories = ["src", "tests", "shell"].map(|name| root().join(name)).to_vec();
+    while let Some(directory) = directories.pop() {
+        for entry in std::fs::read_dir(directory).unwrap().map(Result::unwrap) {
+            if entry.file_type().unwrap().is_dir() {
+                directories.push(entry.path());
+                continue;
+            }
+            let source = std::fs::read(entry.path()).unwrap();
+            let source = String::from_utf8_lossy(&source);
+            // The test of this file names pages that do not exist.
+            if entry.path().ends_with("tests/docs.rs") {
+                continue;
+            }
+            for rest in source.split("docs/").skip(1) {
+                let Some((name, _)) = rest.split_once(".md") else { continue };
+                if name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-') {
+                    count += 1;
+                    let page = root().join("docs").join(format!("{name}.md"));
+                    assert!(page.exists(), "{}: docs/{name}.md does not exist", entry.path().display());
+                }
+            }
+        }
+    }
+    assert!(count > 3, "{count} pages are named");
+}
+
 #[test]
 fn the_readme_is_short() {
     let lines = std::fs::read_to_string(root().join("README.md")).unwrap().lines().count();

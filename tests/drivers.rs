@@ -1,4 +1,4 @@
-//! The clients of docs/clients.md that README.md does not name.
+//! Recipes of docs/recipes.md that need further drivers, and the tables of docs/clients.md.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -147,7 +147,7 @@ impl Run {
 /// What `cnf` and `pgpass` print if they fail.
 pub(crate) const NO_FILE: &str = "/dev/null/rds-token-failed\n";
 
-/// Returns what a failed command prints on stdout (README.md, "If rds-token fails").
+/// Returns what a failed command prints on stdout (docs/commands.md, "Output on failure").
 fn output_on_failure(command: &Command) -> &'static str {
     let args: Vec<&str> = command.get_args().filter_map(OsStr::to_str).collect();
     let is_url = args.contains(&"--output=url") || args.windows(2).any(|pair| pair == ["--output", "url"]);

@@ -46,7 +46,7 @@ impl<'a> TicketHolder<'a> {
     }
 }
 
-/// The README recipe with `from` replaced by `to`.
+/// The recipe with `from` replaced by `to`.
 fn changed([name, from, to]: [&str; 3]) -> Recipe {
     let recipe = recipe(name);
     assert!(recipe.text.contains(from), "{name} has no {from:?}");

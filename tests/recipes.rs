@@ -252,7 +252,7 @@ impl<'a> Kitchen<'a> {
             "java" => self.java(&file),
             "make" => {
                 let mut command = self.command("make");
-                command.arg("-kf").arg(&file).args(["dump", "who"]);
+                command.arg("-kf").arg(&file).args(["dump", "user"]);
                 command
             }
             other => panic!("{}: no interpreter for {other}", recipe.name),
