@@ -59,37 +59,44 @@ fn the_directory_is_the_one_that_the_environment_calls_for() {
     assert!(!sandbox.path("relative").exists());
 }
 
+/// Makes something in the place of the cache directory: the run warns with `part` and stores nothing.
+#[track_caller]
+fn assert_not_used(part: &str, make: impl Fn(&Sandbox)) {
+    let sandbox = Sandbox::new();
+    std::fs::create_dir_all(sandbox.cache().parent().unwrap()).unwrap();
+    make(&sandbox);
+    let (token, stderr) = sandbox.rds_token([TARGET]).warns();
+    assert!(token.starts_with(HOST), "{token}");
+    assert!(stderr.contains("warning: no cache") && stderr.contains(part), "{stderr}");
+    assert_eq!((stderr.matches('\n').count(), sandbox.cached("token").len()), (1, 0), "{stderr}");
+}
+
 #[test]
 fn a_directory_that_cannot_be_trusted_is_not_used() {
-    let check = |part: &str, make: &dyn Fn(&Sandbox)| {
-        let sandbox = Sandbox::new();
-        std::fs::create_dir_all(sandbox.cache().parent().unwrap()).unwrap();
-        make(&sandbox);
-        let (token, stderr) = sandbox.rds_token([TARGET]).warns();
-        assert!(token.starts_with(HOST), "{token}");
-        assert!(stderr.contains("warning: no cache") && stderr.contains(part), "{stderr}");
-        assert_eq!((stderr.matches('\n').count(), sandbox.cached("token").len()), (1, 0), "{stderr}");
-    };
-    check("open to others (mode 755)", &|sandbox| {
+    assert_not_used("open to others (mode 755)", |sandbox| {
         std::fs::create_dir(sandbox.cache()).unwrap();
         chmod(&sandbox.cache(), 0o755);
     });
-    check("links are not followed", &|sandbox| {
+    assert_not_used("links are not followed", |sandbox| {
         let real = sandbox.path("elsewhere");
         std::fs::create_dir(&real).unwrap();
         chmod(&real, 0o700);
         symlink(real, sandbox.cache()).unwrap();
     });
-    check("not a directory", &|sandbox| std::fs::write(sandbox.cache(), "").unwrap());
-    if is_root() {
-        check("belongs to another user", &|sandbox| {
-            std::fs::create_dir(sandbox.cache()).unwrap();
-            chmod(&sandbox.cache(), 0o700);
-            std::os::unix::fs::chown(sandbox.cache(), Some(12345), None).unwrap();
-        });
-    } else {
-        skip("a_directory_that_cannot_be_trusted_is_not_used (another user's)", "it takes root");
+    assert_not_used("not a directory", |sandbox| std::fs::write(sandbox.cache(), "").unwrap());
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_directory_of_another_user_is_not_used() {
+    if !is_root() {
+        return skip("a_directory_of_another_user_is_not_used", "needs root");
     }
+    assert_not_used("belongs to another user", |sandbox| {
+        std::fs::create_dir(sandbox.cache()).unwrap();
+        chmod(&sandbox.cache(), 0o700);
+        std::os::unix::fs::chown(sandbox.cache(), Some(12345), None).unwrap();
+    });
 }
 
 /// Puts something in the place of a cached token: it isn't used, the answer is quick, and a good token
@@ -110,6 +117,7 @@ fn plant(name: &str, make: impl Fn(&Path)) {
 }
 
 #[test]
+#[ignore = "needs several seconds"]
 fn planted_files_are_not_used() {
     let aside = |path: &Path| path.with_extension("aside");
     let set_aside = |path: &Path| std::fs::rename(path, aside(path)).unwrap();
@@ -133,7 +141,7 @@ fn planted_files_are_not_used() {
     if is_root() {
         plant("another owner", |path| std::os::unix::fs::chown(path, Some(12345), None).unwrap());
     } else {
-        skip("planted_files_are_not_used (another owner)", "it takes root");
+        skip("planted_files_are_not_used (another owner)", "needs root");
     }
 }
 
@@ -362,9 +370,10 @@ fn old_files_are_swept_by_a_miss() {
 }
 
 #[test]
+#[ignore = "needs root"]
 fn a_cache_that_cannot_be_written_costs_a_warning() {
     if !is_root() || !has("unshare") || !can_mount() {
-        return skip("a_cache_that_cannot_be_written_costs_a_warning", "it takes root and mount namespaces");
+        return skip("a_cache_that_cannot_be_written_costs_a_warning", "needs root and mount namespaces");
     }
     for (what, mount, part) in [
         (
@@ -411,9 +420,10 @@ fn a_cache_that_cannot_be_written_costs_a_warning() {
 
 /// The time since boot means nothing to another boot.
 #[test]
+#[ignore = "needs root"]
 fn another_boot_is_a_miss() {
     if !is_root() || !has("unshare") || !can_mount() {
-        return skip("another_boot_is_a_miss", "it takes root and mount namespaces");
+        return skip("another_boot_is_a_miss", "needs root and mount namespaces");
     }
     let sandbox = Sandbox::new();
     let token = sandbox.rds_token([TARGET]).succeeds();
@@ -428,9 +438,13 @@ fn another_boot_is_a_miss() {
 }
 
 #[test]
+#[ignore = "needs root"]
 fn without_a_home_there_is_no_cache_and_one_warning() {
     if !is_root() || !has("setpriv") {
-        return skip("without_a_home_there_is_no_cache_and_one_warning", "it takes root, to be a user without a home");
+        return skip(
+            "without_a_home_there_is_no_cache_and_one_warning",
+            "needs root, to become a user without a home directory",
+        );
     }
     let sandbox = Sandbox::new();
     let program = sandbox.path("rds-token");

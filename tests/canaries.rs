@@ -365,12 +365,12 @@ fn no_phase_dumps_a_core() {
     let secret = canary("secret");
     let limits = ["--core=unlimited"];
     if !sandbox.command("prlimit").args(limits).arg("true").output().unwrap().status.success() {
-        return skip(test, "core dumps can't be allowed here");
+        return skip(test, "this machine does not allow core dumps");
     }
     let mut sleep = sandbox.command("prlimit").args(limits).args(["sleep", "30"]).spawn().unwrap();
     wait_for("sleep", || std::fs::read(format!("/proc/{}/cmdline", sleep.id())).unwrap().starts_with(b"sleep"));
     if !dumps(&mut sleep) {
-        return skip(test, "this machine dumps no cores at all");
+        return skip(test, "this machine writes no core dumps");
     }
     for core in std::fs::read_dir(sandbox.path("")).unwrap().flatten() {
         let _ = core.file_name().to_string_lossy().starts_with("core").then(|| std::fs::remove_file(core.path()));

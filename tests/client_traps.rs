@@ -39,6 +39,7 @@ const LOGIN_PATH: &str = "[client]\nuser = \"mallory\"\npassword = \"wrong\"\nho
 
 /// Oracle's clients read the login path file after any option file.
 #[test]
+#[ignore = "needs database servers"]
 fn a_login_path_leads_no_client_elsewhere() {
     let Some(lab) = lab("a_login_path_leads_no_client_elsewhere") else { return };
     let mysql = lab.mysql.bin.clone().unwrap().join("mysql");
@@ -348,6 +349,7 @@ fn the_ca_file_stays_where_it_is() {
 
 /// Lines that can only set leave nothing in force that an earlier step has set.
 #[test]
+#[ignore = "needs database clients"]
 fn files_of_variables_clear_what_is_left() {
     let postgres = format!("postgres://u@{HOST}");
     let sandbox = Sandbox::new();
@@ -361,7 +363,7 @@ fn files_of_variables_clear_what_is_left() {
     let (_, stderr) = env(&[]).env("PGSERVICE", "x").warns();
     assert!(stderr.contains("PGSERVICE is set"), "{stderr}");
     if !has("psql") {
-        return skip("files_of_variables_clear_what_is_left", "there is no psql");
+        return skip("files_of_variables_clear_what_is_left", "psql is not installed");
     }
     let mut psql = sandbox.command("psql");
     psql.args(["-c", "SELECT 1"]).envs(lines.lines().filter_map(|line| line.split_once('=')));

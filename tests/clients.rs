@@ -33,6 +33,7 @@ const HOSTILE: &str = "[client]\nuser=mallory\npassword=wrong\nhost=127.0.0.2\np
     [client-mariadb]\nuser=mallory\npassword=wrong\nskip-ssl\n[mariadb-client]\nuser=mallory\npassword=wrong\nskip-ssl\n";
 
 #[test]
+#[ignore = "needs database servers"]
 fn an_option_file_beats_the_users_own_and_keeps_the_rest() {
     let Some(lab) = lab("an_option_file_beats_the_users_own_and_keeps_the_rest") else { return };
     for world in [Endpoint, OtherCa, OtherName, NoTls] {
@@ -69,9 +70,10 @@ fn an_option_file_beats_the_users_own_and_keeps_the_rest() {
 }
 
 #[test]
+#[ignore = "needs database clients"]
 fn the_users_file_is_found_whatever_the_home_is_called() {
     if !has("my_print_defaults") {
-        return skip("the_users_file_is_found_whatever_the_home_is_called", "there is no my_print_defaults");
+        return skip("the_users_file_is_found_whatever_the_home_is_called", "my_print_defaults is not installed");
     }
     let sandbox = Sandbox::new();
     for name in ["a b", "#c", "d'e\"", "ö%f\\n"] {
@@ -117,9 +119,10 @@ pub(crate) fn odd_text(max: usize) -> String {
 }
 
 #[test]
+#[ignore = "needs database clients"]
 fn option_files_are_read_as_they_were_meant() {
     if !has("my_print_defaults") {
-        return skip("option_files_are_read_as_they_were_meant", "there is no my_print_defaults");
+        return skip("option_files_are_read_as_they_were_meant", "my_print_defaults is not installed");
     }
     let sandbox = Sandbox::new();
     let file = sandbox.path("a.cnf");
@@ -144,6 +147,7 @@ fn option_files_are_read_as_they_were_meant() {
 
 /// MariaDB's readers make two options of a longer line.
 #[test]
+#[ignore = "needs database clients"]
 fn a_line_is_written_whole_or_refused() {
     let fits = "t".repeat(4094 - "password=\"\"".len());
     let long = format!("{fits}t");
@@ -155,7 +159,7 @@ fn a_line_is_written_whole_or_refused() {
     }
     assert!(text_of(&target, &long, Flavor::Mysql).is_ok());
     if !has("my_print_defaults") {
-        return skip("a_line_is_written_whole_or_refused", "there is no my_print_defaults");
+        return skip("a_line_is_written_whole_or_refused", "my_print_defaults is not installed");
     }
     let sandbox = Sandbox::new();
     let file = sandbox.path("a.cnf");
@@ -230,6 +234,7 @@ fn clear_takes_the_files_of_one_target() {
 }
 
 #[test]
+#[ignore = "needs database servers"]
 fn passfiles_log_odd_users_in() {
     let Some(lab) = lab("passfiles_log_odd_users_in") else { return };
     for user in &lab.users {
@@ -245,6 +250,7 @@ fn passfiles_log_odd_users_in() {
 }
 
 #[test]
+#[ignore = "needs database servers"]
 fn variables_without_the_secret_log_in() {
     let Some(lab) = lab("variables_without_the_secret_log_in") else { return };
     let kitchen = Kitchen::new(&lab, Endpoint);
@@ -266,6 +272,7 @@ fn variables_without_the_secret_log_in() {
 
 /// Variables of the user's that lead libpq elsewhere are not obeyed.
 #[test]
+#[ignore = "needs database servers"]
 fn connect_and_env_override_the_environment() {
     let Some(lab) = lab("connect_and_env_override_the_environment") else { return };
     for world in [Endpoint, OtherCa, OtherName, NoTls] {
@@ -291,6 +298,7 @@ fn connect_and_env_override_the_environment() {
 
 /// Through a tunnel, the name that is verified is still the endpoint's: nothing resolves it here.
 #[test]
+#[ignore = "needs database servers"]
 fn psql_verifies_the_endpoint_through_a_tunnel() {
     let Some(lab) = lab("psql_verifies_the_endpoint_through_a_tunnel") else { return };
     for world in [Endpoint, OtherCa, OtherName, NoTls] {
@@ -343,6 +351,7 @@ fn signals_reach_what_connect_runs() {
 }
 
 #[test]
+#[ignore = "needs database servers"]
 fn connect_passes_stdin_and_shows_the_token_to_nobody() {
     let Some(lab) = lab("connect_passes_stdin_and_shows_the_token_to_nobody") else { return };
     let kitchen = Kitchen::new(&lab, Endpoint);
@@ -372,6 +381,7 @@ fn connect_passes_stdin_and_shows_the_token_to_nobody() {
 
 /// The file that a client was given goes with the client, and not before.
 #[test]
+#[ignore = "needs database servers"]
 fn the_file_of_connect_goes_with_the_client() {
     let Some(lab) = lab("the_file_of_connect_goes_with_the_client") else { return };
     let kitchen = Kitchen::new(&lab, Endpoint);
@@ -397,6 +407,7 @@ fn the_file_of_connect_goes_with_the_client() {
 /// Each program that reads a flavor's file, into either family's server: rows alone on stdout, and nothing
 /// on stderr.
 #[test]
+#[ignore = "needs database servers"]
 fn every_program_logs_in_and_is_silent() {
     let Some(lab) = lab("every_program_logs_in_and_is_silent") else { return };
     let oracle = lab.mysql.bin.clone().unwrap();

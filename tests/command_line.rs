@@ -169,6 +169,7 @@ fn there_is_no_url_for_mysql_and_mariadb() {
 
 /// Users paste the URL of an application, password and all.
 #[test]
+#[ignore = "needs several seconds"]
 fn no_message_shows_the_password_of_a_url() {
     let sandbox = Sandbox::new();
     for target in [

@@ -37,6 +37,7 @@ fn connect_runs_what_comes_after_the_target() {
 
 /// With the engine's own clients and servers.
 #[test]
+#[ignore = "needs database servers"]
 fn arguments_after_dashes_go_to_the_client() {
     let Some(lab) = lab("arguments_after_dashes_go_to_the_client") else { return };
     for (prod, line) in [

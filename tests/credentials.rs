@@ -527,6 +527,7 @@ fn a_signal_ends_it_after_a_credential_process_too() {
 
 /// Everything that may hang, each for itself: exit 4 within `--timeout`, whose time is printed.
 #[test]
+#[ignore = "needs several seconds"]
 fn each_hang_is_bounded() {
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", silent.local_addr().unwrap());
@@ -612,6 +613,7 @@ fn console_session(sandbox: &Sandbox, session: &str, seconds: i64) -> std::path:
 }
 
 #[test]
+#[ignore = "needs openssl"]
 fn the_console_session_of_aws_login() {
     let sandbox = Sandbox::new();
     let session = "arn:aws:iam::123456789012:user/jane";
@@ -652,6 +654,7 @@ fn the_console_session_of_aws_login() {
 }
 
 #[test]
+#[ignore = "needs openssl"]
 fn a_console_session_is_renewed_once_for_all() {
     let sandbox = Sandbox::new();
     let session = "arn:aws:iam::123456789012:user/jane";
@@ -699,6 +702,7 @@ fn noting_proxy() -> (String, std::sync::Arc<std::sync::Mutex<Vec<String>>>) {
 
 /// Where AWS's services are looked for, as a proxy sees it.
 #[test]
+#[ignore = "needs several seconds"]
 fn regions_fips_and_dual_stack_lead_to_their_endpoints() {
     let sso = |region: &str, more: &str| {
         format!(
@@ -759,6 +763,7 @@ server.serve_forever()
 ";
 
 #[test]
+#[ignore = "needs openssl and python3"]
 fn aws_is_verified_by_the_system_or_by_the_bundle_that_is_named() {
     use std::io::{BufRead as _, BufReader};
     let sandbox = Sandbox::new();
@@ -827,6 +832,7 @@ fn keys_of_the_credentials_file_come_before_a_process_and_others_after() {
 }
 
 #[test]
+#[ignore = "needs several seconds"]
 fn an_answer_without_end_is_cut_and_a_broken_one_is_the_network() {
     let sandbox = Sandbox::new();
     let get = |url: &str| {
@@ -1026,6 +1032,7 @@ fn credentials_in_hand_outlive_a_failed_second_fetch() {
 }
 
 #[test]
+#[ignore = "needs several seconds"]
 fn a_throttled_sts_is_asked_again_and_a_refusal_is_final() {
     use std::sync::atomic::{AtomicUsize, Ordering};
     let error = |code: &str| {
@@ -1259,6 +1266,7 @@ fn profile_files_are_read_once() {
 
 /// A login that failed for another reason than its age is not to be started again.
 #[test]
+#[ignore = "needs several seconds"]
 fn a_login_is_asked_for_only_where_it_helps() {
     let sandbox = Sandbox::new();
     sandbox.write(

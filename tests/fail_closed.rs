@@ -39,6 +39,7 @@ fn check(lab: &Lab, prod: &Server, lines: impl IntoIterator<Item = String>) {
 }
 
 #[test]
+#[ignore = "needs database servers"]
 fn clients_stop_if_rds_token_fails() {
     let test = "clients_stop_if_rds_token_fails";
     if !has("strace") {
@@ -54,6 +55,7 @@ fn clients_stop_if_rds_token_fails() {
 
 /// Shows that the test above can fail.
 #[test]
+#[ignore = "needs database servers"]
 fn clients_without_a_file_reach_the_local_server() {
     let test = "clients_without_a_file_reach_the_local_server";
     if !has("strace") {

@@ -108,6 +108,7 @@ fn libfaketime() -> Option<std::path::PathBuf> {
 /// The clock as the whole process sees it, set to and fro: no token is older than it should be, or from a
 /// time that is not.
 #[test]
+#[ignore = "needs faketime"]
 fn a_clock_that_jumps_makes_no_old_token_fresh() {
     let Some(library) = libfaketime() else {
         return skip("a_clock_that_jumps_makes_no_old_token_fresh", "libfaketime is not installed");

@@ -87,7 +87,7 @@ fn shells_read_any_value() {
     ] {
         if !has(name) {
             if name != "pwsh" {
-                skip("shells_read_any_value", &format!("{name} is not there"));
+                skip("shells_read_any_value", &format!("{name} is not installed"));
             }
             continue;
         }
@@ -140,9 +140,10 @@ fn heard_from_psql(
 
 /// Passfiles and URLs, read by libpq itself: it says what it read to a server that asks.
 #[test]
+#[ignore = "needs database clients"]
 fn libpq_reads_passfiles_and_urls_as_they_were_meant() {
     if !has("psql") {
-        return skip("libpq_reads_passfiles_and_urls_as_they_were_meant", "there is no psql");
+        return skip("libpq_reads_passfiles_and_urls_as_they_were_meant", "psql is not installed");
     }
     let sandbox = Sandbox::new();
     let rogue = Rogue::start(Postgres);
@@ -317,10 +318,11 @@ fn paths(sandbox: &Sandbox, directory: &Path, args: &[&str], vars: &[(&str, &str
 }
 
 #[test]
+#[ignore = "needs root and strace"]
 fn nothing_is_looked_for_where_one_stands() {
     let test = "nothing_is_looked_for_where_one_stands";
     if !has("strace") || !is_root() {
-        return skip(test, "it takes strace, and root, which sees the paths of a program that may not be traced");
+        return skip(test, "needs strace and root, to trace a program that ordinary users can't trace");
     }
     let sandbox = Sandbox::new();
     let trap = sandbox.path("trap");
@@ -407,10 +409,11 @@ fn nothing_is_looked_for_where_one_stands() {
 
 /// A file of ours is private from its first moment, and made by us.
 #[test]
+#[ignore = "needs root and strace"]
 fn what_is_written_is_made_private() {
     let test = "what_is_written_is_made_private";
     if !has("strace") || !is_root() {
-        return skip(test, "it takes strace, and root, which sees the paths of a program that may not be traced");
+        return skip(test, "needs strace and root, to trace a program that ordinary users can't trace");
     }
     let sandbox = Sandbox::new();
     let mut made = 0;

@@ -11,6 +11,7 @@ use crate::harness::{Sandbox, texts};
 use crate::servers::{Key, Mariadb, Postgres, lab};
 
 #[test]
+#[ignore = "needs database servers"]
 fn static_and_session_keys_log_in_cold_and_cached() {
     let Some(lab) = lab("static_and_session_keys_log_in_cold_and_cached") else { return };
     for engine in [Mariadb, Postgres] {
@@ -27,6 +28,7 @@ fn static_and_session_keys_log_in_cold_and_cached() {
 }
 
 #[test]
+#[ignore = "needs database servers"]
 fn users_with_odd_names_log_in() {
     let Some(lab) = lab("users_with_odd_names_log_in") else { return };
     for engine in [Mariadb, Postgres] {
@@ -38,6 +40,7 @@ fn users_with_odd_names_log_in() {
 }
 
 #[test]
+#[ignore = "needs database servers"]
 fn a_url_logs_in() {
     let Some(lab) = lab("a_url_logs_in") else { return };
     let sandbox = Sandbox::new();
@@ -54,6 +57,7 @@ fn a_url_logs_in() {
 
 /// So that the verifier is known to judge: each part of a good token, made wrong.
 #[test]
+#[ignore = "needs database servers"]
 fn what_is_wrong_is_refused() {
     let Some(lab) = lab("what_is_wrong_is_refused") else { return };
     let user = lab.user.as_str();
@@ -96,6 +100,7 @@ fn what_is_wrong_is_refused() {
 }
 
 #[test]
+#[ignore = "needs database servers"]
 fn a_server_that_is_not_the_endpoint_gets_no_token() {
     let Some(lab) = lab("a_server_that_is_not_the_endpoint_gets_no_token") else { return };
     for engine in [Mariadb, Postgres] {

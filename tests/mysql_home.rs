@@ -68,18 +68,21 @@ fn check(lab: &Lab, prod: &Server, programs: &[&str]) {
 }
 
 #[test]
+#[ignore = "needs database servers"]
 fn mariadbs_programs_are_logged_in_by_variables() {
     let Some(lab) = lab("mariadbs_programs_are_logged_in_by_variables") else { return };
     check(&lab, &lab.mariadb, &MARIADB);
 }
 
 #[test]
+#[ignore = "needs database servers"]
 fn mysqls_programs_are_logged_in_by_variables() {
     let Some(lab) = lab("mysqls_programs_are_logged_in_by_variables") else { return };
     check(&lab, &lab.mysql, &MYSQL);
 }
 
 #[test]
+#[ignore = "needs database servers"]
 fn drivers_that_read_default_files_are_logged_in_by_variables() {
     let test = "drivers_that_read_default_files_are_logged_in_by_variables";
     let is_there = can(test, "/usr/bin/python3", &["-c", "import MySQLdb"])
@@ -94,6 +97,7 @@ fn drivers_that_read_default_files_are_logged_in_by_variables() {
 
 /// Shows the leak that MYSQL_HOME prevents: without it, a server without TLS gets the token.
 #[test]
+#[ignore = "needs database servers"]
 fn without_a_home_directory_the_token_leaks() {
     let Some(lab) = lab("without_a_home_directory_the_token_leaks") else { return };
     let kitchen = Kitchen::new(&lab, NoTls);
@@ -119,6 +123,7 @@ fn connect_starts_no_program_without_a_home_directory() {
 
 /// MySQL's `mysql` ignores the options of MariaDB's flavor, and would verify nothing.
 #[test]
+#[ignore = "needs database servers"]
 fn mysqls_client_off_the_path_verifies_the_server() {
     let Some(lab) = lab("mysqls_client_off_the_path_verifies_the_server") else { return };
     let mysql = lab.mysql.bin.clone().unwrap().join("mysql");

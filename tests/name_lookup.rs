@@ -40,11 +40,12 @@ threading.Timer(30, lambda: server.shutdown()).start(); server.serve_forever()
 "#;
 
 #[test]
+#[ignore = "needs root"]
 fn names_come_from_the_hosts_file_and_from_dns() {
     let test = "names_come_from_the_hosts_file_and_from_dns";
     let has_net = || Command::new("unshare").args(["--net", "true"]).output().is_ok_and(|tried| tried.status.success());
     if !is_root() || !can_mount() || !has_net() {
-        return skip(test, "it takes root, a mount namespace and a network namespace");
+        return skip(test, "needs root, a mount namespace and a network namespace");
     }
     let sandbox = Sandbox::new();
     let (key, ca) = (sandbox.path("key.pem"), sandbox.path("ca.pem"));

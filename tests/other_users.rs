@@ -19,7 +19,7 @@ impl Machine {
     /// `None` if this machine can't play two users; the test is skipped then.
     fn new(test: &str) -> Option<Self> {
         if !is_root() || !has("setpriv") {
-            skip(test, "it takes root and setpriv to run as two users");
+            skip(test, "needs root and setpriv, to run as two users");
             return None;
         }
         let machine = Self { sandbox: Sandbox::new() };
@@ -122,6 +122,7 @@ impl Swapper {
 /// Runs every command that hands a token to a client, 1,000 rounds in all, while another user swaps the cache directory.
 /// No client may get a path to that user's file. In a sticky parent, the swap itself fails.
 #[test]
+#[ignore = "needs root"]
 fn no_other_user_swaps_the_cache_directory() {
     let test = "no_other_user_swaps_the_cache_directory";
     let Some(machine) = Machine::new(test) else { return };
@@ -192,6 +193,7 @@ print(swaps)
 /// In a sticky directory, another user can create the directory that the cache is to be in, and exchange it with a link
 /// while the parents are checked.
 #[test]
+#[ignore = "needs root"]
 fn a_parent_that_turns_into_a_link_is_refused() {
     let Some(machine) = Machine::new("a_parent_that_turns_into_a_link_is_refused") else { return };
     machine.directory("sticky", 0, 0o1777);
@@ -216,6 +218,7 @@ fn a_parent_that_turns_into_a_link_is_refused() {
 
 /// A plain token needs no directory, so it is printed with one warning.
 #[test]
+#[ignore = "needs root"]
 fn a_parent_that_others_can_write_costs_the_cache() {
     let Some(machine) = Machine::new("a_parent_that_others_can_write_costs_the_cache") else { return };
     let token = |directory: &Path| {
@@ -291,6 +294,7 @@ fn a_parent_that_others_can_write_costs_the_cache() {
 
 /// Configuration, CA file, login, and the client's own option file.
 #[test]
+#[ignore = "needs root"]
 fn files_that_another_user_can_write_are_refused_by_name() {
     let Some(machine) = Machine::new("files_that_another_user_can_write_are_refused_by_name") else { return };
     let config = format!("[target.prod]\nhost = '{HOST}'\nport = 3306\nuser = 'u'\nvia = '127.0.0.1:1'\n");
@@ -357,6 +361,7 @@ with socket.socket(socket.AF_UNIX) as server:
 
 /// The address of a bus may be inherited through `su`.
 #[test]
+#[ignore = "needs root"]
 fn the_bus_of_another_user_gets_nothing() {
     let Some(machine) = Machine::new("the_bus_of_another_user_gets_nothing") else { return };
     for (uid, is_heard) in [(MALLORY, false), (VICTIM, true)] {

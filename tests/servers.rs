@@ -10,7 +10,7 @@ use std::sync::{LazyLock, Mutex, MutexGuard};
 use rds_token::testing::{Target, TargetSpec};
 use serde::Deserialize;
 
-use crate::harness::{Run, Sandbox, skip, texts};
+use crate::harness::{Run, Sandbox, includes_ignored, skip, texts};
 
 /// What the lab says of itself when it is ready.
 #[derive(Deserialize)]
@@ -82,8 +82,9 @@ pub(crate) use Engine::{Mariadb, Postgres};
 static LAB: LazyLock<Option<Mutex<Lab>>> = LazyLock::new(|| Lab::start().or_else(Lab::start).map(Mutex::new));
 
 pub(crate) fn lab(test: &str) -> Option<MutexGuard<'static, Lab>> {
+    assert!(includes_ignored(), "{test} starts servers; mark it #[ignore = \"needs database servers\"]");
     let Some(lab) = &*LAB else {
-        skip(test, "the lab did not start; tests/lab/install installs what it needs");
+        skip(test, "the database servers did not start; run `make setup`");
         return None;
     };
     Some(lab.lock().unwrap_or_else(std::sync::PoisonError::into_inner))

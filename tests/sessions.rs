@@ -91,6 +91,7 @@ const SETTINGS: [&str; 5] = [
 ];
 
 #[test]
+#[ignore = "needs the AWS CLI"]
 fn a_session_that_the_aws_cli_began_is_used() {
     for settings in SETTINGS {
         let (sandbox, sts) = (with_role(settings), sts());
@@ -102,6 +103,7 @@ fn a_session_that_the_aws_cli_began_is_used() {
 }
 
 #[test]
+#[ignore = "needs the AWS CLI"]
 fn the_aws_cli_uses_a_session_that_was_begun_here() {
     for settings in SETTINGS {
         let (sandbox, sts) = (with_role(settings), sts());
@@ -120,6 +122,7 @@ fn only_session(sandbox: &Sandbox) -> PathBuf {
 }
 
 #[test]
+#[ignore = "needs the AWS CLI"]
 fn a_code_typed_for_the_one_is_none_for_the_other() {
     let settings = format!("mfa_serial = {DEVICE}\nduration_seconds = 1800");
     // For the AWS CLI.
@@ -185,6 +188,7 @@ fn without_a_terminal_a_code_is_given_printed_or_missed_at_once() {
 }
 
 #[test]
+#[ignore = "needs a terminal (python3)"]
 fn a_prompt_allows_a_mistype_and_stops_the_clock() {
     let (sandbox, sts) = (with_role(&format!("mfa_serial = {DEVICE}")), sts());
     let (command, transcript) = on_terminal(&sandbox, &rds_token(&sandbox, &sts, &[]).command, "12\n123 456");
@@ -526,6 +530,7 @@ fn botocore_key(sandbox: &Sandbox, server: &Server, profile: &str) -> String {
 }
 
 #[test]
+#[ignore = "needs the AWS CLI"]
 fn sessions_of_sso_roles_are_shared_both_ways() {
     for profile in ["new", "old"] {
         let (sandbox, server) = (with_sso(3600), identity_center());
@@ -542,6 +547,7 @@ fn sessions_of_sso_roles_are_shared_both_ways() {
 }
 
 #[test]
+#[ignore = "needs the AWS CLI"]
 fn a_login_that_ends_is_refreshed_once_for_all() {
     let (sandbox, server) = (with_sso(-10), identity_center());
     let children: Vec<_> = (0..10)
@@ -598,6 +604,7 @@ fn the_aws_cli_logs_in_where_the_session_of_a_profile_was_begun_by_role_arn() {
 }
 
 #[test]
+#[ignore = "needs a terminal (python3)"]
 fn a_terminal_in_the_background_is_none() {
     // A process that reads the terminal from the background would be stopped, and hang whoever waits for it.
     if !crate::harness::has("setsid") {
@@ -663,6 +670,7 @@ fn a_short_login_is_refreshed_once_for_all_too() {
 
 /// A user with an MFA device and no role: a session of the user's own, kept like those of roles.
 #[test]
+#[ignore = "needs a terminal (python3)"]
 fn a_user_with_an_mfa_device_has_a_session() {
     let config = |more: &str| {
         let sandbox = Sandbox::new();
@@ -720,6 +728,7 @@ fn a_user_with_an_mfa_device_has_a_session() {
 
 /// Where a distribution gives each user a group, and a umask of 002, the AWS CLI's directories are writable by it.
 #[test]
+#[ignore = "needs root"]
 fn a_private_group_does_not_block_sharing() {
     let (sandbox, sts) = (with_role(""), sts());
     rds_token(&sandbox, &sts, &[]).succeeds();
@@ -727,7 +736,7 @@ fn a_private_group_does_not_block_sharing() {
     std::fs::set_permissions(&directory, std::fs::Permissions::from_mode(0o775)).unwrap();
     let test = "a_private_group_does_not_block_sharing";
     if !crate::harness::is_root() {
-        return skip(test, "it takes root, whose group is known");
+        return skip(test, "needs root");
     }
     // Root's group has no other member. The other group has none at all, and is not root's own.
     rds_token(&sandbox, &sts, &["--refresh"]).succeeds();
@@ -741,7 +750,7 @@ fn a_private_group_does_not_block_sharing() {
     // An access list lets in others, though the mode looks the same.
     let mut list = Command::new("setfacl");
     if !list.args(["-m", "u:12345:rwx"]).arg(&directory).output().is_ok_and(|output| output.status.success()) {
-        return skip(test, "there are no access lists here (setfacl)");
+        return skip(test, "setfacl failed; needs a file system with access lists");
     }
     let (_, stderr) = rds_token(&sandbox, &sts, &["--refresh"]).warns();
     assert!(stderr.contains("is writable by others (mode 775)"), "{stderr}");

@@ -9,7 +9,7 @@ use crate::harness::{KEYS, Sandbox, TARGET, can_mount, has, is_root, skip, texts
 fn program(test: &str) -> Option<PathBuf> {
     let path = std::env::var_os("RDS_TOKEN_STATIC").map(PathBuf::from).filter(|path| path.is_file());
     if path.is_none() {
-        skip(test, "RDS_TOKEN_STATIC names no static program; run `make test`");
+        skip(test, "RDS_TOKEN_STATIC does not name the static program; run `make test`");
     }
     path
 }
@@ -28,7 +28,7 @@ impl Machine {
     fn new(test: &str) -> Option<Self> {
         let program = program(test)?;
         if !is_root() || !has("strace") || !can_mount() {
-            skip(test, "it takes root, strace and a mount namespace");
+            skip(test, "needs root, strace and a mount namespace");
             return None;
         }
         let sandbox = Sandbox::new();
@@ -69,6 +69,7 @@ fn assert_loads_nothing(machine: &Machine, args: &[&str], variables: &[(&str, &s
 }
 
 #[test]
+#[ignore = "needs root and the static program"]
 fn no_command_loads_a_shared_object() {
     let Some(machine) = Machine::new("no_command_loads_a_shared_object") else { return };
     let cache = machine.sandbox.path("cache");
@@ -136,11 +137,12 @@ fn no_command_loads_a_shared_object() {
 
 /// As under systemd's `DynamicUser=`, or in a container with an arbitrary user: no name, no home.
 #[test]
+#[ignore = "needs root and the static program"]
 fn a_user_without_a_name_or_a_home() {
     let test = "a_user_without_a_name_or_a_home";
     let Some(machine) = Machine::new(test) else { return };
     if !has("setpriv") {
-        return skip(test, "there is no setpriv");
+        return skip(test, "setpriv is not installed");
     }
     let program = machine.sandbox.path("rds-token");
     std::fs::copy(&machine.program, &program).unwrap();
