@@ -694,7 +694,7 @@ def command_run(engines, directory):
     os.umask(0o077)
     missing = missing_packages(engines)
     if missing:
-        raise LabError(f"missing Debian packages: {' '.join(missing)} (tests/lab/install)")
+        raise LabError(f"missing Debian packages: {' '.join(missing)}; run `make setup`")
     if directory:
         os.mkdir(directory)  # must be new: it is removed at the end
     else:

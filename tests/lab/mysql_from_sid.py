@@ -121,7 +121,7 @@ def get(uri):
 
 
 def say(text):
-    print(f"tests/lab/install: {text}", file=sys.stderr)
+    print(f"make: {text}", file=sys.stderr)
 
 
 def main():
