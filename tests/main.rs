@@ -30,6 +30,7 @@ mod name_lookup;
 mod other_users;
 mod platform;
 mod profile_files;
+mod project;
 mod properties;
 mod recipes;
 mod rogue;
