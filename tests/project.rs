@@ -92,6 +92,22 @@ fn documents_name_make_targets_that_exist() {
 }
 
 #[test]
+fn documents_for_contributors_name_files_that_exist() {
+    for document in ["CONTRIBUTING.md", "STYLE.md", "RELEASING.md"] {
+        let text = read(document);
+        // Every second part of the text is between backticks.
+        let code = text.split('`').skip(1).step_by(2);
+        let is_path = |text: &&str| {
+            let directories = ["src/", "tests/", "fuzz/", "shell/", "docs/", ".ci/", ".github/"];
+            directories.iter().any(|directory| text.starts_with(directory)) && !text.contains("NAME")
+        };
+        for path in code.filter(is_path) {
+            assert!(root().join(path).exists(), "{document}: {path}");
+        }
+    }
+}
+
+#[test]
 fn workflows_use_the_minimum_rust_version() {
     let cargo = read("Cargo.toml");
     let version = cargo.lines().find_map(|line| line.strip_prefix("rust-version = \"")?.strip_suffix('"')).unwrap();
