@@ -77,7 +77,7 @@ fn every_failure_prints_a_value_that_no_client_can_use() {
     let sandbox = Sandbox::new();
     let postgres = "postgres://u@db.abc123.eu-west-1.rds.amazonaws.com";
     for (args, code) in [
-        (&["cnf", TARGET][..], 3),
+        (&["cnf", TARGET, "--flavor", "mariadb"][..], 3),
         (&["cnf", TARGET, "--stdout", "--flavor", "mysql"], 3),
         (&["pgpass", postgres], 3),
         (&[postgres, "--output", "url"], 3),
@@ -97,6 +97,9 @@ fn every_failure_prints_a_value_that_no_client_can_use() {
         let line = sandbox.without_keys(args).env("AWS_EC2_METADATA_DISABLED", "true").fails(code);
         assert!(!line.is_empty(), "{args:?}");
     }
+    // Without a client on PATH, the flavor can't be detected.
+    let code = if has("mysql") || has("mariadb") { 3 } else { 2 };
+    sandbox.without_keys(["cnf", TARGET]).env("AWS_EC2_METADATA_DISABLED", "true").fails(code);
     // Flags before the command are an error, but the client gets the value.
     let output = sandbox.rds_token(["--profile", "x", "cnf", TARGET]).output();
     assert_eq!((output.status.code(), texts(&output).0.as_str()), (Some(2), NO_FILE));

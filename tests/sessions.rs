@@ -334,6 +334,7 @@ fn the_rest_of_a_session_hides_no_signal_and_no_wrong_clock() {
 }
 
 #[test]
+#[ignore = "needs the AWS CLI"]
 fn a_web_identity_gives_its_session_to_no_other() {
     let sandbox = Sandbox::new();
     let sts = Server::start(|_, body| match body.contains("WebIdentityToken=jwt.alice") {
@@ -594,6 +595,7 @@ fn a_login_that_ends_is_refreshed_once_for_all() {
 }
 
 #[test]
+#[ignore = "needs the AWS CLI"]
 fn the_aws_cli_logs_in_where_the_session_of_a_profile_was_begun_by_role_arn() {
     // `--role-arn` has the same session as a profile with that role and nothing else.
     let (sandbox, sts) = (with_role(""), sts());
