@@ -1,6 +1,8 @@
 # `make help` lists the targets. Rust must be installed (https://rustup.rs).
 
 TRIPLE  := $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')
+# For messages of tests/packages.
+export MAKECMDGOALS
 PREFIX  ?= /usr/local
 BIN     := $(DESTDIR)$(PREFIX)/bin
 PROGRAM := target/$(TRIPLE)/release/rds-token

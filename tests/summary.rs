@@ -27,26 +27,30 @@ fn main() {
             println!("{count:>5}  {need}");
         }
     }
-    if !skipped.is_empty() {
-        println!("\nSKIPPED, because this machine can't run them ({}):", skipped.len());
-        for line in &skipped {
-            println!("    {line}");
+    for (reason, tests) in &skipped {
+        println!("\nSKIPPED, because {reason} ({}):", tests.len());
+        for test in tests {
+            println!("       {test}");
         }
-        if !runs_all {
-            println!("`make setup` installs what is missing (Debian, Ubuntu).");
-        }
-    } else if runs_all {
-        println!("\nno test was skipped");
+    }
+    if runs_all {
+        println!("\n{} tests were skipped", skipped.values().flatten().count());
+    } else if !skipped.is_empty() {
+        println!("\n`make setup` installs what is missing (Debian, Ubuntu)");
     }
     println!();
 }
 
-/// Reads the list of skipped tests and removes it.
-fn take_skipped() -> BTreeSet<String> {
+/// Reads the list of skipped tests and removes it. Returns the tests for each reason.
+fn take_skipped() -> BTreeMap<String, BTreeSet<String>> {
     let path = log::path();
     let text = std::fs::read_to_string(&path).unwrap_or_default();
     let _ = std::fs::remove_file(path);
-    text.lines().map(str::to_owned).collect()
+    let mut skipped = BTreeMap::new();
+    for (test, reason) in text.lines().filter_map(|line| line.split_once(": ")) {
+        skipped.entry(reason.to_owned()).or_insert_with(BTreeSet::new).insert(test.to_owned());
+    }
+    skipped
 }
 
 /// Counts the tests marked `#[ignore = "needs …"]` by what they need.
