@@ -1,5 +1,4 @@
-//! What every test shares: a home of its own, a cleared environment, and a loopback server that plays
-//! AWS's part.
+//! Shared by all tests: a private home directory, an empty environment, and a fake AWS on loopback.
 
 use std::ffi::{OsStr, OsString};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -17,16 +16,16 @@ mod summary;
 /// The program under test.
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_rds-token");
 
-/// An endpoint whose name tells its region.
+/// An endpoint whose name contains its region.
 pub(crate) const HOST: &str = "db.abc123.eu-west-1.rds.amazonaws.com";
-/// A whole target at it.
+/// A complete target at this endpoint.
 pub(crate) const TARGET: &str = "dbiamuser@db.abc123.eu-west-1.rds.amazonaws.com:3306";
 
-/// Keys that sign; no AWS account has them.
+/// Access keys that sign. They belong to no AWS account.
 pub(crate) const KEYS: [(&str, &str); 2] =
     [("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE"), ("AWS_SECRET_ACCESS_KEY", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY")];
 
-/// A home directory that nothing else uses, removed when dropped.
+/// A home directory for one test, removed when dropped.
 pub(crate) struct Sandbox {
     directory: tempfile::TempDir,
 }
@@ -42,18 +41,18 @@ impl Sandbox {
         self.directory.path().join(relative)
     }
 
-    /// Where the program keeps its tokens in this sandbox.
+    /// Returns the cache directory.
     pub(crate) fn cache(&self) -> PathBuf {
         self.path("home/.cache/rds-token")
     }
 
-    /// The files in the cache whose name ends with `extension`.
+    /// Returns the files in the cache with this extension.
     pub(crate) fn cached(&self, extension: &str) -> Vec<PathBuf> {
         let files = std::fs::read_dir(self.cache()).into_iter().flatten().map(|entry| entry.unwrap().path());
         files.filter(|path| path.extension() == Some(OsStr::new(extension))).collect()
     }
 
-    /// The one token in the cache.
+    /// Returns the file of the only token in the cache.
     pub(crate) fn cached_token(&self) -> PathBuf {
         let tokens = self.cached("token");
         assert_eq!(tokens.len(), 1, "{tokens:?}");
@@ -68,7 +67,7 @@ impl Sandbox {
         path
     }
 
-    /// `program` in this sandbox: no environment but a home, a path and no metadata service.
+    /// Prepares a run of `program`. Its environment has a home directory and a path, and turns off the metadata service.
     pub(crate) fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new(program);
         command
@@ -81,14 +80,14 @@ impl Sandbox {
         command
     }
 
-    /// The program, with keys in its environment.
+    /// Prepares a run of rds-token, with access keys in its environment.
     pub(crate) fn rds_token<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Run {
         let mut run = self.without_keys(args);
         run.command.envs(KEYS);
         run
     }
 
-    /// The program, without AWS credentials.
+    /// Prepares a run of rds-token, without AWS credentials.
     pub(crate) fn without_keys<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Run {
         let mut command = self.command(PROGRAM);
         command.args(args);
@@ -96,7 +95,7 @@ impl Sandbox {
     }
 }
 
-/// A run of the program in the making.
+/// A run of the program that has not started.
 pub(crate) struct Run {
     pub(crate) command: Command,
 }
@@ -116,7 +115,7 @@ impl Run {
         self.command.output().unwrap()
     }
 
-    /// Runs it: it succeeds and says nothing on stderr. Returns stdout.
+    /// Runs it. Panics unless it succeeds and prints nothing to stderr. Returns stdout.
     #[track_caller]
     pub(crate) fn succeeds(self) -> String {
         let (stdout, stderr) = self.warns();
@@ -124,7 +123,7 @@ impl Run {
         stdout
     }
 
-    /// Runs it: it succeeds. Returns stdout and stderr.
+    /// Runs it. Panics unless it succeeds. Returns stdout and stderr.
     #[track_caller]
     pub(crate) fn warns(self) -> (String, String) {
         let output = self.output();
@@ -133,8 +132,8 @@ impl Run {
         (stdout, stderr)
     }
 
-    /// Runs it: it fails with `code` and one line on stderr, which is returned. stdout has a value that clients can't use,
-    /// or is empty.
+    /// Runs it. Panics unless it fails with `code` and prints one line to stderr. stdout must be empty, or have a value
+    /// that no client can use. Returns the line.
     #[track_caller]
     pub(crate) fn fails(self, code: i32) -> String {
         let expected = output_on_failure(&self.command);
@@ -148,7 +147,7 @@ impl Run {
     }
 }
 
-/// What `cnf` and `pgpass` print if they fail.
+/// The output of `cnf` and `pgpass` if they fail.
 pub(crate) const NO_FILE: &str = "/dev/null/rds-token-failed\n";
 
 /// Returns what a failed command prints on stdout (docs/commands.md, "Output on failure").
@@ -190,13 +189,13 @@ pub(crate) fn skip(test: &str, why: &str) {
     file.write_all(format!("{test}: {why}\n").as_bytes()).unwrap();
 }
 
-/// Whether `program` is on the path.
+/// Returns whether `program` is on PATH.
 pub(crate) fn has(program: &str) -> bool {
     let found = Command::new("sh").args(["-c", &format!("command -v {program}")]).stdout(Stdio::null()).status();
     found.unwrap().success()
 }
 
-/// Whether this machine lets a test mount something in a namespace of its own.
+/// Returns whether this machine allows mounts in a private namespace.
 pub(crate) fn can_mount() -> bool {
     let mut mount = Command::new("unshare");
     mount.args(["--mount", "mount", "-t", "tmpfs", "none", "/mnt"]).stderr(Stdio::null());
@@ -217,12 +216,12 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts one; `answer` gets the head of a request (request line and header) and its body.
+    /// Starts a server. `answer` gets the head of a request (request line and headers) and its body.
     pub(crate) fn start(answer: impl Fn(&str, &str) -> Answer + Send + Sync + 'static) -> Self {
         Self::start_with(String::new, answer)
     }
 
-    /// Starts one that adds `headers` to its answers, each line ended.
+    /// Starts a server that adds `headers` to its answers. Each header ends with a line break.
     pub(crate) fn start_with(
         headers: impl Fn() -> String + Send + Sync + 'static,
         answer: impl Fn(&str, &str) -> Answer + Send + Sync + 'static,
@@ -250,7 +249,7 @@ impl Server {
         Self { url, requests }
     }
 
-    /// One that plays STS: it takes `delay` for an answer, and its credentials live for `lifetime` seconds.
+    /// Starts a fake STS. It answers after `delay`, and its credentials expire after `lifetime` seconds.
     pub(crate) fn sts(delay: Duration, lifetime: i64) -> Self {
         Self::start(move |_, body| {
             std::thread::sleep(delay);
@@ -258,7 +257,7 @@ impl Server {
         })
     }
 
-    /// One that plays an STS which refuses.
+    /// Starts a fake STS that refuses every request.
     pub(crate) fn refusing_sts(delay: Duration) -> Self {
         Self::start(move |_, _| {
             std::thread::sleep(delay);
@@ -273,7 +272,7 @@ impl Server {
     }
 }
 
-/// The answer to `AssumeRole` or `AssumeRoleWithWebIdentity`, with other keys each time.
+/// Returns the answer to `AssumeRole` or `AssumeRoleWithWebIdentity`, with new keys each time.
 pub(crate) fn sts_answer(request: &str, lifetime: i64) -> String {
     let action = if request.contains("WebIdentity") { "AssumeRoleWithWebIdentity" } else { "AssumeRole" };
     let end = time::OffsetDateTime::now_utc() + time::Duration::seconds(lifetime);
@@ -309,12 +308,12 @@ fn read_request(stream: &TcpStream) -> Option<(String, String)> {
     Some((head, String::from_utf8(body).ok()?))
 }
 
-/// The value of one query parameter of a token, as it stands there.
+/// Returns the value of a query parameter of a token, without decoding it.
 pub(crate) fn parameter<'a>(token: &'a str, name: &str) -> Option<&'a str> {
     token.split(['?', '&']).find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))
 }
 
-/// The access key id in a token.
+/// Returns the access key ID in a token.
 pub(crate) fn key_id(token: &str) -> &str {
     parameter(token, "X-Amz-Credential").unwrap().split("%2F").next().unwrap()
 }
