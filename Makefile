@@ -27,7 +27,7 @@ build: rust  ## Build the program (default)
 install: build  ## Build and install it; PREFIX=~/.local for another place than /usr/local
 	@{ mkdir -p '$(BIN)' && install -m 755 '$(PROGRAM)' '$(BIN)/rds-token'; } || { \
 		echo "make: the program is built, but this user cannot write to $(BIN); run:" >&2; \
-		echo "    sudo install -m 755 $(CURDIR)/$(PROGRAM) $(BIN)/rds-token" >&2; exit 1; }
+		echo "    sudo install -m 755 '$(CURDIR)/$(PROGRAM)' '$(BIN)/rds-token'" >&2; exit 1; }
 	@echo "installed $(BIN)/rds-token"
 
 setup:  ## Install what the other targets need (Debian, Ubuntu), with sudo unless run as root
@@ -45,7 +45,7 @@ test: rust  ## Run all tests; `cargo test` alone runs those that need nothing bu
 	@tests/install build test drivers awscli
 	@tests/lab/install all
 	@$(MAKE) --no-print-directory build
-	RDS_TOKEN_STATIC=$(CURDIR)/$(PROGRAM) cargo test --locked --no-fail-fast -- --include-ignored
+	RDS_TOKEN_STATIC='$(CURDIR)/$(PROGRAM)' cargo test --locked --no-fail-fast -- --include-ignored
 
 test-portable: rust  ## Run the tests that pass on Linux, macOS and Windows
 	cargo test --locked --lib --bins --test portable
@@ -81,7 +81,7 @@ PROPERTIES ?= $(notdir $(wildcard fuzz/corpus/*))
 FUZZ_SECONDS ?= 15
 fuzz: rust  ## Fuzz parsers and formats, 15 seconds each
 	@tests/install build fuzz
-	RUSTC_WORKSPACE_WRAPPER=$(CURDIR)/fuzz/rustc cargo build --locked -p rds-token-fuzz
+	RUSTC_WORKSPACE_WRAPPER='$(CURDIR)/fuzz/rustc' cargo build --locked -p rds-token-fuzz
 	@fuzz/run target/debug/fuzz $(FUZZ_SECONDS) $(PROPERTIES)
 
 bench: build  ## Compare start-up times with /bin/true and the AWS CLI, as in README.md
