@@ -7,6 +7,9 @@ use std::process::{Command, Output};
 
 const TARGET: &str = "app@db.abc123.eu-west-1.rds.amazonaws.com:3306";
 
+/// The program under test. The shell scripts of tests/platforms drop the variable, because its name has a hyphen.
+const PROGRAM: Option<&str> = option_env!("CARGO_BIN_EXE_rds-token");
+
 /// A directory that is removed when dropped.
 struct Home(PathBuf);
 
@@ -19,7 +22,7 @@ impl Home {
 
     /// Runs the program with access keys, and with no files of the user's.
     fn run(&self, args: &[&str]) -> Output {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_rds-token"));
+        let mut command = Command::new(PROGRAM.unwrap());
         command.args(args).current_dir(&self.0);
         for name in ["HOME", "USERPROFILE", "APPDATA", "LOCALAPPDATA"] {
             command.env(name, &self.0);
