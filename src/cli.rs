@@ -10,42 +10,106 @@ use crate::aws::is_code;
 use crate::cache::CacheKind;
 use crate::client::environment::Shell;
 
+const TARGET_HELP: &str = "mysql://USER@HOST/DATABASE, USER@HOST:PORT, or a configured target";
+const TARGET_FORMS: &str = "\
+mysql://USER@HOST/DATABASE, also mariadb:// and postgres://
+USER@HOST:PORT/DATABASE
+NAME of a target in the configuration file, also USER@NAME";
+
+/// Heading of the rarely used options. The help that `-h` prints omits them.
+pub(crate) const ADVANCED: &str = "Advanced";
+
+/// Display order of the commands that `-h` omits.
+pub(crate) const RARE: usize = 100;
+/// Display order of the options that every command has. They come last.
+const LAST: usize = 900;
+
 const EXAMPLES: &str = "\
 Examples:
-  rds-token connect mysql://app@HOST/ExampleDB         start mysql or mariadb, logged in
-  rds-token connect prod -- -e 'SELECT 1'              arguments for the engine's client
-  rds-token connect prod mysqldump ExampleDB           any program; prod is a configured target
+  rds-token connect mysql://app@HOST/ExampleDB     start mysql or mariadb, logged in
+  rds-token connect prod mysqldump ExampleDB       run any program; prod is a configured target
   mysql --defaults-file=\"$(rds-token cnf prod)\"
-  rds-env postgres://app@HOST/ExampleDB && psql        rds-env comes with the shell integration (init)
-  rds-token generate-db-auth-token --hostname HOST --port 5432 --username app
-
-HOST is an RDS endpoint, such as db.abc123.eu-west-1.rds.amazonaws.com.
-
-Files and variables:
-  ~/.config/rds-token/config.toml, or RDS_TOKEN_CONFIG    configured targets and defaults
-  RDS_TOKEN_CACHE_DIR, RDS_TOKEN_KEYRING                  where tokens are cached
-  ~/.aws/config, ~/.aws/credentials, ~/.aws/cli/cache     profiles, and sessions shared with the AWS CLI
 
 Exit codes:
-  0 success   1 other failure   2 usage, configuration or target
-  3 no usable AWS credentials   4 network or timeout
-  connect: the command's own; 126 if it can't be run, 127 if it is not found, 128+N after signal N";
+  0 success, 1 other failure, 2 usage or configuration, 3 no AWS credentials, 4 network or timeout
+  connect: that of the program; 126 cannot be run, 127 not found, 128+N ended by signal N";
+
+const TOKEN_EXAMPLES: &str = "\
+Examples:
+  rds-token token mysql://app@HOST
+  rds-token token prod --output json
+  rds-token generate-db-auth-token --hostname HOST --port 3306 --username app";
+
+const CNF_EXAMPLES: &str = "\
+Examples:
+  mysql --defaults-file=\"$(rds-token cnf mysql://app@HOST/ExampleDB)\"
+  mysqldump --defaults-file=\"$(rds-token cnf prod)\" ExampleDB
+  mysql --defaults-file=<(rds-token cnf prod --stdout)";
+
+const PGPASS_EXAMPLES: &str = "\
+Examples:
+  export PGSSLMODE=verify-full PGGSSENCMODE=disable
+  export PGSSLROOTCERT=\"$(rds-token ca)\"
+  PGPASSFILE=\"$(rds-token pgpass postgres://app@HOST)\" psql -h HOST -U app
+  PGPASSFILE=\"$(rds-token pgpass prod)\" pg_dump -h HOST -U app ExampleDB";
+
+const ENV_EXAMPLES: &str = "\
+Examples:
+  eval \"$(rds-token env postgres://app@HOST/ExampleDB)\" && psql
+  eval \"$(rds-token env prod --no-secret)\"
+  eval \"$(rds-token env --unset)\"";
 
 const CONNECT_USAGE: &str = "rds-token connect [OPTIONS] [TARGET] [[--] COMMAND [ARGUMENTS]...]";
 
 const CONNECT_EXAMPLES: &str = "\
 Examples:
-  rds-token connect prod                           the engine's client
-  rds-token connect prod -- -e 'SELECT 1'          with arguments (psql: -c)
-  rds-token connect prod mysqldump ExampleDB       another program
-  rds-token connect eve@prod/OtherDB ./migrate.sh  as another user, in another database";
+  rds-token connect mysql://app@HOST/ExampleDB   the engine's client
+  rds-token connect prod -- -e 'SELECT 1'        arguments for it (psql: -c)
+  rds-token connect prod mysqldump ExampleDB     another program
+  rds-token connect eve@prod/OtherDB ./test.sh   other user, other database";
 
-/// Print an AWS RDS or Aurora IAM token, which is used as a database password. It is cached until it expires.
+const TARGETS_EXAMPLES: &str = "\
+Examples:
+  rds-token targets
+  rds-token targets -v";
+
+const CACHE_EXAMPLES: &str = "\
+Examples:
+  rds-token cache list
+  rds-token cache clear mysql://app@HOST
+  rds-token cache clear prod";
+
+const INIT_EXAMPLES: &str = "\
+Examples:
+  eval \"$(rds-token init bash)\"                 in ~/.bashrc; zsh: in ~/.zshrc
+  rds-token init fish | source                  in ~/.config/fish/config.fish
+  rds-token init powershell | Out-String | Invoke-Expression    in $PROFILE";
+
+const COMPLETIONS_EXAMPLES: &str = "\
+Examples:
+  rds-token completions bash > /usr/share/bash-completion/completions/rds-token
+  rds-token completions zsh > /usr/share/zsh/site-functions/_rds-token
+  rds-token completions fish > ~/.config/fish/completions/rds-token.fish";
+
+const MAN_EXAMPLES: &str = "\
+Examples:
+  rds-token man > /usr/share/man/man1/rds-token.1
+  rds-token man | man -l -";
+
+const CA_EXAMPLES: &str = "\
+Examples:
+  psql \"host=HOST sslmode=verify-full sslrootcert=$(rds-token ca)\"
+  mysql -h HOST --ssl-mode=VERIFY_IDENTITY --ssl-ca=\"$(rds-token ca)\"";
+
+/// Print an IAM authentication token for Amazon RDS or Aurora; cached until it expires
+///
+/// The token is the password of a database user. MySQL, MariaDB and PostgreSQL clients get it through a command.
 #[derive(Debug, Parser)]
 #[command(
     name = "rds-token",
     version,
-    after_help = EXAMPLES,
+    override_usage = "rds-token [COMMAND] [TARGET] [OPTIONS]",
+    after_long_help = EXAMPLES,
     args_conflicts_with_subcommands = true,
     subcommand_precedence_over_arg = true
 )]
@@ -71,34 +135,48 @@ pub(crate) struct Bare {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Print a token (the default command)
-    #[command(alias = "generate-db-auth-token")]
-    Token(TokenArgs),
-    /// Write a private option file for MySQL's and MariaDB's clients, and print its path
+    /// Run the engine's client, or any program, logged in
+    #[command(
+        visible_alias = "exec",
+        aliases = ["login", "run"],
+        override_usage = CONNECT_USAGE,
+        after_help = CONNECT_EXAMPLES
+    )]
+    Connect(ConnectArgs),
+    /// Write an option file for MySQL and MariaDB clients; prints its path
+    #[command(after_help = CNF_EXAMPLES)]
     Cnf(CnfArgs),
-    /// Write a private passfile for PostgreSQL's clients, and print its path. It does not set TLS options: see env --no-secret
+    /// Write a passfile for PostgreSQL clients; prints its path
+    #[command(after_help = PGPASS_EXAMPLES)]
     Pgpass(RequestArgs),
     /// Print export lines that log in the programs of the shell
+    #[command(after_help = ENV_EXAMPLES)]
     Env(EnvArgs),
-    /// Run the engine's client, or any program, logged in
-    #[command(visible_alias = "exec", aliases = ["login", "run"], override_usage = CONNECT_USAGE, after_help = CONNECT_EXAMPLES)]
-    Connect(ConnectArgs),
-    /// Print the path of the RDS CA bundle
-    Ca,
-    /// List the configured targets; with -v, also their endpoint, user and engine
+    /// List the configured targets; -v adds endpoint, user and engine
+    #[command(after_help = TARGETS_EXAMPLES)]
     Targets(TargetsArgs),
-    /// Print the shell integration, for eval in an rc file: rds, rds-env, rds-ttl and completion
-    Init(ScriptArgs),
-    /// Print the completions for a shell, for packagers
-    Completions(ScriptArgs),
-    /// Print the manual page, for packagers
-    Man,
-    /// Show or clear the cache
+    /// List or clear the cached tokens
+    #[command(after_help = CACHE_EXAMPLES)]
     Cache {
         /// The command.
         #[command(subcommand)]
         command: CacheCommand,
     },
+    /// Print the shell integration; it defines rds, rds-env, rds-ttl and completion
+    #[command(after_help = INIT_EXAMPLES)]
+    Init(ScriptArgs),
+    /// Print a token (the default command)
+    #[command(alias = "generate-db-auth-token", after_help = TOKEN_EXAMPLES, display_order = RARE)]
+    Token(TokenArgs),
+    /// Print the path of the RDS CA bundle
+    #[command(after_help = CA_EXAMPLES, display_order = RARE)]
+    Ca,
+    /// Print the completion script of a shell, for packagers
+    #[command(after_help = COMPLETIONS_EXAMPLES, display_order = RARE)]
+    Completions(ScriptArgs),
+    /// Print the manual page, for packagers
+    #[command(after_help = MAN_EXAMPLES, display_order = RARE)]
+    Man,
 }
 
 /// The name and aliases of `connect`.
@@ -110,6 +188,21 @@ pub(crate) fn is_command(name: &str) -> bool {
     matches!(name, "help" | "generate-db-auth-token") || CONNECT_NAMES.contains(&name) || Command::has_subcommand(name)
 }
 
+/// Returns clap's description of the command line, as help, manual page and completion show it.
+pub(crate) fn command() -> clap::Command {
+    // `cache clear` selects tokens. These options do not change a token, so it refuses them.
+    let without_client_options = |mut clear: clap::Command| {
+        for option in ["database", "via", "ca"] {
+            clear = clear.mut_arg(option, |option| option.hide(true));
+        }
+        clear
+    };
+    let verbose = |option: clap::Arg| option.help("Add endpoint, user and engine").hide_short_help(false);
+    Cli::command()
+        .mut_subcommand("cache", |cache| cache.mut_subcommand("clear", without_client_options))
+        .mut_subcommand("targets", |targets| targets.mut_arg("verbose", verbose))
+}
+
 /// The names of all commands.
 pub(crate) fn commands() -> Vec<String> {
     Cli::command().get_subcommands().map(|command| command.get_name().to_owned()).collect()
@@ -118,7 +211,7 @@ pub(crate) fn commands() -> Vec<String> {
 /// The commands of `cache`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum CacheCommand {
-    /// Print the cache's directory
+    /// Print the directory of the cache
     Path(CachedArgs),
     /// List the cached tokens: host, user, region and expiry
     List(CachedArgs),
@@ -136,7 +229,7 @@ pub(crate) enum CacheCommand {
 /// The arguments of every command of `cache`.
 #[derive(Clone, Copy, Debug, Args)]
 pub(crate) struct CachedArgs {
-    /// Include the keyring's tokens [default: only if RDS_TOKEN_CACHE or the configuration selects keyring]
+    /// keyring includes the tokens in the keyring, file excludes them [default: as configured]
     #[arg(long, value_enum, value_name = "KIND")]
     pub(crate) cache: Option<CacheKind>,
     /// The flags of every command.
@@ -150,11 +243,11 @@ pub(crate) struct TokenArgs {
     /// The target of the token.
     #[command(flatten)]
     pub(crate) request: RequestArgs,
-    /// How the token is printed
-    #[arg(long, value_enum, default_value = "text", value_name = "FORM", help_heading = "Output")]
+    /// Output format
+    #[arg(long, value_enum, default_value = "text", value_name = "FORMAT", hide_short_help = true)]
     pub(crate) output: Output,
     /// Print no newline after the token
-    #[arg(short = 'n', long, help_heading = "Output")]
+    #[arg(short = 'n', long, hide_short_help = true)]
     pub(crate) no_newline: bool,
 }
 
@@ -165,10 +258,10 @@ pub(crate) struct CnfArgs {
     #[command(flatten)]
     pub(crate) request: RequestArgs,
     /// Option-file flavor; auto detects the mysql or mariadb on PATH
-    #[arg(long, value_enum, default_value = "auto", value_name = "FLAVOR", help_heading = "Output")]
+    #[arg(long, value_enum, default_value = "auto", value_name = "FLAVOR")]
     pub(crate) flavor: FlavorArg,
-    /// Print the file itself instead, for <(…)
-    #[arg(long, help_heading = "Output")]
+    /// Print the file instead of its path, for <(…)
+    #[arg(long)]
     pub(crate) stdout: bool,
 }
 
@@ -193,13 +286,13 @@ pub(crate) struct EnvArgs {
     #[command(flatten)]
     pub(crate) request: RequestArgs,
     /// Output syntax [default: from $SHELL, else sh]
-    #[arg(long, value_enum, value_name = "SHELL", help_heading = "Output")]
+    #[arg(long, value_enum, value_name = "SHELL")]
     pub(crate) shell: Option<Shell>,
-    /// Print lines that unset the variables, or restore the values that rds-env saved
-    #[arg(long, help_heading = "Output")]
+    /// Print lines that unset the variables, or restore those that rds-env saved
+    #[arg(long)]
     pub(crate) unset: bool,
     /// Write the token to private files, and print variables with their paths
-    #[arg(long, help_heading = "Output")]
+    #[arg(long)]
     pub(crate) no_secret: bool,
 }
 
@@ -209,16 +302,14 @@ pub(crate) struct ConnectArgs {
     /// The target of the token.
     #[command(flatten)]
     pub(crate) request: RequestArgs,
-    /// Client to run [default: the engine's] [env: RDS_TOKEN_CLIENT]
-    #[arg(long, value_name = "PROGRAM", help_heading = "Client")]
+    /// Client to run [default: by engine] [env: RDS_TOKEN_CLIENT]
+    #[arg(long, value_name = "PROGRAM")]
     pub(crate) client: Option<OsString>,
-    /// Option-file flavor of the program, which then gets --defaults-file first [default: auto for the clients of
-    /// MySQL and MariaDB, none for other programs]
-    #[arg(long, value_enum, value_name = "FLAVOR", help_heading = "Client")]
+    /// Flavor of the option file that COMMAND gets first [default: auto, none for other programs]
+    #[arg(long, value_enum, value_name = "FLAVOR", help_heading = ADVANCED)]
     pub(crate) client_flavor: Option<FlavorArg>,
-    /// Command to run instead of the engine's client, with its arguments. If the first word after -- begins with -, all
-    /// words are arguments for the engine's client
-    #[arg(last = true, value_name = "COMMAND", help_heading = "Client")]
+    /// Program to run instead of the engine's client, with its arguments; or -- and arguments for that client
+    #[arg(last = true, value_name = "COMMAND")]
     pub(crate) command: Vec<OsString>,
 }
 
@@ -282,15 +373,11 @@ pub(crate) struct RequestArgs {
 
 /// Database endpoint and user.
 #[derive(Clone, Debug, Default, Args)]
-#[command(next_help_heading = "Target")]
 pub(crate) struct TargetArgs {
-    // No doc comment: rustdoc would take the brackets for links.
-    #[arg(
-        value_name = "TARGET",
-        help = "[USER@]HOST[:PORT][/DATABASE], a URL such as mysql://USER@HOST/DATABASE, or a configured target"
-    )]
+    // No doc comment: rustdoc would read the brackets as links.
+    #[arg(value_name = "TARGET", help = TARGET_HELP, long_help = TARGET_FORMS)]
     pub(crate) target: Option<String>,
-    /// RDS endpoint that the token is signed for; also -h HOST [env: RDS_TOKEN_HOST]
+    /// RDS endpoint; also -h HOST [env: RDS_TOKEN_HOST]
     #[arg(long, visible_alias = "hostname")]
     pub(crate) host: Option<String>,
     /// Port [default: the engine's] [env: RDS_TOKEN_PORT]
@@ -299,20 +386,20 @@ pub(crate) struct TargetArgs {
     /// Database user [env: RDS_TOKEN_USER]
     #[arg(short, visible_short_alias = 'U', long, visible_alias = "username")]
     pub(crate) user: Option<String>,
-    /// Database that clients use; it is not part of a token [env: RDS_TOKEN_DATABASE]
-    #[arg(short = 'D', visible_short_alias = 'd', long, visible_alias = "dbname")]
+    /// Database that clients open [env: RDS_TOKEN_DATABASE]
+    #[arg(short = 'D', visible_short_alias = 'd', long, visible_alias = "dbname", value_name = "NAME")]
     pub(crate) database: Option<String>,
-    /// mysql, mariadb or postgres [default: from the URL or the port] [env: RDS_TOKEN_ENGINE]
-    #[arg(long)]
-    pub engine: Option<String>,
-    /// AWS region [default: from the host name, AWS_REGION, AWS_DEFAULT_REGION or the profile]
-    #[arg(long)]
+    /// mysql, mariadb or postgres [default: by URL or port] [env: RDS_TOKEN_ENGINE]
+    #[arg(long, hide_short_help = true)]
+    pub(crate) engine: Option<String>,
+    /// AWS region [default: from host name, AWS_REGION or profile]
+    #[arg(long, hide_short_help = true)]
     pub(crate) region: Option<String>,
-    /// Address that clients connect to, such as a tunnel; PORT alone means localhost. The token stays signed for --host
-    #[arg(long, value_name = "HOST:PORT")]
+    /// Address that clients connect to instead of --host, such as a tunnel
+    #[arg(long, value_name = "HOST:PORT", help_heading = ADVANCED)]
     pub(crate) via: Option<String>,
-    /// CA file for clients [env: RDS_TOKEN_CA]
-    #[arg(long, value_name = "FILE")]
+    /// CA file for clients [default: the RDS bundle] [env: RDS_TOKEN_CA]
+    #[arg(long, value_name = "FILE", help_heading = ADVANCED)]
     pub(crate) ca: Option<PathBuf>,
 }
 
@@ -326,34 +413,32 @@ impl TargetArgs {
 
 /// AWS identity.
 #[derive(Clone, Debug, Default, Args)]
-#[command(next_help_heading = "AWS credentials")]
 pub(crate) struct IdentityArgs {
-    /// The AWS profile. Unlike AWS_PROFILE, it overrides access keys in the environment
+    /// AWS profile; unlike AWS_PROFILE, it overrides access keys in the environment
     #[arg(long, value_name = "NAME")]
     pub(crate) profile: Option<String>,
-    /// Assume this role with the credentials found
-    #[arg(long, value_name = "ARN")]
+    /// Role to assume [default: the profile's role_arn]
+    #[arg(long, value_name = "ARN", help_heading = ADVANCED)]
     pub(crate) role_arn: Option<String>,
-    /// The MFA device of the user or of the role, by serial number or ARN [default: the profile's mfa_serial]
-    #[arg(long, value_name = "SERIAL")]
+    /// MFA device, by serial number or ARN [default: the profile's mfa_serial]
+    #[arg(long, value_name = "SERIAL", help_heading = ADVANCED)]
     pub(crate) mfa_serial: Option<String>,
-    /// A code of the MFA device [default: the profile's mfa_process, else a prompt on the terminal]
-    #[arg(long, value_name = "CODE", value_parser = mfa_code)]
+    /// MFA code [default: from the profile's mfa_process, else a prompt]
+    #[arg(long, value_name = "CODE", value_parser = mfa_code, help_heading = ADVANCED)]
     pub(crate) mfa_code: Option<String>,
-    /// Overall time limit, not counting MFA prompts [default: 25s]
-    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    /// Time limit of the whole run, without MFA prompts [default: 25s]
+    #[arg(long, value_name = "DURATION", value_parser = duration, help_heading = ADVANCED)]
     pub(crate) timeout: Option<Duration>,
 }
 
 /// The use of the cache.
 #[derive(Clone, Debug, Default, Args)]
-#[command(next_help_heading = "Cache")]
+#[command(next_help_heading = ADVANCED)]
 pub(crate) struct CacheArgs {
-    /// Where tokens are cached: files in RDS_TOKEN_CACHE_DIR or a private directory of yours, the system's keyring, or
-    /// nowhere [default: file] [env: RDS_TOKEN_CACHE]
+    /// Token cache [default: file] [env: RDS_TOKEN_CACHE]
     #[arg(long, value_enum, value_name = "KIND")]
     pub(crate) cache: Option<CacheKind>,
-    /// Neither read nor write the cache, as with --cache off
+    /// Do not use the cache; the same as --cache off
     #[arg(long, conflicts_with_all = ["cache", "refresh"])]
     pub(crate) no_cache: bool,
     /// Sign a new token and cache it
@@ -364,26 +449,27 @@ pub(crate) struct CacheArgs {
     pub(crate) min_ttl: Option<Duration>,
 }
 
-/// The flags of every command.
+/// The options of every command.
 #[derive(Clone, Copy, Debug, Default, Args)]
+#[command(next_help_heading = None)]
 pub(crate) struct CommonArgs {
     /// Print no warnings
-    #[arg(short, long)]
+    #[arg(short, long, display_order = LAST, hide_short_help = true)]
     pub(crate) quiet: bool,
-    /// Show where region, credentials and token come from, and which credentials are ignored; never a secret
-    #[arg(short, long, conflicts_with = "quiet")]
+    /// Print where the region, credentials and token come from; never a secret
+    #[arg(short, long, conflicts_with = "quiet", display_order = LAST)]
     pub(crate) verbose: bool,
 }
 
-/// The forms of output.
+/// The output formats of a token.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Output {
     /// The token
     #[default]
     Text,
-    /// One line of JSON, every value a string
+    /// One line of JSON; every value is a string
     Json,
-    /// A connection URL for libpq, with the token in it; PostgreSQL only
+    /// A connection URL for libpq that contains the token; PostgreSQL only
     Url,
 }
 

@@ -10,6 +10,7 @@ mod connect;
 mod env;
 mod failure_output;
 mod get_token;
+mod help;
 mod init;
 mod man;
 mod pgpass;
@@ -51,9 +52,8 @@ pub(crate) fn run(env: &Env, args: &[OsString]) -> Result<(), Error> {
     }
     match Cli::try_parse_from(args) {
         Ok(Cli { command, token }) => dispatch(env, &command.unwrap_or(Command::Token(token))),
-        Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
-            output::result(&error.to_string())
-        }
+        Err(error) if error.kind() == ErrorKind::DisplayHelp => output::result(&help::requested(args)),
+        Err(error) if error.kind() == ErrorKind::DisplayVersion => output::result(&error.to_string()),
         Err(error) => Err(usage::error(&error, args)),
     }
 }

@@ -250,6 +250,34 @@ fn help_and_version_go_to_stdout() {
     for part in ["Examples:", "Exit codes:", "[default: 25s]", "RDS_TOKEN_USER", "cache"] {
         assert!(help.contains(part), "{part}: {help}");
     }
+    // The common options fit on one screen, all options on two.
+    let lines = |args: &[&str]| sandbox.without_keys(args).succeeds().lines().count();
+    assert!(lines(&["-h"]) <= 24 && lines(&["--help"]) <= 60);
+    assert_eq!(sandbox.without_keys(["help"]).succeeds(), help);
+    for command in [
+        "connect",
+        "cnf",
+        "pgpass",
+        "env",
+        "targets",
+        "cache",
+        "init",
+        "token",
+        "ca",
+        "completions",
+        "man",
+        "cache clear",
+    ] {
+        let words: Vec<&str> = command.split(' ').collect();
+        let help = |args: &[&str]| sandbox.without_keys(args).succeeds();
+        let (short, full) = (help(&[&words[..], &["-h"]].concat()), help(&[&words[..], &["--help"]].concat()));
+        assert_eq!(help(&[&["help"], &words[..]].concat()), full);
+        assert!(full.starts_with(short.lines().next().unwrap()) && !short.contains("Advanced:"), "{short}");
+        assert!(full.contains(&format!("\nUsage: rds-token {command}")), "{full}");
+        assert!(full.contains("\nExamples:\n") || command == "cache clear", "{full}");
+        let width = |text: &str| text.lines().map(|line| line.chars().count()).max().unwrap();
+        assert!(width(&short) <= 80 && width(&full) <= 100 && full.lines().count() <= 60, "{short}{full}");
+    }
     let version = sandbox.without_keys(["--version"]).succeeds();
     assert_eq!(version, format!("rds-token {}\n", env!("CARGO_PKG_VERSION")));
 }

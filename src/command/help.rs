@@ -1,0 +1,166 @@
+//! Help texts, rendered from clap's description of the command line.
+//!
+//! clap's own help prints one option on several lines, which makes the full text longer than two screens.
+
+use std::ffi::OsString;
+use std::fmt::Write as _;
+
+use clap::builder::{PossibleValue, StyledStr};
+use clap::{Arg, Command};
+
+use crate::cli::{self, ADVANCED, RARE};
+
+/// Returns the help that `args`, which begin with the program's name, request: `-h` prints the common options,
+/// `--help` and `help COMMAND` print all.
+pub(super) fn requested(args: &[OsString]) -> String {
+    let mut top = cli::command();
+    top.build();
+    let words = args.iter().skip(1).filter_map(|arg| arg.to_str());
+    let is_full = words.clone().take_while(|word| *word != "--").any(|word| word == "--help" || word == "help");
+    let mut command = &top;
+    for word in words.skip_while(|word| *word == "help") {
+        let Some(inner) = command.find_subcommand(word) else { break };
+        command = inner;
+    }
+    render(command, is_full)
+}
+
+fn render(command: &Command, is_full: bool) -> String {
+    let help = Help { command, is_full };
+    let mut text = format!("{}\n\n{}\n", help.text(command.get_about()), command.clone().render_usage());
+    for positional in command.get_positionals() {
+        let forms = positional.get_long_help().filter(|_| is_full).or(positional.get_help());
+        let forms = forms.map(ToString::to_string).unwrap_or_default() + &values(positional);
+        let name = positional.get_value_names().unwrap_or_default().join(" ");
+        help.section(&mut text, &name, forms.lines().map(|form| (String::new(), form.to_owned())));
+    }
+    help.section(&mut text, "Options", help.options(None));
+    help.section(&mut text, "Commands", help.commands());
+    if is_full {
+        help.section(&mut text, ADVANCED, help.options(Some(ADVANCED)));
+    }
+    let examples = if is_full { command.get_after_long_help() } else { None };
+    if let Some(examples) = examples.or(command.get_after_help()) {
+        let _ = write!(text, "\n{examples}\n");
+    }
+    text
+}
+
+/// The help of one command.
+struct Help<'a> {
+    command: &'a Command,
+    is_full: bool,
+}
+
+impl Help<'_> {
+    /// Returns the description itself. The short help omits what follows a semicolon or a bracket.
+    fn text(&self, description: Option<&StyledStr>) -> String {
+        let text = description.map(ToString::to_string).unwrap_or_default();
+        match self.is_full {
+            true => text,
+            false => text.split([';', '[']).next().unwrap_or_default().trim_end().to_owned(),
+        }
+    }
+
+    /// Returns name and description of each command.
+    fn commands(&self) -> Vec<(String, String)> {
+        let mut commands: Vec<&Command> = self.command.get_subcommands().collect();
+        let is_listed = |command: &Command| self.is_full || command.get_display_order() != RARE;
+        commands.retain(|command| command.get_name() != "help" && is_listed(command));
+        commands.sort_by_key(|command| command.get_display_order());
+        let names = |command: &Command| command.get_name_and_visible_aliases().join(", ");
+        commands.into_iter().map(|command| (names(command), self.text(command.get_about()))).collect()
+    }
+
+    /// Returns names and description of each option under a heading.
+    fn options(&self, heading: Option<&str>) -> Vec<(String, String)> {
+        let mut options: Vec<&Arg> = self.command.get_arguments().collect();
+        options
+            .retain(|option| !option.is_positional() && !option.is_hide_set() && option.get_help_heading() == heading);
+        options.retain(|option| self.is_full || !(option.is_hide_short_help_set() || option.get_id() == "version"));
+        options.sort_by_key(|option| option.get_display_order());
+        options.into_iter().map(|option| (names(option), self.describe(option))).collect()
+    }
+
+    fn describe(&self, option: &Arg) -> String {
+        let text = match (option.get_id().as_str(), self.is_full) {
+            ("help", true) => "Print help; -h prints the common options".to_owned(),
+            ("help", false) => "Print help, with --help for all options".to_owned(),
+            _ => self.text(option.get_help()),
+        };
+        match self.is_full {
+            true => with_brackets(option, &text),
+            false => text,
+        }
+    }
+
+    /// Appends a heading and its rows. Appends nothing without rows.
+    fn section(&self, text: &mut String, heading: &str, rows: impl IntoIterator<Item = (String, String)>) {
+        let rows: Vec<(String, String)> = rows.into_iter().collect();
+        let names = rows.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
+        let indent = if names == 0 { 2 } else { names + 4 };
+        for (index, (name, help)) in rows.iter().enumerate() {
+            if index == 0 {
+                let _ = write!(text, "\n{heading}:\n");
+            }
+            let wrapped = wrap(help, if self.is_full { 100 } else { 80 } - indent);
+            let mut line = format!("  {name}");
+            for part in wrapped {
+                let _ = writeln!(text, "{line:indent$}{part}");
+                line.clear();
+            }
+        }
+    }
+}
+
+/// Splits a text into lines of at most `width` characters. `[env: NAME]` stays on one line.
+fn wrap(text: &str, width: usize) -> Vec<String> {
+    const SPACE: &str = "\u{a0}";
+    let mut lines = vec![String::new()];
+    for word in text.replace("[env: ", &format!("[env:{SPACE}")).split(' ') {
+        let line = lines.last_mut().expect("never empty");
+        if line.is_empty() {
+            line.push_str(word);
+        } else if line.chars().count() + 1 + word.chars().count() <= width {
+            line.push(' ');
+            line.push_str(word);
+        } else {
+            lines.push(word.to_owned());
+        }
+    }
+    lines.into_iter().map(|line| line.replace(SPACE, " ")).collect()
+}
+
+/// Returns the names of an option, with the name of its value.
+fn names(option: &Arg) -> String {
+    let short = option.get_short().map_or("    ".to_owned(), |short| format!("-{short}, "));
+    let value = option.get_value_names().filter(|_| option.get_action().takes_values());
+    let value = value.map(|names| format!(" {}", names.join(" "))).unwrap_or_default();
+    format!("{short}--{}{value}", option.get_long().unwrap_or_default())
+}
+
+/// Adds possible values, the default and the other names to a description.
+fn with_brackets(option: &Arg, text: &str) -> String {
+    let (text, rest) = match text.find(" [") {
+        Some(at) => text.split_at(at),
+        None => (text, ""),
+    };
+    let default = option.get_default_values().first().filter(|_| option.get_action().takes_values());
+    let default = default.map(|value| format!(" [default: {}]", value.to_string_lossy())).unwrap_or_default();
+    let short = option.get_visible_short_aliases().unwrap_or_default();
+    let long = option.get_visible_aliases().unwrap_or_default();
+    let aliases = short.iter().map(|name| format!("-{name}")).chain(long.iter().map(|name| format!("--{name}")));
+    let aliases: Vec<String> = aliases.collect();
+    let aliases = if aliases.is_empty() { String::new() } else { format!(" [also: {}]", aliases.join(", ")) };
+    format!("{text}{}{default}{rest}{aliases}", values(option))
+}
+
+/// Returns the possible values of an argument, in brackets.
+fn values(argument: &Arg) -> String {
+    let values = argument.get_possible_values();
+    let names: Vec<&str> = values.iter().map(PossibleValue::get_name).collect();
+    match names.is_empty() || !argument.get_action().takes_values() {
+        true => String::new(),
+        false => format!(" [values: {}]", names.join(", ")),
+    }
+}
