@@ -58,10 +58,10 @@ lint: rust  ## Check formatting, lints, documentation and shell scripts
 	cargo fmt --all --check
 	cargo clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items
-	shellcheck --external-sources shell/rds-token.bash .ci/run fuzz/run fuzz/rustc src/client/ca/update tests/deny \
+	shellcheck --external-sources shell/*.bash .ci/run fuzz/run fuzz/rustc src/client/ca/update tests/deny \
 		tests/install tests/packages tests/lab/install tests/lab/demo tests/dist tests/workflows
-	zsh -n shell/rds-token.zsh
-	fish -n shell/rds-token.fish
+	zsh -n shell/rds-token.zsh && zsh -n shell/completion.zsh
+	fish -n shell/rds-token.fish && fish -n shell/completion.fish
 
 workflows:  ## Check the files in .github
 	@tests/install workflows

@@ -33,34 +33,3 @@ function rds-ttl {
     left=$((left * 86400 + 10#${at:11:2} * 3600 + 10#${at:14:2} * 60 + 10#${at:17:2} - now))
     [[ $left -le 0 ]] || printf '%s\n' "$((left / 60))"
 }
-
-# Completes rds-token, rds and rds-env. The completions of rds-token are loaded on the first TAB.
-function _rds_token_complete {
-    local first=(rds-token) words word
-    COMPREPLY=()
-    if ! declare -F _rds__token >/dev/null; then
-        eval "$(command rds-token completions bash 2>/dev/null)"
-        complete -o bashdefault -o default -F _rds_token_complete rds-token
-        declare -F _rds__token >/dev/null || return 0
-    fi
-    case $1 in
-        rds) first+=(connect) ;;
-        rds-env) first+=(env) ;;
-    esac
-    words=("${first[@]}" "${COMP_WORDS[@]:1}")
-    local COMP_CWORD=$((COMP_CWORD + ${#first[@]} - 1)) COMP_WORDS
-    COMP_WORDS=("${words[@]}")
-    # After --: a command, then its arguments, which bash completes as files.
-    for word in "${words[@]:0:COMP_CWORD}"; do
-        [[ $word == -- ]] || continue
-        if [[ ${words[COMP_CWORD - 1]} == -- ]]; then
-            while IFS= read -r word; do
-                COMPREPLY+=("$word")
-            done < <(compgen -c -- "$2")
-        fi
-        return 0
-    done
-    _rds__token rds-token "$2" "$3"
-}
-
-complete -o bashdefault -o default -F _rds_token_complete rds-token rds rds-env

@@ -35,14 +35,3 @@ function rds-ttl --description 'Print the remaining lifetime of the token in who
     or math "floor($left / 60)"
     return 0
 end
-
-# The completions of rds-token are loaded on the first TAB, unless a package has installed them.
-function __rds_token_first_completion
-    command rds-token completions fish 2>/dev/null | source
-    and functions -q __fish_rds_token_needs_command
-    and complete -C (commandline -cp)
-end
-
-complete -c rds-token -n 'not functions -q __fish_rds_token_needs_command' -f -a '(__rds_token_first_completion)'
-complete -c rds --wraps 'rds-token connect'
-complete -c rds-env --wraps 'rds-token env'

@@ -33,20 +33,3 @@ function global:rds-ttl {
         }
     }
 }
-
-# The completions of rds-token are loaded on the first TAB. The loaded completer replaces this one.
-Register-ArgumentCompleter -Native -CommandName 'rds-token' -ScriptBlock {
-    param($wordToComplete, $commandAst, $cursorPosition)
-    rds-token completions powershell | Out-String | Invoke-Expression
-    $line = $commandAst.Extent.Text.PadRight($cursorPosition - $commandAst.Extent.StartOffset)
-    (TabExpansion2 -inputScript $line -cursorColumn $line.Length).CompletionMatches
-}
-
-# rds and rds-env are completed as the commands that they stand for.
-Register-ArgumentCompleter -Native -CommandName 'rds', 'rds-env' -ScriptBlock {
-    param($wordToComplete, $commandAst, $cursorPosition)
-    $name = $commandAst.GetCommandName()
-    $line = $commandAst.Extent.Text.PadRight($cursorPosition - $commandAst.Extent.StartOffset).Substring($name.Length)
-    $line = @{ 'rds' = 'rds-token connect'; 'rds-env' = 'rds-token env' }[$name] + $line
-    (TabExpansion2 -inputScript $line -cursorColumn $line.Length).CompletionMatches
-}

@@ -30,34 +30,3 @@ function rds-ttl {
     (( left = left * 86400 + 10#${at[12,13]} * 3600 + 10#${at[15,16]} * 60 + 10#${at[18,19]} - now ))
     (( left <= 0 )) || print -r -- $(( left / 60 ))
 }
-
-# Completes rds-token, rds and rds-env. The completions of rds-token are loaded on the first TAB.
-function _rds_token_complete {
-    (( ${+functions[_rds-token]} )) || eval "$(command rds-token completions zsh 2>/dev/null)"
-    (( ${+functions[_rds-token]} )) || return 1
-    case ${service-} in
-        (rds) words=(rds-token connect "${(@)words[2,-1]}") ;;
-        (rds-env) words=(rds-token env "${(@)words[2,-1]}") ;;
-        (*) _rds-token; return ;;
-    esac
-    (( CURRENT += 1 ))
-    _rds-token
-}
-
-# Before compinit there is no compdef: then the first prompt registers the completion.
-function _rds_token_register {
-    if (( ${+functions[compdef]} )); then
-        compdef _rds_token_complete rds-token rds rds-env
-    fi
-    if (( ${+functions[add-zsh-hook]} )); then
-        add-zsh-hook -d precmd _rds_token_register
-    fi
-    unfunction _rds_token_register
-}
-
-if (( ${+functions[compdef]} )); then
-    _rds_token_register
-elif [[ -o interactive ]]; then
-    autoload -Uz add-zsh-hook
-    add-zsh-hook precmd _rds_token_register
-fi

@@ -316,21 +316,9 @@ pub(crate) struct ConnectArgs {
 /// The arguments of `targets`.
 #[derive(Clone, Copy, Debug, Args)]
 pub(crate) struct TargetsArgs {
-    /// List the completion values for a flag
-    #[arg(long, value_enum, hide = true)]
-    pub(crate) names: Option<CompletionValues>,
     /// The flags of every command.
     #[command(flatten)]
     pub(crate) common: CommonArgs,
-}
-
-/// Values that shell completion can list.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum CompletionValues {
-    /// Names of AWS profiles
-    Profiles,
-    /// The addresses in `via` of the configured targets
-    Via,
 }
 
 /// The arguments of `init` and `completions`.

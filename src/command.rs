@@ -35,6 +35,9 @@ pub(crate) use failure_output::failure_output;
 /// # Errors
 /// The error to report and exit with.
 pub(crate) fn run(env: &Env, args: &[OsString]) -> Result<(), Error> {
+    if let Some(answer) = completions::answer(env, args) {
+        return output::result(&answer);
+    }
     if args.len() == 1 && env.var("RDS_TOKEN_HOST").is_none() {
         return Err(output::usage(usage::SUMMARY));
     }

@@ -1,7 +1,5 @@
 //! Command-line forms familiar from mysql, psql, docker and the AWS CLI; target URLs of applications.
 
-use std::process::Command;
-
 use crate::harness::{HOST, PROGRAM, Sandbox, TARGET, has, skip, texts};
 use crate::recipes::{Endpoint, Kitchen};
 use crate::servers::lab;
@@ -375,34 +373,67 @@ fn variables_are_restored_by_the_shell_integration() {
     assert!(!lines.contains("s3cr3t"), "{lines}");
 }
 
-/// Values that completion offers: engines, AWS profiles, addresses of tunnels.
+/// The answers to completion requests, as the scripts of all shells make them.
 #[test]
 fn values_of_flags_are_completed() {
     let sandbox = Sandbox::new();
-    sandbox
-        .write(".config/rds-token/config.toml", "[target.a]\nvia = 'localhost:15432'\n[target.b]\nvia = 'bastion:1'\n");
+    let config = "[target.a]\nvia = 'localhost:15432'\n[target.b]\nvia = 'bastion:1'\n[target.env]\nuser = 'u'\n";
+    sandbox.write(".config/rds-token/config.toml", config);
     sandbox.write(".aws/config", "[profile zebra]\nregion = x\n[sso-session s]\n");
-    sandbox.write(".aws/credentials", "[yak]\naws_access_key_id = x\n");
-    assert_eq!(sandbox.without_keys(["targets", "--names", "profiles"]).succeeds(), "yak\nzebra\n");
-    assert_eq!(sandbox.without_keys(["targets", "--names", "via"]).succeeds(), "bastion:1\nlocalhost:15432\n");
-    for (flag, word, expected) in
-        [("--engine", "ma", "mariadb"), ("--profile", "ze", "zebra"), ("--via", "ba", "bastion:1")]
-    {
-        let bash = format!(
-            "eval \"$(rds-token init bash)\"; COMP_WORDS=(rds-token env {flag} {word}); COMP_CWORD=3
-             _rds_token_complete rds-token {word} {flag}; printf '%s\\n' \"${{COMPREPLY[@]}}\""
-        );
-        let fish = format!("rds-token init fish | source; complete -C 'rds-token env {flag} {word}'");
-        for (shell, script) in [("bash", bash), ("fish", fish)] {
-            if !has(shell) {
-                skip("values_of_flags_are_completed", &format!("{shell} is not installed"));
-                continue;
-            }
-            let mut command: Command = sandbox.command(shell);
-            let path = format!("{}:/usr/bin:/bin", std::path::Path::new(PROGRAM).parent().unwrap().display());
-            let (stdout, stderr) = texts(&command.args(["-c", &script]).env("PATH", path).output().unwrap());
-            let offered: Vec<&str> = stdout.lines().filter_map(|line| line.split_whitespace().next()).collect();
-            assert_eq!((offered, stderr.as_str()), (vec![expected], ""), "{shell}: {flag}");
+    sandbox.write(".aws/credentials", "[yak]\naws_access_key_id = x\n[a\u{7}b]\n");
+    // The word to complete is the last one.
+    let answer = |words: &[&str]| {
+        let answer = sandbox.without_keys(words).env("RDS_TOKEN_COMPLETE", words.len().to_string()).succeeds();
+        let lines = answer.lines().map(|line| line.split('\t').next().unwrap().to_owned());
+        lines.collect::<Vec<String>>().join(" ")
+    };
+    for (words, expected) in [
+        (&["env", "--engine", "ma"][..], "values mariadb"),
+        (&["env", "--engine=ma"], "values --engine=mariadb"),
+        (&["env", "--profile", ""], "values yak zebra"),
+        (&["env", "--via", ""], "values bastion:1 localhost:15432"),
+        (&["env", "e"], "values env"),
+        (&["env", ""], "values a b env"),
+        (&["completions", "p"], "values powershell"),
+        (&["env", "--shell", "git"], "values github gitlab"),
+        (&["connect", "--client-flavor", "l"], "values library"),
+        (&["a", ""], "values"),
+        (&["--host", ""], "values"),
+        (&["env", "--ca", ""], "files"),
+        (&["connect", "--client", ""], "command 3"),
+        (&["connect", "a", ""], "command 3"),
+        (&["connect", "a", "--"], "values --host --hostname --port --user --username"),
+        (&["connect", "a", "--", ""], "command 4"),
+        (&["connect", "--", "x", "y"], "command 3"),
+        (&["-q", "run", "-h", "x", "-P", "1", "a", "x", "y"], "command 8"),
+        (&["token", "--ref"], "values --refresh"),
+        (&["nosuch", "nosuch", "--nosuch", ""], "values"),
+    ] {
+        let answer = answer(words);
+        match words == ["connect", "a", "--"] {
+            true => assert!(answer.starts_with("values --host --port --user "), "{answer}"),
+            false => assert_eq!(answer, expected, "{words:?}"),
         }
     }
+    // All commands and targets, each once.
+    let all = answer(&[""]);
+    let names: Vec<&str> = all.split(' ').collect();
+    assert!(["connect", "env", "a", "b"].iter().all(|name| names.iter().filter(|n| *n == name).count() == 1), "{all}");
+    // PowerShell before 7.3 drops an empty argument.
+    let request = |index: &str, words: &[&str]| sandbox.without_keys(words).env("RDS_TOKEN_COMPLETE", index).succeeds();
+    assert_eq!(request("2", &["env"]), "values\na\nb\nenv\n");
+    assert_eq!(request("2", &["env", "b", "--shell", "fish"]), "values\nb\n");
+    assert_eq!(request("0", &[]), "values\n");
+    assert_eq!(request("99", &["env"]), "values\n");
+    assert_eq!(request("18446744073709551615", &["env"]), "values\n");
+    // Not a request.
+    assert!(request("x", &["--version"]).starts_with("rds-token "));
+
+    // No message appears in the line that the user is typing.
+    sandbox.write(".config/rds-token/config.toml", "[target.a\n");
+    sandbox.write(".aws/config", "[profile\n\0");
+    for words in [&["env", ""], &["--profile", ""], &["--via", ""]] {
+        assert!(answer(words).starts_with("values"), "{words:?}");
+    }
+    assert!(answer(&["con"]).starts_with("values connect"));
 }

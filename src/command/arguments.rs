@@ -31,7 +31,7 @@ fn without_aws_words(mut args: Vec<OsString>) -> Vec<OsString> {
     args
 }
 
-fn is_report_flag(arg: &OsStr) -> bool {
+pub(super) fn is_report_flag(arg: &OsStr) -> bool {
     arg == "-v" || arg == "-q" || arg == "--verbose" || arg == "--quiet"
 }
 

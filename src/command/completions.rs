@@ -1,220 +1,189 @@
-//! `rds-token completions SHELL`: clap's completions, and in them the names of configured targets and AWS profiles.
+//! Shell completion: the scripts, and the answers to their requests.
 //!
-//! clap's generators can't call a program. So each argument gets a placeholder as its only value, and the script's
-//! placeholder is replaced with a call to `rds-token`.
+//! On TAB, a script runs `RDS_TOKEN_COMPLETE=INDEX rds-token WORD…` with the words up to the cursor. INDEX is the index
+//! of the word to complete; 0 is `rds-token` itself. The first line of the answer is one of:
+//!
+//! - `values`: the other lines are candidates, each with a tab and a description
+//! - `files`: a file name
+//! - `command N`: the word N begins the command line of another program
+//!
+//! The shell completes the last two itself. So a script of one release works with the program of another.
 
-use clap::CommandFactory as _;
-use clap::builder::PossibleValuesParser;
-use clap_complete::Shell;
+use std::collections::HashSet;
+use std::ffi::{OsStr, OsString};
+use std::sync::Arc;
+use std::time::Duration;
 
-use crate::cli::{Cli, ScriptArgs, ScriptShell};
+use clap::Command;
+use clap_complete::engine::{ArgValueCandidates, ArgValueCompleter, CompletionCandidate, complete};
+
+use super::arguments::{is_report_flag, normalize};
+use crate::aws::ProfileFiles;
+use crate::cli::{self, CONNECT_NAMES, ScriptArgs, ScriptShell, is_command};
+use crate::config::Config;
 use crate::error::Error;
+use crate::os::env::Env;
 use crate::output;
+use crate::target::Engine;
 
-/// Placeholder for target names.
-const TARGETS: &str = "RDS_TOKEN_TARGETS";
-/// Flags with queried values: name, placeholder, and `rds-token` arguments.
-const QUERIED_FLAGS: [(&str, &str, &str); 2] =
-    [("profile", "RDS_TOKEN_PROFILES", "targets --names profiles"), ("via", "RDS_TOKEN_VIA", "targets --names via")];
+/// The variable that makes the program answer a completion request.
+const VARIABLE: &str = "RDS_TOKEN_COMPLETE";
+/// Time limit for reading the AWS profile files, which may be pipes.
+const TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Tag of the candidate that stands for all file names.
+const FILES: &str = "files";
+/// Tag of the candidate that stands for all programs on PATH.
+const PROGRAMS: &str = "programs";
 
 pub(super) fn run(args: ScriptArgs) -> Result<(), Error> {
-    output::result(&script(args.shell))
+    output::result(script(args.shell))
 }
 
-fn script(shell: ScriptShell) -> String {
-    let command = with_completion_values(Cli::command());
+/// Returns the script that completes `rds-token`, `rds` and `rds-env`.
+pub(super) fn script(shell: ScriptShell) -> &'static str {
     match shell {
-        ScriptShell::Bash => bash(command),
-        ScriptShell::Zsh => zsh(command),
-        ScriptShell::Fish => fish(command),
-        ScriptShell::Powershell => powershell(command),
+        ScriptShell::Bash => include_str!("../../shell/completion.bash"),
+        ScriptShell::Zsh => include_str!("../../shell/completion.zsh"),
+        ScriptShell::Fish => include_str!("../../shell/completion.fish"),
+        ScriptShell::Powershell => include_str!("../../shell/completion.ps1"),
     }
 }
 
-fn generate(shell: Shell, mut command: clap::Command) -> String {
-    let mut script = Vec::new();
-    clap_complete::generate(shell, &mut command, "rds-token", &mut script);
-    String::from_utf8_lossy(&script).into_owned()
-}
-
-fn has_argument(command: &clap::Command, name: &str) -> bool {
-    command.get_arguments().any(|argument| argument.get_id() == name)
-}
-
-fn takes_target(command: &clap::Command) -> bool {
-    has_argument(command, "target")
-}
-
-/// Restricts an argument to these values.
-fn with_values(command: clap::Command, name: &str, values: &[&'static str]) -> clap::Command {
-    if !has_argument(&command, name) {
-        return command;
+/// Returns the answer to the completion request in the environment. `None` if there is none.
+///
+/// What can't be read, such as a broken configuration file, yields no candidates: an error message would appear in the
+/// line that the user is typing.
+pub(super) fn answer(env: &Env, args: &[OsString]) -> Option<String> {
+    let index: usize = env.var(VARIABLE)?.parse().ok()?;
+    let mut words: Vec<OsString> = args.iter().take(index.saturating_add(1)).cloned().collect();
+    if words.len() <= index {
+        // PowerShell before 7.3 drops an empty argument.
+        words.push(OsString::new());
     }
-    let values = PossibleValuesParser::new(values.to_vec());
-    command.mut_arg(name, |argument| argument.value_parser(values))
-}
-
-fn with_completion_values(command: clap::Command) -> clap::Command {
-    let command = with_values(command, "target", &[TARGETS]);
-    let command = with_values(command, "engine", &["mysql", "mariadb", "postgres"]);
-    let command = QUERIED_FLAGS
-        .iter()
-        .fold(command, |command, (name, placeholder, _)| with_values(command, name, &[placeholder]));
-    command.mut_subcommands(with_completion_values)
-}
-
-/// The names that lead to each command that takes a TARGET: `[["env"], ["cache", "clear"], …]`.
-fn paths(command: &clap::Command) -> Vec<Vec<String>> {
-    let mut paths = Vec::new();
-    for inner in command.get_subcommands() {
-        for name in inner.get_name_and_visible_aliases() {
-            let own = takes_target(inner).then(Vec::new);
-            for rest in own.into_iter().chain(self::paths(inner)) {
-                paths.push(std::iter::once(name.to_owned()).chain(rest).collect());
-            }
-        }
+    if words.len() <= index || index == 0 {
+        return Some("values\n".to_owned());
     }
-    paths
+    if let Some(start) = start_of_other_command(&words) {
+        return Some(format!("command {start}\n"));
+    }
+    let word = words[index].clone();
+    if word == "-" {
+        // Offer long names only: each option has one.
+        words[index] = "--".into();
+    }
+    let mut candidates = candidates(env, in_full(words));
+    let has_tag =
+        |candidate: &CompletionCandidate, tag: &str| candidate.get_tag().is_some_and(|found| found.to_string() == tag);
+    if candidates.iter().any(|candidate| has_tag(candidate, FILES)) {
+        return Some("files\n".to_owned());
+    } else if candidates.iter().any(|candidate| has_tag(candidate, PROGRAMS)) {
+        return Some(format!("command {index}\n"));
+    }
+    // An empty word does not suggest 25 options.
+    candidates.retain(|candidate| !word.is_empty() || !starts_with_dash(candidate.get_value()));
+    Some(candidates.iter().fold("values\n".to_owned(), |text, candidate| text + &line(candidate)))
 }
 
-/// clap's script looks a command up by a label that it writes in two ways, where the program's name has a
-/// hyphen (clap_complete 4.6.11).
-fn bash(command: clap::Command) -> String {
-    let script = generate(Shell::Bash, command)
-        .replace("rds__subcmd__token", "rds__token")
-        .replace(TARGETS, "$(rds-token targets 2>/dev/null)");
-    let query = |script: String, (_, placeholder, arguments): &(&str, &str, &str)| {
-        script.replace(placeholder, &format!("$(rds-token {arguments} 2>/dev/null)"))
+fn starts_with_dash(word: &OsStr) -> bool {
+    word.as_encoded_bytes().starts_with(b"-")
+}
+
+/// Returns the index of the program that `connect` runs, if the last of `words` belongs to it.
+fn start_of_other_command(words: &[OsString]) -> Option<usize> {
+    let normalized = normalize(words.to_vec());
+    let is_connect = normalized.get(1)?.to_str().is_some_and(|name| CONNECT_NAMES.contains(&name));
+    let dashes = normalized.iter().position(|word| word == "--").filter(|_| is_connect)?;
+    let length = normalized.len() - dashes - 1;
+    (length > 0).then(|| words.len() - length)
+}
+
+/// Rewrites `words` into the form that clap parses, with the default command spelled out.
+fn in_full(words: Vec<OsString>) -> Vec<OsString> {
+    let before = &words[1..words.len() - 1];
+    if before.iter().all(|word| is_report_flag(word)) {
+        // The word may become a command.
+        return vec![words[0].clone(), words[words.len() - 1].clone()];
+    }
+    let mut words = normalize(words);
+    if !words[1].to_str().is_some_and(is_command) {
+        words.insert(1, "token".into());
+    }
+    words
+}
+
+fn candidates(env: &Env, words: Vec<OsString>) -> Vec<CompletionCandidate> {
+    let last = words.len() - 1;
+    let mut command = with_values(cli::command(), &Arc::new(env.clone()));
+    let mut candidates = complete(&mut command, words, last, None).unwrap_or_default();
+    // A target may have the name of a command.
+    let mut seen = HashSet::new();
+    candidates.retain(|candidate| seen.insert(candidate.get_value().to_owned()));
+    candidates
+}
+
+/// Adds the values that clap does not know.
+fn with_values(command: Command, env: &Arc<Env>) -> Command {
+    let source = |values: fn(&Env) -> Vec<String>| {
+        let env = Arc::clone(env);
+        ArgValueCandidates::new(move || values(&env).into_iter().map(CompletionCandidate::new).collect())
     };
-    QUERIED_FLAGS.iter().fold(script, query)
-}
-
-/// clap's script takes a first positional for TARGET, and offers commands only for the second. So there is
-/// no TARGET beside the commands; what is no command is completed as if it came after `token`. It also
-/// offers COMMAND ahead of its `--`, and from there on no flags.
-fn zsh(command: clap::Command) -> String {
-    let flags = command.get_arguments().filter(|argument| !argument.is_positional()).cloned();
-    let names = command.get_subcommands().flat_map(clap::Command::get_name_and_visible_aliases);
-    let names = names.chain(["help"]).collect::<Vec<_>>().join("|");
-    let commands = format!("        [[ $line[1] == ({names}) ]] || line[1]=token\n        case $line[1] in\n");
-    let command = clap::Command::new("rds-token")
-        .version(env!("CARGO_PKG_VERSION"))
-        .args(flags.collect::<Vec<_>>())
-        .subcommands(command.get_subcommands().cloned().collect::<Vec<_>>());
-    let helpers = r#"(( $+functions[_rds-token_targets] )) ||
-_rds-token_targets() {
-    compadd -X target -- ${(f)"$(rds-token targets 2>/dev/null)"}
-}
-(( $+functions[_rds-token_profile] )) ||
-_rds-token_profile() {
-    compadd -X profile -- ${(f)"$(rds-token targets --names profiles 2>/dev/null)"}
-}
-(( $+functions[_rds-token_via] )) ||
-_rds-token_via() {
-    compadd -X address -- ${(f)"$(rds-token targets --names via 2>/dev/null)"}
-}
-(( $+functions[_rds-token_client] )) ||
-_rds-token_client() {
-    local -i dashes=${words[(i)--]}
-    (( dashes < CURRENT )) || return 1
-    shift $dashes words
-    (( CURRENT -= dashes ))
-    _normal
-}
-(( $+functions[_rds-token_first] )) ||
-_rds-token_first() {
-    _alternative commands::_rds-token_commands targets::_rds-token_targets
-}
-
-if [ "$funcstack[1]" ="#;
-    let script = generate(Shell::Zsh, command)
-        .replacen("        case $line[1] in\n", &commands, 1)
-        .replace("'*::command -- ", "'*:command -- ")
-        .replace(&format!(":({TARGETS})"), ":_rds-token_targets")
-        .replace("s client:_default'", "s client:_rds-token_client'")
-        .replace(":: :_rds-token_commands", ":: :_rds-token_first")
-        .replace("if [ \"$funcstack[1]\" =", helpers)
-        .replace(":HOST:PORT:", ":HOST\\:PORT:");
-    let query = |script: String, (name, placeholder, _): &(&str, &str, &str)| {
-        script.replace(&format!(":({placeholder})"), &format!(":_rds-token_{name}"))
-    };
-    QUERIED_FLAGS.iter().fold(script, query)
-}
-
-/// fish completes positionals by lines of their own: TARGET, and behind `--` what COMMAND has.
-fn fish(command: clap::Command) -> String {
-    let paths = paths(&command);
-    let query = |script: String, (_, placeholder, arguments): &(&str, &str, &str)| {
-        script.replace(&format!("{placeholder}\\t''"), &format!("(command rds-token {arguments} 2>/dev/null)"))
-    };
-    let mut script = QUERIED_FLAGS.iter().fold(generate(Shell::Fish, command), query);
-    let mut line = |condition: &str| {
-        let condition = format!("{condition}; and not contains -- -- (commandline -opc)");
-        script += &format!(
-            "complete -c rds-token -n \"{condition}\" -f -a \"(command rds-token targets 2>/dev/null)\" -d 'Target'\n"
-        );
-    };
-    line("__fish_rds_token_needs_command");
-    for path in paths {
-        let mut names = path.iter();
-        let first = names.next().map_or("", String::as_str);
-        let rest: String = names.map(|name| format!("; and __fish_seen_subcommand_from {name}")).collect();
-        line(&format!("__fish_rds_token_using_subcommand {first}{rest}"));
+    let mut command = command.mut_args(|argument| match argument.get_id().as_str() {
+        "target" => argument.add(source(targets)),
+        "engine" => argument.add(source(|_| engines())),
+        "profile" => argument.add(source(profiles)),
+        "via" => argument.add(source(addresses)),
+        "ca" => argument.add(placeholder(FILES)),
+        "client" => argument.add(placeholder(PROGRAMS)),
+        _ => argument,
+    });
+    for inner in command.get_subcommands_mut() {
+        *inner = with_values(std::mem::take(inner), env);
     }
-    script
-        + r#"
-function __fish_rds_token_after_dashes
-    set -l words (commandline -opc)
-    set -l dashes (contains -i -- -- $words)
-    and set -e words[1..$dashes]
-    complete -C (string join -- ' ' (string escape -- $words) (commandline -ct))
-end
-complete -c rds-token -n "contains -- -- (commandline -opc)" -f -a "(__fish_rds_token_after_dashes)"
-"#
+    command
 }
 
-/// PowerShell's have a case for each command.
-fn powershell(command: clap::Command) -> String {
-    let mut paths = paths(&command);
-    paths.push(Vec::new());
-    let mut script = generate(Shell::PowerShell, command);
-    for path in paths {
-        let names: String = path.iter().map(|name| format!(";{name}")).collect();
-        let case = format!("\n        'rds-token{names}' {{\n");
-        let targets = "            rds-token targets 2>$null | ForEach-Object { \
-                       [CompletionResult]::new($_, $_, [CompletionResultType]::ParameterValue, 'target') }\n";
-        script = script.replace(&case, &format!("{case}{targets}"));
-    }
-    script
+/// Completes any word with one candidate that has `tag`.
+fn placeholder(tag: &'static str) -> ArgValueCompleter {
+    ArgValueCompleter::new(move |word: &OsStr| vec![CompletionCandidate::new(word).tag(Some(tag.into()))])
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+fn engines() -> Vec<String> {
+    [Engine::Mysql, Engine::Mariadb, Engine::Postgres].map(|engine| engine.name().to_owned()).to_vec()
+}
 
-    #[test]
-    fn targets_are_asked_for_wherever_there_is_one() {
-        for shell in [ScriptShell::Bash, ScriptShell::Zsh, ScriptShell::Fish, ScriptShell::Powershell] {
-            let script = script(shell);
-            assert!(!script.contains(TARGETS), "{shell:?}");
-            let asked = script.matches("rds-token targets 2>").count();
-            let places = match shell {
-                ScriptShell::Zsh => script.matches(":_rds-token_targets' \\").count() + 1,
-                _ => asked,
-            };
-            // With none, token, cnf, pgpass, env, connect, cache clear.
-            assert!(places >= 7, "{shell:?}: {places}");
-        }
-    }
+/// Returns the names of the configured targets.
+fn targets(env: &Env) -> Vec<String> {
+    Config::load(env).map(|config| config.targets.into_keys().collect()).unwrap_or_default()
+}
 
-    #[test]
-    fn bash_finds_every_command() {
-        let script = script(ScriptShell::Bash);
-        let labels = script.lines().filter_map(|line| line.trim().strip_prefix("cmd=\"")?.strip_suffix('"'));
-        let labels: Vec<&str> = labels.filter(|label| !label.is_empty()).collect();
-        assert!(labels.len() > 12, "{labels:?}");
-        for label in labels {
-            assert!(script.contains(&format!("\n        {label})\n")), "{label}");
-        }
+/// Returns the addresses in `via` of the configured targets.
+fn addresses(env: &Env) -> Vec<String> {
+    let config = Config::load(env).map(|config| config.targets).unwrap_or_default();
+    sorted(config.values().filter_map(|table| table.text("via").map(str::to_owned)).collect())
+}
+
+/// Returns the names of the AWS profiles.
+fn profiles(env: &Env) -> Vec<String> {
+    let files = ProfileFiles::new(env.deadline(TIMEOUT));
+    let names = files.get(env).map(|profiles| profiles.names().into_iter().map(str::to_owned).collect());
+    sorted(names.unwrap_or_default())
+}
+
+fn sorted(mut names: Vec<String>) -> Vec<String> {
+    names.sort();
+    names.dedup();
+    names
+}
+
+/// Returns the line of a candidate. Control characters would break the line, so such a candidate is omitted.
+fn line(candidate: &CompletionCandidate) -> String {
+    let value = candidate.get_value().to_string_lossy();
+    let help = candidate.get_help().map(ToString::to_string).unwrap_or_default();
+    let help = help.lines().next().unwrap_or_default().split(" [").next().unwrap_or_default();
+    match value.chars().any(char::is_control) {
+        true => String::new(),
+        false if help.is_empty() => format!("{value}\n"),
+        false => format!("{value}\t{help}\n"),
     }
 }

@@ -1,9 +1,6 @@
 //! `rds-token targets`: the configured targets, one a line.
 
-use std::time::Duration;
-
-use crate::aws::ProfileFiles;
-use crate::cli::{CompletionValues, TargetsArgs};
+use crate::cli::TargetsArgs;
 use crate::config::Config;
 use crate::error::Error;
 use crate::layer::Layer;
@@ -12,14 +9,8 @@ use crate::output::{self, Report};
 use crate::settings::inputs::{NamedTable, with_examples};
 use crate::target::Region;
 
-/// Time limit for reading the AWS profile files, which may be pipes.
-const TIMEOUT: Duration = Duration::from_secs(2);
-
 pub(super) fn run(env: &Env, args: &TargetsArgs) -> Result<(), Error> {
     let config = Config::load(env)?;
-    if let Some(kind) = args.names {
-        return list_completion_values(env, &config, kind);
-    }
     if config.targets.is_empty()
         && let Some(path) = env.config_file()
     {
@@ -46,18 +37,4 @@ fn describe(name: &str, table: &Layer, defaults: &Layer) -> String {
     let part = |key: &str| layer.text(key).or_else(|| defaults.text(key)).unwrap_or("-");
     let engine = layer.spec().engine().map_or("-", |engine| engine.name());
     format!("{name}\t{}@{}:{}\t{engine}\n", part("user"), part("host"), part("port"))
-}
-
-/// Prints the completion values for a flag.
-fn list_completion_values(env: &Env, config: &Config, kind: CompletionValues) -> Result<(), Error> {
-    let files = ProfileFiles::new(env.deadline(TIMEOUT));
-    let mut names: Vec<String> = match kind {
-        CompletionValues::Profiles => files.get(env)?.names().into_iter().map(str::to_owned).collect(),
-        CompletionValues::Via => {
-            config.targets.values().filter_map(|table| table.text("via").map(str::to_owned)).collect()
-        }
-    };
-    names.sort();
-    names.dedup();
-    output::result(&names.iter().map(|name| format!("{name}\n")).collect::<String>())
 }
