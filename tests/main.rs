@@ -40,4 +40,5 @@ mod sessions;
 mod shells;
 mod signing;
 mod single_flight;
+mod snapshots;
 mod static_program;
