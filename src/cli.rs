@@ -32,7 +32,7 @@ Examples:
 
 Exit codes:
   0 success, 1 other failure, 2 usage or configuration, 3 no AWS credentials, 4 network or timeout
-  connect: that of the program; 126 cannot be run, 127 not found, 128+N ended by signal N";
+  connect: that of the program; 126 cannot be run, 127 not found, 128+N killed by signal N";
 
 const TOKEN_EXAMPLES: &str = "\
 Examples:
@@ -268,14 +268,14 @@ pub(crate) struct CnfArgs {
 /// The flavor of an option file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum FlavorArg {
-    /// Detect it: cnf from the mysql or mariadb on PATH, connect from the program that it runs
+    /// The flavor of the mysql or mariadb on PATH (cnf), or of the program that connect runs
     Auto,
-    /// Oracle's clients
+    /// MySQL clients
     Mysql,
-    /// MariaDB's clients
+    /// MariaDB clients
     Mariadb,
-    /// Drivers on libmariadb, PyMySQL 1.2 or later, mysql-connector-python; not libmysqlclient, which takes no TLS
-    /// verification from a file
+    /// Drivers on libmariadb, PyMySQL 1.2 or later, mysql-connector-python; not libmysqlclient, which does
+    /// not read TLS verification from a file
     Library,
 }
 

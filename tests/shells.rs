@@ -603,6 +603,48 @@ fn completions_and_the_manual_are_well_formed() {
     {
         assert!(page.contains(&format!("\n.SS \"rds\\-token {command}")), "{command}");
     }
-    assert!(page.starts_with(".ie") && page.contains("\n.TH rds-token 1 "), "{page}");
-    assert!(page.contains("\\-\\-no\\-secret"));
+    assert!(page.starts_with(".TH RDS\\-TOKEN 1 ") && page.contains("\\-\\-no\\-secret"), "{page}");
+    for section in ["CONFIGURATION FILE", "ENVIRONMENT", "FILES", "EXIT STATUS", "EXAMPLES", "SEE ALSO"] {
+        assert!(page.contains(&format!("\n.SH {section}\n")), "{section}");
+    }
+    let file = sandbox.write("rds-token.1", &page);
+    for (program, flags) in [("groff", &["-man", "-ww", "-z"][..]), ("mandoc", &["-T", "lint", "-W", "error"])] {
+        if has(program) {
+            let output = sandbox.command(program).args(flags).arg(&file).output().unwrap();
+            assert_eq!((output.status.success(), texts(&output)), (true, Default::default()), "{program}");
+        }
+    }
+}
+
+/// The manual page lists each variable that the program reads or sets.
+#[test]
+fn the_manual_lists_every_variable() {
+    fn names(directory: &std::path::Path, found: &mut Vec<String>) {
+        for entry in std::fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                names(&path, found);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let text = std::fs::read_to_string(path).unwrap();
+                let is_name = |word: &&str| {
+                    let prefixes = ["RDS_TOKEN_", "AWS_", "MYSQL_", "MARIADB_", "PG"];
+                    let is_variable = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
+                    prefixes.iter().any(|prefix| word.starts_with(prefix)) && word.chars().all(is_variable)
+                };
+                found.extend(text.split('"').filter(is_name).map(str::to_owned));
+            }
+        }
+    }
+    let mut found = Vec::new();
+    names(std::path::Path::new("src"), &mut found);
+    assert!(found.len() > 50, "{found:?}");
+    let page = Sandbox::new().without_keys(["man"]).succeeds();
+    let words: Vec<&str> = page.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').collect();
+    // Variables between the scripts in shell/ and the program, and variables of the tests.
+    let internal = ["RDS_TOKEN_COMPLETE"];
+    let missing: Vec<String> = found
+        .into_iter()
+        .filter(|name| !words.contains(&name.as_str()) && !internal.contains(&name.as_str()))
+        .collect();
+    assert_eq!(missing, [""; 0]);
 }

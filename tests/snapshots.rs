@@ -18,7 +18,8 @@ fn help() {
     assert_output("help-short", &["-h"]);
     assert_output("help", &["--help"]);
     assert_output("version", &["--version"]);
-    for command in ["connect", "cnf", "pgpass", "env", "targets", "cache", "init", "token", "ca", "completions", "man"] {
+    for command in ["connect", "cnf", "pgpass", "env", "targets", "cache", "init", "token", "ca", "completions", "man"]
+    {
         assert_output(&format!("help-{command}"), &[command, "--help"]);
     }
     for command in ["path", "list", "clear"] {

@@ -64,33 +64,25 @@ impl Help<'_> {
 
     /// Returns name and description of each command.
     fn commands(&self) -> Vec<(String, String)> {
-        let mut commands: Vec<&Command> = self.command.get_subcommands().collect();
-        let is_listed = |command: &Command| self.is_full || command.get_display_order() != RARE;
-        commands.retain(|command| command.get_name() != "help" && is_listed(command));
-        commands.sort_by_key(|command| command.get_display_order());
+        let mut commands = sorted(self.command.get_subcommands());
+        commands.retain(|command| self.is_full || command.get_display_order() != RARE);
         let names = |command: &Command| command.get_name_and_visible_aliases().join(", ");
         commands.into_iter().map(|command| (names(command), self.text(command.get_about()))).collect()
     }
 
     /// Returns names and description of each option under a heading.
     fn options(&self, heading: Option<&str>) -> Vec<(String, String)> {
-        let mut options: Vec<&Arg> = self.command.get_arguments().collect();
-        options
-            .retain(|option| !option.is_positional() && !option.is_hide_set() && option.get_help_heading() == heading);
-        options.retain(|option| self.is_full || !(option.is_hide_short_help_set() || option.get_id() == "version"));
-        options.sort_by_key(|option| option.get_display_order());
+        let mut options = listed(self.command, heading);
+        let is_rare = |option: &Arg| option.is_hide_short_help_set() || option.get_id() == "version";
+        options.retain(|option| self.is_full || !is_rare(option));
         options.into_iter().map(|option| (names(option), self.describe(option))).collect()
     }
 
     fn describe(&self, option: &Arg) -> String {
-        let text = match (option.get_id().as_str(), self.is_full) {
-            ("help", true) => "Print help; -h prints the common options".to_owned(),
-            ("help", false) => "Print help, with --help for all options".to_owned(),
-            _ => self.text(option.get_help()),
-        };
-        match self.is_full {
-            true => with_brackets(option, &text),
-            false => text,
+        match (self.is_full, option.get_id().as_str()) {
+            (true, _) => full_description(option),
+            (false, "help") => "Print help, with --help for all options".to_owned(),
+            (false, _) => self.text(option.get_help()),
         }
     }
 
@@ -131,19 +123,38 @@ fn wrap(text: &str, width: usize) -> Vec<String> {
     lines.into_iter().map(|line| line.replace(SPACE, " ")).collect()
 }
 
+/// Returns the commands in the order of the help, without `help`.
+pub(super) fn sorted<'a>(commands: impl Iterator<Item = &'a Command>) -> Vec<&'a Command> {
+    let mut commands: Vec<&Command> = commands.filter(|command| command.get_name() != "help").collect();
+    commands.sort_by_key(|command| command.get_display_order());
+    commands
+}
+
+/// Returns the options of a command under a heading, in the order of the help.
+pub(super) fn listed<'a>(command: &'a Command, heading: Option<&str>) -> Vec<&'a Arg> {
+    let options = command.get_arguments().filter(|option| !option.is_positional() && !option.is_hide_set());
+    let mut options: Vec<&Arg> = options.filter(|option| option.get_help_heading() == heading).collect();
+    options.sort_by_key(|option| option.get_display_order());
+    options
+}
+
 /// Returns the names of an option, with the name of its value.
-fn names(option: &Arg) -> String {
+pub(super) fn names(option: &Arg) -> String {
     let short = option.get_short().map_or("    ".to_owned(), |short| format!("-{short}, "));
     let value = option.get_value_names().filter(|_| option.get_action().takes_values());
     let value = value.map(|names| format!(" {}", names.join(" "))).unwrap_or_default();
     format!("{short}--{}{value}", option.get_long().unwrap_or_default())
 }
 
-/// Adds possible values, the default and the other names to a description.
-fn with_brackets(option: &Arg, text: &str) -> String {
+/// Returns the description of an option, with its values, its default and its other names.
+pub(super) fn full_description(option: &Arg) -> String {
+    let text = match option.get_id().as_str() {
+        "help" => "Print help; -h prints the common options".to_owned(),
+        _ => option.get_help().map(ToString::to_string).unwrap_or_default(),
+    };
     let (text, rest) = match text.find(" [") {
         Some(at) => text.split_at(at),
-        None => (text, ""),
+        None => (text.as_str(), ""),
     };
     let default = option.get_default_values().first().filter(|_| option.get_action().takes_values());
     let default = default.map(|value| format!(" [default: {}]", value.to_string_lossy())).unwrap_or_default();
@@ -156,7 +167,7 @@ fn with_brackets(option: &Arg, text: &str) -> String {
 }
 
 /// Returns the possible values of an argument, in brackets.
-fn values(argument: &Arg) -> String {
+pub(super) fn values(argument: &Arg) -> String {
     let values = argument.get_possible_values();
     let names: Vec<&str> = values.iter().map(PossibleValue::get_name).collect();
     match names.is_empty() || !argument.get_action().takes_values() {

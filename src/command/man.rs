@@ -1,67 +1,83 @@
 //! `rds-token man`: the manual page, one for all commands.
+//!
+//! The text is in man.roff. Commands and options come from clap's description.
 
-use std::io;
+use std::fmt::Write as _;
 
-use clap::{Command, CommandFactory as _};
-use clap_mangen::Man;
+use clap::{Arg, Command};
 
-use crate::cli::Cli;
+use super::help;
+use crate::cli::{self, ADVANCED};
 use crate::error::Error;
 use crate::output;
 
 pub(super) fn run() -> Result<(), Error> {
-    let page = page().map_err(|error| Error::other(format!("man: could not write the page: {error}")))?;
-    output::result(&String::from_utf8_lossy(&page))
+    output::result(&page())
 }
 
-fn page() -> io::Result<Vec<u8>> {
-    let mut command = Cli::command();
-    command.build();
-    let mut page = Vec::new();
-    let top = Man::new(command.clone());
-    top.render_title(&mut page)?;
-    top.render_name_section(&mut page)?;
-    top.render_synopsis_section(&mut page)?;
-    top.render_description_section(&mut page)?;
-    top.render_options_section(&mut page)?;
-    page.extend(b".SH COMMANDS\nThe options above that a command takes are not told again.\n");
-    describe(&command, &command, &mut page)?;
-    page.extend(b".SH NOTES\n.nf\n");
-    page.extend(escape(&command.get_after_help().map(ToString::to_string).unwrap_or_default()).as_bytes());
-    page.extend(b"\n.fi\n");
-    Ok(page)
+fn page() -> String {
+    let mut top = cli::command();
+    top.build();
+    let (mut commands, mut options) = (String::new(), String::new());
+    describe_commands(&mut commands, &top, &top);
+    describe_options(&mut options, help::listed(&top, None));
+    options += ".SS Advanced\n";
+    describe_options(&mut options, help::listed(&top, Some(ADVANCED)));
+    include_str!("man.roff")
+        .replace("VERSION", env!("CARGO_PKG_VERSION"))
+        .replace(".\\\" COMMANDS\n", &commands)
+        .replace(".\\\" OPTIONS\n", &options)
 }
 
-/// The commands in `command`, each with what it has beyond the options of `top`.
-fn describe(top: &Command, command: &Command, page: &mut Vec<u8>) -> io::Result<()> {
-    for inner in command.get_subcommands().filter(|inner| inner.get_name() != "help") {
+/// Appends each command below `command`, with the options that `top` does not have.
+fn describe_commands(page: &mut String, top: &Command, command: &Command) {
+    for inner in help::sorted(command.get_subcommands()) {
         if inner.has_subcommands() {
-            describe(top, inner, page)?;
+            describe_commands(page, top, inner);
             continue;
         }
         let usage = inner.clone().render_usage().to_string();
-        let names: Vec<&str> = inner.get_visible_aliases().collect();
-        let alias = if names.is_empty() { String::new() } else { format!(" Also: {}.", names.join(", ")) };
         let about = inner.get_about().map(ToString::to_string).unwrap_or_default();
-        let heading = escape(usage.trim_start_matches("Usage: "));
-        page.extend(format!(".SS \"{}\"\n{}.{alias}\n", heading.replace('"', "\\(dq"), escape(&about)).as_bytes());
-        let is_known = |id: &clap::Id| *id == "help" || top.get_arguments().any(|argument| argument.get_id() == id);
-        let own = inner.get_arguments().filter(|argument| !is_known(argument.get_id()));
-        // Under no headings: they would begin sections.
-        let own: Vec<_> = own.cloned().map(|argument| argument.index(None).help_heading(None::<&str>)).collect();
-        if !own.is_empty() {
-            let mut options = Vec::new();
-            Man::new(Command::new("rds-token").disable_help_flag(true).args(own))
-                .render_options_section(&mut options)?;
-            page.extend(String::from_utf8_lossy(&options).replace(".SH OPTIONS\n", "").as_bytes());
-        }
+        let names: Vec<&str> = inner.get_visible_aliases().collect();
+        let alias = if names.is_empty() { String::new() } else { format!("Alias: {}.\n", names.join(", ")) };
+        let usage = escape(usage.trim_start_matches("Usage: ")).replace('"', "\\(dq");
+        let _ = write!(page, ".SS \"{usage}\"\n{}.\n{alias}", escape(&about));
+        let is_common = |option: &Arg| top.get_arguments().any(|common| common.get_id() == option.get_id());
+        let own = |heading| help::listed(inner, heading).into_iter().filter(|option| !is_common(option));
+        describe_options(page, own(None).chain(own(Some(ADVANCED))));
     }
-    Ok(())
 }
 
-/// Text as roff wants it: no escapes, no line that is a request.
+fn describe_options<'a>(page: &mut String, options: impl IntoIterator<Item = &'a Arg>) {
+    for option in options {
+        let names = help::names(option);
+        let (names, value) = match option.get_action().takes_values() {
+            true => names.trim_start().rsplit_once(' ').unwrap_or_default(),
+            false => (names.trim_start(), ""),
+        };
+        let _ = write!(page, ".TP\n\\fB{}\\fR", escape(names));
+        if !value.is_empty() {
+            let _ = write!(page, " \\fI{}\\fR", escape(value));
+        }
+        let values = option.get_possible_values();
+        let values = values.iter().filter(|_| option.get_action().takes_values());
+        let values: Vec<_> =
+            values.filter_map(|value| Some((value.get_name(), value.get_help()?.to_string()))).collect();
+        let description = help::full_description(option);
+        // The values are listed below.
+        let description = if values.is_empty() { description } else { description.replace(&help::values(option), "") };
+        let _ = writeln!(page, "\n{}", escape(&description));
+        for (name, meaning) in values {
+            let _ = write!(page, ".RS\n.TP\n.B {}\n{}.\n.RE\n", escape(name), escape(&meaning));
+        }
+    }
+}
+
+/// Escapes text for roff: no line is a request, and quotes and hyphens can be pasted.
 fn escape(text: &str) -> String {
-    let lines = text.lines().map(|line| line.replace('\\', "\\e").replace('-', "\\-"));
-    let guard = |line: String| if line.starts_with(['.', '\'']) { format!("\\&{line}") } else { line };
+    let lines = text
+        .lines()
+        .map(|line| line.replace('\\', "\\e").replace('-', "\\-").replace('\'', "\\(aq").replace('…', "..."));
+    let guard = |line: String| if line.starts_with('.') { format!("\\&{line}") } else { line };
     lines.map(guard).collect::<Vec<_>>().join("\n")
 }
