@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 
 use crate::aws::is_code;
@@ -230,7 +231,7 @@ pub(crate) enum CacheCommand {
 #[derive(Clone, Copy, Debug, Args)]
 pub(crate) struct CachedArgs {
     /// keyring includes the tokens in the keyring, file excludes them [default: as configured]
-    #[arg(long, value_enum, value_name = "KIND")]
+    #[arg(long, value_parser = one_of(CACHES), value_name = "KIND")]
     pub(crate) cache: Option<CacheKind>,
     /// The flags of every command.
     #[command(flatten)]
@@ -286,7 +287,7 @@ pub(crate) struct EnvArgs {
     #[command(flatten)]
     pub(crate) request: RequestArgs,
     /// Output syntax [default: from $SHELL, else sh]
-    #[arg(long, value_enum, value_name = "SHELL")]
+    #[arg(long, value_parser = one_of(SHELLS), value_name = "SHELL")]
     pub(crate) shell: Option<Shell>,
     /// Print lines that unset the variables, or restore those that rds-env saved
     #[arg(long)]
@@ -424,7 +425,7 @@ pub(crate) struct IdentityArgs {
 #[command(next_help_heading = ADVANCED)]
 pub(crate) struct CacheArgs {
     /// Token cache [default: file] [env: RDS_TOKEN_CACHE]
-    #[arg(long, value_enum, value_name = "KIND")]
+    #[arg(long, value_parser = one_of(CACHES), value_name = "KIND")]
     pub(crate) cache: Option<CacheKind>,
     /// Do not use the cache; the same as --cache off
     #[arg(long, conflicts_with_all = ["cache", "refresh"])]
@@ -459,6 +460,37 @@ pub(crate) enum Output {
     Json,
     /// A connection URL for libpq that contains the token; PostgreSQL only
     Url,
+}
+
+/// The values of `--cache`, their names and their meanings.
+const CACHES: [(CacheKind, &str, &str); 3] = [
+    (CacheKind::File, "file", "Private files"),
+    (CacheKind::Keyring, "keyring", "The keyring of the system"),
+    (CacheKind::Off, "off", "No cache"),
+];
+
+/// The values of `--shell`, their names and their meanings.
+const SHELLS: [(Shell, &str, &str); 10] = [
+    (Shell::Sh, "sh", "POSIX shells"),
+    (Shell::Bash, "bash", "bash"),
+    (Shell::Zsh, "zsh", "zsh"),
+    (Shell::Fish, "fish", "fish"),
+    (Shell::Powershell, "powershell", "PowerShell"),
+    (Shell::Nushell, "nushell", "Nushell"),
+    (Shell::Cmd, "cmd", "cmd.exe, in a batch file"),
+    (Shell::Dotenv, "dotenv", "NAME=value lines, for docker --env-file, systemd and dotenv"),
+    (Shell::Github, "github", "GitHub Actions, appended to the file in GITHUB_ENV"),
+    (Shell::Gitlab, "gitlab", "GitLab CI, as a dotenv report"),
+];
+
+/// Returns a parser that accepts one of these names.
+fn one_of<T, const N: usize>(values: [(T, &'static str, &'static str); N]) -> impl TypedValueParser<Value = T>
+where
+    T: Copy + Send + Sync + 'static,
+{
+    let names = values.map(|(_, name, meaning)| PossibleValue::new(name).help(meaning));
+    let find = move |name: String| values.iter().find(|(_, known, _)| *known == name).map(|(value, ..)| *value);
+    PossibleValuesParser::new(names).try_map(move |name| find(name).ok_or("not one of the values"))
 }
 
 /// Seconds, or a number with a unit: `25`, `25s`, `1m 30s`.

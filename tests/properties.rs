@@ -8,7 +8,6 @@ use std::path::Path;
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use clap::ValueEnum as _;
 use percent_encoding::percent_decode_str;
 use rds_token::testing::Config;
 use rds_token::testing::Error;
@@ -454,7 +453,7 @@ fn json(data: &[u8]) {
 /// The value of a variable.
 fn environment(data: &[u8]) {
     let [value] = fields(data);
-    for shell in Shell::value_variants().iter().copied() {
+    for shell in Shell::ALL {
         match shell.set(&Variable { name: "PGUSER", value: value.clone(), is_secret: false }) {
             Ok(line) => assert_eq!((read_variable(shell, &line), line.matches('\n').count()), (value.clone(), 1)),
             Err(error) => {

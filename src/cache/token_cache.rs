@@ -9,7 +9,7 @@ use crate::os::private_file::LockFile;
 use crate::target::Target;
 
 /// Where tokens are kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum CacheKind {
     /// Private files
     File,

@@ -6,7 +6,7 @@ use crate::error::Error;
 use crate::target::{Engine, Target, Via};
 
 /// Output syntax.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shell {
     /// POSIX sh
     Sh,
@@ -148,6 +148,20 @@ pub(crate) fn conflicting(variables: &[Variable]) -> impl Iterator<Item = &'stat
 }
 
 impl Shell {
+    /// All of them.
+    pub const ALL: [Self; 10] = [
+        Self::Sh,
+        Self::Bash,
+        Self::Zsh,
+        Self::Fish,
+        Self::Powershell,
+        Self::Nushell,
+        Self::Cmd,
+        Self::Dotenv,
+        Self::Github,
+        Self::Gitlab,
+    ];
+
     /// The shell that a path such as that in `SHELL` names.
     pub(crate) fn from_path(path: &Path) -> Option<Self> {
         match path.file_stem()?.to_str()? {
@@ -246,8 +260,6 @@ fn is_plain(c: char) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use clap::ValueEnum as _;
-
     use super::*;
 
     fn set(shell: Shell, value: &str) -> Result<String, Error> {
@@ -272,7 +284,7 @@ mod tests {
 
     #[test]
     fn shells_unset_all_variables() {
-        for shell in Shell::value_variants().iter().copied() {
+        for shell in Shell::ALL {
             let Ok(lines) = shell.unset_all(&[]) else {
                 assert!(matches!(shell, Shell::Dotenv | Shell::Github | Shell::Gitlab), "{shell:?}");
                 continue;
