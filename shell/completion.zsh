@@ -31,7 +31,7 @@ function _rds-token {
     esac
 }
 
-# Before compinit there is no compdef: then the first prompt registers the completion.
+# compdef exists only after compinit. Without it, the first prompt registers the completion.
 function _rds_token_register {
     if (( ${+functions[compdef]} )); then
         compdef _rds-token rds-token rds rds-env

@@ -24,7 +24,7 @@ function rds-ttl {
     form="$digits$digits-$digits-${digits}T$digits:$digits:${digits}Z"
     # shellcheck disable=SC2053 # a pattern
     [[ $at == $form ]] || return 0
-    # bash before 4.2 can't tell the time.
+    # bash before 4.2 can't format times.
     printf -v now '%(%s)T' -1 2>/dev/null || now=$(date +%s)
     # Counted from March, so that the day that leap years add is the last one.
     year=$((10#${at:0:4})) month=$((10#${at:5:2}))

@@ -1,4 +1,4 @@
-//! The command line: what it takes, what it prints, what it refuses.
+//! The command line: targets, options, output formats and errors.
 
 use crate::harness::{HOST, KEYS, Sandbox, TARGET, parameter, texts};
 
@@ -28,7 +28,7 @@ fn every_form_of_a_target_gives_the_same_token() {
 }
 
 #[test]
-fn the_region_comes_from_where_the_contract_says() {
+fn the_region_follows_the_documented_order() {
     let sandbox = Sandbox::new();
     let config = "[default]\nregion = ap-south-1\n[profile p]\nregion = sa-east-1\n\
                   aws_access_key_id = AKIDP\naws_secret_access_key = s\n";
@@ -106,7 +106,7 @@ fn usage_errors_are_one_line() {
 }
 
 #[test]
-fn what_is_not_utf8_is_refused() {
+fn arguments_that_are_not_utf8_are_refused() {
     use std::os::unix::ffi::OsStringExt as _;
     let sandbox = Sandbox::new();
     let bad = std::ffi::OsString::from_vec(b"u\xff".to_vec());
@@ -116,7 +116,7 @@ fn what_is_not_utf8_is_refused() {
 }
 
 #[test]
-fn the_forms_of_output() {
+fn output_formats() {
     let sandbox = Sandbox::new();
     let token = sandbox.rds_token([TARGET]).succeeds();
     let bare = token.trim_end();
@@ -167,7 +167,7 @@ fn there_is_no_url_for_mysql_and_mariadb() {
     assert_eq!(sandbox.cached("token").len(), 0, "nothing was signed");
 }
 
-/// Users paste the URL of an application, password and all.
+/// Users paste the URL of an application, including its password.
 #[test]
 #[ignore = "needs several seconds"]
 fn no_message_shows_the_password_of_a_url() {
@@ -206,12 +206,12 @@ fn no_message_shows_the_password_of_a_url() {
         let (_, stderr) = texts(&run.env(variable, url).output());
         assert!(!stderr.contains("CANARY"), "{variable}: {stderr}");
     }
-    // A secret in the variable of a time.
+    // A secret in a variable that holds a time.
     let line = sandbox.rds_token([TARGET]).env("AWS_CREDENTIAL_EXPIRATION", "wJalrXUtnFEMICANARY").fails(3);
     assert!(line.contains("AWS_CREDENTIAL_EXPIRATION is (not shown), which is not a time"), "{line}");
 }
 
-/// libpq reads a password from the file, and nothing about TLS.
+/// libpq reads only the password from a passfile, not the TLS settings.
 #[test]
 fn a_passfile_comes_with_a_warning_about_tls() {
     let sandbox = Sandbox::new();
@@ -228,7 +228,7 @@ fn a_passfile_comes_with_a_warning_about_tls() {
 }
 
 #[test]
-fn verbose_tells_where_it_came_from_and_no_secret() {
+fn verbose_prints_the_sources_and_no_secret() {
     let sandbox = Sandbox::new();
     let (token, stderr) = sandbox.rds_token([TARGET, "-v"]).warns();
     assert!(stderr.contains("credentials: the environment") && stderr.contains("(cache miss)"), "{stderr}");
@@ -299,7 +299,7 @@ fn nothing_is_read_from_the_current_directory() {
 }
 
 #[test]
-fn a_url_dials_via_an_address_where_its_client_still_verifies_the_endpoint() {
+fn a_url_with_via_still_verifies_the_endpoint() {
     let sandbox = Sandbox::new();
     let get =
         |engine: &str, via: &str| sandbox.rds_token([&format!("{engine}://u@{HOST}"), "--output=url", "--via", via]);
@@ -377,9 +377,9 @@ fn typos_get_suggestions() {
     }
 }
 
-/// Parts that belong together come from one place.
+/// Parts of a target that belong together come from the same source.
 #[test]
-fn a_part_belongs_to_what_it_was_given_with() {
+fn parts_of_a_target_come_from_one_source() {
     let sandbox = Sandbox::new();
     sandbox.write(
         ".config/rds-token/config.toml",
@@ -402,7 +402,7 @@ fn a_part_belongs_to_what_it_was_given_with() {
 
     let line = sandbox.rds_token(["wrong"]).fails(2);
     assert!(line.contains("region in [target.wrong] is us-east-1, but the host is in eu-west-1"), "{line}");
-    // Another host does not go through the table's tunnel, nor is it in its region.
+    // The table's tunnel and region do not apply to another host.
     let other = "other.abc123.eu-central-1.rds.amazonaws.com";
     assert!(sandbox.rds_token(["env", "pg", "--shell", "sh"]).succeeds().contains("PGPORT='6000'"));
     let lines = sandbox.rds_token(["env", "pg", "--shell", "sh", "--host", other]).succeeds();
@@ -411,9 +411,9 @@ fn a_part_belongs_to_what_it_was_given_with() {
     assert!(sandbox.rds_token(["wrong", "--host", &HOST.to_uppercase()]).fails(2).contains("[target.wrong]"));
 }
 
-/// A token that no server accepts is not printed in silence.
+/// A token that no server accepts is printed with a warning, or not at all.
 #[test]
-fn hosts_that_take_no_token_are_named() {
+fn hosts_that_accept_no_token_are_reported() {
     let sandbox = Sandbox::new();
     let run = |host: &str| sandbox.rds_token([&format!("u@{host}:3306"), "--region", "eu-west-1"]);
     for host in ["db.example.com", "localhost", "127.0.0.1", "db.abc123.eu-west-1.rds.amazonaws.com.evil.com"] {

@@ -1,4 +1,4 @@
-//! What the program prints for shells, read by the shells themselves.
+//! Output for shells, read by real shells: export lines, the shell integration and completion.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt as _;
@@ -9,13 +9,13 @@ use time::{Duration, OffsetDateTime};
 
 use crate::harness::{HOST, KEYS, PROGRAM, Run, Sandbox, has, skip, texts};
 
-/// What quoting has to carry.
+/// Characters that quoting must preserve.
 const NASTY: &str = "a'b\"c\\d e#f$g`h%i é日";
 
-/// The shells that Debian has.
+/// The shells in Debian that `eval` the output.
 const SHELLS: [&str; 4] = ["sh", "bash", "zsh", "fish"];
 
-/// How to evaluate what the program prints.
+/// Returns a line that evaluates the output of the program.
 fn eval(shell: &str, arguments: &str) -> String {
     match shell {
         "nu" => panic!("nushell evaluates files only"),
@@ -24,7 +24,8 @@ fn eval(shell: &str, arguments: &str) -> String {
     }
 }
 
-/// `script` in a shell that reads no files of the user, under its strictest flags, with the program on PATH.
+/// Returns a run of `script` in a shell with strict options, without the user's startup files, and with the program on
+/// PATH.
 fn run(sandbox: &Sandbox, shell: &str, script: &str) -> Run {
     let strict: &[&str] = match shell {
         "sh" => &["-e", "-u", "-c"],
@@ -40,7 +41,7 @@ fn run(sandbox: &Sandbox, shell: &str, script: &str) -> Run {
     Run { command }.env("PATH", path)
 }
 
-/// As [`run`], for a test of the functions that `init` defines; they have two targets to work with.
+/// As [`run`], with the functions that `init` defines and two configured targets.
 fn integrated(sandbox: &Sandbox, shell: &str, script: &str) -> Run {
     let target = |name: &str, more: &str| format!("[target.{name}]\nhost = '{HOST}'\nuser = 'app'\n{more}\n");
     let config = target("prod", "port = 5432") + &target("my-2", "port = 3306");
@@ -52,7 +53,7 @@ fn integrated(sandbox: &Sandbox, shell: &str, script: &str) -> Run {
     run(sandbox, shell, &(init + script)).env("RDS_TOKEN_CONFIG", config)
 }
 
-/// Whether a test can run with `shell`; said out loud when not.
+/// Whether `shell` is installed. Reports a skipped test if not.
 fn can_run(test: &str, shell: &str) -> bool {
     let is_there = has(shell);
     if !is_there {
@@ -61,7 +62,7 @@ fn can_run(test: &str, shell: &str) -> bool {
     is_there
 }
 
-/// The environment that a child of the shell printed by `env -0`, without what was there before.
+/// Returns the variables for clients in the output of `env -0`.
 fn environment(output: &Output) -> Vec<(String, String)> {
     let (_, stderr) = texts(output);
     assert!(output.status.success() && stderr.is_empty(), "{}: {stderr}", output.status);
@@ -81,7 +82,7 @@ fn environment(output: &Output) -> Vec<(String, String)> {
     ours
 }
 
-/// A token, and the variables that hand it to a client, from flags full of [`NASTY`].
+/// Returns flags that contain [`NASTY`], and the variables that `env` sets for them.
 fn expected(sandbox: &Sandbox, engine: &str) -> (Vec<String>, Vec<(String, String)>) {
     let ca = sandbox.write(&format!("{NASTY}.pem"), "").to_str().unwrap().to_owned();
     let port = if engine == "postgres" { "5432" } else { "3306" };
@@ -120,14 +121,14 @@ fn every_variable_arrives_byte_for_byte() {
         if !can_run("every_variable_arrives_byte_for_byte", shell) {
             continue;
         }
-        // fish reads bytes in another way where the locale isn't UTF-8.
+        // fish decodes bytes differently in a locale that is not UTF-8.
         for (engine, locale) in [("postgres", "C"), ("postgres", "C.UTF-8"), ("mysql", "C")] {
             let sandbox = Sandbox::new();
             let (flags, expected) = expected(&sandbox, engine);
             let arguments = if shell == "fish" { "$argv" } else { "\"$@\"" };
             let script = eval(shell, &format!("env -q --shell {shell} {arguments}")) + "env -0";
             let mut run = run(&sandbox, shell, &script).env("LC_ALL", locale);
-            // What earlier targets may have left.
+            // Variables of an earlier target.
             let rivals = ["PGHOSTADDR", "PGPASSFILE", "RDS_TOKEN_CNF"]
                 .iter()
                 .filter(|name| name.starts_with("PG") == (engine == "postgres"));
@@ -139,7 +140,7 @@ fn every_variable_arrives_byte_for_byte() {
     }
 }
 
-/// Not in Debian: where it is (npm has it), it is asked.
+/// Debian does not have nushell, but npm does.
 #[test]
 fn nushell_reads_every_variable_from_a_file() {
     if !has("nu") {
@@ -151,15 +152,15 @@ fn nushell_reads_every_variable_from_a_file() {
         let print = ["env", "-q", "--shell", "nushell"].map(str::to_owned);
         let lines = sandbox.rds_token(print.iter().chain(&flags)).succeeds();
         let unset = sandbox.rds_token(["env", "--shell", "nushell", "--unset"]).succeeds();
-        let ask = |lines: &str| {
+        let evaluate = |lines: &str| {
             let script = sandbox.write("script.nu", &format!("{lines}\n^env -0 | save --raw --force output\n"));
             let output = sandbox.command("nu").args(["-n".as_ref(), script.as_os_str()]).output().unwrap();
             assert!(output.status.success(), "{:?}", texts(&output));
             let stdout = std::fs::read(sandbox.path("output")).unwrap();
             environment(&Output { stdout, ..output })
         };
-        assert_eq!(ask(&lines), expected);
-        assert_eq!(ask(&(lines + &unset)), []);
+        assert_eq!(evaluate(&lines), expected);
+        assert_eq!(evaluate(&(lines + &unset)), []);
     }
 }
 
@@ -194,7 +195,7 @@ fn unset_removes_all_variables() {
         let mut given = run(&sandbox, shell, &script);
         given.command.envs(names.map(|name| (name, "given")));
         assert_eq!(environment(&given.output()), [], "{shell}");
-        // Nor does it fail where there is nothing to take back.
+        // Unsetting succeeds if the variables are not set.
         assert_eq!(environment(&run(&sandbox, shell, &script).output()), [], "{shell}");
     }
 }
@@ -214,11 +215,11 @@ fn github_masks_the_token_before_it_is_used() {
     assert_eq!(lines[0], ("BEFORE", "1"));
     let mut lines: Vec<_> = lines[1..].iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
     lines.sort();
-    // What an earlier step may have left is made empty.
+    // Variables of an earlier step are set to an empty value.
     let (cleared, set): (Vec<_>, Vec<_>) = lines.into_iter().partition(|(_, value)| value.is_empty());
     assert_eq!(set, expected);
     assert_eq!(cleared.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["PGHOSTADDR", "PGPASSFILE"]);
-    // A path is no secret.
+    // A path is not a secret.
     assert_eq!(
         sandbox
             .rds_token(env.iter().chain(&flags).chain(&["--no-secret".to_owned()]))
@@ -226,21 +227,21 @@ fn github_masks_the_token_before_it_is_used() {
             .succeeds(),
         ""
     );
-    // Nothing on stdout when it fails.
+    // On failure, stdout is empty.
     std::fs::remove_file(&file).unwrap();
     assert!(run().fails(1).starts_with("could not write to "));
     assert!(run().without("GITHUB_ENV").fails(2).contains("GITHUB_ENV is not set"));
 }
 
 #[test]
-fn init_scripts_say_nothing_and_leave_nothing() {
+fn init_prints_nothing_and_leaves_no_variables() {
     for shell in ["bash", "zsh", "fish"] {
-        if !can_run("init_scripts_say_nothing_and_leave_nothing", shell) {
+        if !can_run("init_prints_nothing_and_leaves_no_variables", shell) {
             continue;
         }
         let sandbox = Sandbox::new();
         assert_eq!(integrated(&sandbox, shell, "").succeeds(), "", "{shell}");
-        // All that the scripts do leaves no variable but those of `env`.
+        // The functions leave no variables except those that `env` sets.
         let names = match shell {
             "bash" => "compgen -v",
             "zsh" => "print -rl -- ${(ok)parameters}",
@@ -295,7 +296,7 @@ fn rds_env_changes_this_shell_or_nothing() {
         let both = integrated(&sandbox, shell, "rds-env prod\nrds-env --unset\nenv -0").output();
         assert_eq!(environment(&both), [], "{shell}");
 
-        // It fails as the program does, and what was loaded stays.
+        // On failure, it has the exit code of the program, and the loaded variables stay.
         let script = match shell {
             "fish" => "rds-env prod; rds-env nosuch; echo $status; env -0 | string split0 | string match 'PGUSER=*'",
             _ => "rds-env prod; rds-env nosuch || echo $?; env | grep ^PGUSER=",
@@ -305,7 +306,7 @@ fn rds_env_changes_this_shell_or_nothing() {
         assert!(stderr.starts_with("rds-token: target: no target is named 'nosuch'"), "{shell}: {stderr}");
         assert_eq!(stderr.lines().count(), 1, "{shell}: {stderr}");
 
-        // Help is for reading.
+        // Help is printed, not evaluated.
         let help = integrated(&sandbox, shell, "rds-env --help").succeeds();
         assert!(help.contains("\n  [TARGET]\n") || help.contains("[TARGET]"), "{shell}: {help}");
         assert_eq!(help, sandbox.without_keys(["env", "--help"]).succeeds(), "{shell}");
@@ -329,18 +330,18 @@ fn rds_runs_a_command_logged_in() {
     }
 }
 
-/// The time in `left` from now, as `env` writes it.
+/// Returns the time `left` from now, in the format of RDS_TOKEN_EXPIRES_AT.
 fn ends_in(left: Duration) -> String {
     (OffsetDateTime::now_utc() + left).replace_nanosecond(0).unwrap().format(&Rfc3339).unwrap()
 }
 
 #[test]
-fn rds_ttl_tells_whole_minutes() {
+fn rds_ttl_prints_whole_minutes() {
     let now = OffsetDateTime::now_utc();
     let minutes =
         |at: &str| ((OffsetDateTime::parse(at, &Rfc3339).unwrap() - now) - Duration::seconds(20)).whole_minutes();
     for shell in ["bash", "zsh", "fish"] {
-        if !can_run("rds_ttl_tells_whole_minutes", shell) {
+        if !can_run("rds_ttl_prints_whole_minutes", shell) {
             continue;
         }
         let sandbox = Sandbox::new();
@@ -352,7 +353,7 @@ fn rds_ttl_tells_whole_minutes() {
         for wrong in ["", "soon", "2096-02-29", "2096-02-29T00:00:00Z$(echo x)", "a[$(echo x >&2)]-02-29T00:00:00Z"] {
             assert_eq!(ttl(wrong), "", "{shell}: {wrong}");
         }
-        // The calendar, minutes by subtraction.
+        // Leap years.
         for at in [
             "2096-02-29T00:00:30Z",
             "2096-03-01T08:09:30Z",
@@ -515,8 +516,7 @@ fn fish_completes() {
     }
 }
 
-/// zsh completes in a terminal only: each line is typed there, with a key behind it that prints what has
-/// become of it, or with what lists the choices.
+/// zsh completes only in a terminal. Each line is typed there, followed by TAB and a key that prints the line.
 #[test]
 #[ignore = "needs several seconds"]
 fn zsh_completes() {

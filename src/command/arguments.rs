@@ -21,7 +21,7 @@ pub(super) fn normalize(mut args: Vec<OsString>) -> Vec<OsString> {
     if is_connect || args.iter().any(|arg| may_have_host(arg)) { rewrite(args, is_connect) } else { args }
 }
 
-/// Removes the words of `aws [OPTIONS] rds generate-db-auth-token` that mean the default command.
+/// Removes the words of `aws [OPTIONS] rds generate-db-auth-token` that select the default command.
 fn without_aws_words(mut args: Vec<OsString>) -> Vec<OsString> {
     let is_aws_line = args.get(1).is_some_and(|arg| arg == "rds" || arg.as_encoded_bytes().starts_with(b"-"));
     if let Some(at) = args.iter().position(|arg| arg == "generate-db-auth-token").filter(|at| is_aws_line && *at > 1) {
@@ -91,12 +91,12 @@ fn rewrite(args: Vec<OsString>, is_connect: bool) -> Vec<OsString> {
 fn split_host(command: &clap::Command, arg: &OsStr) -> Option<(String, String)> {
     let arg = arg.to_str().filter(|arg| may_have_host(OsStr::new(arg)) && *arg != "-help")?;
     let (flags, host) = arg[1..].split_once('h')?;
-    let is_value = flags.chars().any(|letter| takes_value(command, letter));
+    let is_value = flags.chars().any(|letter| has_value(command, letter));
     (!is_value).then(|| (flags.to_owned(), host.to_owned()))
 }
 
-/// Whether a short flag takes a value.
-fn takes_value(command: &clap::Command, letter: char) -> bool {
+/// Whether a short flag has a value.
+fn has_value(command: &clap::Command, letter: char) -> bool {
     let is_named =
         |argument: &clap::Arg| argument.get_short_and_visible_aliases().is_some_and(|names| names.contains(&letter));
     command.get_arguments().any(|argument| is_named(argument) && matches!(argument.get_action(), ArgAction::Set))
@@ -105,9 +105,9 @@ fn takes_value(command: &clap::Command, letter: char) -> bool {
 /// Whether the argument after `flag` is its value.
 pub(super) fn has_separate_value(command: &clap::Command, flag: &str) -> bool {
     let Some(long) = flag.strip_prefix("--") else {
-        // `-vP 3306`, but not `-P3306`: the first flag with a value takes the rest of the word.
+        // `-vP 3306`, but not `-P3306`: the rest of the word is the value of the first flag that has one.
         let letters: Vec<char> = flag.chars().skip(1).collect();
-        let first = letters.iter().position(|letter| takes_value(command, *letter));
+        let first = letters.iter().position(|letter| has_value(command, *letter));
         return first.is_some_and(|at| at + 1 == letters.len());
     };
     let is_named =
