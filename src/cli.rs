@@ -1,4 +1,6 @@
-//! The command line, as clap has it. No logic here.
+//! The command line, as clap's structs.
+//!
+//! Structs of arguments have ordinary comments, because a doc comment would replace the help text of the command.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -123,18 +125,12 @@ pub(crate) struct Cli {
     pub(crate) token: TokenArgs,
 }
 
-/// The command line without a command, apart: clap builds every argument of every command before it
-/// reads the first, and a cache hit shouldn't wait for those of others.
-#[derive(Debug, Parser)]
-#[command(name = "rds-token", disable_help_flag = true)]
-pub(crate) struct Bare {
-    /// The token to print.
-    #[command(flatten)]
-    pub(crate) token: TokenArgs,
-}
-
 /// The commands.
+///
+/// clap defines the arguments of a command only when it parses or builds that command. Defining all of them would take
+/// a fifth of the time of a cache hit.
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub(crate) enum Command {
     /// Run the engine's client, or any program, logged in
     #[command(
@@ -191,17 +187,26 @@ pub(crate) fn is_command(name: &str) -> bool {
 
 /// Returns clap's description of the command line, as help, manual page and completion show it.
 pub(crate) fn command() -> clap::Command {
-    // `cache clear` selects tokens. These options do not change a token, so it refuses them.
-    let without_client_options = |mut clear: clap::Command| {
-        for option in ["database", "via", "ca"] {
-            clear = clear.mut_arg(option, |option| option.hide(true));
+    let mut command = Cli::command();
+    command.build();
+    for inner in command.get_subcommands_mut() {
+        match inner.get_name() {
+            "targets" => adjust(inner, "verbose", |option| option.help("Add endpoint, user and engine")),
+            // `cache clear` selects tokens. These options do not change a token, so it refuses them.
+            "cache" => inner.get_subcommands_mut().filter(|inner| inner.get_name() == "clear").for_each(|clear| {
+                for option in ["database", "via", "ca"] {
+                    adjust(clear, option, |option| option.hide(true));
+                }
+            }),
+            _ => {}
         }
-        clear
-    };
-    let verbose = |option: clap::Arg| option.help("Add endpoint, user and engine").hide_short_help(false);
-    Cli::command()
-        .mut_subcommand("cache", |cache| cache.mut_subcommand("clear", without_client_options))
-        .mut_subcommand("targets", |targets| targets.mut_arg("verbose", verbose))
+    }
+    command
+}
+
+fn adjust(command: &mut clap::Command, option: &str, change: fn(clap::Arg) -> clap::Arg) {
+    let change = |argument: clap::Arg| if argument.get_id() == option { change(argument) } else { argument };
+    *command = std::mem::take(command).mut_args(change);
 }
 
 /// The names of all commands.
@@ -209,7 +214,7 @@ pub(crate) fn commands() -> Vec<String> {
     Cli::command().get_subcommands().map(|command| command.get_name().to_owned()).collect()
 }
 
-/// The commands of `cache`.
+// The commands of `cache`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum CacheCommand {
     /// Print the directory of the cache
@@ -227,7 +232,7 @@ pub(crate) enum CacheCommand {
     },
 }
 
-/// The arguments of every command of `cache`.
+// The arguments of every command of `cache`.
 #[derive(Clone, Copy, Debug, Args)]
 pub(crate) struct CachedArgs {
     /// keyring includes the tokens in the keyring, file excludes them [default: as configured]
@@ -238,7 +243,7 @@ pub(crate) struct CachedArgs {
     pub(crate) common: CommonArgs,
 }
 
-/// The arguments of the default command. Its `Default` is what clap parses from a line without arguments.
+// The arguments of the default command. Its `Default` is what clap parses from a line without arguments.
 #[derive(Debug, Default, Args)]
 pub(crate) struct TokenArgs {
     /// The target of the token.
@@ -252,7 +257,7 @@ pub(crate) struct TokenArgs {
     pub(crate) no_newline: bool,
 }
 
-/// The arguments of `cnf`.
+// The arguments of `cnf`.
 #[derive(Debug, Args)]
 pub(crate) struct CnfArgs {
     /// The target of the token.
@@ -280,7 +285,7 @@ pub(crate) enum FlavorArg {
     Library,
 }
 
-/// The arguments of `env`.
+// The arguments of `env`.
 #[derive(Debug, Args)]
 pub(crate) struct EnvArgs {
     /// The target of the token.
@@ -297,7 +302,7 @@ pub(crate) struct EnvArgs {
     pub(crate) no_secret: bool,
 }
 
-/// The arguments of `connect`.
+// The arguments of `connect`.
 #[derive(Debug, Args)]
 pub(crate) struct ConnectArgs {
     /// The target of the token.
@@ -314,7 +319,7 @@ pub(crate) struct ConnectArgs {
     pub(crate) command: Vec<OsString>,
 }
 
-/// The arguments of `targets`.
+// The arguments of `targets`.
 #[derive(Clone, Copy, Debug, Args)]
 pub(crate) struct TargetsArgs {
     /// The flags of every command.
@@ -322,7 +327,7 @@ pub(crate) struct TargetsArgs {
     pub(crate) common: CommonArgs,
 }
 
-/// The arguments of `init` and `completions`.
+// The arguments of `init` and `completions`.
 #[derive(Clone, Copy, Debug, Args)]
 pub(crate) struct ScriptArgs {
     /// The shell that reads the script
@@ -343,7 +348,7 @@ pub(crate) enum ScriptShell {
     Powershell,
 }
 
-/// The arguments of every command that needs a token.
+// The arguments of every command that needs a token.
 #[derive(Debug, Default, Args)]
 pub(crate) struct RequestArgs {
     /// Database endpoint and user.
@@ -360,7 +365,7 @@ pub(crate) struct RequestArgs {
     pub(crate) common: CommonArgs,
 }
 
-/// Database endpoint and user.
+// Database endpoint and user.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct TargetArgs {
     // No doc comment: rustdoc would read the brackets as links.
@@ -400,7 +405,7 @@ impl TargetArgs {
     }
 }
 
-/// AWS identity.
+// AWS identity.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct IdentityArgs {
     /// AWS profile; unlike AWS_PROFILE, it overrides access keys in the environment
@@ -420,7 +425,7 @@ pub(crate) struct IdentityArgs {
     pub(crate) timeout: Option<Duration>,
 }
 
-/// The use of the cache.
+// The use of the cache.
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = ADVANCED)]
 pub(crate) struct CacheArgs {
@@ -438,7 +443,7 @@ pub(crate) struct CacheArgs {
     pub(crate) min_ttl: Option<Duration>,
 }
 
-/// The options of every command.
+// The options of every command.
 #[derive(Clone, Copy, Debug, Default, Args)]
 #[command(next_help_heading = None)]
 pub(crate) struct CommonArgs {

@@ -20,10 +20,10 @@ mod usage;
 
 use std::ffi::OsString;
 
-use clap::Parser as _;
 use clap::error::ErrorKind;
+use clap::{CommandFactory as _, FromArgMatches as _};
 
-use crate::cli::{Bare, Cli, Command, RequestArgs, TargetArgs, TokenArgs, is_command};
+use crate::cli::{Cli, Command, RequestArgs, TargetArgs, TokenArgs, is_command};
 use crate::error::Error;
 use crate::os::env::Env;
 use crate::output;
@@ -41,23 +41,17 @@ pub(crate) fn run(env: &Env, args: &[OsString]) -> Result<(), Error> {
     if args.len() == 1 && env.var("RDS_TOKEN_HOST").is_none() {
         return Err(output::usage(usage::SUMMARY));
     }
-    let normalized;
-    let args = match args {
-        // The most frequent line, TARGET alone, has nothing to rewrite.
-        [_, target] if !target.as_encoded_bytes().starts_with(b"-") => args,
-        _ => {
-            normalized = arguments::normalize(args.to_vec());
-            &normalized
-        }
-    };
-    if let Some(args) = without_command(args) {
+    if let Some(args) = bare_target(args) {
         return token::run(env, &args);
     }
-    match Cli::try_parse_from(args) {
+    let mut parser = Cli::command();
+    let args = arguments::normalize(args.to_vec(), &mut parser);
+    let matches = parser.try_get_matches_from_mut(&args);
+    match matches.and_then(|mut matches| Cli::from_arg_matches_mut(&mut matches)) {
         Ok(Cli { command, token }) => dispatch(env, &command.unwrap_or(Command::Token(token))),
-        Err(error) if error.kind() == ErrorKind::DisplayHelp => output::result(&help::requested(args)),
+        Err(error) if error.kind() == ErrorKind::DisplayHelp => output::result(&help::requested(&args)),
         Err(error) if error.kind() == ErrorKind::DisplayVersion => output::result(&error.to_string()),
-        Err(error) => Err(usage::error(&error, args)),
+        Err(error) => Err(usage::error(&error, &args)),
     }
 }
 
@@ -77,19 +71,29 @@ fn dispatch(env: &Env, command: &Command) -> Result<(), Error> {
     }
 }
 
-/// Parses a command line without a command. Returns `None` for any other or an invalid one.
-///
-/// clap builds the arguments of all commands before it parses one, which takes longer than the rest of a cache hit.
-fn without_command(args: &[OsString]) -> Option<TokenArgs> {
-    let first = args.get(1).map(|first| first.to_str());
-    match first {
-        Some(Some(name)) if is_command(name) => None,
-        // It needs no clap either.
-        Some(Some(target)) if args.len() == 2 && !target.starts_with('-') => {
-            let target = TargetArgs { target: Some(target.to_owned()), ..TargetArgs::default() };
-            let request = RequestArgs { target, ..RequestArgs::default() };
-            Some(TokenArgs { request, ..TokenArgs::default() })
+/// Returns the arguments of the most frequent line, TARGET alone, which needs no parser.
+fn bare_target(args: &[OsString]) -> Option<TokenArgs> {
+    let [_, target] = args else { return None };
+    let target = target.to_str().filter(|target| !target.starts_with('-') && !is_command(target))?.to_owned();
+    let target = TargetArgs { target: Some(target), ..TargetArgs::default() };
+    Some(TokenArgs { request: RequestArgs { target, ..RequestArgs::default() }, ..TokenArgs::default() })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+
+    /// clap's defaults are those of `Default`.
+    #[test]
+    fn a_bare_target_is_parsed_as_by_clap() {
+        let args = ["rds-token", "prod"].map(OsString::from);
+        let parsed = Cli::try_parse_from(&args).expect("a valid line");
+        assert_eq!(bare_target(&args).map(|args| format!("{args:?}")), Some(format!("{:?}", parsed.token)));
+        for other in [&["rds-token"][..], &["rds-token", "-v"], &["rds-token", "env"], &["rds-token", "a", "-v"]] {
+            let args: Vec<OsString> = other.iter().map(OsString::from).collect();
+            assert!(bare_target(&args).is_none(), "{other:?}");
         }
-        _ => Bare::try_parse_from(args).ok().map(|bare| bare.token),
     }
 }

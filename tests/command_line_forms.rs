@@ -114,6 +114,8 @@ fn usage_errors_suggest_a_correct_line() {
         (&["targets", "--json"], "unexpected argument '--json'; see `rds-token --help`"),
         (&["list"], "`rds-token targets` lists the targets"),
         (&["init"], "the shell is missing; use bash, zsh, fish or powershell"),
+        (&["help", "nosuch"], "there is no command 'nosuch'; see `rds-token --help`"),
+        (&["cache", "nosuch"], "there is no command 'nosuch'; see `rds-token --help`"),
         (&["cache", "lst"], "there is no command 'lst'; did you mean 'list'?"),
         (&["-u", "x"], "the host is missing; use --host, or one of the configured targets: prod"),
         (&["-h", "prod"], "'prod' is a configured target, so use it without --host"),
@@ -371,69 +373,4 @@ fn variables_are_restored_by_the_shell_integration() {
     // Without the integration, `env` does not print the user's values.
     let lines = Sandbox::new().rds_token(["env", TARGET, "--shell", "sh"]).env("PGPASSWORD", "s3cr3t").succeeds();
     assert!(!lines.contains("s3cr3t"), "{lines}");
-}
-
-/// The answers to completion requests, as the scripts of all shells make them.
-#[test]
-fn values_of_flags_are_completed() {
-    let sandbox = Sandbox::new();
-    let config = "[target.a]\nvia = 'localhost:15432'\n[target.b]\nvia = 'bastion:1'\n[target.env]\nuser = 'u'\n";
-    sandbox.write(".config/rds-token/config.toml", config);
-    sandbox.write(".aws/config", "[profile zebra]\nregion = x\n[sso-session s]\n");
-    sandbox.write(".aws/credentials", "[yak]\naws_access_key_id = x\n[a\u{7}b]\n");
-    // The word to complete is the last one.
-    let answer = |words: &[&str]| {
-        let answer = sandbox.without_keys(words).env("RDS_TOKEN_COMPLETE", words.len().to_string()).succeeds();
-        let lines = answer.lines().map(|line| line.split('\t').next().unwrap().to_owned());
-        lines.collect::<Vec<String>>().join(" ")
-    };
-    for (words, expected) in [
-        (&["env", "--engine", "ma"][..], "values mariadb"),
-        (&["env", "--engine=ma"], "values --engine=mariadb"),
-        (&["env", "--profile", ""], "values yak zebra"),
-        (&["env", "--via", ""], "values bastion:1 localhost:15432"),
-        (&["env", "e"], "values env"),
-        (&["env", ""], "values a b env"),
-        (&["completions", "p"], "values powershell"),
-        (&["env", "--shell", "git"], "values github gitlab"),
-        (&["connect", "--client-flavor", "l"], "values library"),
-        (&["a", ""], "values"),
-        (&["--host", ""], "values"),
-        (&["env", "--ca", ""], "files"),
-        (&["connect", "--client", ""], "command 3"),
-        (&["connect", "a", ""], "command 3"),
-        (&["connect", "a", "--"], "values --host --hostname --port --user --username"),
-        (&["connect", "a", "--", ""], "command 4"),
-        (&["connect", "--", "x", "y"], "command 3"),
-        (&["-q", "run", "-h", "x", "-P", "1", "a", "x", "y"], "command 8"),
-        (&["token", "--ref"], "values --refresh"),
-        (&["nosuch", "nosuch", "--nosuch", ""], "values"),
-    ] {
-        let answer = answer(words);
-        match words == ["connect", "a", "--"] {
-            true => assert!(answer.starts_with("values --host --port --user "), "{answer}"),
-            false => assert_eq!(answer, expected, "{words:?}"),
-        }
-    }
-    // All commands and targets, each once.
-    let all = answer(&[""]);
-    let names: Vec<&str> = all.split(' ').collect();
-    assert!(["connect", "env", "a", "b"].iter().all(|name| names.iter().filter(|n| *n == name).count() == 1), "{all}");
-    // PowerShell before 7.3 drops an empty argument.
-    let request = |index: &str, words: &[&str]| sandbox.without_keys(words).env("RDS_TOKEN_COMPLETE", index).succeeds();
-    assert_eq!(request("2", &["env"]), "values\na\nb\nenv\n");
-    assert_eq!(request("2", &["env", "b", "--shell", "fish"]), "values\nb\n");
-    assert_eq!(request("0", &[]), "values\n");
-    assert_eq!(request("99", &["env"]), "values\n");
-    assert_eq!(request("18446744073709551615", &["env"]), "values\n");
-    // Not a request.
-    assert!(request("x", &["--version"]).starts_with("rds-token "));
-
-    // No message appears in the line that the user is typing.
-    sandbox.write(".config/rds-token/config.toml", "[target.a\n");
-    sandbox.write(".aws/config", "[profile\n\0");
-    for words in [&["env", ""], &["--profile", ""], &["--via", ""]] {
-        assert!(answer(words).starts_with("values"), "{words:?}");
-    }
-    assert!(answer(&["con"]).starts_with("values connect"));
 }

@@ -10,6 +10,7 @@ mod client_traps;
 mod clients;
 mod command_line;
 mod command_line_forms;
+mod completion;
 mod credentials;
 mod docs;
 mod drivers;

@@ -1,8 +1,6 @@
-//! Output for shells, read by real shells: export lines, the shell integration and completion.
+//! Output for shells, read by real shells: export lines and the shell integration.
 
-use std::ffi::OsString;
-use std::os::unix::ffi::OsStringExt as _;
-use std::process::{Command, Output};
+use std::process::Output;
 
 use time::format_description::well_known::Rfc3339;
 use time::{Duration, OffsetDateTime};
@@ -26,7 +24,7 @@ fn eval(shell: &str, arguments: &str) -> String {
 
 /// Returns a run of `script` in a shell with strict options, without the user's startup files, and with the program on
 /// PATH.
-fn run(sandbox: &Sandbox, shell: &str, script: &str) -> Run {
+pub(crate) fn run(sandbox: &Sandbox, shell: &str, script: &str) -> Run {
     let strict: &[&str] = match shell {
         "sh" => &["-e", "-u", "-c"],
         "bash" => &["--norc", "-e", "-u", "-o", "pipefail", "-c"],
@@ -42,7 +40,7 @@ fn run(sandbox: &Sandbox, shell: &str, script: &str) -> Run {
 }
 
 /// As [`run`], with the functions that `init` defines and two configured targets.
-fn integrated(sandbox: &Sandbox, shell: &str, script: &str) -> Run {
+pub(crate) fn integrated(sandbox: &Sandbox, shell: &str, script: &str) -> Run {
     let target = |name: &str, more: &str| format!("[target.{name}]\nhost = '{HOST}'\nuser = 'app'\n{more}\n");
     let config = target("prod", "port = 5432") + &target("my-2", "port = 3306");
     let config = sandbox.write(".config/rds-token/config.toml", &config);
@@ -54,7 +52,7 @@ fn integrated(sandbox: &Sandbox, shell: &str, script: &str) -> Run {
 }
 
 /// Whether `shell` is installed. Reports a skipped test if not.
-fn can_run(test: &str, shell: &str) -> bool {
+pub(crate) fn can_run(test: &str, shell: &str) -> bool {
     let is_there = has(shell);
     if !is_there {
         skip(test, &format!("{shell} is not installed"));
@@ -365,223 +363,6 @@ fn rds_ttl_prints_whole_minutes() {
             let said: i64 = ttl(at).trim().parse().unwrap();
             assert!((minutes(at) - 1..=minutes(at) + 1).contains(&said), "{shell}: {at}: {said}, not {}", minutes(at));
         }
-    }
-}
-
-/// Lines to complete, with candidates that are offered and candidates that are not.
-const COMPLETIONS: [(&str, &[&str], &[&str]); 26] = [
-    ("rds-token ", &["connect", "env", "prod", "my-2"], &["--host", "-P"]),
-    ("rds-token e", &["env", "exec"], &["prod"]),
-    ("rds-token -v con", &["connect"], &["prod"]),
-    ("rds-token prod ", &[], &["prod", "connect", "home"]),
-    ("rds-token prod --no-n", &["--no-newline"], &[]),
-    ("rds-token -", &["--host", "--verbose"], &["prod"]),
-    ("rds-token env ", &["prod", "my-2"], &["connect"]),
-    ("rds-token env --shell f", &["fish"], &["prod"]),
-    ("rds-token env --shell ", &["sh", "github"], &["prod", "home"]),
-    ("rds-token --output j", &["json"], &["text"]),
-    ("rds-token --cache k", &["keyring"], &["file"]),
-    ("rds-token --engine m", &["mysql", "mariadb"], &["postgres", "my-2"]),
-    ("rds-token env --profile z", &["zebra"], &["yak"]),
-    ("rds-token env --profile ", &["zebra", "yak"], &["home", "s"]),
-    ("rds-token env --via ba", &["bastion:1"], &[]),
-    ("rds-token env --host ", &[], &["prod", "home"]),
-    ("rds-token cache clear p", &["prod"], &["my-2"]),
-    ("rds-token help c", &["connect", "cache"], &["prod"]),
-    ("rds m", &["my-2"], &["prod"]),
-    ("rds prod --cl", &["--client"], &["--unset"]),
-    ("rds prod printen", &["printenv"], &["prod"]),
-    ("rds prod -- printen", &["printenv"], &["prod"]),
-    ("rds-token exec -h HOST -P 1 -u u prod printen", &["printenv"], &["prod"]),
-    ("rds-token connect prod --client printen", &["printenv"], &["prod"]),
-    ("rds-env p", &["prod"], &["my-2"]),
-    ("rds-env --un", &["--unset"], &["--client"]),
-];
-
-/// As [`integrated`], with AWS profiles and a target with a tunnel.
-fn completing(sandbox: &Sandbox, shell: &str, script: &str) -> Run {
-    sandbox.write(".aws/config", "[profile zebra]\nregion = x\n[sso-session s]\n");
-    sandbox.write(".aws/credentials", "[yak]\naws_access_key_id = x\n");
-    let run = integrated(sandbox, shell, script);
-    let file = sandbox.path("home/.config/rds-token/config.toml");
-    let config = std::fs::read_to_string(&file).unwrap() + "[target.tunnel]\nvia = 'bastion:1'\n";
-    std::fs::write(&file, config).unwrap();
-    run
-}
-
-/// Returns a script that completes `line` in bash, with the variables that bash sets.
-fn bash_script(line: &str) -> String {
-    let words: Vec<&str> = line.split(' ').collect();
-    let quoted: String = words.iter().map(|word| format!(" '{word}'")).collect();
-    let last = words.len() - 1;
-    format!(
-        "COMP_WORDS=({quoted} ); COMP_CWORD={last}; COMP_LINE='{line}'; COMP_POINT={}\n\
-         _rds_token_complete {} '{}' {}\nprintf '%s\\n' ${{COMPREPLY[@]+\"${{COMPREPLY[@]}}\"}}",
-        line.len(),
-        words[0],
-        words[last],
-        words[last - 1]
-    )
-}
-
-#[test]
-fn bash_completes() {
-    if !can_run("bash_completes", "bash") {
-        return;
-    }
-    let sandbox = Sandbox::new();
-    let complete = |line: &str| completing(&sandbox, "bash", &bash_script(line)).succeeds();
-    for (line, offered, others) in COMPLETIONS {
-        check(line, &complete(line), offered, others);
-    }
-    // The arguments of a program are file names.
-    check("rds prod -- env ", &complete("rds prod -- env "), &["home"], &["prod", "env"]);
-    check("rds prod env ", &complete("rds prod env "), &["home"], &["prod", "env"]);
-    check("rds-token env --ca ho", &complete("rds-token env --ca ho"), &["home"], &[]);
-    let registered = integrated(&sandbox, "bash", "complete -p rds-token rds rds-env").succeeds();
-    assert_eq!(registered.matches(" -F _rds_token_complete ").count(), 3, "{registered}");
-}
-
-/// bash splits the words of a line at characters such as `:`, and replaces only the part after the last split.
-#[test]
-fn bash_completes_as_typed() {
-    let test = "bash_completes_as_typed";
-    if !can_run(test, "bash") || !can_run(test, "zsh") {
-        return;
-    }
-    let sandbox = Sandbox::new();
-    sandbox.write("directory/file.pem", "");
-    let lines = [
-        ("rds-token pro", "rds-token prod "),
-        ("rds-token env --engine=mar", "rds-token env --engine=mariadb "),
-        ("rds-token env --via bastion:", "rds-token env --via bastion:1 "),
-        ("rds-token env mysql://app@db.x:3306/x --no-s", "rds-token env mysql://app@db.x:3306/x --no-secret "),
-        ("rds mysql://app@db.x:3306/x printen", "rds mysql://app@db.x:3306/x printenv "),
-        ("rds mysql://app@db.x:3306/x -- ls ~/direc", "rds mysql://app@db.x:3306/x -- ls ~/directory/"),
-        ("rds-env --ca=~/directory/f", "rds-env --ca=~/directory/file.pem "),
-        ("true; A=b rds-env my", "true; A=b rds-env my-2 "),
-    ];
-    let mut script = String::from(
-        r#"zmodload zsh/zpty
-        type_and_wait() { local seen; zpty -w -n T "$1"; zpty -r -m T seen "*$2*" && print -r -- "$3" }
-        zpty T "exec env TERM=vt100 INPUTRC=/dev/null bash --norc --noprofile -i"
-        type_and_wait 'PS1=; bind "set enable-bracketed-paste off"; eval "$(rds-token init bash)"
-            show() { printf "<%s>" "$READLINE_LINE"; READLINE_LINE=; }; bind -x "\"\C-xs\": show"; echo SET"UP"'$'\n' SETUP setup
-        "#,
-    );
-    for (line, becomes) in lines {
-        script += &format!("type_and_wait {line:?}$'\\t\\x18s' {:?} {line:?}\n", format!("?{becomes}?"));
-    }
-    script += "zpty -d T\n";
-    let output = in_terminal(&completing(&sandbox, "zsh", ""), &sandbox, script);
-    let expected: String = ["setup"].into_iter().chain(lines.map(|(line, _)| line)).map(|l| format!("{l}\n")).collect();
-    assert_eq!(texts(&output), (expected, String::new()));
-}
-
-/// Runs a script of zsh that types into a terminal, with the environment of `run`.
-fn in_terminal(run: &Run, sandbox: &Sandbox, script: String) -> Output {
-    let mut command = Command::new("timeout");
-    command.env_clear().args(["60", "zsh", "-f", "-c"]).arg(OsString::from_vec(script.into_bytes()));
-    command.current_dir(sandbox.path("home"));
-    command.envs(run.command.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    command.output().unwrap()
-}
-
-#[track_caller]
-fn check(line: &str, said: &str, offered: &[&str], others: &[&str]) {
-    let words: Vec<&str> = said.lines().filter_map(|line| line.split_whitespace().next()).collect();
-    assert!(offered.iter().all(|word| words.contains(word)), "{line}: {said}");
-    assert!(!others.iter().any(|word| words.contains(word)), "{line}: {said}");
-}
-
-#[test]
-fn fish_completes() {
-    if !can_run("fish_completes", "fish") {
-        return;
-    }
-    let sandbox = Sandbox::new();
-    let complete = |line: &str| completing(&sandbox, "fish", &format!("complete -C '{line}'")).succeeds();
-    for (line, offered, others) in COMPLETIONS {
-        check(line, &complete(line), offered, others);
-    }
-    check("rds-token env --ca ho", &complete("rds-token env --ca ho"), &["home/"], &[]);
-    check("rds-token env --ca=ho", &complete("rds-token env --ca=ho"), &["--ca=home/"], &[]);
-    check("rds prod -- env ho", &complete("rds prod -- env ho"), &["home/"], &["prod"]);
-    let packaged = run(&sandbox, "fish", "rds-token completions fish | source; complete -C 'rds-token env p'");
-    check("rds-token env p", &packaged.succeeds(), &["prod"], &["my-2"]);
-    for line in ["rds-token exec prod -- mine a --fl", "rds prod mine a --fl", "rds-token -v connect prod mine a --fl"]
-    {
-        let script = format!("complete -c mine -l flag; complete -C '{line}'");
-        check(line, &completing(&sandbox, "fish", &script).succeeds(), &["--flag"], &["prod"]);
-    }
-}
-
-/// zsh completes only in a terminal. Each line is typed there, followed by TAB and a key that prints the line.
-#[test]
-#[ignore = "needs several seconds"]
-fn zsh_completes() {
-    if !can_run("zsh_completes", "zsh") {
-        return;
-    }
-    for setup in [
-        "autoload -Uz compinit; compinit -u -D; eval \"$(rds-token init zsh)\"",
-        "eval \"$(rds-token init zsh)\"; autoload -Uz compinit; compinit -u -D",
-        // As a package installs it.
-        "fpath=(~/functions $fpath); autoload -Uz compinit; compinit -u -D",
-    ] {
-        let sandbox = Sandbox::new();
-        sandbox.write("functions/_rds-token", &sandbox.without_keys(["completions", "zsh"]).succeeds());
-        sandbox.write("directory/file.pem", "");
-        let mut script = format!(
-            r#"zmodload zsh/zpty
-            unset -m 'LS_COLORS'
-            type_and_wait() {{ local seen; zpty -w -n T "$1"; zpty -r -m T seen "*$2*" && print -r -- "$3" }}
-            zpty T "exec env TERM=vt100 zsh -f -i -u"
-            type_and_wait 'PS1=; unsetopt prompt_cr prompt_sp; unset zle_bracketed_paste; print -r -- "REA""DY"'$'\n' READY ready
-            type_and_wait '{setup}; show() {{ print -r -- "<$BUFFER>" }}; zle -N show; bindkey "^X" show; print -r -- "SET""UP"'$'\n' SETUP setup
-            "#
-        );
-        let lines = [
-            ("rds-token pro", "<rds-token prod >"),
-            ("rds-token con", "<rds-token connect >"),
-            ("rds-token env --shell fi", "<rds-token env --shell fish >"),
-            ("rds-token env m", "<rds-token env my-2 >"),
-            ("rds-token cache clear p", "<rds-token cache clear prod >"),
-            ("rds my", "<rds my-2 >"),
-            ("rds prod --tim", "<rds prod --timeout >"),
-            ("rds-token exec prod --tim", "<rds-token exec prod --timeout >"),
-            ("rds-token -v con", "<rds-token -v connect >"),
-            ("rds-token --engine=mar", "<rds-token --engine=mariadb >"),
-            ("rds-token --profile ze", "<rds-token --profile zebra >"),
-            ("rds-token --via ba", "<rds-token --via bastion:1 >"),
-            ("rds-token --output j", "<rds-token --output json >"),
-            ("rds-token --cache k", "<rds-token --cache keyring >"),
-            ("rds-env --ca ~/direc", "<rds-env --ca ~/directory/>"),
-            ("rds-env --ca=~/directory/f", "<rds-env --ca=~/directory/file.pem >"),
-            ("rds prod printen", "<rds prod printenv >"),
-            ("rds prod ls --autho", "<rds prod ls --author >"),
-            (
-                "rds-token connect mysql://app@db.x:3306/x ls --autho",
-                "<rds-token connect mysql://app@db.x:3306/x ls --author >",
-            ),
-            ("rds-token prod --no-new", "<rds-token prod --no-newline >"),
-            ("rds prod -- printen", "<rds prod -- printenv >"),
-            ("rds prod -- ls --autho", "<rds prod -- ls --author >"),
-            ("rds-env pr", "<rds-env prod >"),
-            ("rds-env --uns", "<rds-env --unset >"),
-        ];
-        for (line, becomes) in lines {
-            script += &format!(
-                "type_and_wait $'\\x15'{line:?}$'\\t\\x18' {:?} {:?}\n",
-                becomes.replace(['<', '>'], "?"),
-                line
-            );
-        }
-        script += "zpty -d T\n";
-        let output = in_terminal(&completing(&sandbox, "zsh", ""), &sandbox, script);
-        let expected: String =
-            ["ready", "setup"].into_iter().chain(lines.map(|(line, _)| line)).map(|l| format!("{l}\n")).collect();
-        assert_eq!(texts(&output), (expected, String::new()), "{setup}");
     }
 }
 

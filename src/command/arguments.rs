@@ -2,23 +2,25 @@
 
 use std::ffi::{OsStr, OsString};
 
-use clap::{ArgAction, CommandFactory as _};
+use clap::ArgAction;
 
-use crate::cli::{CONNECT_NAMES, Cli, is_command};
+use crate::cli::{CONNECT_NAMES, is_command};
 
 /// Rewrites `args`, the program's name first:
 ///
 /// - `-v connect` becomes `connect -v`, and likewise for `-q`.
 /// - `-h HOST` becomes `--host HOST`, as in mysql and psql. A final `-h` prints help.
 /// - `connect TARGET COMMAND` becomes `connect TARGET -- COMMAND`, as in `docker run IMAGE COMMAND`.
-pub(super) fn normalize(mut args: Vec<OsString>) -> Vec<OsString> {
+///
+/// `parser` describes the command line. The arguments of a command are defined in it if they are needed.
+pub(super) fn normalize(mut args: Vec<OsString>, parser: &mut clap::Command) -> Vec<OsString> {
     let flags = args.iter().skip(1).take_while(|arg| is_report_flag(arg)).count();
     if flags > 0 && args.get(flags + 1).is_some_and(|arg| command_name(arg).is_some()) {
         args[1..=flags + 1].rotate_right(1);
     }
     args = without_aws_words(args);
     let is_connect = args.get(1).and_then(|arg| command_name(arg)).is_some_and(|name| CONNECT_NAMES.contains(&name));
-    if is_connect || args.iter().any(|arg| may_have_host(arg)) { rewrite(args, is_connect) } else { args }
+    if is_connect || args.iter().any(|arg| may_have_host(arg)) { rewrite(args, is_connect, parser) } else { args }
 }
 
 /// Removes the words of `aws [OPTIONS] rds generate-db-auth-token` that select the default command.
@@ -46,12 +48,17 @@ fn may_have_host(arg: &OsStr) -> bool {
 }
 
 /// Rewrites the flags of the command, up to the command that `connect` runs.
-fn rewrite(args: Vec<OsString>, is_connect: bool) -> Vec<OsString> {
-    let parser = Cli::command();
-    let (mut command, mut names) = (&parser, 1);
-    while let Some(inner) = args.get(names).and_then(|name| command.find_subcommand(name)) {
-        (command, names) = (inner, names + 1);
+fn rewrite(args: Vec<OsString>, is_connect: bool, parser: &mut clap::Command) -> Vec<OsString> {
+    let (mut command, mut names) = (parser, 1);
+    while let Some(name) = args.get(names).filter(|name| command.find_subcommand(name).is_some()) {
+        let is_named = |inner: &&mut clap::Command| {
+            inner.get_name() == name.as_os_str() || inner.get_all_aliases().any(|alias| alias == name.as_os_str())
+        };
+        command = command.get_subcommands_mut().find(is_named).expect("found before");
+        command.build();
+        names += 1;
     }
+    let command: &clap::Command = command;
     let has_host = command.get_arguments().any(|argument| argument.get_id() == "host");
     let mut args = args.into_iter().peekable();
     let mut rewritten: Vec<OsString> = args.by_ref().take(names).collect();
@@ -117,7 +124,10 @@ pub(super) fn has_separate_value(command: &clap::Command, flag: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use clap::CommandFactory as _;
+
     use super::*;
+    use crate::cli::Cli;
 
     #[test]
     fn familiar_forms_are_rewritten() {
@@ -161,7 +171,7 @@ mod tests {
             let words = |line: &str| -> Vec<OsString> {
                 std::iter::once("rds-token").chain(line.split_whitespace()).map(OsString::from).collect()
             };
-            assert_eq!(normalize(words(line)), words(expected), "{line}");
+            assert_eq!(normalize(words(line), &mut Cli::command()), words(expected), "{line}");
         }
     }
 }

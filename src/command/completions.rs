@@ -64,7 +64,8 @@ pub(super) fn answer(env: &Env, args: &[OsString]) -> Option<String> {
     if words.len() <= index || index == 0 {
         return Some("values\n".to_owned());
     }
-    if let Some(start) = start_of_other_command(&words) {
+    let mut parser = cli::command();
+    if let Some(start) = start_of_other_command(&words, &mut parser) {
         return Some(format!("command {start}\n"));
     }
     let word = words[index].clone();
@@ -72,7 +73,7 @@ pub(super) fn answer(env: &Env, args: &[OsString]) -> Option<String> {
         // Offer long names only: each option has one.
         words[index] = "--".into();
     }
-    let mut candidates = candidates(env, in_full(words));
+    let mut candidates = candidates(env, in_full(words, &mut parser), parser);
     let has_tag =
         |candidate: &CompletionCandidate, tag: &str| candidate.get_tag().is_some_and(|found| found.to_string() == tag);
     if candidates.iter().any(|candidate| has_tag(candidate, FILES)) {
@@ -90,8 +91,8 @@ fn starts_with_dash(word: &OsStr) -> bool {
 }
 
 /// Returns the index of the program that `connect` runs, if the last of `words` belongs to it.
-fn start_of_other_command(words: &[OsString]) -> Option<usize> {
-    let normalized = normalize(words.to_vec());
+fn start_of_other_command(words: &[OsString], parser: &mut Command) -> Option<usize> {
+    let normalized = normalize(words.to_vec(), parser);
     let is_connect = normalized.get(1)?.to_str().is_some_and(|name| CONNECT_NAMES.contains(&name));
     let dashes = normalized.iter().position(|word| word == "--").filter(|_| is_connect)?;
     let length = normalized.len() - dashes - 1;
@@ -99,22 +100,22 @@ fn start_of_other_command(words: &[OsString]) -> Option<usize> {
 }
 
 /// Rewrites `words` into the form that clap parses, with the default command spelled out.
-fn in_full(words: Vec<OsString>) -> Vec<OsString> {
+fn in_full(words: Vec<OsString>, parser: &mut Command) -> Vec<OsString> {
     let before = &words[1..words.len() - 1];
     if before.iter().all(|word| is_report_flag(word)) {
         // The word may become a command.
         return vec![words[0].clone(), words[words.len() - 1].clone()];
     }
-    let mut words = normalize(words);
+    let mut words = normalize(words, parser);
     if !words[1].to_str().is_some_and(is_command) {
         words.insert(1, "token".into());
     }
     words
 }
 
-fn candidates(env: &Env, words: Vec<OsString>) -> Vec<CompletionCandidate> {
+fn candidates(env: &Env, words: Vec<OsString>, parser: Command) -> Vec<CompletionCandidate> {
     let last = words.len() - 1;
-    let mut command = with_values(cli::command(), &Arc::new(env.clone()));
+    let mut command = with_values(parser, &Arc::new(env.clone()));
     let mut candidates = complete(&mut command, words, last, None).unwrap_or_default();
     // A target may have the name of a command.
     let mut seen = HashSet::new();

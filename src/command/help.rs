@@ -13,8 +13,7 @@ use crate::cli::{self, ADVANCED, RARE};
 /// Returns the help that `args`, which begin with the program's name, request: `-h` prints the common options,
 /// `--help` and `help COMMAND` print all.
 pub(super) fn requested(args: &[OsString]) -> String {
-    let mut top = cli::command();
-    top.build();
+    let top = cli::command();
     let words = args.iter().skip(1).filter_map(|arg| arg.to_str());
     let is_full = words.clone().take_while(|word| *word != "--").any(|word| word == "--help" || word == "help");
     let mut command = &top;

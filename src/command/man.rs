@@ -16,8 +16,7 @@ pub(super) fn run() -> Result<(), Error> {
 }
 
 fn page() -> String {
-    let mut top = cli::command();
-    top.build();
+    let top = cli::command();
     let (mut commands, mut options) = (String::new(), String::new());
     describe_commands(&mut commands, &top, &top);
     describe_options(&mut options, help::listed(&top, None));

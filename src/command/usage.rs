@@ -43,7 +43,7 @@ const FLAG_HINTS: [(&str, &str); 15] = [
 ];
 const OF_AWS_CLI: &str = "remove it, because it is an option of the AWS CLI";
 
-/// The same for the commands that have `--output`.
+/// Hints for the commands that have `--output`.
 const OUTPUT_HINTS: [(&str, &str); 4] = [
     ("--json", "use --output json"),
     ("--format", "use --output json"),
@@ -76,11 +76,16 @@ pub(super) fn error(error: &clap::Error, args: &[OsString]) -> Error {
             let hint = flag_hint(first, target, flag).or_else(|| similar(error)).unwrap_or_default();
             Error::usage(format!("unexpected argument '{}'{hint}; see `rds-token --help`", without_userinfo(flag)))
         }
-        None => match (text(ContextKind::InvalidSubcommand), error.get(ContextKind::SuggestedSubcommand)) {
-            (Some(word), Some(ContextValue::Strings(near))) if !near.is_empty() => {
-                Error::usage(format!("there is no command '{word}'; did you mean '{}'?", near[0]))
+        None => match text(ContextKind::InvalidSubcommand) {
+            Some(word) => {
+                let near = match error.get(ContextKind::SuggestedSubcommand) {
+                    Some(ContextValue::Strings(near)) => near.first(),
+                    _ => None,
+                };
+                let hint = near.map_or("see `rds-token --help`".to_owned(), |near| format!("did you mean '{near}'?"));
+                Error::usage(format!("there is no command '{}'; {hint}", without_userinfo(word)))
             }
-            _ => Error::usage(without_usage(error)),
+            None => Error::usage(without_usage(error)),
         },
     }
 }
@@ -134,7 +139,7 @@ fn similar(error: &clap::Error) -> Option<String> {
     }
 }
 
-/// clap's text on one line, without its usage.
+/// Returns clap's message on one line, without the usage.
 fn without_usage(error: &clap::Error) -> String {
     let mut text = error.to_string();
     for kind in [ContextKind::InvalidArg, ContextKind::InvalidValue] {
