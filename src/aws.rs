@@ -8,6 +8,7 @@ mod client;
 mod container;
 mod credentials_json;
 mod endpoints;
+mod environment;
 mod fetch;
 mod http;
 mod identity;

@@ -310,7 +310,7 @@ fn a_credential_process_is_run_and_its_faults_are_told() {
         ("echo '{\"Version\":1,\"AccessKeyId\":\"A\",\"SecretAccessKey\":777}'", "is not the JSON"),
         ("echo '{\"Version\":2,\"AccessKeyId\":\"A\",\"SecretAccessKey\":\"s\"}'", "Version 2"),
         ("echo '{\"Version\":1,\"AccessKeyId\":\"\",\"SecretAccessKey\":\"s\"}'", "access key id is empty"),
-        ("cat /dev/zero", "has no end"),
+        ("cat /dev/zero", "is larger than 1 MiB"),
     ] {
         helper(&sandbox, body);
         let line = sandbox.without_keys([TARGET, "--no-cache"]).fails(3);
@@ -442,7 +442,7 @@ fn pipes_are_read_within_the_time_limit() {
         assert!(begin.elapsed() < Duration::from_secs(20), "{name}: {:?}", begin.elapsed());
     }
     let run = sandbox.without_keys([TARGET]).env("AWS_WEB_IDENTITY_TOKEN_FILE", "/dev/zero").env("AWS_ROLE_ARN", ROLE);
-    assert!(run.fails(3).contains("it has no end"));
+    assert!(run.fails(3).contains("it is larger than 16 MiB"));
 }
 
 /// Each of these decides whose credentials a request would use, or who gives them.
@@ -582,7 +582,9 @@ fn each_hang_is_bounded() {
     let fifo = sandbox.path("fifo");
     assert!(std::process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());
     let run = sandbox.without_keys([TARGET]).env("AWS_CONTAINER_CREDENTIALS_FULL_URI", &url);
-    assert!(run.env("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", &fifo).fails(4).contains("nothing came in time"));
+    assert!(
+        run.env("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", &fifo).fails(4).contains("nothing was written to it in time")
+    );
 }
 
 #[test]

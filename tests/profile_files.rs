@@ -302,11 +302,11 @@ fn faults_in_the_files_are_named() {
         sandbox.without_keys([&[TARGET, "--no-cache"], args].concat())
     };
     let (_, stderr) = run(&format!("[default]\naws_access_key_id = AKIDOLD\n{keys}"), &[]).warns();
-    assert!(stderr.contains(".aws/config:3: aws_access_key_id in [default] is given twice"), "{stderr}");
+    assert!(stderr.contains(".aws/config:3: aws_access_key_id in [default] appears twice"), "{stderr}");
     // The last section counts alone: an id must not meet another's secret.
     let (token, stderr) =
         run(&format!("[default]\n{}[profile x]\n[default]\n{keys}", keys.replace('X', "Y")), &[]).warns();
-    assert!(stderr.contains(".aws/config:5: [default] is given twice"), "{stderr}");
+    assert!(stderr.contains(".aws/config:5: [default] appears twice"), "{stderr}");
     assert_eq!(key_id(&token), "AKIDX");
     let line = run(&format!("[default]\n{keys}[default]\naws_access_key_id = AKIDZ\n"), &[]).fails(3);
     assert!(line.contains("no aws_secret_access_key"), "{line}");

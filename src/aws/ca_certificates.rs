@@ -1,75 +1,74 @@
-//! The CA certificates that AWS is verified with.
+//! The CA certificates that verify AWS's servers.
 
 use std::io::ErrorKind;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use rustls_native_certs::CertificateResult;
+use rustls_native_certs::{CertificateResult, load_certs_from_paths};
 
-/// Where the CA certificates come from that AWS is verified with.
+/// The location of the CA certificates.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) enum Roots {
     /// The system's certificates.
     #[default]
     System,
-    /// A bundle that a setting names; `setting` is its name in messages.
+    /// A bundle from a setting. `setting` is its name in messages.
     Bundle { path: PathBuf, setting: &'static str },
-    /// The file and directory that `SSL_CERT_FILE` and `SSL_CERT_DIR` name.
+    /// The file and directory in `SSL_CERT_FILE` and `SSL_CERT_DIR`.
     Environment { file: Option<PathBuf>, directory: PathBuf },
 }
 
 impl Roots {
-    /// Reads the certificates, in DER. Certificates that can't be parsed are left out, because the HTTP client
-    /// panics on one.
+    /// Reads the certificates, in DER. Certificates that can't be parsed are skipped, because the HTTP client panics
+    /// on them.
     ///
     /// # Errors
-    /// When no usable certificate is found.
+    /// The reason, if there is no usable certificate.
     pub(super) fn load(&self) -> Result<Vec<Vec<u8>>, String> {
         let loaded = match self {
             Self::System => load_system_roots(),
             Self::Environment { file, directory } => {
-                let file = file.as_ref().filter(|file| file.is_file());
-                rustls_native_certs::load_certs_from_paths(file.map(PathBuf::as_path), Some(directory))
+                load_certs_from_paths(file.as_deref().filter(|file| file.is_file()), Some(directory))
             }
-            Self::Bundle { path, setting } => {
-                let fail = |why: &str| {
-                    format!("the CA bundle {} ({setting}) {why}; correct the setting or remove it", path.display())
-                };
-                // A pipe or a device could block, or never end.
-                match std::fs::metadata(path) {
-                    Ok(metadata) if !metadata.is_file() => return Err(fail("is not a regular file")),
-                    Err(error) if error.kind() == ErrorKind::NotFound => return Err(fail("does not exist")),
-                    _ => {}
-                }
-                let loaded = rustls_native_certs::load_certs_from_paths(Some(path), None);
-                if let Some(error) = loaded.errors.first() {
-                    return Err(fail(&format!("can't be read: {error}")));
-                }
-                if !loaded.certs.iter().any(is_usable) {
-                    return Err(fail("has no certificates"));
-                }
-                loaded
-            }
+            Self::Bundle { path, setting } => load_bundle(path).map_err(|why| {
+                format!("the CA bundle {} ({setting}) {why}; correct the setting or remove it", path.display())
+            })?,
         };
-        let certificates: Vec<Vec<u8>> =
-            loaded.certs.iter().filter(|der| is_usable(der)).map(|der| der.to_vec()).collect();
-        match certificates.is_empty() {
-            true => Err(match self {
-                Self::Environment { .. } => {
-                    "SSL_CERT_FILE and SSL_CERT_DIR name no usable CA certificates; correct or unset them".to_owned()
-                }
-                _ => "this machine has no CA certificates to verify AWS with; install ca-certificates".to_owned(),
-            }),
-            false => Ok(certificates),
+        let certificates: Vec<_> = loaded.certs.iter().filter(|der| is_usable(der)).map(|der| der.to_vec()).collect();
+        if !certificates.is_empty() {
+            return Ok(certificates);
         }
+        let why = match self {
+            Self::Environment { .. } => {
+                "SSL_CERT_FILE and SSL_CERT_DIR name no usable CA certificates; correct or unset them"
+            }
+            _ => "this machine has no CA certificates to verify AWS with; install ca-certificates",
+        };
+        Err(why.to_owned())
     }
 }
 
-/// The system's certificates: on Linux the one bundle file, where there is one, since the directory beside it
-/// holds the same certificates again, one file each.
+/// Reads a bundle that has at least one usable certificate.
+fn load_bundle(path: &Path) -> Result<CertificateResult, String> {
+    // Reading a pipe could block, and reading a device could never finish.
+    match std::fs::metadata(path) {
+        Ok(metadata) if !metadata.is_file() => return Err("is not a regular file".to_owned()),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Err("does not exist".to_owned()),
+        _ => {}
+    }
+    let loaded = load_certs_from_paths(Some(path), None);
+    match loaded.errors.first() {
+        Some(error) => Err(format!("can't be read: {error}")),
+        None if !loaded.certs.iter().any(is_usable) => Err("has no certificates".to_owned()),
+        None => Ok(loaded),
+    }
+}
+
+/// Reads the system's certificates. On Linux, only the bundle file is read if there is one, because the directory
+/// beside it holds the same certificates again, one file each.
 fn load_system_roots() -> CertificateResult {
     #[cfg(target_os = "linux")]
     if let Some(file) = openssl_probe::probe().cert_file {
-        return rustls_native_certs::load_certs_from_paths(Some(&file), None);
+        return load_certs_from_paths(Some(&file), None);
     }
     rustls_native_certs::load_native_certs()
 }

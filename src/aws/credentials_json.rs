@@ -1,12 +1,11 @@
-//! Credentials in the JSON that a `credential_process` prints, and that the container and EC2 endpoints
-//! return.
+//! Credentials in JSON, as a `credential_process` prints them and the container and EC2 endpoints return them.
 
 use serde::Deserialize;
 
 use super::keys::AccessKeys;
 use crate::rfc3339;
 
-/// The fields of such a document. Anything else in it is ignored.
+/// The fields of such a document. Other fields are ignored.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct CredentialsDocument {
@@ -16,9 +15,9 @@ pub(super) struct CredentialsDocument {
     pub(super) code: Option<String>,
     access_key_id: String,
     secret_access_key: String,
-    /// The name of the session token in `credential_process`.
+    /// The session token in the output of a `credential_process`.
     session_token: Option<String>,
-    /// Its name in the endpoints' answers.
+    /// The session token in an endpoint's response.
     token: Option<String>,
     expiration: Option<String>,
 }
@@ -27,25 +26,23 @@ impl CredentialsDocument {
     /// Parses a document.
     ///
     /// # Errors
-    /// Where it is not JSON, lacks a key or has one of another type. Serde's own message would quote secrets.
+    /// The position in the text, if it is not JSON, or a field is missing or has the wrong type. Serde's own message
+    /// would quote secrets.
     pub(super) fn parse(json: &[u8]) -> Result<Self, String> {
         serde_json::from_slice(json).map_err(|error| format!("see line {}, column {}", error.line(), error.column()))
     }
 
-    /// The credentials.
+    /// Returns the credentials.
     ///
     /// # Errors
-    /// Which value is missing or unusable.
+    /// The value that is missing or unusable.
     pub(super) fn into_credentials(self) -> Result<AccessKeys, String> {
-        let expires_at = self.expiration.filter(|text| !text.trim().is_empty()).map(|text| {
-            rfc3339::parse(&text)
-                .ok_or("the Expiration is not a time; it must look like 2026-01-31T12:00:00Z (RFC 3339)")
+        let expiration = self.expiration.filter(|text| !text.trim().is_empty());
+        let expires_at = expiration.map(|text| {
+            let why = "the Expiration is not a time; it must look like 2026-01-31T12:00:00Z (RFC 3339)";
+            rfc3339::parse(&text).ok_or(why)
         });
-        AccessKeys::new(
-            self.access_key_id,
-            self.secret_access_key,
-            self.session_token.or(self.token),
-            expires_at.transpose()?,
-        )
+        let session_token = self.session_token.or(self.token);
+        AccessKeys::new(self.access_key_id, self.secret_access_key, session_token, expires_at.transpose()?)
     }
 }

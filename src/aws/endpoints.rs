@@ -1,4 +1,4 @@
-//! How AWS's own services are reached: endpoint overrides, region, FIPS, dual-stack and CA certificates.
+//! Settings for requests to AWS services: endpoint URLs, region, FIPS, dual-stack and CA certificates.
 //!
 //! Source: "Service-specific endpoints", "Dual-stack and FIPS endpoints" and "IMDS credential provider", AWS SDKs
 //! and tools reference guide.
@@ -14,7 +14,7 @@ use crate::error::Error;
 use crate::fingerprint::Fingerprint;
 use crate::os::env::Env;
 
-/// The services that give credentials, as `[services]` sections name them, and the variable for the endpoint.
+/// The services that return credentials, as `[services]` sections name them, and the variable for each endpoint.
 const SERVICES: [(&str, &str); 4] = [
     ("sts", "AWS_ENDPOINT_URL_STS"),
     ("sso", "AWS_ENDPOINT_URL_SSO"),
@@ -22,32 +22,32 @@ const SERVICES: [(&str, &str); 4] = [
     ("signin", "AWS_ENDPOINT_URL_SIGNIN"),
 ];
 
-/// The EC2 metadata service, by `ec2_metadata_service_endpoint_mode`.
+/// The default addresses of the EC2 metadata service, for `ec2_metadata_service_endpoint_mode` IPv4 and IPv6.
 const METADATA_IPV4: &str = "http://169.254.169.254";
 const METADATA_IPV6: &str = "http://[fd00:ec2::254]";
 
-/// How AWS's services are reached.
+/// Settings for requests to AWS services.
 #[derive(Clone, Debug, Default)]
 pub(super) struct EndpointConfig {
-    /// The endpoints that are configured, in the order of [`SERVICES`].
+    /// The configured endpoints, in the order of [`SERVICES`].
     endpoints: [Option<String>; SERVICES.len()],
     pub(super) use_fips: bool,
     pub(super) use_dual_stack: bool,
-    /// Their region, where it is configured.
+    /// The configured region of the services.
     pub(super) region: Option<Region>,
-    /// The CA certificates to verify them with.
+    /// The CA certificates that verify the services.
     pub(super) roots: Roots,
-    /// The EC2 metadata service, where it is configured.
+    /// The configured endpoint of the EC2 metadata service.
     pub(super) metadata_endpoint: Option<String>,
-    /// The default address of the EC2 metadata service.
+    /// The endpoint of the EC2 metadata service, if none is configured.
     pub(super) metadata_default: &'static str,
 }
 
 impl EndpointConfig {
-    /// What the environment says, else the profile.
+    /// Reads the settings from the environment, else from the profile.
     ///
     /// # Errors
-    /// When a setting is unusable (exit 2).
+    /// Exit 2 if a setting is unusable.
     pub(super) fn find(env: &Env, profiles: &Profiles, profile: &str) -> Result<Self, Error> {
         let value = |key: &str| profiles.value(profile, key).map(str::to_owned);
         let setting = |variable: &str, key: &str| env.var(variable).or_else(|| value(key));
@@ -60,17 +60,18 @@ impl EndpointConfig {
                 profiles.paths[0].display()
             )));
         }
-        let in_section = |service| profiles.service(services.as_ref()?, service, "endpoint_url").map(str::to_owned);
+        let services_value =
+            |service| profiles.services(services.as_ref()?)?.nested(service, "endpoint_url").map(str::to_owned);
         let is_ignored = flag("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "ignore_configured_endpoint_urls");
-        let shared = env.var("AWS_ENDPOINT_URL");
+        let common = env.var("AWS_ENDPOINT_URL");
         let mut endpoints = [const { None }; SERVICES.len()];
         for (endpoint, (service, variable)) in endpoints.iter_mut().zip(SERVICES).filter(|_| !is_ignored) {
-            let in_environment = env.var(variable).or_else(|| shared.clone());
-            *endpoint = in_environment.or_else(|| in_section(service)).or_else(|| value("endpoint_url"));
-            endpoint.as_deref().map(|url| check(service, url)).transpose()?;
+            let variable = env.var(variable).or_else(|| common.clone());
+            *endpoint = variable.or_else(|| services_value(service)).or_else(|| value("endpoint_url"));
+            check_url(service, endpoint.as_deref())?;
         }
         let metadata_endpoint = setting("AWS_EC2_METADATA_SERVICE_ENDPOINT", "ec2_metadata_service_endpoint");
-        metadata_endpoint.as_deref().map(|url| check("the EC2 metadata service", url)).transpose()?;
+        check_url("the EC2 metadata service", metadata_endpoint.as_deref())?;
         let mode = setting("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE", "ec2_metadata_service_endpoint_mode");
         let region = env.var("AWS_REGION").or_else(|| env.var("AWS_DEFAULT_REGION")).or_else(|| value("region"));
         Ok(Self {
@@ -84,12 +85,12 @@ impl EndpointConfig {
         })
     }
 
-    /// The endpoint of `service`, one of [`SERVICES`], where it is configured.
+    /// The configured endpoint of `service`, one of [`SERVICES`].
     pub(super) fn endpoint(&self, service: &str) -> Option<&str> {
         SERVICES.iter().zip(&self.endpoints).find(|((name, _), _)| *name == service)?.1.as_deref()
     }
 
-    /// Adds everything that decides which server answers.
+    /// Adds every setting that decides which server receives the requests.
     pub(super) fn fingerprint(&self, fingerprint: Fingerprint) -> Fingerprint {
         let path = |path: &PathBuf| path.as_os_str().as_encoded_bytes().to_owned();
         let (file, directory) = match &self.roots {
@@ -108,8 +109,8 @@ impl EndpointConfig {
     }
 }
 
-/// The CA certificates: `AWS_CA_BUNDLE`, else the profile's, else those that the environment names for all
-/// programs, as OpenSSL has it.
+/// Returns the location of the CA certificates: `AWS_CA_BUNDLE`, else the profile's bundle, else OpenSSL's variables
+/// for all programs, else the system's.
 fn roots(env: &Env, ca_bundle: Option<String>) -> Roots {
     let bundle = |path, setting| Roots::Bundle { path, setting };
     if let Some(path) = env.path_var("AWS_CA_BUNDLE") {
@@ -131,22 +132,21 @@ fn metadata_default(mode: Option<&str>) -> Result<&'static str, Error> {
         mode if mode.eq_ignore_ascii_case("IPv6") => Ok(METADATA_IPV6),
         other => Err(Error::usage(format!(
             "AWS configuration: the EC2 metadata service endpoint mode is '{other}'; set \
-             AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE (or ec2_metadata_service_endpoint_mode in the profile) to IPv4 or IPv6"
+             AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE (or ec2_metadata_service_endpoint_mode in the profile) to IPv4 or \
+             IPv6"
         ))),
     }
 }
 
-fn check(service: &str, url: &str) -> Result<(), Error> {
-    let uri: Option<Uri> = url.parse().ok();
-    let is_url = uri.is_some_and(|uri| {
-        matches!(uri.scheme_str(), Some("http" | "https")) && uri.authority().is_some_and(|a| !a.as_str().contains('@'))
-    });
-    if is_url {
-        return Ok(());
-    }
-    // The text before an `@` may be a password.
+/// Checks that a configured endpoint is an HTTP or HTTPS URL without a user name.
+fn check_url(service: &str, url: Option<&str>) -> Result<(), Error> {
+    let has_host = |uri: &Uri| uri.authority().is_some_and(|authority| !authority.as_str().contains('@'));
+    let is_url = |uri: &Uri| matches!(uri.scheme_str(), Some("http" | "https")) && has_host(uri);
+    let Some(url) = url.filter(|url| !url.parse().is_ok_and(|uri| is_url(&uri))) else { return Ok(()) };
+    // The text before the last `@` may be a password.
     let shown = url.rsplit_once('@').map_or_else(|| url.to_owned(), |(_, rest)| format!("…@{rest}"));
     Err(Error::usage(format!(
-        "AWS configuration: the endpoint of {service}, '{shown}', is not a URL such as https://sts.eu-west-1.amazonaws.com"
+        "AWS configuration: the endpoint of {service}, '{shown}', is not a URL such as \
+         https://sts.eu-west-1.amazonaws.com"
     )))
 }

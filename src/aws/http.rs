@@ -1,4 +1,4 @@
-//! The HTTP clients: one per run for AWS's services, one for the container and EC2 endpoints.
+//! The HTTP clients of a run: one for AWS services, and one for the container and EC2 endpoints.
 
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -23,31 +23,32 @@ use super::request::SourceError;
 use super::sdk_error::{explain, is_retryable};
 use crate::os::dns::Resolver;
 
-/// The addresses that a client may send plain HTTP to.
+/// The servers that a client may send plain HTTP to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum PlainHttp {
-    /// Loopback, for a local server that emulates AWS.
+    /// Servers on loopback, such as an emulator of AWS.
     Loopback,
-    /// Loopback, and the addresses of the container and EC2 endpoints.
+    /// Servers on loopback, and the container and EC2 endpoints.
     Platform,
 }
 
-/// Upper limit for a response body, in bytes; a response with credentials is far smaller.
+/// Maximum size of a response body, in bytes. A response with credentials is far smaller.
 const MAX_BODY: usize = 1 << 20;
 
-/// How many times a request to the container or EC2 endpoint is sent, and the pause between two attempts.
+/// Maximum number of attempts for a request to the container or EC2 endpoint, and the pause between two attempts.
 const ATTEMPTS: u32 = 3;
-const PAUSE: Duration = Duration::from_millis(200);
+const RETRY_PAUSE: Duration = Duration::from_millis(200);
 
-/// The last server contacted and its last answer.
+/// The server of the last request, and its last response.
 #[derive(Clone, Debug, Default)]
 pub(super) struct ResponseLog(Arc<Mutex<LastResponse>>);
 
 #[derive(Debug, Default)]
 struct LastResponse {
+    /// Host and port.
     authority: Option<String>,
     status: Option<u16>,
-    /// The `Date` header, and when it was received.
+    /// The last `Date` header, and the time when it was received.
     date: Option<(OffsetDateTime, Instant)>,
 }
 
@@ -69,7 +70,7 @@ impl ResponseLog {
         }
     }
 
-    /// Host and port of the last request.
+    /// Host and port of the last request. `None` if there was none.
     pub(super) fn authority(&self) -> Option<String> {
         self.last().authority.clone()
     }
@@ -79,15 +80,15 @@ impl ResponseLog {
         self.last().status
     }
 
-    /// The skew of a clock that shows `now` against the last server's; negative if the clock is behind.
-    /// `None` if no response had a `Date`.
+    /// The difference between `now` and the server's clock. It is negative if `now` is behind. `None` if no response
+    /// had a `Date`.
     pub(super) fn skew(&self, now: OffsetDateTime) -> Option<time::Duration> {
         let (date, received) = self.last().date?;
         Some(now - received.elapsed() - date)
     }
 }
 
-/// An HTTP client. Its connections are built on first use and shared by every request of the run.
+/// An HTTP client. Its connectors are created on first use and shared by every request of the run.
 #[derive(Clone, Debug)]
 pub(super) struct HttpClient(Arc<Inner>);
 
@@ -102,22 +103,22 @@ struct Inner {
 }
 
 impl HttpClient {
-    /// A client that verifies servers with `roots` and gives up on a connection after `connect_timeout`.
-    /// HTTPS goes through the proxy that the environment names. Plain HTTP never does, because the proxy
-    /// would see what it carries.
+    /// Creates a client that verifies servers with `roots` and whose connections time out after `connect_timeout`.
+    /// HTTPS uses the proxy that the environment names. Plain HTTP never uses a proxy, which could read the
+    /// credentials.
     pub(super) fn new(plain_http: PlainHttp, roots: Roots, connect_timeout: Duration, log: ResponseLog) -> Self {
         let (plain, tls) = (OnceLock::new(), OnceLock::new());
         Self(Arc::new(Inner { plain_http, roots, connect_timeout, log, plain, tls }))
     }
 
-    /// The client in the SDK's form.
+    /// Returns the client as the SDK's type.
     pub(super) fn to_sdk(&self) -> SharedHttpClient {
         let connector = SharedHttpConnector::new(self.clone());
         http_client_fn(move |_, _| connector.clone())
     }
 
-    /// Sends a request without a body, and returns the status and the body of the answer. Failed connections
-    /// and server errors are retried.
+    /// Sends a request without a body, and returns the status and the body of the response. Failed connections and
+    /// server errors are retried.
     ///
     /// # Errors
     /// If there is no response.
@@ -129,16 +130,15 @@ impl HttpClient {
     ) -> Result<(u16, Vec<u8>), SourceError> {
         let mut attempt = 1;
         loop {
-            let answer = self.send(request(method, url, headers)?).await;
-            match answer {
+            match self.send(new_request(method, url, headers)?).await {
                 Ok((status, _)) if is_retryable(status) && attempt < ATTEMPTS => {}
-                Ok(answer) => return Ok(answer),
+                Ok(response) => return Ok(response),
                 Err(error) if error.is_user() => return Err(SourceError::Refused(explain(&error))),
                 Err(error) if attempt == ATTEMPTS => return Err(SourceError::Unreachable(explain(&error))),
                 Err(_) => {}
             }
             attempt += 1;
-            tokio::time::sleep(PAUSE).await;
+            tokio::time::sleep(RETRY_PAUSE).await;
         }
     }
 
@@ -150,13 +150,13 @@ impl HttpClient {
     }
 }
 
-fn request(method: &str, url: &str, headers: &[(&'static str, &str)]) -> Result<HttpRequest, SourceError> {
-    let mut request =
-        HttpRequest::get(url).map_err(|_| SourceError::Refused("the configured endpoint is not a URL".to_owned()))?;
-    request.set_method(method).map_err(|_| SourceError::Refused(format!("'{method}' is not a method")))?;
+fn new_request(method: &str, url: &str, headers: &[(&'static str, &str)]) -> Result<HttpRequest, SourceError> {
+    let refused = |why: String| SourceError::Refused(why);
+    let mut request = HttpRequest::get(url).map_err(|_| refused("the configured endpoint is not a URL".to_owned()))?;
+    request.set_method(method).map_err(|_| refused(format!("'{method}' is not an HTTP method")))?;
     for (name, value) in headers {
         let inserted = request.headers_mut().try_insert(*name, (*value).to_owned());
-        inserted.map_err(|_| SourceError::Refused(format!("the value of the header {name} has control characters")))?;
+        inserted.map_err(|_| refused(format!("the value of the header {name} has control characters")))?;
     }
     Ok(request)
 }
@@ -166,26 +166,27 @@ impl HttpConnector for HttpClient {
         let inner = &self.0;
         inner.log.record_request(request.uri());
         let refuse = |why: &str| HttpConnectorFuture::ready(Err(ConnectorError::user(why.to_owned().into())));
-        // The connectors differ in the certificates that they read and in the proxy.
-        let connector = match scheme(request.uri(), inner.plain_http) {
-            Some(Scheme::Plain) => inner.plain.get_or_init(|| inner.connect(TrustStore::empty(), None)),
+        // Only the connector for HTTPS has certificates and a proxy.
+        let connector = match allowed_scheme(request.uri(), inner.plain_http) {
+            Some(Scheme::Plain) => inner.plain.get_or_init(|| inner.connector(TrustStore::empty(), None)),
             Some(Scheme::Tls) => inner.tls.get_or_init(|| {
                 let roots = trust_store(&inner.roots.load()?);
-                inner.connect(roots, Some(ProxyConfig::from_env()))
+                inner.connector(roots, Some(ProxyConfig::from_env()))
             }),
             None => {
                 return refuse(
-                    "the endpoint must be https://, or plain http:// on this machine, without a user name; correct the endpoint setting",
+                    "the endpoint must be https://, or plain http:// on this machine, without a user name; correct the \
+                     endpoint setting",
                 );
             }
         };
-        let answer = match connector {
+        let pending = match connector {
             Ok(connector) => connector.call(request),
             Err(why) => return refuse(why),
         };
         let log = inner.log.clone();
         HttpConnectorFuture::new(async move {
-            let response = answer.await?;
+            let response = pending.await?;
             log.record_response(response.status().as_u16(), response.headers().get("date"));
             Ok(response.map(|body| SdkBody::from_body_1_x(Limited::new(body, MAX_BODY))))
         })
@@ -193,7 +194,7 @@ impl HttpConnector for HttpClient {
 }
 
 impl Inner {
-    fn connect(&self, roots: TrustStore, proxy: Option<ProxyConfig>) -> Result<SharedHttpConnector, String> {
+    fn connector(&self, roots: TrustStore, proxy: Option<ProxyConfig>) -> Result<SharedHttpConnector, String> {
         let context = TlsContext::builder().with_trust_store(roots).build().map_err(|error| error.to_string())?;
         let settings = HttpConnectorSettings::builder().connect_timeout(self.connect_timeout).build();
         let connector = Connector::builder()
@@ -220,8 +221,8 @@ enum Scheme {
     Tls,
 }
 
-/// How to send a request. `None` if it must not be sent.
-fn scheme(uri: &str, plain_http: PlainHttp) -> Option<Scheme> {
+/// Returns the scheme of a request's URI. `None` if the request must not be sent.
+fn allowed_scheme(uri: &str, plain_http: PlainHttp) -> Option<Scheme> {
     let uri: Uri = uri.parse().ok()?;
     let authority = uri.authority()?;
     if authority.as_str().contains('@') {
@@ -234,7 +235,7 @@ fn scheme(uri: &str, plain_http: PlainHttp) -> Option<Scheme> {
     }
 }
 
-/// EC2, ECS and EKS.
+/// The addresses of the endpoints of EC2, ECS and EKS.
 const PLATFORM_ADDRESSES: [&str; 5] =
     ["169.254.169.254", "169.254.170.2", "169.254.170.23", "fd00:ec2::254", "fd00:ec2::23"];
 
@@ -250,14 +251,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn clear_text_stays_on_this_machine() {
+    fn plain_http_is_sent_only_to_this_machine() {
         for uri in ["http://127.0.0.1:80/x", "http://localhost:5000", "http://LOCALHOST/", "http://[::1]:1/"] {
-            assert_eq!(scheme(uri, PlainHttp::Loopback), Some(Scheme::Plain), "{uri}");
+            assert_eq!(allowed_scheme(uri, PlainHttp::Loopback), Some(Scheme::Plain), "{uri}");
         }
-        assert_eq!(scheme("https://sts.amazonaws.com/", PlainHttp::Loopback), Some(Scheme::Tls));
+        assert_eq!(allowed_scheme("https://sts.amazonaws.com/", PlainHttp::Loopback), Some(Scheme::Tls));
         for uri in ["http://169.254.169.254/x", "http://169.254.170.2/x", "http://[fd00:ec2::254]/x"] {
             assert_eq!(
-                (scheme(uri, PlainHttp::Platform), scheme(uri, PlainHttp::Loopback)),
+                (allowed_scheme(uri, PlainHttp::Platform), allowed_scheme(uri, PlainHttp::Loopback)),
                 (Some(Scheme::Plain), None),
                 "{uri}"
             );
@@ -277,7 +278,7 @@ mod tests {
             "ftp://127.0.0.1/",
             "http://",
         ] {
-            assert_eq!(scheme(uri, PlainHttp::Platform), None, "{uri}");
+            assert_eq!(allowed_scheme(uri, PlainHttp::Platform), None, "{uri}");
         }
     }
 }

@@ -3,13 +3,13 @@
 use std::time::{Duration, Instant};
 
 use super::endpoints::EndpointConfig;
+use super::environment::{
+    CONTAINER_URIS, container_variable, environment_keys, has_web_identity, is_metadata_disabled, profile_variable,
+};
 use super::keys::AccessKeys;
 use super::profile_chain::{ResolvedProfile, no_such_profile, resolve_profile};
-use super::profile_files::{ProfileFiles, Profiles, read_bounded};
-use super::source::{
-    CONTAINER_URIS, Mfa, Role, Source, UserSession, container_variable, environment_keys, has_web_identity,
-    is_metadata_disabled,
-};
+use super::profile_files::{ProfileFiles, Profiles, read_regular_file};
+use super::source::{Mfa, Role, Source, UserSession};
 use crate::error::Error;
 use crate::fingerprint::Fingerprint;
 use crate::os::deadline::Deadline;
@@ -120,7 +120,7 @@ impl Identity {
     fn add(&mut self, choice: Choice<'_>) -> Result<(), Error> {
         let given = choice.mfa_serial.map(|serial| Mfa { serial: serial.to_owned(), process: None });
         if let Some(arn) = choice.role_arn {
-            self.roles.push(Role::new(arn.to_owned(), None));
+            self.roles.push(Role::new(arn.to_owned()));
             // Keys that start a user's own session could otherwise not assume the role without a code.
             if given.is_none()
                 && let Source::UserSession(UserSession { keys, .. }) = &self.source
@@ -268,13 +268,8 @@ fn has_relative_path(command: &str) -> bool {
 /// Adds the token for a container's endpoint: its content says whose it is, while its path is the same in every pod.
 fn container_token(source: &Source, env: &Env, fingerprint: Fingerprint) -> Fingerprint {
     let file = env.path_var("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE");
-    let file = file.filter(|path| matches!(source, Source::Container) && path.is_file());
-    fingerprint.optional(file.and_then(|path| read_bounded(&path).ok()))
-}
-
-/// The variable that selects a profile, if one is set.
-fn profile_variable(env: &Env) -> Option<&'static str> {
-    ["AWS_DEFAULT_PROFILE", "AWS_PROFILE"].into_iter().find(|name| env.var(name).is_some())
+    let file = file.filter(|_| matches!(source, Source::Container));
+    fingerprint.optional(file.and_then(|path| read_regular_file(&path)))
 }
 
 fn chain_from_environment(env: &Env, keys: AccessKeys) -> ResolvedProfile {

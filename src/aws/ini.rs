@@ -1,6 +1,6 @@
-//! The grammar of `~/.aws/config` and `~/.aws/credentials`, as the AWS CLI reads them.
+//! The grammar of `~/.aws/config` and `~/.aws/credentials`.
 //!
-//! Users write these files for the AWS CLI, so its rules hold, including the odd ones.
+//! Users write these files for the AWS CLI, so all of its rules apply, including the surprising ones.
 //!
 //! Source: `configparser.py` in Python (`RawConfigParser._read`), `configloader.py` in botocore, and
 //! `shlex.py` in Python.
@@ -8,30 +8,30 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-/// A file's sections, in order. Of two sections with the same name the last one counts.
+/// The sections of a file, in order. Of two sections with the same name, the last one counts.
 #[derive(Default)]
 pub(super) struct IniFile {
-    /// The sections.
     pub(super) sections: Vec<Section>,
+    /// The position of each section, by name.
     index: BTreeMap<String, usize>,
 }
 
-/// A section, and the keys in it.
+/// A section and its keys.
 #[derive(Default)]
 pub(super) struct Section {
     /// The text between the brackets.
     pub(super) name: String,
     keys: BTreeMap<String, String>,
-    /// The keys of the section that every other one inherits.
+    /// The keys of the `[DEFAULT]` section, which every section inherits.
     defaults: Rc<BTreeMap<String, String>>,
-    /// What is given twice: keys of the section, or the section itself. The last one counts.
+    /// Keys of the section that appear twice, or the section itself.
     pub(super) repeated: Vec<Repeated>,
 }
 
-/// A key or a section that is given twice, which the AWS CLI refuses.
+/// A key or a section that appears twice. The last one counts here, while the AWS CLI rejects the file.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Repeated {
-    /// The line of the second one, from 1.
+    /// The line number of the second one, from 1.
     pub(super) line: usize,
     /// The key. `None` for the section itself.
     pub(super) key: Option<String>,
@@ -40,9 +40,9 @@ pub(super) struct Repeated {
 /// Why a file can't be parsed.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct IniError {
-    /// The line, from 1.
+    /// The line number, from 1.
     pub(super) line: usize,
-    /// The reason. It quotes nothing of the line, which may be a secret.
+    /// The reason. It does not quote the line, which may hold a secret.
     pub(super) why: &'static str,
 }
 
@@ -53,29 +53,24 @@ impl IniFile {
     /// Parses the text of a file. A byte-order mark is skipped.
     ///
     /// # Errors
-    /// At the first line that is neither a section, a key, a comment nor a continuation.
+    /// The first line that is not a section, a key, a comment or a continuation.
     pub(super) fn parse(text: &str) -> Result<Self, IniError> {
-        let mut reader = Reader::default();
+        let mut parser = Parser::default();
         let text = text.strip_prefix('\u{feff}').unwrap_or(text).replace("\r\n", "\n").replace('\r', "\n");
         for (index, line) in text.split('\n').enumerate() {
-            reader.line(index + 1, line)?;
+            parser.parse_line(index + 1, line)?;
         }
-        Ok(reader.finish())
+        Ok(parser.finish())
     }
 
-    /// All sections.
-    pub(super) fn sections(&self) -> &[Section] {
-        &self.sections
-    }
-
-    /// The section with this name.
+    /// Returns the section with this name.
     pub(super) fn section(&self, name: &str) -> Option<&Section> {
         self.index.get(name).map(|index| &self.sections[*index])
     }
 }
 
 impl Section {
-    /// A value, without the white space around it. `None` if it is absent, blank, or a nested block.
+    /// Returns the value of a key, without surrounding white space. `None` if it is absent, blank, or a nested block.
     pub(super) fn get(&self, key: &str) -> Option<&str> {
         let value = self.raw(key)?;
         let is_block =
@@ -83,22 +78,22 @@ impl Section {
         Some(value.trim_matches(is_space)).filter(|value| !value.is_empty() && !is_block)
     }
 
-    /// The values whose keys satisfy `is_secret`.
+    /// Returns the values of the keys that satisfy `is_secret`.
     pub(super) fn secrets(&self, is_secret: &impl Fn(&str) -> bool) -> Vec<String> {
         let keys = self.keys.iter().filter(|(key, _)| is_secret(key));
         keys.map(|(_, value)| value.trim_matches(is_space).to_owned()).collect()
     }
 
-    /// Whether the key is there, even with a blank value.
+    /// Whether the section has the key, even with a blank value.
     pub(super) fn has(&self, key: &str) -> bool {
         self.raw(key).is_some()
     }
 
-    /// A value in the nested block of `key`: indented lines below `key =`.
+    /// Returns the value of `name` in the nested block of `key`, the indented lines below `key =`.
     pub(super) fn nested(&self, key: &str, name: &str) -> Option<&str> {
         let block = self.raw(key).filter(|value| value.starts_with('\n'))?;
         let mut pairs = block.split(is_line_end).rev().filter_map(|line| line.split_once('='));
-        let value = pairs.find(|(found, _)| found.trim_matches(is_space) == name)?.1.trim_matches(is_space);
+        let value = pairs.find(|(key, _)| key.trim_matches(is_space) == name)?.1.trim_matches(is_space);
         Some(value).filter(|value| !value.is_empty())
     }
 
@@ -107,38 +102,39 @@ impl Section {
     }
 }
 
-/// The state between two lines.
+/// The state of the parser between two lines.
 #[derive(Default)]
-struct Reader {
+struct Parser {
     sections: Vec<Section>,
-    /// Where each section is.
+    /// The position of each section, by name.
     index: BTreeMap<String, usize>,
-    /// The index of the current section.
+    /// The position of the current section.
     current: Option<usize>,
-    /// The key in it that a more indented line continues.
+    /// The current key, whose value a line with a larger indent continues.
     key: Option<String>,
+    /// The indent of the current key, in characters.
     indent: usize,
 }
 
-impl Reader {
-    fn line(&mut self, number: usize, line: &str) -> Result<(), IniError> {
+impl Parser {
+    fn parse_line(&mut self, number: usize, line: &str) -> Result<(), IniError> {
         let text = line.trim_matches(is_space);
         if text.starts_with(['#', ';']) {
             return Ok(());
         }
         if text.is_empty() {
-            // Part of the value above, if another line of it follows.
-            self.append("");
+            // An empty line belongs to the value if a continuation follows. Otherwise `finish` removes it.
+            self.append_line("");
             return Ok(());
         }
         let indent = line.chars().take_while(|c| is_space(*c)).count();
         if self.key.is_some() && indent > self.indent {
-            self.append(text);
+            self.append_line(text);
             return Ok(());
         }
         self.indent = indent;
         if let Some(name) = header(text) {
-            self.open(number, name);
+            self.start_section(number, name);
             return Ok(());
         }
         let fail = |why| Err(IniError { line: number, why });
@@ -152,28 +148,29 @@ impl Reader {
             None => fail("a line must be a section, a comment, or 'key = value'"),
             Some(0) => fail("there is no key before the '='"),
             Some(at) => {
-                self.set(number, current, &text[..at], &text[at + 1..]);
+                self.set_value(number, current, &text[..at], &text[at + 1..]);
                 Ok(())
             }
         }
     }
 
-    /// Starts the section `name`. A section of the same name is dropped: its keys must not be mixed with others.
-    fn open(&mut self, line: usize, name: &str) {
+    /// Starts the section `name`. An earlier section with the same name is dropped, so that its keys are not mixed with
+    /// the new ones.
+    fn start_section(&mut self, line: usize, name: &str) {
         self.key = None;
-        let known = self.index.get(name).copied();
-        if let Some(index) = known.filter(|_| name != DEFAULTS) {
+        let existing = self.index.get(name).copied();
+        if let Some(index) = existing.filter(|_| name != DEFAULTS) {
             let repeated = vec![Repeated { line, key: None }];
             self.sections[index] = Section { name: name.to_owned(), repeated, ..Section::default() };
         }
-        self.current = known.or_else(|| {
+        self.current = existing.or_else(|| {
             self.sections.push(Section { name: name.to_owned(), ..Section::default() });
             self.index.insert(name.to_owned(), self.sections.len() - 1);
             Some(self.sections.len() - 1)
         });
     }
 
-    fn set(&mut self, line: usize, current: usize, key: &str, value: &str) {
+    fn set_value(&mut self, line: usize, current: usize, key: &str, value: &str) {
         let key = key.trim_end_matches(is_space).to_lowercase();
         let section = &mut self.sections[current];
         if section.keys.insert(key.clone(), value.trim_matches(is_space).to_owned()).is_some() {
@@ -182,7 +179,7 @@ impl Reader {
         self.key = Some(key);
     }
 
-    fn append(&mut self, text: &str) {
+    fn append_line(&mut self, text: &str) {
         let value = self.current.zip(self.key.as_ref()).and_then(|(at, key)| self.sections[at].keys.get_mut(key));
         if let Some(value) = value {
             value.push('\n');
@@ -202,7 +199,7 @@ impl Reader {
     }
 }
 
-/// The name in `[name]`, up to the last bracket of the line.
+/// Returns the name in `[name]`, up to the last bracket of the line.
 fn header(text: &str) -> Option<&str> {
     let name = text.strip_prefix('[')?;
     let name = &name[..name.rfind(']')?];
@@ -210,49 +207,38 @@ fn header(text: &str) -> Option<&str> {
 }
 
 /// Splits a section's name into words, as a POSIX shell splits a command line. `None` if a quote is not closed.
-pub(super) fn words(text: &str) -> Option<Vec<String>> {
+pub(super) fn split_words(text: &str) -> Option<Vec<String>> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;
+    let mut quote = None;
     let mut chars = text.chars();
     while let Some(c) = chars.next() {
-        match c {
-            ' ' | '\t' | '\r' | '\n' => words.extend(word.take()),
-            '\\' => word.get_or_insert_default().push(chars.next()?),
-            '\'' => {
-                let word = word.get_or_insert_default();
-                loop {
-                    match chars.next()? {
-                        '\'' => break,
-                        c => word.push(c),
-                    }
-                }
-            }
-            '"' => {
-                let word = word.get_or_insert_default();
-                loop {
-                    match chars.next()? {
-                        '"' => break,
-                        '\\' => match chars.next()? {
-                            c @ ('"' | '\\') => word.push(c),
-                            c => word.extend(['\\', c]),
-                        },
-                        c => word.push(c),
-                    }
-                }
-            }
-            c => word.get_or_insert_default().push(c),
+        if quote.is_none() && matches!(c, ' ' | '\t' | '\r' | '\n') {
+            words.extend(word.take());
+            continue;
+        }
+        let word = word.get_or_insert_default();
+        match (quote, c) {
+            (None, '\'' | '"') => quote = Some(c),
+            (Some(open), c) if c == open => quote = None,
+            (None, '\\') => word.push(chars.next()?),
+            (Some('"'), '\\') => match chars.next()? {
+                c @ ('"' | '\\') => word.push(c),
+                c => word.extend(['\\', c]),
+            },
+            (_, c) => word.push(c),
         }
     }
     words.extend(word);
-    Some(words)
+    quote.is_none().then_some(words)
 }
 
-/// White space as Python's `str.strip` has it.
+/// Whether Python's `str.strip` removes the character.
 fn is_space(c: char) -> bool {
     c.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&c)
 }
 
-/// Line ends as Python's `str.splitlines` has them.
+/// Whether Python's `str.splitlines` splits at the character.
 fn is_line_end(c: char) -> bool {
     matches!(c, '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{1c}'..='\u{1e}' | '\u{85}' | '\u{2028}' | '\u{2029}')
 }
@@ -276,7 +262,7 @@ mod tests {
             ("\u{feff}[s]\r\nk = v\r\n", Some("v")),
             ("[s]\rk = v\r", Some("v")),
             ("  [s]\n  k = v\n  l = w", Some("v")),
-            ("[s] # of mine\nk = v", Some("v")),
+            ("[s] # comment\nk = v", Some("v")),
             ("[s]\nk = v # no comment", Some("v # no comment")),
             ("[s]\nk = v\n  # a comment\n  ; another", Some("v")),
             ("[s]\nk = v\n  w", Some("v\nw")),
@@ -296,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn a_nested_block_has_keys_of_its_own() {
+    fn the_keys_of_a_nested_block_are_separate() {
         let file = IniFile::parse("[services s]\nsts =\n  endpoint_url = http://a\n  x=y\nsso =\n").unwrap();
         let section = file.section("services s").unwrap();
         assert_eq!(section.nested("sts", "endpoint_url"), Some("http://a"));
@@ -304,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_named_by_its_line() {
+    fn errors_have_the_line_number() {
         for (text, line) in
             [("k = v", 1), ("[s]\n[t\n", 2), ("[s]\nk\n", 2), ("[s]\n\n= v", 3), ("[]", 1), ("# x\n\nk = v", 3)]
         {
@@ -323,8 +309,8 @@ mod tests {
             ("profile #a", vec!["profile", "#a"]),
             ("profile a'b'c", vec!["profile", "abc"]),
         ] {
-            assert_eq!(words(text).unwrap(), expected, "{text}");
+            assert_eq!(split_words(text).unwrap(), expected, "{text}");
         }
-        assert!(["profile 'a", "profile \"a", "profile a\\"].iter().all(|text| words(text).is_none()));
+        assert!(["profile 'a", "profile \"a", "profile a\\"].iter().all(|text| split_words(text).is_none()));
     }
 }

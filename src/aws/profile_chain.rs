@@ -1,8 +1,9 @@
 //! From a profile to its source of credentials, and the roles assumed on the way.
 
+use super::environment::{container_variable, environment_keys, is_metadata_disabled};
 use super::keys::AccessKeys;
 use super::profile_files::{ProfileFile, Profiles};
-use super::source::{Mfa, Role, Source, Sso, UserSession, container_variable, environment_keys, is_metadata_disabled};
+use super::source::{Mfa, Role, Source, Sso, UserSession};
 use crate::error::Error;
 use crate::os::env::Env;
 use crate::rfc3339;

@@ -1,5 +1,6 @@
-//! A request for credentials, as the sources get it.
+//! A request for credentials, as the sources receive it.
 
+use std::io::{Error as IoError, ErrorKind};
 use std::time::Duration;
 
 use super::identity::Identity;
@@ -10,21 +11,27 @@ use crate::os::env::Env;
 use crate::os::private_file::LockFile;
 use crate::output::Report;
 
-/// Why a source gave no credentials.
+/// Why a source returned no credentials.
 pub(super) enum SourceError {
-    /// It answered, but without usable credentials (exit 3).
+    /// The source responded without usable credentials (exit 3).
     Refused(String),
-    /// It did not answer, or failed in a way that may pass (exit 4).
+    /// The source did not respond, or failed in a way that may be temporary (exit 4).
     Unreachable(String),
 }
 
 impl SourceError {
-    /// Changes the text.
+    /// Changes the reason.
     pub(super) fn map(self, change: impl FnOnce(String) -> String) -> Self {
         match self {
             Self::Refused(why) => Self::Refused(change(why)),
             Self::Unreachable(why) => Self::Unreachable(change(why)),
         }
+    }
+
+    /// The error for a file that can't be read.
+    pub(super) fn unreadable(file: &str, error: &IoError) -> Self {
+        let why = format!("could not read {file}: {error}");
+        if error.kind() == ErrorKind::TimedOut { Self::Unreachable(why) } else { Self::Refused(why) }
     }
 }
 
@@ -43,25 +50,25 @@ pub(crate) enum SessionStorage {
 /// A request for credentials.
 #[derive(Clone)]
 pub(crate) struct CredentialRequest<'a> {
-    /// Whose credentials.
+    /// The identity whose credentials are fetched.
     pub(crate) identity: &'a Identity,
-    /// The region of AWS's own services, if none is configured.
+    /// The region for AWS services, if the identity configures none.
     pub(crate) region: &'a str,
     /// The environment of the process.
     pub(crate) env: &'a Env,
-    /// When to give up.
-    pub deadline: Deadline,
+    /// When the request times out.
+    pub(crate) deadline: Deadline,
     /// Minimum remaining lifetime of a cached session.
     pub(crate) min_ttl: Duration,
     /// A code of the MFA device (`--mfa-code`).
     pub(crate) mfa_code: Option<&'a str>,
     /// Whether new sessions are stored.
     pub(crate) storage: SessionStorage,
-    /// Lock files for single flight; `None` to skip it.
+    /// Lock files for single flight. `None` to skip it.
     pub(crate) locks: Option<&'a Locks<'a>>,
-    /// The profile files, for the secrets in them.
+    /// The profile files, whose secrets are redacted from quoted program output.
     pub(crate) profiles: &'a ProfileFiles,
-    /// Where warnings and notes go.
+    /// Where warnings and notes are printed.
     pub(crate) report: &'a Report,
 }
 

@@ -1,4 +1,4 @@
-//! Maps errors of the SDK and AWS services to exit codes and messages.
+//! The translation of errors of the SDK and of AWS services into messages and exit codes.
 
 use std::error::Error as StdError;
 
@@ -8,22 +8,22 @@ use aws_smithy_runtime_api::client::result::ConnectorError;
 
 use super::request::SourceError;
 
-/// Whether the same request may succeed later: HTTP statuses of throttling and of server errors.
+/// Whether the same request may succeed later: true for the HTTP statuses of throttling and of server errors.
 pub(super) fn is_retryable(status: u16) -> bool {
     status == 429 || status >= 500
 }
 
-/// Explains an error of the SDK's providers.
+/// Converts an error of one of the SDK's credential providers.
 pub(super) fn provider_error(error: &(dyn StdError + 'static)) -> SourceError {
-    let network = |error: &(dyn StdError + 'static)| {
+    let is_network = |error: &(dyn StdError + 'static)| {
         error.downcast_ref::<ConnectorError>().is_some_and(|error| !error.is_user())
             || matches!(error.downcast_ref(), Some(CredentialsError::ProviderTimedOut(_)))
     };
-    let explain = if causes(error).any(network) { SourceError::Unreachable } else { SourceError::Refused };
-    explain(self::explain(error))
+    let why = explain(error);
+    if causes(error).any(is_network) { SourceError::Unreachable(why) } else { SourceError::Refused(why) }
 }
 
-/// Explains an error of a service. Throttling and server errors may pass; a refusal is final.
+/// Converts an error of a service. Throttling and server errors are temporary, and a refusal is final.
 pub(super) fn service_error<E>(error: &SdkError<E>) -> SourceError
 where
     E: ProvideErrorMetadata + StdError + 'static,
@@ -38,7 +38,7 @@ pub(super) fn is_transient<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool
         || error.code().is_some_and(|code| THROTTLING.contains(&code))
 }
 
-/// Error codes of throttling, which come with HTTP status 400.
+/// Error codes of throttling. Their HTTP status is 400.
 ///
 /// Source: `aws_runtime::retries::classifiers::THROTTLING_ERRORS`.
 const THROTTLING: [&str; 15] = [
@@ -59,18 +59,18 @@ const THROTTLING: [&str; 15] = [
     "IDPCommunicationError",
 ];
 
-/// The chain of causes. Left out are the SDK's outermost error, which says nothing, and errors that print a whole
-/// request, because its headers hold secrets.
+/// Returns the chain of causes as text. It omits the SDK's outermost error, which is not specific, and errors that print
+/// a whole request, because its headers hold secrets.
 pub(super) fn explain(error: &(dyn StdError + 'static)) -> String {
     let mut parts: Vec<String> = Vec::new();
     for cause in causes(error).filter(|cause| !cause.is::<CredentialsError>() || cause.source().is_none()) {
         let text = cause.to_string();
-        // Layers that mean nothing to a user.
+        // These layers mean nothing to the user.
         if ["dispatch failure", "io error", "user error", "other"].contains(&text.as_str()) {
             continue;
         }
         let text = text.strip_prefix("client error (Connect)").map_or(text.clone(), |_| "could not connect".to_owned());
-        // Many wrappers repeat what they wrap.
+        // Many errors repeat the text of their cause.
         if !text.contains('{') && !parts.iter().any(|part| part.contains(&text)) {
             parts.push(text);
         }
@@ -78,7 +78,7 @@ pub(super) fn explain(error: &(dyn StdError + 'static)) -> String {
     parts.join(": ")
 }
 
-/// The service's own message, or why there was no answer.
+/// Returns the service's code and message, or the reason there was no response.
 pub(super) fn explain_service<E>(error: &SdkError<E>) -> String
 where
     E: ProvideErrorMetadata + StdError + 'static,

@@ -1,36 +1,31 @@
-//! Sources of credentials, the roles assumed with them, and what the environment says of both.
-
-use std::path::Path;
+//! Sources of credentials, and the roles that are assumed with them.
 
 use super::keys::AccessKeys;
-use super::profile_files::read_bounded;
-use crate::error::Error;
+use super::profile_files::read_regular_file;
 use crate::fingerprint::Fingerprint;
-use crate::os::env::Env;
-use crate::rfc3339;
 
-/// Where the first credentials come from.
+/// The source of the first credentials.
 #[derive(Clone, Debug)]
 pub(super) enum Source {
     /// Access keys in the environment or in a profile.
     Keys(AccessKeys),
     /// A session of a user with an MFA device (`GetSessionToken`).
     UserSession(UserSession),
-    /// A program that prints them (`credential_process`).
+    /// A program that prints credentials (`credential_process`).
     Process(String),
-    /// A token file, exchanged for them (`AssumeRoleWithWebIdentity`).
+    /// A token file that is exchanged for credentials (`AssumeRoleWithWebIdentity`).
     WebIdentity { role_arn: String, session_name: Option<String>, token_file: String },
-    /// IAM Identity Center.
+    /// A role of IAM Identity Center.
     Sso(Sso),
-    /// The console session of `aws login`, by its ARN.
+    /// The ARN of the console session of `aws login`.
     Login(String),
-    /// The endpoint that ECS or EKS names in the environment.
+    /// The endpoint that ECS or EKS sets in the environment.
     Container,
-    /// The metadata service of EC2.
+    /// The EC2 metadata service.
     InstanceMetadata,
 }
 
-/// A user's access keys, and the MFA device that a session of the user needs.
+/// A user's access keys, and the MFA device for a session of the user.
 #[derive(Clone, Debug)]
 pub(super) struct UserSession {
     pub(super) keys: AccessKeys,
@@ -39,10 +34,10 @@ pub(super) struct UserSession {
     pub(super) duration: Option<i32>,
 }
 
-/// A role of an account in IAM Identity Center.
+/// A role of IAM Identity Center.
 #[derive(Clone, Debug)]
 pub(super) struct Sso {
-    /// The `[sso-session]` section, in the newer form of the configuration.
+    /// The name of the `[sso-session]` section. `None` in the legacy form of the configuration.
     pub(super) session: Option<String>,
     pub(super) region: String,
     pub(super) start_url: String,
@@ -64,31 +59,31 @@ pub(super) struct Role {
 /// An MFA device.
 #[derive(Clone, Debug)]
 pub(super) struct Mfa {
-    /// Its serial number or ARN.
+    /// The serial number or ARN.
     pub(super) serial: String,
     /// The command that prints a code (`mfa_process`).
     pub(super) process: Option<String>,
 }
 
-/// The session name in CloudTrail, unless one is configured.
+/// The role session name, if none is configured. CloudTrail shows it.
 pub(super) const SESSION_NAME: &str = "rds-token";
 
 impl Source {
-    /// The source in words; `place` is where it is configured.
-    pub(super) fn describe(&self, place: &str) -> String {
+    /// Describes the source for messages. `location` is the profile or the environment that configures it.
+    pub(super) fn describe(&self, location: &str) -> String {
         match self {
-            Self::Keys(_) => format!("{place} (access key)"),
-            Self::UserSession(session) => format!("{place} (access key, MFA device {})", session.mfa.serial),
-            Self::Process(_) => format!("{place} (credential_process)"),
-            Self::WebIdentity { role_arn, .. } => format!("{place} (web identity, role {role_arn})"),
-            Self::Sso(sso) => format!("{place} (SSO role {} in {})", sso.role_name, sso.account_id),
-            Self::Login(session) => format!("{place} (aws login, {session})"),
+            Self::Keys(_) => format!("{location} (access key)"),
+            Self::UserSession(session) => format!("{location} (access key, MFA device {})", session.mfa.serial),
+            Self::Process(_) => format!("{location} (credential_process)"),
+            Self::WebIdentity { role_arn, .. } => format!("{location} (web identity, role {role_arn})"),
+            Self::Sso(sso) => format!("{location} (SSO role {} in {})", sso.role_name, sso.account_id),
+            Self::Login(session) => format!("{location} (aws login, {session})"),
             Self::Container => "the container's role (ECS or EKS)".to_owned(),
             Self::InstanceMetadata => "the instance's role (EC2 metadata service)".to_owned(),
         }
     }
 
-    /// The AWS account of the credentials, if known.
+    /// The AWS account of the credentials. `None` if it is unknown.
     pub(super) fn account(&self) -> Option<&str> {
         match self {
             Self::Sso(sso) => Some(&sso.account_id),
@@ -97,7 +92,7 @@ impl Source {
         }
     }
 
-    /// The MFA device whose code the source itself needs.
+    /// The MFA device whose code the source needs.
     pub(super) fn mfa(&self) -> Option<&Mfa> {
         match self {
             Self::UserSession(session) => Some(&session.mfa),
@@ -116,7 +111,7 @@ impl Source {
         }
     }
 
-    /// Adds everything that decides which credentials the source gives.
+    /// Adds every field that decides which credentials the source returns.
     pub(super) fn fingerprint(&self, fingerprint: Fingerprint) -> Fingerprint {
         match self {
             Self::Keys(keys) => keys.fingerprint(fingerprint.field("keys")),
@@ -127,11 +122,8 @@ impl Source {
             Self::Process(command) => fingerprint.field("process").field(command),
             Self::WebIdentity { role_arn, session_name, token_file } => {
                 let fingerprint = fingerprint.field("web identity").field(role_arn).optional(session_name.as_ref());
-                // The token's content says whose it is. A pipe can be read only once, so it is left for the
-                // request to STS.
-                let is_file = Path::new(token_file).is_file();
-                let token = is_file.then(|| read_bounded(Path::new(token_file)).ok()).flatten();
-                fingerprint.field(token_file).optional(token)
+                // The content of the token identifies its owner.
+                fingerprint.field(token_file).optional(read_regular_file(token_file.as_ref()))
             }
             Self::Login(session) => fingerprint.field("login").field(session),
             Self::Sso(Sso { session, region, start_url, account_id, role_name }) => {
@@ -145,9 +137,9 @@ impl Source {
 }
 
 impl Role {
-    /// A role without settings of its own.
-    pub(super) fn new(arn: String, mfa: Option<Mfa>) -> Self {
-        Self { arn, session_name: None, external_id: None, duration: None, mfa }
+    /// A role with default settings.
+    pub(super) fn new(arn: String) -> Self {
+        Self { arn, session_name: None, external_id: None, duration: None, mfa: None }
     }
 
     /// The AWS account of the role.
@@ -155,7 +147,7 @@ impl Role {
         account_of(&self.arn)
     }
 
-    /// Adds the role and how it is assumed.
+    /// Adds every field, except the command for MFA codes.
     pub(super) fn fingerprint(&self, fingerprint: Fingerprint) -> Fingerprint {
         fingerprint
             .field(&self.arn)
@@ -166,71 +158,7 @@ impl Role {
     }
 }
 
-/// The account in a role's ARN.
+/// Returns the account in a role's ARN.
 fn account_of(arn: &str) -> Option<&str> {
     arn.split(':').nth(4).filter(|account| !account.is_empty())
-}
-
-impl AccessKeys {
-    fn fingerprint(&self, fingerprint: Fingerprint) -> Fingerprint {
-        fingerprint
-            .field(&self.access_key_id)
-            .field(self.secret_access_key.expose())
-            .optional(self.session_token.as_ref().map(|token| token.expose()))
-            .optional(self.expires_at.map(|time| time.unix_timestamp().to_be_bytes()))
-    }
-}
-
-/// The variables with a session token, in the order of botocore.
-const SESSION_TOKENS: [&str; 2] = ["AWS_SECURITY_TOKEN", "AWS_SESSION_TOKEN"];
-/// The variables with the expiry of the keys. The second is aws-vault's older name.
-const EXPIRATIONS: [&str; 2] = ["AWS_CREDENTIAL_EXPIRATION", "AWS_SESSION_EXPIRATION"];
-
-/// The keys in the environment, if there are any.
-///
-/// # Errors
-/// When they can't sign (exit 3).
-pub(super) fn environment_keys(env: &Env) -> Result<Option<AccessKeys>, Error> {
-    // As with the AWS CLI, a secret without an id counts for nothing.
-    let Some(id) = env.var("AWS_ACCESS_KEY_ID") else { return Ok(None) };
-    let Some(secret) = env.var("AWS_SECRET_ACCESS_KEY") else {
-        return Err(Error::credentials(
-            "AWS credentials: the environment has AWS_ACCESS_KEY_ID but no AWS_SECRET_ACCESS_KEY; set both or neither",
-        ));
-    };
-    let first = |names: [&'static str; 2]| names.into_iter().find_map(|name| Some((name, env.var(name)?)));
-    let expires_at = first(EXPIRATIONS).map(|(name, text)| {
-        rfc3339::parse(&text).ok_or_else(|| {
-            Error::credentials(format!(
-                "AWS credentials: {name} is {}, which is not a time such as 2026-01-31T12:00:00Z; correct or unset it",
-                rfc3339::quote(&text)
-            ))
-        })
-    });
-    let session_token = first(SESSION_TOKENS).map(|(_, token)| token);
-    AccessKeys::new(id, secret, session_token, expires_at.transpose()?).map(Some).map_err(|why| {
-        let remedy = "set AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN again, or unset them";
-        Error::credentials(format!("AWS credentials: in the environment, {why}; {remedy}"))
-    })
-}
-
-/// The variables that can hold a container's endpoint, in order of precedence.
-pub(super) const CONTAINER_URIS: [&str; 2] =
-    ["AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI"];
-
-/// The variable that is set to a container's endpoint.
-///
-/// `None` if neither variable is set.
-pub(super) fn container_variable(env: &Env) -> Option<&'static str> {
-    CONTAINER_URIS.into_iter().find(|name| env.var(name).is_some())
-}
-
-/// Whether the environment names the token file of a web identity.
-pub(super) fn has_web_identity(env: &Env) -> bool {
-    env.var("AWS_WEB_IDENTITY_TOKEN_FILE").is_some()
-}
-
-/// Whether the environment disables the metadata service of EC2.
-pub(super) fn is_metadata_disabled(env: &Env) -> bool {
-    env.var("AWS_EC2_METADATA_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true"))
 }
