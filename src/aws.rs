@@ -1,7 +1,7 @@
-//! AWS credentials: whose they are, and how they are fetched.
+//! AWS credentials: the identity of a request, and its credentials.
 //!
-//! [`Identity::find`] selects the identity of a request from the environment and the profile files, without network.
-//! [`fetch`] fetches its credentials.
+//! [`Identity::find`] selects the identity from the environment and the profile files, without network access. [`fetch`]
+//! fetches its credentials.
 
 mod ca_certificates;
 mod client;
@@ -17,7 +17,9 @@ mod ini;
 mod keys;
 mod login;
 mod mfa;
+mod precedence;
 mod process;
+mod process_inputs;
 mod profile_chain;
 mod profile_files;
 mod redact;
@@ -29,11 +31,11 @@ mod sso;
 mod sts;
 
 pub(crate) use fetch::{Fetched, fetch};
-pub(crate) use identity::is_chosen_by_environment;
-pub use identity::{Choice, Identity};
+pub use identity::Identity;
 pub use keys::AccessKeys;
 pub(crate) use mfa::is_code;
-pub use profile_files::ProfileFiles;
-pub use profile_files::Profiles;
+pub use precedence::Choice;
+pub(crate) use precedence::is_chosen_by_environment;
+pub use profile_files::{ProfileFiles, Profiles};
 pub(crate) use request::{CredentialRequest, Locks, SessionStorage};
 pub(crate) use session_cache::SessionCache;

@@ -209,7 +209,7 @@ fn a_prompt_allows_a_mistype_and_stops_the_clock() {
     let output = command.output().unwrap();
     let (stdout, stderr) = texts(&output);
     assert_eq!((output.status.code(), stdout.as_str()), (Some(4), ""), "{stderr}");
-    assert!(stderr.contains("no answer in time") && stderr.contains("--timeout"), "{stderr}");
+    assert!(stderr.contains("no response in time") && stderr.contains("--timeout"), "{stderr}");
 }
 
 #[test]
@@ -720,7 +720,7 @@ fn a_user_with_an_mfa_device_has_a_session() {
         .env("AWS_SECRET_ACCESS_KEY", "s")
         .env("AWS_SESSION_TOKEN", "t")
         .fails(2);
-    assert!(line.contains("mfa_serial: ") && line.contains("takes no MFA code"), "{line}");
+    assert!(line.contains("mfa_serial: ") && line.contains("does not use MFA codes"), "{line}");
     let (sandbox, sts) = (with_role(""), self::sts());
     let line = without_terminal(&sandbox, &sts, &["--mfa-serial", DEVICE]).fails(3);
     assert!(line.contains("run this command once in a terminal") && !line.contains("mfa_process"), "{line}");

@@ -1,4 +1,4 @@
-//! Requests to AWS: the HTTP clients, the SDK's configuration, and the errors of a source.
+//! The client for requests to AWS: HTTP clients, SDK configuration, error messages and the check of the clock.
 
 use std::error::Error as StdError;
 use std::time::{Duration, SystemTime};
@@ -24,29 +24,32 @@ use crate::fingerprint::Fingerprint;
 use crate::os::env::Env;
 use crate::os::single_flight::{self, Outcome, follower_deadline};
 
-/// How long a connection to one of AWS's services may take.
-const CONNECT: Duration = Duration::from_secs(4);
-/// Time limit for a connection to the container or EC2 endpoint, which are on the same machine.
-const PLATFORM_CONNECT: Duration = Duration::from_secs(1);
-/// How many rounds of the SDK's attempts are made for a request that is throttled or fails in the service, and the
-/// pause between two rounds. Together they stay within the default time limit.
+/// Time limit for a connection to an AWS service.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(4);
+/// Time limit for a connection to the container or EC2 endpoint, which is on this machine.
+const PLATFORM_CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+/// Maximum number of rounds for a request that is throttled or fails in the service, and the pause between two rounds.
+/// A round is all attempts of the SDK. All rounds together stay within the default time limit.
 const ROUNDS: u32 = 3;
 const ROUND_PAUSE: Duration = Duration::from_secs(2);
-/// What is quoted of an answer, in characters.
-const MAX_QUOTE: usize = 600;
-/// Clock skew from which a warning is printed, and from which a database refuses the token.
+/// Maximum length of a reason in a message, in characters.
+const MAX_REASON: usize = 600;
+/// The clock skew above which a warning is printed.
 const NOTABLE_SKEW: time::Duration = time::Duration::seconds(60);
+/// The clock skew above which the database rejects the token.
 const MAX_SKEW: time::Duration = time::Duration::minutes(5);
 
-/// Sends the requests of one identity.
+/// The client that sends the requests for one identity.
 pub(super) struct AwsClient<'a> {
     pub(super) request: &'a CredentialRequest<'a>,
-    /// The region of AWS's own services.
+    /// The region for AWS services.
     pub(super) region: Region,
+    /// The HTTP client for AWS services.
     pub(super) services: HttpClient,
-    /// For the container and EC2 endpoints.
+    /// The HTTP client for the container and EC2 endpoints.
     pub(super) platform: HttpClient,
-    /// The last answer of AWS's own services; the clock of the container endpoint is this machine's.
+    /// The last response of an AWS service. The container and EC2 endpoints have none, because they use the clock of this
+    /// machine.
     log: ResponseLog,
 }
 
@@ -55,57 +58,51 @@ impl<'a> AwsClient<'a> {
         let identity = request.identity;
         let region = identity.endpoints.region.clone().unwrap_or_else(|| Region::new(request.region.to_owned()));
         let (log, roots) = (ResponseLog::default(), &identity.endpoints.roots);
-        let services = HttpClient::new(PlainHttp::Loopback, roots.clone(), CONNECT, log.clone());
-        let platform = HttpClient::new(PlainHttp::Platform, roots.clone(), PLATFORM_CONNECT, ResponseLog::default());
+        let services = HttpClient::new(PlainHttp::Loopback, roots.clone(), CONNECT_TIMEOUT, log.clone());
+        let (roots, no_log) = (roots.clone(), ResponseLog::default());
+        let platform = HttpClient::new(PlainHttp::Platform, roots, PLATFORM_CONNECT_TIMEOUT, no_log);
         Self { request, region, services, platform, log }
     }
 
-    /// Serializes refreshes of the login `what`. Waits in a thread, so that signals are still handled. `None` if
+    /// Joins the single flight that refreshes `login`. Waits in a thread, so that signals are still handled. `None` if
     /// locking is off.
     pub(super) async fn join_refresh<T: Send + 'static>(
         &self,
-        what: &[u8],
+        login: &[u8],
         look: impl Fn() -> Option<T> + Send + 'static,
     ) -> Option<Outcome<T>> {
         let CredentialRequest { env, deadline, locks, report, .. } = self.request;
-        let lock = (*locks)?(&Fingerprint::default().field("login").field(what).hex())?;
+        let lock = (*locks)?(&Fingerprint::default().field("login").field(login).hex())?;
         let (env, report, give_up) = (Env::clone(env), **report, follower_deadline(deadline));
         let wait = move || single_flight::join(&lock, &env, give_up, |message| report.progress(message), look);
         tokio::task::spawn_blocking(wait).await.ok()
     }
 
-    /// Converts an expiry, in seconds since 1970.
+    /// Returns temporary credentials from a response. `expiry` is in seconds since 1970.
     ///
     /// # Errors
-    /// If it is not a date (exit 3).
-    pub(super) fn expiry(&self, seconds: i64) -> Result<OffsetDateTime, Error> {
-        let bad = |_| self.refused("in the answer, the expiration is not a time");
-        OffsetDateTime::from_unix_timestamp(seconds).map_err(bad)
-    }
-
-    /// Checks temporary credentials, which have a session token.
-    ///
-    /// # Errors
-    /// If they can't sign (exit 3).
-    pub(super) fn accept(
+    /// Exit 3 if the credentials can't sign.
+    pub(super) fn temporary_keys(
         &self,
         id: String,
         secret: String,
-        token: String,
-        expires_at: Option<OffsetDateTime>,
+        session_token: String,
+        expiry: Option<i64>,
     ) -> Result<AccessKeys, Error> {
-        let bad = |why: &str| self.refused(&format!("in the answer, {why}"));
-        if token.is_empty() {
-            return Err(bad("the session token is missing"));
+        let unusable = |why: &str| self.refused(&format!("in the response, {why}"));
+        let expires_at = expiry.map(OffsetDateTime::from_unix_timestamp).transpose();
+        let expires_at = expires_at.map_err(|_| unusable("the expiration is not a time"))?;
+        if session_token.is_empty() {
+            return Err(unusable("the session token is missing"));
         }
-        AccessKeys::new(id, secret, Some(token), expires_at).map_err(|why| bad(&why))
+        AccessKeys::new(id, secret, Some(session_token), expires_at).map_err(|why| unusable(&why))
     }
 
-    /// The SDK's settings for a service. All of them are given, so that the SDK reads neither the environment nor
-    /// files, which would not be in the cache key.
+    /// Returns the SDK's configuration for a service. It sets every option, so that the SDK does not read settings that
+    /// the cache key does not cover from the environment or from files.
     pub(super) fn sdk_config(&self, service: &str, region: &Region, credentials: Option<&AccessKeys>) -> SdkConfig {
         let endpoints = &self.request.identity.endpoints;
-        let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT).build();
+        let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).build();
         let mut config = SdkConfig::builder()
             .behavior_version(BehaviorVersion::v2026_01_12())
             .region(region.clone())
@@ -121,7 +118,7 @@ impl<'a> AwsClient<'a> {
         config.build()
     }
 
-    /// Sends a request, and repeats it while AWS throttles it or fails to serve it.
+    /// Sends a request, and repeats it if AWS throttles it or fails to serve it.
     pub(super) async fn retry<T, E>(&self, send: impl AsyncFn() -> Result<T, SdkError<E>>) -> Result<T, SdkError<E>>
     where
         E: ProvideErrorMetadata + StdError + 'static,
@@ -130,28 +127,29 @@ impl<'a> AwsClient<'a> {
         loop {
             match send().await {
                 Err(error) if round < ROUNDS && is_transient(&error) => round += 1,
-                answer => return answer,
+                result => return result,
             }
             tokio::time::sleep(ROUND_PAUSE).await;
         }
     }
 
-    /// Returns the error for the source: what failed, why, and the remedy.
+    /// Returns the error for a source that failed.
     pub(super) fn error(&self, error: SourceError) -> Error {
         let source = self.request.identity.describe();
-        let (why, remedy, new): (_, _, fn(String) -> Error) = match error {
-            SourceError::Refused(why) => (why, String::new(), Error::credentials),
+        let shorten = |why: String| why.trim().chars().take(MAX_REASON).collect::<String>();
+        match error {
+            SourceError::Refused(why) => Error::credentials(format!("AWS credentials: {source}: {}", shorten(why))),
             SourceError::Unreachable(why) => {
                 let server = self.log.authority().map(|host| format!(" (from {host})")).unwrap_or_default();
-                let remedy = format!("{server}; try again later, or check the network and the proxy settings");
-                (why, remedy, Error::network)
+                Error::network(format!(
+                    "AWS credentials: {source}: {}{server}; try again later, or check the network and the proxy settings",
+                    shorten(why)
+                ))
             }
-        };
-        let why: String = why.trim().chars().take(MAX_QUOTE).collect();
-        new(format!("AWS credentials: {source}: {why}{remedy}"))
+        }
     }
 
-    /// Returns the error for a source that gave no usable credentials.
+    /// Returns the error for a source that responded without usable credentials.
     pub(super) fn refused(&self, why: &str) -> Error {
         self.error(SourceError::Refused(why.to_owned()))
     }
@@ -168,29 +166,32 @@ impl<'a> AwsClient<'a> {
 
     /// Returns the error for a request that did not finish in time.
     pub(super) fn timed_out(&self, description: &str) -> Error {
-        let last = self.log.status().filter(|status| is_retryable(*status));
-        let why = match (last, self.log.authority()) {
-            (Some(status), Some(host)) => format!("timed out; {host} last answered with HTTP status {status}"),
-            _ => "no answer in time".to_owned(),
+        let status = self.log.status().filter(|status| is_retryable(*status));
+        let why = match (status, self.log.authority()) {
+            (Some(status), Some(host)) => format!("timed out; the last response of {host} had HTTP status {status}"),
+            _ => "no response in time".to_owned(),
         };
-        let what = format!("could not fetch them from {description}: {why}");
-        Error::network(format!("AWS credentials: {what}; try again, or use a longer --timeout")).process_local()
+        Error::network(format!(
+            "AWS credentials: could not fetch them from {description}: {why}; try again, or use a longer --timeout"
+        ))
+        .process_local()
     }
 
-    /// Compares this machine's clock with AWS's, because the database refuses a token with a wrong date.
+    /// Compares this machine's clock with the clock of AWS, because the database rejects a token with a wrong date.
     ///
     /// # Errors
-    /// If the database would refuse the token (exit 1).
+    /// Exit 1 if the database would reject the token.
     pub(super) fn check_clock(&self) -> Result<(), Error> {
         let Some(skew) = self.log.skew(self.request.env.now().wall) else { return Ok(()) };
         let direction = if skew.is_negative() { "behind" } else { "ahead of" };
-        let off = format!("clock: this machine is {}s {direction} AWS", skew.whole_seconds().abs());
+        let deviation = format!("clock: this machine is {}s {direction} AWS", skew.whole_seconds().abs());
         let remedy = "set the clock (on Linux: `sudo timedatectl set-ntp true`)";
         if skew.abs() > MAX_SKEW {
-            return Err(Error::other(format!("{off}, so the database would refuse the token; {remedy}")));
+            return Err(Error::other(format!("{deviation}, so the database would reject the token; {remedy}")));
         }
         if skew.abs() > NOTABLE_SKEW {
-            self.request.report.warn(&format!("{off}, and the database refuses tokens from 5 minutes on; {remedy}"));
+            let limit = "the database rejects tokens above 5 minutes";
+            self.request.report.warn(&format!("{deviation}, and {limit}; {remedy}"));
         }
         Ok(())
     }

@@ -1,15 +1,15 @@
-//! Fetches the credentials of an identity: from a cached session, else from its source and roles.
+//! The fetch of an identity's credentials: from a cached session, else from its source and roles.
 
-use std::io::ErrorKind;
 use std::time::Duration;
 
 use super::client::AwsClient;
 use super::container;
 use super::endpoints::EndpointConfig;
-use super::identity::{Identity, NONE_FOUND};
+use super::identity::Identity;
 use super::imds::{self, ImdsError};
 use super::keys::AccessKeys;
 use super::mfa::Code;
+use super::precedence::NONE_FOUND;
 use super::process;
 use super::profile_files::read_text;
 use super::request::{CredentialRequest, SourceError};
@@ -20,40 +20,41 @@ use crate::error::{Error, ExitCode};
 use crate::fingerprint::Fingerprint;
 use crate::os::single_flight::{self, Outcome, PROGRESS_AFTER};
 
-/// Credentials, and how they were fetched.
+/// The credentials that a request returned.
 pub(crate) struct Fetched {
     /// The credentials.
     pub(crate) keys: AccessKeys,
-    /// Whether they are a session that expires soon, used because a new one could not be started.
+    /// Whether they are a session that expires soon, which is used because a new one could not be started.
     pub(crate) is_leftover: bool,
 }
 
-/// Fetches the credentials of `request`: the keys already present, a session in `sessions`, or new credentials. If
+/// Returns the credentials of `request`: the keys already present, a session in `sessions`, or new credentials. If
 /// several processes need the same session, one of them starts it.
 ///
 /// # Errors
-/// Exit 3 if the source has no credentials, exit 4 if it can't be reached or time is out, exit 1 if this machine's
-/// clock is off.
+/// Exit 3 if the source has no credentials, exit 4 if it can't be reached in time, exit 1 if this machine's clock is
+/// wrong.
 pub(crate) fn fetch(request: &CredentialRequest, sessions: &SessionCache) -> Result<Fetched, Error> {
     let fetched = |keys| Fetched { keys, is_leftover: false };
     if let Some(keys) = request.identity.keys() {
         return Ok(fetched(keys.clone()));
     }
-    let cached = || sessions.load_last(request.min_ttl);
-    if let Some(keys) = cached() {
+    let load_cached = || sessions.load_last(request.min_ttl);
+    if let Some(keys) = load_cached() {
         return Ok(fetched(keys));
     }
-    // Another process's session can be used only if it is stored.
+    // Single flight needs a stored session, which the other processes can load.
     let lock = request.locks.filter(|_| sessions.is_shared()).and_then(|locks| locks(&lock_name(request)));
     let progress = |message: &str| request.report.progress(message);
-    let result = match lock.map(|lock| {
+    let outcome = lock.map(|lock| {
         let give_up = request.identity.follower_deadline(request.env, &request.deadline);
-        single_flight::join(&lock, request.env, give_up, progress, cached)
-    }) {
+        single_flight::join(&lock, request.env, give_up, progress, load_cached)
+    });
+    let result = match outcome {
         None => fetch_new(request, sessions),
         Some(Outcome::Ready(keys)) => return Ok(fetched(*keys)),
         Some(Outcome::Failed(error)) => Err(error),
-        // This process has waited long enough, so it waits for no other lock.
+        // This process has waited long enough, so it does not wait for other locks.
         Some(Outcome::Unshared) => fetch_new(&CredentialRequest { locks: None, ..request.clone() }, sessions),
         Some(Outcome::Leader(leader)) => {
             let result = fetch_new(request, sessions);
@@ -74,71 +75,76 @@ pub(crate) fn fetch(request: &CredentialRequest, sessions: &SessionCache) -> Res
     Ok(Fetched { keys, is_leftover: true })
 }
 
-/// The name of the lock for a session. It includes the region, because STS may refuse in one region a request that
-/// it accepts in another.
+/// Returns the name of the lock for a session. It includes the region, because STS may accept a request in one region
+/// and refuse it in another.
 fn lock_name(request: &CredentialRequest) -> String {
     let region = request.identity.endpoints.region.as_ref().map_or(request.region, |region| region.as_ref());
     Fingerprint::default().field("session").field(request.identity.fingerprint()).field(region).hex()
 }
 
-/// Fetches new credentials, from the latest usable session or from the source, within the time limit.
+/// Fetches new credentials within the time limit, starting from the latest usable session, else from the source.
 fn fetch_new(request: &CredentialRequest, sessions: &SessionCache) -> Result<AccessKeys, Error> {
     let start = sessions.latest_usable();
     let mut codes = find_codes(request, start.as_ref().map_or(0, |(step, _)| step + 1))?;
-    let prompts = codes.iter().any(|code| matches!(code, Some(Code::Prompt(_))));
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| Error::other(format!("could not start fetching credentials: {error}")))?;
-    let description = request.identity.describe();
     let client = AwsClient::new(request);
-    let work = async {
-        let work = run_steps(&client, sessions, start, &mut codes);
-        tokio::pin!(work);
-        tokio::select! {
-            done = &mut work => return done,
-            // No progress message while the user is being prompted.
-            () = tokio::time::sleep(PROGRESS_AFTER), if !prompts => {
-                request.report.progress(&format!("waiting for credentials from {description}"));
-            }
-        }
-        work.await
-    };
-    let has_mfa_process = request.identity.mfa_devices().any(|mfa| mfa.process.is_some());
-    let has_process = has_mfa_process || matches!(request.identity.source, Source::Process(_));
-    let slow = if has_mfa_process { format!("{description}, or its mfa_process,") } else { description.clone() };
-    let result = runtime.block_on(async {
-        tokio::select! {
-            result = request.deadline.within(work) => result.unwrap_or_else(|| Err(client.timed_out(&slow))),
-            // A helper program must be stopped first. Without one, the signal ends this process at once.
-            (name, exit) = process::signalled(), if has_process => {
-                Err(Error::new(exit, format!("ended by {name} while waiting for {description}")).process_local())
-            }
-        }
-    });
+    let result = runtime.block_on(fetch_in_time(&client, sessions, start, &mut codes));
     // A name lookup or a read that still runs in a thread must not delay the exit.
     runtime.shutdown_background();
     client.check_clock()?;
     result
 }
 
-/// Decides where the MFA codes come from, one element for the source and one for each role. Steps before `first` need
-/// no code.
-fn find_codes(request: &CredentialRequest, first: usize) -> Result<Vec<Option<Code>>, Error> {
-    let mut given = request.mfa_code;
-    let Identity { source, roles, .. } = request.identity;
-    let devices = std::iter::once(source.mfa()).chain(roles.iter().map(|role| role.mfa.as_ref()));
-    let mut codes = Vec::new();
-    for (step, device) in devices.enumerate() {
-        // A code can be used only once.
-        let code = device.filter(|_| step >= first).map(|mfa| Code::find(mfa, given.take(), request));
-        codes.push(code.transpose()?);
+/// Runs the steps until the deadline, and prints a progress message if they are slow.
+async fn fetch_in_time(
+    client: &AwsClient<'_>,
+    sessions: &SessionCache<'_>,
+    start: Option<(usize, AccessKeys)>,
+    codes: &mut [Option<Code>],
+) -> Result<AccessKeys, Error> {
+    let CredentialRequest { identity, deadline, report, .. } = client.request;
+    let description = identity.describe();
+    let prompts = codes.iter().any(|code| matches!(code, Some(Code::Prompt(_))));
+    let has_mfa_process = identity.mfa_devices().any(|mfa| mfa.process.is_some());
+    let runs_program = has_mfa_process || matches!(identity.source, Source::Process(_));
+    let report_progress = async {
+        tokio::time::sleep(PROGRESS_AFTER).await;
+        report.progress(&format!("waiting for credentials from {description}"));
+        std::future::pending().await
+    };
+    tokio::select! {
+        result = deadline.within(run_steps(client, sessions, start, codes)) => result.unwrap_or_else(|| {
+            let program = if has_mfa_process { ", or its mfa_process," } else { "" };
+            Err(client.timed_out(&format!("{description}{program}")))
+        }),
+        // A helper program must be stopped first. Without one, the signal terminates this process at once.
+        (name, exit) = process::wait_for_signal(), if runs_program => {
+            Err(Error::new(exit, format!("terminated by {name} while waiting for {description}")).process_local())
+        }
+        // The message must not appear while the user is being prompted.
+        result = report_progress, if !prompts => result,
     }
-    Ok(codes)
 }
 
-/// Fetches the source's credentials (step 0), then assumes each role (steps 1, 2, …). `start` is a session from which
-/// to go on, and its step. Stores each new session.
+/// Finds the origin of each MFA code: one element for the source, and one for each role. Steps before `first` need no
+/// code.
+fn find_codes(request: &CredentialRequest, first: usize) -> Result<Vec<Option<Code>>, Error> {
+    let Identity { source, roles, .. } = request.identity;
+    let devices = std::iter::once(source.mfa()).chain(roles.iter().map(|role| role.mfa.as_ref()));
+    let mut flag = request.mfa_code;
+    let codes = devices.enumerate().map(|(step, device)| {
+        let device = device.filter(|_| step >= first);
+        // A code can be used only once.
+        device.map(|mfa| Code::find(mfa, flag.take(), request)).transpose()
+    });
+    codes.collect()
+}
+
+/// Fetches the source's credentials (step 0), then assumes each role (steps 1, 2, …), and stores each new session.
+/// `start` is a step and its session, after which to continue.
 async fn run_steps(
     client: &AwsClient<'_>,
     sessions: &SessionCache<'_>,
@@ -169,12 +175,10 @@ async fn fetch_from_source(client: &AwsClient<'_>, source: &Source, code: Option
         Source::UserSession(session) => sts::user_session(client, session, code).await,
         Source::Process(command) => process::credentials(command, client.request)
             .await
-            .map_err(|error| client.refused(&error.why).quoting(error.said)),
+            .map_err(|error| client.refused(&error.why).quoting(error.stderr_line)),
         Source::WebIdentity { role_arn, session_name, token_file } => {
             let token = read_text(token_file.as_ref(), deadline).map_err(|error| {
-                let timed_out = error.kind() == ErrorKind::TimedOut;
-                let kind = if timed_out { SourceError::Unreachable } else { SourceError::Refused };
-                client.error(kind(format!("could not read the token file {token_file}: {error}")))
+                client.error(SourceError::unreadable(&format!("the token file {token_file}"), &error))
             })?;
             sts::web_identity(client, role_arn, session_name.as_deref(), token.trim()).await
         }
@@ -191,10 +195,10 @@ async fn fetch_from_source(client: &AwsClient<'_>, source: &Source, code: Option
     }
 }
 
-/// The error for the EC2 metadata service, which is the last source unless a profile names it.
+/// Returns the error for the EC2 metadata service. Unless a profile names it, it is the last source to try.
 fn metadata_error(client: &AwsClient, error: ImdsError) -> Error {
     let why = match error {
-        ImdsError::NotFound => "it does not answer, or the instance has no role".to_owned(),
+        ImdsError::NotFound => "it is not reachable, or the instance has no role".to_owned(),
         ImdsError::Failed(why) => why,
     };
     match &client.request.identity.profile {

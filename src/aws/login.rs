@@ -1,4 +1,4 @@
-//! The console session of `aws login`.
+//! Credentials from the console session of `aws login`.
 
 use std::time::SystemTime;
 
@@ -17,17 +17,16 @@ use crate::error::Error;
 /// Fetches the credentials of the console session with this ARN.
 pub(super) async fn credentials(client: &AwsClient<'_>, session: &str) -> Result<AccessKeys, Error> {
     // The refresh token may be single-use, so one process refreshes at a time. Later ones find the new keys on disk.
-    let _turn = client.join_refresh(session.as_bytes(), || None::<()>).await;
+    let _lock = client.join_refresh(session.as_bytes(), || None::<()>).await;
     let provider = LoginCredentialsProvider::builder(session).configure(&provider_config(client)).build();
-    let given = provider.provide_credentials().await.map_err(|error| match provider_error(&error) {
+    let credentials = provider.provide_credentials().await.map_err(|error| match provider_error(&error) {
         SourceError::Refused(why) => client.fail_login(&why),
         unreachable => client.error(unreachable),
     })?;
-    let seconds = |end: SystemTime| end.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
-    let expires_at = given.expiry().map(|end| client.expiry(i64::try_from(seconds(end)).unwrap_or(i64::MAX)));
-    let expires_at = expires_at.transpose()?;
-    let (id, secret) = (given.access_key_id().to_owned(), given.secret_access_key().to_owned());
-    client.accept(id, secret, given.session_token().unwrap_or_default().to_owned(), expires_at)
+    let seconds = |time: SystemTime| time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+    let expiry = credentials.expiry().map(|time| i64::try_from(seconds(time)).unwrap_or(i64::MAX));
+    let (id, secret) = (credentials.access_key_id().to_owned(), credentials.secret_access_key().to_owned());
+    client.temporary_keys(id, secret, credentials.session_token().unwrap_or_default().to_owned(), expiry)
 }
 
 fn provider_config(client: &AwsClient) -> ProviderConfig {

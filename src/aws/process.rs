@@ -1,4 +1,4 @@
-//! Credentials that a program prints (`credential_process`).
+//! Credentials from a program (`credential_process`).
 //!
 //! Source: "Source credentials with an external process", AWS SDKs and tools reference guide.
 
@@ -9,7 +9,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _};
 
 use super::credentials_json::CredentialsDocument;
 use super::keys::AccessKeys;
-use super::redact::quotation;
+use super::redact::last_line;
 use super::request::CredentialRequest;
 
 #[cfg(unix)]
@@ -22,80 +22,120 @@ use unix as platform;
 #[cfg(windows)]
 use windows as platform;
 
-pub(super) use platform::signalled;
+pub(super) use platform::wait_for_signal;
 
-/// More than any program has to say, in bytes.
+/// Maximum size of a program's output, in bytes.
 const MAX_OUTPUT: u64 = 1 << 20;
 
-/// Why a program gave no result.
+/// The process group of a program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ProcessGroup {
+    /// The group of this process, which has the terminal: the program can prompt, and Ctrl-C reaches it.
+    Shared,
+    /// A new group, which can be killed as a whole.
+    New,
+}
+
+/// Why a program returned no result.
 pub(super) struct ProgramError {
     /// The reason.
     pub(super) why: String,
-    /// The last line of its stderr, without secrets.
-    pub(super) said: Option<String>,
+    /// The last line of the program's stderr, without secrets.
+    pub(super) stderr_line: Option<String>,
 }
 
 impl From<String> for ProgramError {
     fn from(why: String) -> Self {
-        Self { why, said: None }
+        Self { why, stderr_line: None }
     }
 }
 
-/// Runs `command` and returns the credentials that it prints. Dropping the future ends the program and its
+/// Runs `command` and returns the credentials that it prints. Dropping the future kills the program and its
 /// children.
 ///
 /// # Errors
 /// The reason, with the last line of the program's stderr.
 pub(super) async fn credentials(command: &str, request: &CredentialRequest<'_>) -> Result<AccessKeys, ProgramError> {
-    Ok(parse(&output(command, request).await?)?)
+    Ok(parse_credentials(&run(command, request).await?)?)
 }
 
-/// Runs `command` in the shell and returns its stdout. Dropping the future ends the program and its children.
+/// Runs `command` in the shell and returns its stdout. Dropping the future kills the program and its children.
 ///
 /// # Errors
 /// The reason, with the last line of the program's stderr.
-pub(super) async fn output(command: &str, request: &CredentialRequest<'_>) -> Result<Vec<u8>, ProgramError> {
-    let is_foreground = request.env.is_foreground();
-    let mut program = platform::shell(command, is_foreground);
+pub(super) async fn run(command: &str, request: &CredentialRequest<'_>) -> Result<Vec<u8>, ProgramError> {
+    let group = if request.env.is_foreground() { ProcessGroup::Shared } else { ProcessGroup::New };
+    let mut program = platform::shell(command, group);
     platform::set_path(&mut program, request.env);
     program.stdout(Stdio::piped()).stderr(Stdio::piped());
-    // A loop that reads our stdin must not lose its lines to the program.
-    if !(is_foreground && std::io::stdin().is_terminal()) {
+    // The program must not consume stdin if it is the input of a loop that runs rds-token.
+    if !(group == ProcessGroup::Shared && std::io::stdin().is_terminal()) {
         program.stdin(Stdio::null());
     }
     let mut child = program.spawn().map_err(|error| format!("could not run {}: {error}", platform::SHELL))?;
-    let guard = platform::KillOnDrop::of(&child, is_foreground);
+    let guard = platform::KillOnDrop::new(&child, group);
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-    let (stdout, stderr) = tokio::join!(read(stdout), read(stderr));
+    let (stdout, stderr) = tokio::join!(read_output(stdout), read_output(stderr));
     let (stdout, stderr) = (stdout?, stderr?);
     let status = child.wait().await.map_err(|error| format!("could not wait for the program: {error}"))?;
     std::mem::forget(guard);
     if status.success() {
         return Ok(stdout);
     }
-    let said = quotation(&stderr, &stdout, &request.known_secrets());
-    Err(ProgramError { why: format!("the program failed ({status})"), said })
+    let stderr_line = last_line(&stderr, &stdout, &request.known_secrets());
+    Err(ProgramError { why: format!("the program failed ({status})"), stderr_line })
 }
 
-/// All that the program writes to one of its outputs.
-async fn read(output: Option<impl AsyncRead + Unpin>) -> Result<Vec<u8>, String> {
+/// Reads all of the program's stdout or stderr.
+async fn read_output(output: Option<impl AsyncRead + Unpin>) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::new();
     let Some(output) = output else { return Ok(bytes) };
     match output.take(MAX_OUTPUT).read_to_end(&mut bytes).await {
-        Ok(size) if size as u64 == MAX_OUTPUT => Err("the program's output has no end".to_owned()),
+        Ok(size) if size as u64 == MAX_OUTPUT => Err("the program's output is larger than 1 MiB".to_owned()),
         Ok(_) => Ok(bytes),
         Err(error) => Err(format!("could not read the program's output: {error}")),
     }
 }
 
-fn parse(stdout: &[u8]) -> Result<AccessKeys, String> {
+fn parse_credentials(stdout: &[u8]) -> Result<AccessKeys, String> {
     let document = CredentialsDocument::parse(stdout).map_err(|why| {
-        let form = "the JSON of credential_process, with Version, AccessKeyId and SecretAccessKey";
-        format!("the program's output is not {form}: {why}")
+        let format = "the JSON of credential_process, with Version, AccessKeyId and SecretAccessKey";
+        format!("the program's output is not {format}: {why}")
     })?;
     match document.version {
         Some(1) => document.into_credentials().map_err(|why| format!("in the program's output, {why}")),
         Some(other) => Err(format!("the program's output has Version {other}; only 1 is supported")),
         None => Err("the program's output has no Version; it must be 1".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn output_must_be_version_1_with_usable_keys() {
+        let keys = r#""AccessKeyId": "AKIDX", "SecretAccessKey": "s""#;
+        for (stdout, expected) in [
+            (format!("{{\"Version\": 1, {keys}}}"), Ok("AKIDX")),
+            (format!("{{\"Version\": 1, {keys}, \"Expiration\": \"2026-01-31T12:00:00Z\", \"x\": []}}"), Ok("AKIDX")),
+            (format!("{{\"Version\": 2, {keys}}}"), Err("the program's output has Version 2; only 1 is supported")),
+            (format!("{{{keys}}}"), Err("the program's output has no Version")),
+            (
+                format!("{{\"Version\": 1, {keys}, \"Expiration\": \"soon\"}}"),
+                Err("in the program's output, the Expirat"),
+            ),
+            ("{\"Version\": 1}".to_owned(), Err("the program's output is not the JSON of credential_process")),
+            (
+                "export AWS_ACCESS_KEY_ID=x".to_owned(),
+                Err("the program's output is not the JSON of credential_process"),
+            ),
+        ] {
+            match (parse_credentials(stdout.as_bytes()), expected) {
+                (Ok(keys), Ok(id)) => assert_eq!(keys.access_key_id, id),
+                (Err(error), Err(expected)) => assert!(error.starts_with(expected), "{error}"),
+                (result, _) => panic!("{stdout}: {result:?}"),
+            }
+        }
     }
 }

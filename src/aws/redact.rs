@@ -1,38 +1,38 @@
-//! Takes secrets out of what servers and helper programs say, so that it can be quoted.
+//! The redaction of secrets in the output of servers and helper programs, so that messages can quote it.
 
 use serde_json::Value;
 
 use crate::percent::encode;
 
-/// The longest quotation, in characters.
-const MAX_QUOTATION: usize = 300;
-/// The minimum length, in bytes, at which a value after `name:` counts as a secret rather than as a word.
-const MIN_NAMED: usize = 8;
+/// Maximum length of a quoted line, in characters.
+const MAX_LINE: usize = 300;
+/// Minimum length of a secret, in bytes. Shorter values are parts of ordinary words.
+const MIN_SECRET: usize = 8;
+/// How much of the end of stderr is read, in bytes.
+const MAX_STDERR: usize = 16 << 10;
+/// How many printed values are searched for in stderr.
+const MAX_PRINTED: usize = 500;
 
-/// The last line of a helper program's stderr, without secrets. `None` if it said nothing.
+/// Returns the last line of a helper program's stderr, without secrets. `None` if stderr is empty.
 ///
 /// Removes the `known` secrets, all strings in the JSON that the program printed, and values whose names suggest a
 /// secret: `set -x` and dumps of the environment show variables that only the program has.
-pub(super) fn quotation(stderr: &[u8], stdout: &[u8], known: &[String]) -> Option<String> {
+pub(super) fn last_line(stderr: &[u8], stdout: &[u8], known: &[String]) -> Option<String> {
     let start = stderr.len().saturating_sub(MAX_STDERR);
     let stderr = String::from_utf8_lossy(&stderr[start..]);
     let mut printed = Vec::new();
     collect_printed(&String::from_utf8_lossy(stdout), &mut printed);
     printed.truncate(MAX_PRINTED);
     let secrets = known.iter().chain(&printed).map(String::as_str);
-    // Programs trim values, and print keys of several lines in parts.
+    // Programs trim values, and print a secret of several lines in parts.
     let parts = secrets.flat_map(|secret| std::iter::once(secret.trim()).chain(secret.lines().map(str::trim)));
-    // Before the line is chosen, because a secret may have several lines.
+    // Redact all lines before choosing the last one, because a secret may have several lines.
     let text = scrub(without_colors(&stderr), parts);
     let line = text.lines().rev().map(str::trim).find(|line| !line.is_empty())?;
-    Some(redact_named(line).chars().take(MAX_QUOTATION).collect())
+    Some(redact_named(line).chars().take(MAX_LINE).collect())
 }
 
-/// How much of the end of stderr is looked at, in bytes, and how many printed values are searched for in it.
-const MAX_STDERR: usize = 16 << 10;
-const MAX_PRINTED: usize = 500;
-
-/// Collects the strings in the JSON documents of `stdout`; if there is anything else, whatever is in quotes.
+/// Collects the strings in the JSON documents of `stdout`. If it is not JSON, collects all text in quotes.
 fn collect_printed(stdout: &str, strings: &mut Vec<String>) {
     let start = stdout.find(['{', '[']).unwrap_or(stdout.len());
     for document in serde_json::Deserializer::from_str(&stdout[start..]).into_iter() {
@@ -50,32 +50,31 @@ fn collect_strings(value: &Value, strings: &mut Vec<String>) {
         Value::Array(values) => values.iter().for_each(|value| collect_strings(value, strings)),
         Value::Object(fields) => fields
             .iter()
-            // The reason of a failure, which the user has to read.
+            // The message of a failure must stay readable.
             .filter(|(name, value)| !(value.is_string() && is_message(name)))
             .for_each(|(_, value)| collect_strings(value, strings)),
         _ => {}
     }
 }
 
-/// The text without the escape sequences of colors (ECMA-48, SGR).
+/// Returns the text without the escape sequences of colors (ECMA-48, SGR).
 fn without_colors(text: &str) -> String {
     let mut parts = text.split("\u{1b}[");
     let first = parts.next().unwrap_or_default().to_owned();
-    parts.fold(first, |plain, part| {
+    parts.fold(first, |text, part| {
         let is_parameter = |c: char| c.is_ascii_digit() || c == ';';
         match part.trim_start_matches(is_parameter).strip_prefix('m') {
-            Some(rest) => plain + rest,
-            None => plain + "\u{1b}[" + part,
+            Some(rest) => text + rest,
+            None => text + "\u{1b}[" + part,
         }
     })
 }
 
-/// Replaces each of `secrets` in `text`, in plain, percent-encoded and JSON-escaped form. Servers and programs may quote
-/// what they were given.
+/// Replaces each of `secrets` in `text` with `…`, in plain, percent-encoded and JSON-escaped form. Servers and programs
+/// may quote their input.
 pub(super) fn scrub<'a>(text: String, secrets: impl IntoIterator<Item = &'a str>) -> String {
-    // A secret of a few characters is a test's, and part of many words.
-    let mut secrets: Vec<&str> = secrets.into_iter().filter(|secret| secret.len() > 7).collect();
-    // The longest first, because a secret may contain another.
+    let mut secrets: Vec<&str> = secrets.into_iter().filter(|secret| secret.len() >= MIN_SECRET).collect();
+    // Replace the longest secret first, because a secret may contain another.
     secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
     secrets.into_iter().fold(text, |text, secret| {
         let encoded = encode(secret).to_string();
@@ -84,7 +83,7 @@ pub(super) fn scrub<'a>(text: String, secrets: impl IntoIterator<Item = &'a str>
     })
 }
 
-/// A percent-encoded text with `%2f` instead of `%2F`.
+/// Returns a percent-encoded text with `%2f` instead of `%2F`.
 fn lower_case_escapes(encoded: &str) -> String {
     let mut parts = encoded.split('%');
     let first = parts.next().unwrap_or_default().to_owned();
@@ -97,69 +96,69 @@ fn lower_case_escapes(encoded: &str) -> String {
 /// Whether a variable, an option or a field with this name holds a secret.
 pub(super) fn is_secret_name(name: &str) -> bool {
     let name = name.to_ascii_uppercase().replace('-', "_");
-    // The current directory.
+    // These variables hold the current directory.
     if ["PWD", "OLDPWD"].contains(&name.as_str()) {
         return false;
     }
-    SECRET_SUFFIXES.iter().any(|end| name.ends_with(end)) || SECRET_WORDS.iter().any(|part| name.contains(part))
+    SECRET_SUFFIXES.iter().any(|suffix| name.ends_with(suffix)) || SECRET_WORDS.iter().any(|word| name.contains(word))
 }
 
 const SECRET_SUFFIXES: [&str; 9] = ["PWD", "PASS", "PASSCODE", "_PIN", "_SEED", "_AUTH", "_DSN", "JWT", "_OTP"];
 const SECRET_WORDS: [&str; 10] =
     ["SECRET", "TOKEN", "PASSWORD", "PASSWD", "PASSPHRASE", "KEY", "CREDENTIAL", "AUTHORIZATION", "BEARER", "COOKIE"];
 
-/// Whether a name ends as that of a secret does: `api_key`, and not `KeyError`.
-fn ends_as_secret(name: &str) -> bool {
+/// Whether a name ends with a word for a secret: true for `api_key`, and false for `KeyError`.
+fn has_secret_ending(name: &str) -> bool {
     let name = name.to_ascii_uppercase().replace('-', "_");
     SECRET_SUFFIXES
         .iter()
         .chain(&SECRET_WORDS)
-        .any(|end| name.trim_end_matches('S').ends_with(end.trim_end_matches('S')))
+        .any(|ending| name.trim_end_matches('S').ends_with(ending.trim_end_matches('S')))
 }
 
-/// The line, with the values behind secret names replaced: `NAME=value`, `"name": "value"`, `--name value`.
+/// Returns the line with the values after secret names replaced: `NAME=value`, `"name": "value"`, `--name value`.
 fn redact_named(line: &str) -> String {
-    let mut out = String::new();
+    let mut redacted = String::new();
     let mut rest = line;
     while let Some(start) = rest.find(is_name_char) {
         let (before, from_name) = rest.split_at(start);
         let end = from_name.find(|c| !is_name_char(c)).unwrap_or(from_name.len());
-        let (name, behind) = from_name.split_at(end);
-        out.extend([before, name]);
-        rest = behind;
-        if let Some((separator, value)) = secret_value(name, behind) {
-            out.extend([separator, "…"]);
-            rest = &behind[separator.len() + value.len()..];
+        let (name, after) = from_name.split_at(end);
+        redacted.extend([before, name]);
+        rest = after;
+        if let Some((separator, value)) = secret_value(name, after) {
+            redacted.extend([separator, "…"]);
+            rest = &after[separator.len() + value.len()..];
         }
     }
-    out + rest
+    redacted + rest
 }
 
 fn is_name_char(c: char) -> bool {
     c.is_alphanumeric() || c == '_' || c == '-'
 }
 
-/// The separator after a secret name, and the value after it. `None` if the name or the value is not secret.
-fn secret_value<'a>(name: &str, behind: &'a str) -> Option<(&'a str, &'a str)> {
+/// Splits the text after a secret name into a separator and the value. `None` if the name or the value is not secret.
+fn secret_value<'a>(name: &str, after: &'a str) -> Option<(&'a str, &'a str)> {
     if !is_secret_name(name) {
         return None;
     }
     let is_separator = |c: char| c.is_whitespace() || "=:'\"\\$>".contains(c);
-    let length = behind.find(|c| !is_separator(c))?;
-    let (separator, rest) = behind.split_at(length);
+    let (separator, rest) = after.split_at(after.find(|c| !is_separator(c))?);
     let quote = separator.chars().last().filter(|c| "'\"".contains(*c));
-    let is_header = ["AUTHORIZATION", "COOKIE"].iter().any(|end| name.to_ascii_uppercase().ends_with(end));
+    let is_header = ["AUTHORIZATION", "COOKIE"].iter().any(|header| name.to_ascii_uppercase().ends_with(header));
     let value = &rest[..end_of_value(rest, quote, is_header)];
-    let is_element = separator.starts_with('>');
+    let is_xml_element = separator.starts_with('>');
     let is_option = name.starts_with('-') || name.eq_ignore_ascii_case("bearer");
-    // "InvalidToken: expired" is a sentence.
-    let is_word = value.len() < MIN_NAMED || value.chars().all(|c| c.is_alphabetic() || c == '.');
-    let is_field = || separator.contains(':') && ends_as_secret(name) && (quote.is_some() || is_header || !is_word);
-    let is_assigned = separator.contains('=') || is_element || is_field();
+    // "InvalidToken: expired" is a sentence without a secret.
+    let is_word = value.len() < MIN_SECRET || value.chars().all(|c| c.is_alphabetic() || c == '.');
+    let is_field = || separator.contains(':') && has_secret_ending(name) && (quote.is_some() || is_header || !is_word);
+    let is_assigned = separator.contains('=') || is_xml_element || is_field();
     (is_assigned || (is_option && !separator.is_empty())).then_some((separator, value))
 }
 
-/// Where a value ends: at its quote, unless that is escaped; else at a blank or a character that ends an argument.
+/// Returns the end of a value: its closing quote that is not escaped, else a blank or another character that ends an
+/// argument.
 fn end_of_value(rest: &str, quote: Option<char>, is_header: bool) -> usize {
     let Some(quote) = quote else {
         let is_end = |c: char| if is_header { "'\"".contains(c) } else { c.is_whitespace() || "<}".contains(c) };
@@ -209,27 +208,27 @@ mod tests {
             ("X_PASSWORD=a,CANARY;b&c", Some("X_PASSWORD=…")),
             ("<SecretAccessKey>CANARY/x</SecretAccessKey>", Some("<SecretAccessKey>…</SecretAccessKey>")),
             ("Authorization: Basic dXNlcjpDQU5BUlk=", Some("Authorization: …")),
-            // What a user has to read.
-            ("InvalidToken: the token has expired", Some("InvalidToken: the token has expired")),
-            (
-                "Error when retrieving token from sso: Token has expired",
-                Some("Error when retrieving token from sso: Token has expired"),
-            ),
-            ("KeyError: 'SecretAccessKey'", Some("KeyError: 'SecretAccessKey'")),
-            ("TokenRetrievalError: 400-request-id-1", Some("TokenRetrievalError: 400-request-id-1")),
-            ("ExpiredTokenException: ExpiredTokenException", Some("ExpiredTokenException: ExpiredTokenException")),
         ] {
-            assert_eq!(quotation(stderr.as_bytes(), json, &known).as_deref(), expected, "{stderr}");
+            assert_eq!(last_line(stderr.as_bytes(), json, &known).as_deref(), expected, "{stderr}");
+        }
+        for message in [
+            "InvalidToken: the token has expired",
+            "Error when retrieving token from sso: Token has expired",
+            "KeyError: 'SecretAccessKey'",
+            "TokenRetrievalError: 400-request-id-1",
+            "ExpiredTokenException: ExpiredTokenException",
+        ] {
+            assert_eq!(last_line(message.as_bytes(), json, &known).as_deref(), Some(message));
         }
         for stdout in
             ["warning: x\n{\"a\": \"CANARYPRINTED\"}", "{\"a\": \"CANARYPRINTED\"", "{}{\"a\": \"CANARYPRINTED\"}"]
         {
-            assert_eq!(quotation(b"got CANARYPRINTED", stdout.as_bytes(), &[]).as_deref(), Some("got …"), "{stdout}");
+            assert_eq!(last_line(b"got CANARYPRINTED", stdout.as_bytes(), &[]).as_deref(), Some("got …"), "{stdout}");
         }
         let both = br#"{"error": "the vault is sealed"}"#;
-        assert_eq!(quotation(both, both, &[]).as_deref(), Some(r#"{"error": "the vault is sealed"}"#));
+        assert_eq!(last_line(both, both, &[]).as_deref(), Some(r#"{"error": "the vault is sealed"}"#));
         let key = [" CANARYLINE1\nCANARYLINE2\n".to_owned()];
-        assert_eq!(quotation(b"CANARYLINE1 CANARYLINE2", b"", &key).as_deref(), Some("… …"));
-        assert_eq!(quotation("x".repeat(5_000).as_bytes(), b"", &[]).unwrap().len(), MAX_QUOTATION);
+        assert_eq!(last_line(b"CANARYLINE1 CANARYLINE2", b"", &key).as_deref(), Some("… …"));
+        assert_eq!(last_line("x".repeat(5_000).as_bytes(), b"", &[]).unwrap().len(), MAX_LINE);
     }
 }

@@ -1,7 +1,7 @@
-//! Roles of IAM Identity Center, with the login that `aws sso login` stores.
+//! Credentials of a role of IAM Identity Center, with the login that `aws sso login` stores.
 //!
-//! Source: "IAM Identity Center credential provider" in the AWS SDKs and tools reference guide; the file's
-//! name and form are those of botocore's `SSOTokenLoader`.
+//! Source: "IAM Identity Center credential provider", AWS SDKs and tools reference guide, and `SSOTokenLoader` in
+//! botocore for the name and the format of the file.
 
 use std::path::{Path, PathBuf};
 
@@ -26,16 +26,16 @@ use crate::os::single_flight::Outcome;
 use crate::rfc3339;
 use crate::secret::Secret;
 
-/// A login that expires within this time is refreshed first, if it can be.
+/// A login that expires within this time is refreshed first, if possible.
 const REFRESH_AHEAD: Duration = Duration::minutes(5);
 
-/// Upper limit for a login's file, in bytes.
+/// Maximum size of a login's file, in bytes.
 const MAX_LOGIN: u64 = 1 << 20;
 
-/// The login's file. The newer form of the configuration has all of the fields.
+/// The content of a login's file. The optional fields need an `[sso-session]` section.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Login {
+struct SsoLogin {
     access_token: Secret<String>,
     expires_at: String,
     refresh_token: Option<Secret<String>>,
@@ -44,32 +44,31 @@ struct Login {
     registration_expires_at: Option<String>,
 }
 
-impl Login {
+impl SsoLogin {
     /// Remaining lifetime at `now`. `None` if the file has no readable expiry.
-    fn left(&self, now: OffsetDateTime) -> Option<Duration> {
+    fn remaining(&self, now: OffsetDateTime) -> Option<Duration> {
         Some(rfc3339::parse(&self.expires_at)? - now)
     }
 
     fn is_refreshable(&self, now: OffsetDateTime) -> bool {
-        let is_registered =
-            || self.registration_expires_at.as_deref().and_then(rfc3339::parse).is_some_and(|end| end > now);
-        self.refresh_token.is_some() && self.client_id.is_some() && self.client_secret.is_some() && is_registered()
+        let registration_expiry = self.registration_expires_at.as_deref().and_then(rfc3339::parse);
+        let has_fields = self.refresh_token.is_some() && self.client_id.is_some() && self.client_secret.is_some();
+        has_fields && registration_expiry.is_some_and(|time| time > now)
     }
 }
 
-/// The credentials of a role.
+/// Fetches the credentials of a role.
 pub(super) async fn credentials(client: &AwsClient<'_>, sso: &Sso) -> Result<AccessKeys, Error> {
-    let login = live_login(client, sso).await?;
+    let login = valid_login(client, sso).await?;
     let region = Region::new(sso.region.clone());
     let request = aws_sdk_sso::Client::new(&client.sdk_config("sso", &region, None))
         .get_role_credentials()
         .account_id(&sso.account_id)
         .role_name(&sso.role_name)
         .access_token(login.access_token.expose());
-    let answer = client.retry(async || request.clone().send().await).await.map_err(|error| {
+    let response = client.retry(async || request.clone().send().await).await.map_err(|error| {
         if error.code() == Some("ForbiddenException") {
-            let why = "the login has no such role; check sso_account_id and sso_role_name";
-            return Error::credentials(format!("AWS credentials: {}: {why}", client.request.identity.describe()));
+            return client.refused("the login has no such role; check sso_account_id and sso_role_name");
         }
         let is_unauthorized = error.raw_response().is_some_and(|response| response.status().as_u16() == 401);
         if is_unauthorized
@@ -80,35 +79,34 @@ pub(super) async fn credentials(client: &AwsClient<'_>, sso: &Sso) -> Result<Acc
         let token = login.access_token.expose().as_str();
         client.error(service_error(&error).map(|why| scrub(why, [token])))
     })?;
-    let given = answer.role_credentials.ok_or_else(|| client.refused("the answer has no credentials"))?;
-    let expires_at = client.expiry(given.expiration / 1000)?;
-    let or_empty = Option::unwrap_or_default;
-    let (id, secret, token) = (given.access_key_id, given.secret_access_key, given.session_token);
-    client.accept(or_empty(id), or_empty(secret), or_empty(token), Some(expires_at))
+    let credentials = response.role_credentials.ok_or_else(|| client.refused("the response has no credentials"))?;
+    let [id, secret, session_token] =
+        [credentials.access_key_id, credentials.secret_access_key, credentials.session_token]
+            .map(Option::unwrap_or_default);
+    client.temporary_keys(id, secret, session_token, Some(credentials.expiration / 1000))
 }
 
-/// The login, refreshed if it expires soon. One process refreshes it at a time, because the refresh token may be
+/// Returns the login, refreshed if it expires soon. One process refreshes it at a time, because the refresh token may be
 /// single-use.
-async fn live_login(client: &AwsClient<'_>, sso: &Sso) -> Result<Login, Error> {
+async fn valid_login(client: &AwsClient<'_>, sso: &Sso) -> Result<SsoLogin, Error> {
     let CredentialRequest { env, report, .. } = client.request;
-    let path = path(client, sso)?;
+    let path = login_path(client, sso)?;
     let login = load(&path).map_err(|why| client.fail_login(&why))?;
     let now = || env.now().wall;
-    if login.left(now()).is_some_and(|left| left > REFRESH_AHEAD) {
+    if login.remaining(now()).is_some_and(|remaining| remaining > REFRESH_AHEAD) {
         return Ok(login);
     }
-    let fresh = {
+    let load_fresh = {
         let (env, path, old) = (Env::clone(env), path.clone(), login.access_token.clone());
         move || {
             let login = load(&path).ok()?;
-            // A token that another process has fetched meanwhile is as good as ours would be, even if it expires
-            // soon.
-            let least = if login.access_token == old { REFRESH_AHEAD } else { Duration::ZERO };
-            login.left(env.now().wall).is_some_and(|left| left > least).then_some(login)
+            // A token that another process has fetched is new, even if it expires soon.
+            let minimum = if login.access_token == old { REFRESH_AHEAD } else { Duration::ZERO };
+            login.remaining(env.now().wall).is_some_and(|remaining| remaining > minimum).then_some(login)
         }
     };
-    // The lock is held until the end of this function.
-    let outcome = client.join_refresh(path.as_os_str().as_encoded_bytes(), fresh.clone()).await;
+    // `outcome` holds the lock until the end of this function.
+    let outcome = client.join_refresh(path.as_os_str().as_encoded_bytes(), load_fresh.clone()).await;
     if let Some(Outcome::Ready(login)) = outcome {
         return Ok(*login);
     }
@@ -117,46 +115,42 @@ async fn live_login(client: &AwsClient<'_>, sso: &Sso) -> Result<Login, Error> {
             Ok(login) => return Ok(login),
             Err(why) => {
                 report.note(&format!("the login of IAM Identity Center could not be refreshed: {why}"));
-                // The AWS CLI takes no lock, so it may have been first.
-                if let Some(login) = fresh() {
+                // The AWS CLI uses no lock, so it may have refreshed the login meanwhile.
+                if let Some(login) = load_fresh() {
                     return Ok(login);
                 }
             }
         }
     }
-    match login.left(now()) {
-        Some(left) if left.is_positive() => Ok(login),
+    match login.remaining(now()) {
+        Some(remaining) if remaining.is_positive() => Ok(login),
         Some(_) => Err(client.fail_login("the login has expired")),
-        None => Err(client.fail_login(&format!("{} has no time in expiresAt", path.display()))),
+        None => Err(client.fail_login(&format!("{} has no valid time in expiresAt", path.display()))),
     }
 }
 
-/// The path of the login's file, by the name of the `[sso-session]` section or by the start URL.
-fn path(client: &AwsClient, sso: &Sso) -> Result<PathBuf, Error> {
-    let home = client.request.env.home();
-    let home = home.ok_or_else(|| client.refused("there is no home directory with a login; set HOME"))?;
+/// Returns the path of the login's file. Its name is a hash of the `[sso-session]` section's name, else of the start URL.
+fn login_path(client: &AwsClient, sso: &Sso) -> Result<PathBuf, Error> {
+    let no_home = || client.refused("there is no home directory with a login; set HOME");
+    let home = client.request.env.home().ok_or_else(no_home)?;
     let name = sha1(sso.session.as_ref().unwrap_or(&sso.start_url));
     Ok(home.join(".aws/sso/cache").join(name).with_extension("json"))
 }
 
-/// Reads the login in a file.
-///
-/// # Errors
-/// The reason, in words.
-fn load(path: &Path) -> Result<Login, String> {
+/// Reads a login's file.
+fn load(path: &Path) -> Result<SsoLogin, String> {
     let bytes = private_file::read_trusted(path, MAX_LOGIN).map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => "there is no login".to_owned(),
         _ => format!("could not read the login in {}: {error}", path.display()),
     })?;
-    // serde's own message quotes values.
+    // Serde's own message would quote secrets.
     serde_json::from_slice(&bytes).map_err(|_| format!("{} is not the file of a login", path.display()))
 }
 
-/// Exchanges the refresh token for a new token, which is stored for the AWS CLI and others too.
-async fn refresh(client: &AwsClient<'_>, sso: &Sso, path: &Path, login: &Login) -> Result<Login, String> {
-    let secrets =
+/// Exchanges the refresh token for a new login, and stores it in the file that the AWS CLI uses too.
+async fn refresh(client: &AwsClient<'_>, sso: &Sso, path: &Path, login: &SsoLogin) -> Result<SsoLogin, String> {
+    let [refresh_token, client_secret] =
         [&login.refresh_token, &login.client_secret].map(|secret| secret.as_ref().map(|s| s.expose().clone()));
-    let [refresh_token, client_secret] = secrets;
     let region = Region::new(sso.region.clone());
     let request = aws_sdk_ssooidc::Client::new(&client.sdk_config("sso_oidc", &region, None))
         .create_token()
@@ -164,23 +158,23 @@ async fn refresh(client: &AwsClient<'_>, sso: &Sso, path: &Path, login: &Login) 
         .set_client_id(login.client_id.clone())
         .set_client_secret(client_secret.clone())
         .set_refresh_token(refresh_token.clone());
-    let answer = request.send().await.map_err(|error| {
+    let response = request.send().await.map_err(|error| {
         scrub(explain_service(&error), [&refresh_token, &client_secret].into_iter().flatten().map(String::as_str))
     })?;
-    let access_token = answer.access_token.ok_or("the answer has no token")?;
-    let end = client.request.env.now().wall + Duration::seconds(answer.expires_in.into());
+    let access_token = response.access_token.ok_or("the response has no token")?;
+    let now = client.request.env.now().wall;
+    let expires_at = now + Duration::seconds(response.expires_in.into());
 
-    // The file's other fields stay.
+    // Read the file again, because it has fields that are not in `SsoLogin`.
     let bytes = private_file::read_trusted(path, MAX_LOGIN).map_err(|error| error.to_string())?;
-    let mut file: Map<String, Value> = serde_json::from_slice(&bytes).map_err(|_| "its file is damaged")?;
+    let mut file: Map<String, Value> = serde_json::from_slice(&bytes).map_err(|_| "its file is not JSON")?;
     file.insert("accessToken".to_owned(), access_token.into());
-    file.insert("expiresAt".to_owned(), rfc3339::format(end).into());
-    if let Some(token) = answer.refresh_token {
+    file.insert("expiresAt".to_owned(), rfc3339::format(expires_at).into());
+    if let Some(token) = response.refresh_token {
         file.insert("refreshToken".to_owned(), token.into());
     }
     let file = Value::from(file);
-    let now = client.request.env.now().wall.into();
-    if let Err(error) = private_file::write(path, file.to_string().as_bytes(), now) {
+    if let Err(error) = private_file::write(path, file.to_string().as_bytes(), now.into()) {
         let why = format!("the refreshed login could not be stored: {}: {error}; run `aws sso login`", path.display());
         client.request.report.warn(&why);
     }

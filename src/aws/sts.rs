@@ -1,6 +1,9 @@
-//! Requests to STS: `AssumeRole`, `AssumeRoleWithWebIdentity` and `GetSessionToken`.
+//! Credentials from STS: `AssumeRole`, `AssumeRoleWithWebIdentity` and `GetSessionToken`.
+
+use std::error::Error as StdError;
 
 use aws_sdk_sts::Client;
+use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sts::types::Credentials as StsCredentials;
 
 use super::client::AwsClient;
@@ -11,10 +14,7 @@ use super::sdk_error::service_error;
 use super::source::{Mfa, Role, SESSION_NAME, UserSession};
 use crate::error::Error;
 
-fn sts(client: &AwsClient<'_>, credentials: Option<&AccessKeys>) -> Client {
-    Client::new(&client.sdk_config("sts", &client.region, credentials))
-}
-
+/// Exchanges the token of a web identity for the credentials of a role.
 pub(super) async fn web_identity(
     client: &AwsClient<'_>,
     role_arn: &str,
@@ -24,29 +24,25 @@ pub(super) async fn web_identity(
     if token.is_empty() {
         return Err(client.refused("the token file is empty"));
     }
-    let request = sts(client, None)
+    let request = sts_client(client, None)
         .assume_role_with_web_identity()
         .role_arn(role_arn)
         .role_session_name(session_name.unwrap_or(SESSION_NAME))
         .web_identity_token(token);
-    match client.retry(async || request.clone().send().await).await {
-        Ok(answer) => accept_answer(client, answer.credentials),
-        Err(error) => {
-            let explain = |why| format!("could not assume {role_arn}: {}", scrub(why, [token]));
-            Err(client.error(service_error(&error).map(explain)))
-        }
-    }
+    let send = async || request.clone().send().await.map(|response| response.credentials);
+    fetch(client, &format!("could not assume {role_arn}"), None, |text| scrub(text, [token]), send).await
 }
 
+/// Assumes a role with the credentials of the previous step.
 pub(super) async fn assume_role(
     client: &AwsClient<'_>,
     role: &Role,
     code: Option<Code>,
-    with: &AccessKeys,
+    keys: &AccessKeys,
 ) -> Result<AccessKeys, Error> {
-    let what = format!("could not assume {}", role.arn);
-    let code = mfa_code(client, role.mfa.as_ref(), code, &what).await?;
-    let request = sts(client, Some(with))
+    let failure = format!("could not assume {}", role.arn);
+    let code = mfa_code(client, role.mfa.as_ref(), code, &failure).await?;
+    let request = sts_client(client, Some(keys))
         .assume_role()
         .role_arn(&role.arn)
         .role_session_name(role.session_name.as_deref().unwrap_or(SESSION_NAME))
@@ -54,53 +50,65 @@ pub(super) async fn assume_role(
         .set_duration_seconds(role.duration)
         .set_serial_number(role.mfa.as_ref().map(|mfa| mfa.serial.clone()))
         .set_token_code(code);
-    match client.retry(async || request.clone().send().await).await {
-        Ok(answer) => accept_answer(client, answer.credentials),
-        Err(error) => {
-            let failure = client.error(service_error(&error).map(|why| format!("{what}: {}", with.scrub(why))));
-            // Another process may have the right code.
-            Err(if role.mfa.is_some() { failure.process_local() } else { failure })
-        }
-    }
+    let send = async || request.clone().send().await.map(|response| response.credentials);
+    fetch(client, &failure, role.mfa.as_ref(), |text| keys.scrub(text), send).await
 }
 
+/// Starts a session of a user with an MFA device.
 pub(super) async fn user_session(
     client: &AwsClient<'_>,
     session: &UserSession,
     code: Option<Code>,
 ) -> Result<AccessKeys, Error> {
     let UserSession { keys, mfa, duration } = session;
-    let what = "could not start a session of the user";
-    let code = mfa_code(client, Some(mfa), code, what).await?;
-    let request = sts(client, Some(keys))
+    let failure = "could not start a session of the user";
+    let code = mfa_code(client, Some(mfa), code, failure).await?;
+    let request = sts_client(client, Some(keys))
         .get_session_token()
         .set_duration_seconds(*duration)
         .serial_number(&mfa.serial)
         .set_token_code(code);
-    match client.retry(async || request.clone().send().await).await {
-        Ok(answer) => accept_answer(client, answer.credentials),
-        Err(error) => {
-            let explain = |why| format!("{what}: {}", keys.scrub(why));
-            Err(client.error(service_error(&error).map(explain)).process_local())
-        }
-    }
+    let send = async || request.clone().send().await.map(|response| response.credentials);
+    fetch(client, failure, Some(mfa), |text| keys.scrub(text), send).await
 }
 
+/// Returns the SDK's client for STS.
+fn sts_client(client: &AwsClient<'_>, credentials: Option<&AccessKeys>) -> Client {
+    Client::new(&client.sdk_config("sts", &client.region, credentials))
+}
+
+/// Sends a request, with retries, and returns the credentials in the response. An error begins with `failure`, and
+/// `scrub` removes secrets from it.
+async fn fetch<E>(
+    client: &AwsClient<'_>,
+    failure: &str,
+    mfa: Option<&Mfa>,
+    scrub: impl Fn(String) -> String,
+    send: impl AsyncFn() -> Result<Option<StsCredentials>, SdkError<E>>,
+) -> Result<AccessKeys, Error>
+where
+    E: ProvideErrorMetadata + StdError + 'static,
+{
+    let credentials = client.retry(send).await.map_err(|error| {
+        let error = client.error(service_error(&error).map(|why| format!("{failure}: {}", scrub(why))));
+        // Another process may have the right code.
+        if mfa.is_some() { error.process_local() } else { error }
+    })?;
+    let credentials = credentials.ok_or_else(|| client.refused("the response of STS has no credentials"))?;
+    let StsCredentials { access_key_id, secret_access_key, session_token, expiration, .. } = credentials;
+    client.temporary_keys(access_key_id, secret_access_key, session_token, Some(expiration.secs()))
+}
+
+/// Returns the code of the MFA device. `None` if the request needs none.
 async fn mfa_code(
     client: &AwsClient<'_>,
     mfa: Option<&Mfa>,
     code: Option<Code>,
-    what: &str,
+    failure: &str,
 ) -> Result<Option<String>, Error> {
     let (Some(mfa), Some(code)) = (mfa, code) else { return Ok(None) };
-    code.get(mfa, client.request)
-        .await
-        .map(Some)
-        .map_err(|error| client.refused(&format!("{what}: {}", error.why)).quoting(error.said).process_local())
-}
-
-fn accept_answer(client: &AwsClient<'_>, given: Option<StsCredentials>) -> Result<AccessKeys, Error> {
-    let given = given.ok_or_else(|| client.refused("STS answered without credentials"))?;
-    let expires_at = client.expiry(given.expiration.secs())?;
-    client.accept(given.access_key_id, given.secret_access_key, given.session_token, Some(expires_at))
+    let code = code.get(mfa, client.request).await.map_err(|error| {
+        client.refused(&format!("{failure}: {}", error.why)).quoting(error.stderr_line).process_local()
+    });
+    code.map(Some)
 }

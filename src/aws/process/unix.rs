@@ -1,4 +1,4 @@
-//! Process groups and signals.
+//! Process groups and signals on Unix.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -7,45 +7,47 @@ use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use tokio::process::{Child, Command};
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::ProcessGroup;
 use crate::error::ExitCode;
 use crate::os::env::Env;
 
 pub(super) const SHELL: &str = "/bin/sh";
 
-/// How long a program has between being asked to end and being ended.
-const GRACE: Duration = Duration::from_millis(100);
+/// The `PATH` of a program if the environment's has no absolute directory.
+const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 
-pub(super) fn shell(command: &str, is_foreground: bool) -> Command {
+/// The pause between SIGTERM and SIGKILL.
+const GRACE_PERIOD: Duration = Duration::from_millis(100);
+
+pub(super) fn shell(command: &str, group: ProcessGroup) -> Command {
     let mut program = Command::new(SHELL);
     program.args(["-c", command]);
-    // With nobody there to answer a prompt or press Ctrl-C, the program gets a process group of its own,
-    // which can be ended whole. Otherwise it stays in ours, which has the terminal.
-    if !is_foreground {
+    if group == ProcessGroup::New {
         program.process_group(0);
     }
     program
 }
 
-/// Sets a `PATH` without relative directories, so that nothing is run from the current directory.
+/// Sets a `PATH` without relative directories, so that the shell runs no program from the current directory.
 pub(super) fn set_path(program: &mut Command, env: &Env) {
     let path = env.path_var("PATH").unwrap_or_default();
     let absolute: Vec<PathBuf> = std::env::split_paths(&path).filter(|directory| directory.is_absolute()).collect();
     match std::env::join_paths(&absolute) {
         Ok(path) if !path.is_empty() => program.env("PATH", path),
-        // An empty one would mean the current directory.
+        // An empty PATH would mean the current directory.
         _ => program.env("PATH", DEFAULT_PATH),
     };
 }
 
-/// The directories of the system's own programs.
-const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
-
-/// Waits for a signal that would end us.
-pub(in crate::aws) async fn signalled() -> (&'static str, ExitCode) {
-    let on = |kind| signal(kind).ok();
-    let (Some(mut hangup), Some(mut interrupt), Some(mut quit), Some(mut terminate)) =
-        (on(SignalKind::hangup()), on(SignalKind::interrupt()), on(SignalKind::quit()), on(SignalKind::terminate()))
-    else {
+/// Waits for a signal that would terminate this process. Returns its name, and the exit code for it.
+pub(in crate::aws) async fn wait_for_signal() -> (&'static str, ExitCode) {
+    let listen = |kind| signal(kind).ok();
+    let (Some(mut hangup), Some(mut interrupt), Some(mut quit), Some(mut terminate)) = (
+        listen(SignalKind::hangup()),
+        listen(SignalKind::interrupt()),
+        listen(SignalKind::quit()),
+        listen(SignalKind::terminate()),
+    ) else {
         return std::future::pending().await;
     };
     tokio::select! {
@@ -56,36 +58,37 @@ pub(in crate::aws) async fn signalled() -> (&'static str, ExitCode) {
     }
 }
 
-/// Ends the program, and what it started, when dropped.
+/// Kills the program and its descendants when dropped.
 pub(super) struct KillOnDrop {
     pid: Option<Pid>,
-    has_group: bool,
+    group: ProcessGroup,
 }
 
 impl KillOnDrop {
-    pub(super) fn of(child: &Child, is_foreground: bool) -> Self {
+    pub(super) fn new(child: &Child, group: ProcessGroup) -> Self {
         let pid = child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
-        Self { pid, has_group: !is_foreground }
+        Self { pid, group }
     }
 }
 
 impl Drop for KillOnDrop {
     fn drop(&mut self) {
         let Some(pid) = self.pid else { return };
-        // A group is ended whole; without one, whoever descends from the program now is.
-        let all = if self.has_group { Vec::new() } else { descendants(pid) };
-        let send = |signal| match self.has_group {
-            true => kill_process_group(pid, signal).is_ok(),
-            false => all.iter().filter(|pid| kill_process(**pid, signal).is_ok()).count() > 0,
+        // The list must not change between the two signals, because children of a killed process get another parent.
+        let processes = if self.group == ProcessGroup::Shared { descendants(pid) } else { Vec::new() };
+        let send = |signal| match self.group {
+            ProcessGroup::New => kill_process_group(pid, signal).is_ok(),
+            ProcessGroup::Shared => processes.iter().filter(|pid| kill_process(**pid, signal).is_ok()).count() > 0,
         };
         if send(Signal::TERM) {
-            std::thread::sleep(GRACE);
+            std::thread::sleep(GRACE_PERIOD);
             send(Signal::KILL);
         }
     }
 }
 
-/// The process and its descendants, where the system tells them (Linux, `proc(5)`: `children`).
+/// Returns the process and its descendants. On systems other than Linux, which have no `/proc/PID/task/PID/children`
+/// (`proc(5)`), it returns the process alone.
 fn descendants(pid: Pid) -> Vec<Pid> {
     let id = pid.as_raw_nonzero();
     let children = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap_or_default();

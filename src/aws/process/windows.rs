@@ -1,48 +1,49 @@
-//! Windows has neither process groups that can be ended nor signals.
+//! Programs and signals on Windows, which has neither process groups that can be killed nor POSIX signals.
 
 use std::process::Stdio;
 
 use tokio::process::{Child, Command};
 use tokio::signal::windows::{ctrl_break, ctrl_c, ctrl_close};
 
+use super::ProcessGroup;
 use crate::error::ExitCode;
 use crate::os::env::Env;
 
-/// The system's directory is searched before `PATH`, and the current one is not.
+/// Windows searches the system directory before `PATH`, and not the current directory.
 pub(super) const SHELL: &str = "cmd.exe";
 
-/// By `cmd`, which takes what stands between the outer quotes as it is; `/D` runs no AutoRun.
-pub(super) fn shell(command: &str, _is_foreground: bool) -> Command {
+/// `/S` makes `cmd` use the text between the outer quotes unchanged, and `/D` disables AutoRun commands.
+pub(super) fn shell(command: &str, _: ProcessGroup) -> Command {
     let mut program = Command::new(SHELL);
     program.raw_arg(format!("/D /S /C \"{command}\"")).kill_on_drop(true);
     program
 }
 
-/// Keeps `cmd` from running programs of the current directory.
+/// Prevents `cmd` from running programs from the current directory.
 pub(super) fn set_path(program: &mut Command, _: &Env) {
     program.env("NoDefaultCurrentDirectoryInExePath", "1");
 }
 
-/// Waits for what would end us.
-pub(in crate::aws) async fn signalled() -> (&'static str, ExitCode) {
+/// Waits for an event that would terminate this process. Returns its name, and the exit code for it.
+pub(in crate::aws) async fn wait_for_signal() -> (&'static str, ExitCode) {
     let (Ok(mut interrupt), Ok(mut quit), Ok(mut close)) = (ctrl_c(), ctrl_break(), ctrl_close()) else {
         return std::future::pending().await;
     };
     tokio::select! {
         _ = interrupt.recv() => ("Ctrl-C", ExitCode::Interrupt),
         _ = quit.recv() => ("Ctrl-Break", ExitCode::Quit),
-        _ = close.recv() => ("the closing of its console", ExitCode::Hangup),
+        _ = close.recv() => ("the closed console", ExitCode::Hangup),
     }
 }
 
-/// Ends the program, and what it started, when dropped: by `taskkill`, since a job object takes `unsafe`.
-/// What outlived its parent is not found.
+/// Kills the program and its descendants when dropped. It runs `taskkill`, because a job object needs `unsafe` code.
+/// A descendant whose parent has exited is not found.
 pub(super) struct KillOnDrop {
     pid: Option<u32>,
 }
 
 impl KillOnDrop {
-    pub(super) fn of(child: &Child, _is_foreground: bool) -> Self {
+    pub(super) fn new(child: &Child, _: ProcessGroup) -> Self {
         Self { pid: child.id() }
     }
 }
