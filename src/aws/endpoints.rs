@@ -150,3 +150,108 @@ fn check_url(service: &str, url: Option<&str>) -> Result<(), Error> {
          https://sts.eu-west-1.amazonaws.com"
     )))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::aws::profile_files::tests::{environment, files};
+
+    fn find(vars: &[(&str, &str)], config: &str) -> Result<EndpointConfig, String> {
+        let (_home, env) = environment(vars, config, "");
+        EndpointConfig::find(&env, files(&env).get(&env).unwrap(), "default")
+            .map_err(|error| error.message().to_owned())
+    }
+
+    #[test]
+    fn endpoints_come_from_variables_then_from_the_services_section_then_from_the_profile() {
+        let services = "[default]\nservices = s\nendpoint_url = http://profile\n[services s]\nsts =\n  endpoint_url = http://services\n";
+        let (common, sts) = (("AWS_ENDPOINT_URL", "http://common"), ("AWS_ENDPOINT_URL_STS", "http://sts"));
+        let ignore = ("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "TRUE");
+        for (vars, config, expected_sts, expected_sso) in [
+            (&[][..], "", None, None),
+            (&[sts, common], services, Some("http://sts"), Some("http://common")),
+            (&[common], services, Some("http://common"), Some("http://common")),
+            (&[], services, Some("http://services"), Some("http://profile")),
+            (&[], "[default]\nendpoint_url = http://profile\n", Some("http://profile"), Some("http://profile")),
+            (&[ignore, sts, common], services, None, None),
+        ] {
+            let endpoints = find(vars, config).unwrap();
+            assert_eq!(
+                (endpoints.endpoint("sts"), endpoints.endpoint("sso")),
+                (expected_sts, expected_sso),
+                "{vars:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn unusable_settings_are_errors_without_passwords() {
+        for (vars, config, expected) in [
+            (
+                &[("AWS_ENDPOINT_URL", "sts.example.com")][..],
+                "",
+                "the endpoint of sts, 'sts.example.com', is not a URL",
+            ),
+            (&[("AWS_ENDPOINT_URL_SSO", "ftp://x")], "", "the endpoint of sso, 'ftp://x', is not a URL"),
+            (&[("AWS_ENDPOINT_URL", "http://u:pw@x/")], "", "the endpoint of sts, '…@x/', is not a URL"),
+            (
+                &[],
+                "[default]\nec2_metadata_service_endpoint = x\n",
+                "the endpoint of the EC2 metadata service, 'x', is",
+            ),
+            (
+                &[],
+                "[default]\nec2_metadata_service_endpoint_mode = ipv5\n",
+                "the EC2 metadata service endpoint mode is",
+            ),
+            (
+                &[],
+                "[default]\nservices = s\n",
+                "profile 'default' has services = s, but there is no section [services s]",
+            ),
+        ] {
+            let error = find(vars, config).unwrap_err();
+            assert!(error.starts_with(&format!("AWS configuration: {expected}")), "{error}");
+        }
+    }
+
+    #[test]
+    fn ca_certificates_come_from_aws_settings_then_from_openssl_variables() {
+        let bundle = |path: &str, setting| Roots::Bundle { path: path.into(), setting };
+        let (aws, file, directory) = (("AWS_CA_BUNDLE", "/aws"), ("SSL_CERT_FILE", "/file"), ("SSL_CERT_DIR", "/dir"));
+        let profile = "[default]\nca_bundle = /profile\n";
+        for (vars, config, expected) in [
+            (&[][..], "", Roots::System),
+            (&[aws, file, directory], profile, bundle("/aws", "AWS_CA_BUNDLE")),
+            (&[file, directory], profile, bundle("/profile", "ca_bundle in the profile")),
+            (&[file, directory], "", Roots::Environment { file: Some("/file".into()), directory: "/dir".into() }),
+            (&[directory], "", Roots::Environment { file: None, directory: "/dir".into() }),
+            (&[file], "", bundle("/file", "SSL_CERT_FILE")),
+        ] {
+            assert_eq!(find(vars, config).unwrap().roots, expected, "{vars:?}");
+        }
+    }
+
+    #[test]
+    fn other_settings_come_from_variables_then_from_the_profile() {
+        let config =
+            "[default]\nregion = profile\nuse_fips_endpoint = true\nec2_metadata_service_endpoint_mode = ipv6\n";
+        let vars = [
+            ("AWS_DEFAULT_REGION", "default"),
+            ("AWS_USE_FIPS_ENDPOINT", "false"),
+            ("AWS_USE_DUALSTACK_ENDPOINT", "True"),
+            ("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE", "IPv4"),
+            ("AWS_REGION", "region"),
+        ];
+        for (vars, region, use_fips, use_dual_stack, metadata) in [
+            (&vars[..0], "profile", true, false, METADATA_IPV6),
+            (&vars[..4], "default", false, true, METADATA_IPV4),
+            (&vars, "region", false, true, METADATA_IPV4),
+        ] {
+            let found = find(vars, config).unwrap();
+            assert_eq!(found.region, Some(Region::new(region)));
+            assert_eq!((found.use_fips, found.use_dual_stack), (use_fips, use_dual_stack), "{vars:?}");
+            assert_eq!(found.metadata_default, metadata);
+        }
+    }
+}

@@ -224,3 +224,169 @@ fn add_container_token(source: &Source, env: &Env, fingerprint: Fingerprint) -> 
     let file = file.filter(|_| matches!(source, Source::Container));
     fingerprint.optional(file.and_then(|path| read_regular_file(&path)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::aws::profile_files::tests::{environment, files};
+
+    const CONFIG: &str = "[profile process]\ncredential_process = x\n[profile web]\nrole_arn = r\n\
+        web_identity_token_file = /t\n[profile role]\nrole_arn = r\nsource_profile = default\n[profile empty]\nregion = x\n";
+    const CREDENTIALS: &str = "[default]\naws_access_key_id = AKIDDEFAULT\naws_secret_access_key = s\n\
+        [other]\naws_access_key_id = AKIDOTHER\naws_secret_access_key = s\naws_session_token = t\n";
+
+    const KEYS: [(&str, &str); 2] = [("AWS_ACCESS_KEY_ID", "AKIDENV"), ("AWS_SECRET_ACCESS_KEY", "s")];
+    const WEB_IDENTITY: [(&str, &str); 2] = [("AWS_WEB_IDENTITY_TOKEN_FILE", "/env"), ("AWS_ROLE_ARN", "env")];
+    const CONTAINER: (&str, &str) = ("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://127.0.0.1/");
+    const PROFILE: (&str, &str) = ("AWS_PROFILE", "other");
+
+    fn find(
+        vars: &[(&str, &str)],
+        config: &str,
+        credentials: &str,
+        choice: Choice<'_>,
+    ) -> Result<Identity, (u8, String)> {
+        let (_home, env) = environment(vars, config, credentials);
+        Identity::find(&env, &files(&env), choice).map_err(|error| (error.exit() as u8, error.message().to_owned()))
+    }
+
+    /// The access key ID, else the description of the source, then the roles.
+    fn summary(identity: &Identity) -> String {
+        let source = match &identity.source {
+            Source::Keys(keys) => keys.access_key_id.clone(),
+            Source::UserSession(session) => format!("{} with {}", session.keys.access_key_id, session.mfa.serial),
+            _ => identity.description.clone(),
+        };
+        let mfa = |role: &Role| role.mfa.as_ref().map(|mfa| format!(" with {}", mfa.serial)).unwrap_or_default();
+        identity.roles.iter().fold(source, |text, role| format!("{text}, {}{}", role.arn, mfa(role)))
+    }
+
+    #[test]
+    fn sources_have_the_precedence_of_the_aws_cli() {
+        let [key, secret] = KEYS;
+        let [token_file, role] = WEB_IDENTITY;
+        let default_profile = ("AWS_DEFAULT_PROFILE", "process");
+        let missing = ("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent/x");
+        // The source, and the first word of each note on ignored settings.
+        for (vars, profile, expected, shadowed) in [
+            (&[][..], None, "AKIDDEFAULT", &[][..]),
+            (&KEYS, None, "AKIDENV", &[]),
+            (&[PROFILE], None, "AKIDOTHER", &[]),
+            (&[PROFILE, default_profile], None, "profile 'process' (credential_process)", &["AWS_PROFILE"]),
+            (&[key, secret, PROFILE], None, "AKIDENV", &["AWS_PROFILE"]),
+            (
+                &[key, secret, token_file, CONTAINER],
+                None,
+                "AKIDENV",
+                &["AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_CREDENTIALS_FULL_URI"],
+            ),
+            // An explicit profile beats every variable.
+            (&[key, secret], Some("other"), "AKIDOTHER", &["AWS_ACCESS_KEY_ID"]),
+            (&WEB_IDENTITY, Some("other"), "AKIDOTHER", &["AWS_WEB_IDENTITY_TOKEN_FILE"]),
+            (&[PROFILE], Some("default"), "AKIDDEFAULT", &["AWS_PROFILE"]),
+            (&[PROFILE], Some("other"), "AKIDOTHER", &[]),
+            // A secret without an ID is ignored.
+            (&[secret], None, "AKIDDEFAULT", &[]),
+            // A web identity beats a selected profile without a role.
+            (&WEB_IDENTITY, None, "the environment (web identity, role env)", &["profile"]),
+            (&[token_file, role, ("AWS_PROFILE", "role")], None, "AKIDDEFAULT, r", &[]),
+            (&[CONTAINER], None, "AKIDDEFAULT", &["AWS_CONTAINER_CREDENTIALS_FULL_URI"]),
+            (&[("AWS_PROFILE", "web")], None, "profile 'web' (web identity, role r)", &[]),
+            // Without a profile, the platform provides the credentials.
+            (&[("AWS_PROFILE", "empty"), CONTAINER], None, "the container's role (ECS or EKS)", &[]),
+            (&[missing, CONTAINER], None, "the container's role (ECS or EKS)", &[]),
+            (&[missing], None, "the instance's role (EC2 metadata service)", &[]),
+            (&[missing, token_file, role, CONTAINER], None, "the environment (web identity, role env)", &[]),
+        ] {
+            let identity = find(vars, CONFIG, CREDENTIALS, Choice { profile, ..Choice::default() }).unwrap();
+            assert_eq!(summary(&identity), expected, "{vars:?} {profile:?}");
+            let notes = identity.shadowed().iter().map(|note| note.split(' ').next().unwrap());
+            assert_eq!(notes.collect::<Vec<_>>(), shadowed, "{vars:?} {profile:?}");
+        }
+    }
+
+    #[test]
+    fn the_flags_apply_to_the_last_role_or_to_the_user() {
+        let with_mfa = "[default]\nmfa_serial = m\n";
+        for (profile, config, role_arn, mfa_serial, expected) in [
+            ("default", "", Some("r2"), None, Ok("AKIDDEFAULT, r2")),
+            ("default", "", None, Some("m2"), Ok("AKIDDEFAULT with m2")),
+            ("default", "", Some("r2"), Some("m2"), Ok("AKIDDEFAULT, r2 with m2")),
+            ("default", with_mfa, None, None, Ok("AKIDDEFAULT with m")),
+            ("default", with_mfa, None, Some("m2"), Ok("AKIDDEFAULT with m2")),
+            ("default", with_mfa, Some("r2"), None, Ok("AKIDDEFAULT, r2")),
+            ("default", with_mfa, Some("r2"), Some("m2"), Ok("AKIDDEFAULT with m, r2 with m2")),
+            ("role", CONFIG, None, Some("m2"), Ok("AKIDDEFAULT, r with m2")),
+            ("role", CONFIG, Some("r2"), Some("m2"), Ok("AKIDDEFAULT, r, r2 with m2")),
+            ("other", "", None, Some("m2"), Err("mfa_serial: profile 'other' (access key) does not use MFA codes")),
+            ("process", CONFIG, None, Some("m2"), Err("mfa_serial: profile 'process' (credential_process) does not")),
+        ] {
+            let choice = Choice { profile: Some(profile), role_arn, mfa_serial, ..Choice::default() };
+            match (find(&[], config, CREDENTIALS, choice), expected) {
+                (Ok(identity), Ok(expected)) => assert_eq!(summary(&identity), expected),
+                (Err((2, message)), Err(expected)) => assert!(message.starts_with(expected), "{message}"),
+                (result, _) => panic!("{profile} {role_arn:?} {mfa_serial:?}: {result:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn an_identity_without_credentials_is_an_error() {
+        let table = Choice { profile: Some("empty"), profile_table: Some("[target.x]"), ..Choice::default() };
+        let named = |profile| Choice { profile: Some(profile), ..Choice::default() };
+        let missing = ("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent/x");
+        let [token_file, _] = WEB_IDENTITY;
+        for (vars, choice, exit, part) in [
+            (&[][..], named("empty"), 3, "or leave --profile out"),
+            (&[CONTAINER], table, 3, "or remove profile from [target.x]"),
+            (&[("AWS_PROFILE", "absent")], Choice::default(), 3, "profile 'absent' is not in "),
+            (&[], named("absent"), 3, "profile 'absent' is not in "),
+            (
+                &[missing, ("AWS_EC2_METADATA_DISABLED", "TRUE")],
+                Choice::default(),
+                3,
+                "AWS credentials: there are none",
+            ),
+            (&[missing, token_file], Choice::default(), 3, "AWS_ROLE_ARN is not; set both"),
+            (&[("AWS_ACCESS_KEY_ID", "AKIDX")], Choice::default(), 3, "no AWS_SECRET_ACCESS_KEY; set both or neither"),
+            (
+                &[("AWS_ENDPOINT_URL", "x")],
+                Choice { role_arn: Some("r"), ..Choice::default() },
+                2,
+                "the endpoint of sts, 'x', is not a URL",
+            ),
+        ] {
+            let (code, message) = find(vars, CONFIG, CREDENTIALS, choice).unwrap_err();
+            assert!(code == exit && message.contains(part), "{code} {message}");
+        }
+    }
+
+    #[test]
+    fn every_setting_that_changes_the_credentials_changes_the_fingerprint() {
+        let (_home, env) = environment(&KEYS, CONFIG, CREDENTIALS);
+        let digest = |vars: &[(&str, &str)], choice: Choice| {
+            let vars = vars.iter().map(|(name, value)| (name.into(), value.into()));
+            let env = Env::with_vars(vars.chain([("HOME".into(), env.home().unwrap().into())]).collect());
+            Identity::find(&env, &files(&env), choice).unwrap().fingerprint().to_owned()
+        };
+        let profile = |profile| Choice { profile: Some(profile), ..Choice::default() };
+        let role = |role_arn| Choice { role_arn: Some(role_arn), ..Choice::default() };
+        let digests = [
+            digest(&KEYS, Choice::default()),
+            digest(&[KEYS[0], ("AWS_SECRET_ACCESS_KEY", "x")], Choice::default()),
+            digest(&[KEYS[0], KEYS[1], ("AWS_SESSION_TOKEN", "t")], Choice::default()),
+            digest(&[], Choice::default()),
+            digest(&[PROFILE], Choice::default()),
+            digest(&[], profile("process")),
+            digest(&[], role("a")),
+            digest(&[], role("b")),
+            digest(&[], Choice { mfa_serial: Some("m"), ..role("b") }),
+            digest(&[("AWS_ENDPOINT_URL_STS", "http://127.0.0.1/")], role("b")),
+            digest(&[("HTTPS_PROXY", "http://127.0.0.1/")], role("b")),
+        ];
+        let distinct: std::collections::BTreeSet<_> = digests.iter().collect();
+        assert_eq!(distinct.len(), digests.len());
+        assert_eq!(digest(&KEYS, Choice::default()), digests[0]);
+        assert_eq!(digest(&[("LANG", "C"), PROFILE], Choice::default()), digests[4], "LANG is not an input");
+    }
+}

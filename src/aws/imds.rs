@@ -87,3 +87,17 @@ async fn get(client: &HttpClient, url: &str, session: &str) -> Result<Vec<u8>, I
         Err(SourceError::Refused(why) | SourceError::Unreachable(why)) => Err(ImdsError::Failed(why)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_role_name_cannot_change_the_path() {
+        for (text, expected) in
+            [("role", true), ("app+db=1,x.y@z_-", true), ("", false), ("a/b", false), ("a?b", false), ("a\nb", false)]
+        {
+            assert_eq!(is_role_name(text), expected, "{text:?}");
+        }
+    }
+}

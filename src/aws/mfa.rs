@@ -109,3 +109,22 @@ fn prompt_for_code(Terminal { input, mut output }: Terminal, prompt: &str) -> io
     }
     Err(io::Error::other("no code of 6 digits was entered"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_is_six_digits() {
+        for (text, expected) in [
+            ("123456", true),
+            ("000000", true),
+            ("12345", false),
+            ("1234567", false),
+            ("12345a", false),
+            ("１２", false),
+        ] {
+            assert_eq!(is_code(text), expected, "{text}");
+        }
+    }
+}

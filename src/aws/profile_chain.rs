@@ -308,3 +308,153 @@ impl<'a> Profile<'a> {
         ignored.map(note).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::aws::profile_files::tests::{environment, files};
+
+    const KEYS: &str = "aws_access_key_id = AKIDX\naws_secret_access_key = s\n";
+
+    /// Resolves profile `p`, and returns the description and the roles, or the error.
+    fn resolve(vars: &[(&str, &str)], config: &str) -> String {
+        let (_home, env) = environment(vars, &config.replace("KEYS\n", KEYS), "");
+        let chain = resolve_profile(&env, files(&env).get(&env).unwrap(), "p");
+        let chain = match chain {
+            Ok(Some(chain)) => chain,
+            Ok(None) => return "none".to_owned(),
+            Err(error) => return error.message().to_owned(),
+        };
+        chain.roles.iter().fold(chain.description, |text, role| format!("{text}, {}", role.arn))
+    }
+
+    #[test]
+    fn source_profile_is_followed_to_the_source() {
+        for (config, expected) in [
+            ("[profile p]\nregion = x\n", "none"),
+            ("[profile p]\nKEYS\n", "profile 'p' (access key)"),
+            (
+                "[profile p]\nrole_arn = r1\nsource_profile = a\n[profile a]\nKEYS\n",
+                "profile 'p' < 'a' (access key), r1",
+            ),
+            (
+                "[profile p]\nrole_arn = r1\nsource_profile = a\n[profile a]\nrole_arn = r2\nsource_profile = b\n\
+                 [profile b]\nKEYS\n",
+                "profile 'p' < 'a' < 'b' (access key), r2, r1",
+            ),
+            // The keys of a source_profile hide its role, and its invalid settings.
+            (
+                "[profile p]\nrole_arn = r1\nsource_profile = a\n[profile a]\nrole_arn = r2\nduration_seconds = x\nKEYS\n",
+                "profile 'p' < 'a' (access key), r1",
+            ),
+            ("[profile p]\nrole_arn = r1\nsource_profile = p\nKEYS\n", "profile 'p' (access key), r1"),
+            ("[profile p]\nKEYS\nmfa_serial = m\n", "profile 'p' (access key, MFA device m)"),
+            (
+                "[profile p]\nrole_arn = r1\nsource_profile = a\n[profile a]\nKEYS\nmfa_serial = m\n",
+                "profile 'p' < 'a' (access key), r1",
+            ),
+            (
+                "[profile p]\nrole_arn = r1\nsource_profile = a\n[profile a]\ncredential_process = x\n",
+                "profile 'p' < 'a' (credential_process), r1",
+            ),
+            (
+                "[profile p]\nrole_arn = r1\nweb_identity_token_file = /t\nsource_profile = a\n",
+                "profile 'p' (web identity, role r1)",
+            ),
+            (
+                "[profile p]\nsso_account_id = 1\nsso_role_name = r\nsso_region = e\nsso_start_url = u\nKEYS\n",
+                "profile 'p' (SSO role r in 1)",
+            ),
+            ("[profile p]\nlogin_session = arn\ncredential_process = x\nKEYS\n", "profile 'p' (aws login, arn)"),
+            ("[profile p]\nrole_arn = r1\ncredential_source = Environment\n", "profile 'p' (access key), r1"),
+            ("[profile p]\nrole_arn = r1\ncredential_source = EcsContainer\n", "the container's role (ECS or EKS), r1"),
+        ] {
+            let vars = [
+                ("AWS_ACCESS_KEY_ID", "AKIDENV"),
+                ("AWS_SECRET_ACCESS_KEY", "s"),
+                ("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "/x"),
+            ];
+            assert_eq!(resolve(&vars, config), expected, "{config}");
+        }
+    }
+
+    #[test]
+    fn errors_name_the_profile_at_fault() {
+        let no_secret = [("AWS_ACCESS_KEY_ID", "AKIDENV")];
+        for (vars, config, expected) in [
+            (&[][..], "[profile p]\nrole_arn = r\n", "profile 'p' has a role_arn but no source_profile or"),
+            (
+                &[],
+                "[profile p]\nrole_arn = r\nsource_profile = a\ncredential_source = Environment\n",
+                "profile 'p' has both source_profile and credential_source; remove one of them",
+            ),
+            (
+                &[],
+                "[profile p]\nrole_arn = r\nsource_profile = a\n",
+                "profile 'a', which profile 'p' names as its source_profile, is not in ",
+            ),
+            (
+                &[],
+                "[profile p]\nrole_arn = r\nsource_profile = a\n[profile a]\nrole_arn = r\nsource_profile = p\n",
+                "profile 'p' is part of a loop of source_profile: p > a > p; change one of them",
+            ),
+            (
+                &[],
+                "[profile p]\nrole_arn = r\nsource_profile = p\n",
+                "profile 'p' is its own source_profile but has no",
+            ),
+            (
+                &[],
+                "[profile p]\nrole_arn = r\nsource_profile = a\n[profile a]\nregion = x\n",
+                "profile 'a', the source_profile of 'p', has no credentials; run `aws configure --profile a`",
+            ),
+            (
+                &[],
+                "[profile p]\nrole_arn = r\nsource_profile = a\nduration_seconds = 1h\n",
+                "profile 'p' has duration_seconds '1h', which is not a number of seconds; correct it",
+            ),
+            (&[], "[profile p]\naws_secret_access_key = s\n", "profile 'p' has an aws_secret_access_key without its"),
+            (
+                &[],
+                "[profile p]\nrole_arn = r\ncredential_source = Environment\n",
+                "profile 'p' has credential_source = Environment, but AWS_ACCESS_KEY_ID is not set; set it",
+            ),
+            (
+                &no_secret,
+                "[profile p]\nrole_arn = r\ncredential_source = Environment\n",
+                "the environment has AWS_ACCESS_KEY_ID but no AWS_SECRET_ACCESS_KEY; set both or neither",
+            ),
+            (
+                &[],
+                "[profile p]\nrole_arn = r\ncredential_source = Moon\n",
+                "profile 'p' has credential_source 'Moon'; it must be Environment, EcsContainer or Ec2InstanceMetadata",
+            ),
+        ] {
+            let error = resolve(vars, config);
+            assert!(error.starts_with(&format!("AWS credentials: {expected}")), "{config}: {error}");
+        }
+    }
+
+    #[test]
+    fn keys_are_not_combined_from_two_files() {
+        for (config, credentials, expected) in [
+            (KEYS, "", Ok("AKIDX")),
+            (KEYS, "aws_access_key_id = AKIDY\naws_secret_access_key = s\n", Ok("AKIDY")),
+            (
+                "aws_secret_access_key = s\n",
+                "aws_access_key_id = AKIDY\n",
+                Err(".aws/credentials has an aws_access_key"),
+            ),
+            ("aws_access_key_id = AKIDX\n", "aws_secret_access_key = s\n", Err(".aws/config has an aws_access_key_id")),
+        ] {
+            let (_home, env) = environment(&[], &format!("[profile p]\n{config}"), &format!("[p]\n{credentials}"));
+            match (resolve_profile(&env, files(&env).get(&env).unwrap(), "p"), expected) {
+                (Ok(Some(ResolvedProfile { source: Source::Keys(keys), .. })), Ok(id)) => {
+                    assert_eq!(keys.access_key_id, id);
+                }
+                (Err(error), Err(expected)) => assert!(error.message().contains(expected), "{}", error.message()),
+                _ => panic!("{config}{credentials}"),
+            }
+        }
+    }
+}

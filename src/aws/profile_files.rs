@@ -257,3 +257,73 @@ fn read_limited(path: &Path) -> io::Result<Vec<u8>> {
 fn to_text(bytes: Vec<u8>) -> io::Result<String> {
     String::from_utf8(bytes).map_err(|_| io::Error::new(ErrorKind::InvalidData, "it is not UTF-8"))
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    use std::time::Duration;
+
+    use tempfile::TempDir;
+
+    use super::*;
+
+    /// An environment with these variables and a home directory with these two files. The directory is removed when
+    /// dropped.
+    pub(in crate::aws) fn environment(vars: &[(&str, &str)], config: &str, credentials: &str) -> (TempDir, Env) {
+        let home = tempfile::tempdir().unwrap();
+        std::fs::create_dir(home.path().join(".aws")).unwrap();
+        std::fs::write(home.path().join(".aws/config"), config).unwrap();
+        std::fs::write(home.path().join(".aws/credentials"), credentials).unwrap();
+        let vars = vars.iter().map(|(name, value)| (name.into(), value.into()));
+        let env = Env::with_vars(vars.chain([("HOME".into(), home.path().into())]).collect());
+        (home, env)
+    }
+
+    pub(in crate::aws) fn files(env: &Env) -> ProfileFiles {
+        ProfileFiles::new(env.deadline(Duration::from_secs(60)))
+    }
+
+    #[test]
+    fn section_headers_name_profiles_sessions_and_services() {
+        let profile = |name: &str| ("profile", name.to_owned());
+        for (header, expected) in [
+            ("default", profile("default")),
+            ("profile default", profile("default")),
+            ("profile a", profile("a")),
+            ("profile \"a b\"", profile("a b")),
+            ("profile\ta", profile("a")),
+            ("sso-session s", ("sso-session", "s".to_owned())),
+            ("services s", ("services", "s".to_owned())),
+            ("a", ("other", String::new())),
+            ("profile", ("other", String::new())),
+            ("profile a b", ("other", String::new())),
+            ("profile 'a", ("other", String::new())),
+            ("plugins", ("other", String::new())),
+        ] {
+            let kind = match SectionKind::parse(header) {
+                SectionKind::Profile(name) => profile(&name),
+                SectionKind::SsoSession(name) => ("sso-session", name),
+                SectionKind::Services(name) => ("services", name),
+                SectionKind::Other => ("other", String::new()),
+            };
+            assert_eq!(kind, expected, "{header}");
+        }
+    }
+
+    #[test]
+    fn the_credentials_file_and_the_last_section_take_precedence() {
+        for (config, credentials, expected) in [
+            ("", "", None),
+            ("[profile p]\nk = config\n", "", Some("config")),
+            ("", "[p]\nk = credentials\n", Some("credentials")),
+            ("[profile p]\nk = config\n", "[p]\nk = credentials\n", Some("credentials")),
+            ("[profile p]\nk = config\n", "[p]\nother = x\n", Some("config")),
+            ("[profile p]\nk = config\n", "[p]\nk =\n", None),
+            ("[p]\nk = config\n", "", None),
+            ("[profile p]\nk = first\n[profile 'p']\nk = last\n", "", Some("last")),
+            ("[profile p]\nk = first\n[profile 'p']\nother = x\n", "", None),
+        ] {
+            let (_home, env) = environment(&[], config, credentials);
+            assert_eq!(files(&env).get(&env).unwrap().value("p", "k"), expected, "{config}{credentials}");
+        }
+    }
+}

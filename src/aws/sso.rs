@@ -180,3 +180,30 @@ async fn refresh(client: &AwsClient<'_>, sso: &Sso, path: &Path, login: &SsoLogi
     }
     serde_json::from_value(file).map_err(|_| "the new token can't be read back".to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use time::macros::datetime;
+
+    use super::*;
+
+    #[test]
+    fn a_login_is_refreshable_with_all_fields_and_a_valid_registration() {
+        let now = datetime!(2026-01-31 12:00 UTC);
+        let whole = "\"refreshToken\":\"r\",\"clientId\":\"c\",\"clientSecret\":\"s\",\"registrationExpiresAt\":\"2026-03-01T00:00:00Z\"";
+        for (fields, expected) in [
+            (whole.to_owned(), true),
+            (whole.replace("refreshToken", "x"), false),
+            (whole.replace("clientId", "x"), false),
+            (whole.replace("clientSecret", "x"), false),
+            (whole.replace("registrationExpiresAt", "x"), false),
+            (whole.replace("2026-03", "2026-01"), false),
+            (whole.replace("2026-03", "soon"), false),
+        ] {
+            let json = format!("{{\"accessToken\":\"a\",\"expiresAt\":\"2026-01-31T12:10:00UTC\",{fields}}}");
+            let login: SsoLogin = serde_json::from_str(&json).unwrap();
+            assert_eq!(login.is_refreshable(now), expected, "{json}");
+            assert_eq!(login.remaining(now), Some(Duration::minutes(10)));
+        }
+    }
+}
