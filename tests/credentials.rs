@@ -395,9 +395,9 @@ fn odd_environments_end_in_one_line() {
         no_roots.env("AWS_ENDPOINT_URL_STS", "https://localhost:1").fails(3).contains("name no usable CA certificates")
     );
     for (name, value, part) in [
-        ("AWS_ACCESS_KEY_ID", "AK\n", "access key id has a blank"),
+        ("AWS_ACCESS_KEY_ID", "AK\n", "access key id has a space"),
         ("AWS_ACCESS_KEY_ID", "AK/x", "has the character '/'"),
-        ("AWS_SECRET_ACCESS_KEY", "s\u{fffd}", "secret access key has a blank or another"),
+        ("AWS_SECRET_ACCESS_KEY", "s\u{fffd}", "secret access key has a space or a character"),
         ("AWS_SESSION_TOKEN", &"/".repeat(20_000), "session token is longer than 16384"),
     ] {
         assert!(get(name, value).fails(3).contains(part), "{name}");
@@ -897,10 +897,10 @@ fn keys_that_cannot_work_sign_nothing() {
         (environment("\"AKIDX\"", "s"), "access key id is in quotes"),
         (environment("AKIDX", "'s'"), "secret access key is in quotes"),
         (environment("AK-X", "s"), "the access key id has the character '-'"),
-        (environment("AKIDX", "a b"), "secret access key has a blank"),
+        (environment("AKIDX", "a b"), "secret access key has a space"),
         (profile("aws_access_key_id = \"AKIDX\"\naws_secret_access_key = s"), "access key id is in quotes"),
-        (profile("aws_access_key_id = AKIDX # mine\naws_secret_access_key = s"), "access key id has a blank"),
-        (process("\"AccessKeyId\":\"AKID X\",\"SecretAccessKey\":\"s\""), "access key id has a blank"),
+        (profile("aws_access_key_id = AKIDX # mine\naws_secret_access_key = s"), "access key id has a space"),
+        (process("\"AccessKeyId\":\"AKID X\",\"SecretAccessKey\":\"s\""), "access key id has a space"),
     ] {
         let line = run.fails(3);
         assert!(line.contains(part), "{part}: {line}");

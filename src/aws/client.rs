@@ -1,6 +1,5 @@
 //! The client for requests to AWS: HTTP clients, SDK configuration, error messages and the check of the clock.
 
-use std::error::Error as StdError;
 use std::time::{Duration, SystemTime};
 
 use aws_config::retry::RetryConfig;
@@ -48,8 +47,8 @@ pub(super) struct AwsClient<'a> {
     pub(super) services: HttpClient,
     /// The HTTP client for the container and EC2 endpoints.
     pub(super) platform: HttpClient,
-    /// The last response of an AWS service. The container and EC2 endpoints have none, because they use the clock of this
-    /// machine.
+    /// The last response of an AWS service. Responses of the container and EC2 endpoints are not recorded, because
+    /// these use this machine's clock.
     log: ResponseLog,
 }
 
@@ -119,10 +118,10 @@ impl<'a> AwsClient<'a> {
     }
 
     /// Sends a request, and repeats it if AWS throttles it or fails to serve it.
-    pub(super) async fn retry<T, E>(&self, send: impl AsyncFn() -> Result<T, SdkError<E>>) -> Result<T, SdkError<E>>
-    where
-        E: ProvideErrorMetadata + StdError + 'static,
-    {
+    pub(super) async fn retry<T, E: ProvideErrorMetadata>(
+        &self,
+        send: impl AsyncFn() -> Result<T, SdkError<E>>,
+    ) -> Result<T, SdkError<E>> {
         let mut round = 1;
         loop {
             match send().await {
@@ -141,10 +140,8 @@ impl<'a> AwsClient<'a> {
             SourceError::Refused(why) => Error::credentials(format!("AWS credentials: {source}: {}", shorten(why))),
             SourceError::Unreachable(why) => {
                 let server = self.log.authority().map(|host| format!(" (from {host})")).unwrap_or_default();
-                Error::network(format!(
-                    "AWS credentials: {source}: {}{server}; try again later, or check the network and the proxy settings",
-                    shorten(why)
-                ))
+                let remedy = "try again later, or check the network and the proxy settings";
+                Error::network(format!("AWS credentials: {source}: {}{server}; {remedy}", shorten(why)))
             }
         }
     }

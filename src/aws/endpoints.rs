@@ -164,7 +164,8 @@ mod tests {
 
     #[test]
     fn endpoints_come_from_variables_then_from_the_services_section_then_from_the_profile() {
-        let services = "[default]\nservices = s\nendpoint_url = http://profile\n[services s]\nsts =\n  endpoint_url = http://services\n";
+        let services = "[default]\nservices = s\nendpoint_url = http://profile\n\
+            [services s]\nsts =\n  endpoint_url = http://services\n";
         let (common, sts) = (("AWS_ENDPOINT_URL", "http://common"), ("AWS_ENDPOINT_URL_STS", "http://sts"));
         let ignore = ("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "TRUE");
         for (vars, config, expected_sts, expected_sso) in [

@@ -230,8 +230,10 @@ mod tests {
     use super::*;
     use crate::aws::profile_files::tests::{environment, files};
 
-    const CONFIG: &str = "[profile process]\ncredential_process = x\n[profile web]\nrole_arn = r\n\
-        web_identity_token_file = /t\n[profile role]\nrole_arn = r\nsource_profile = default\n[profile empty]\nregion = x\n";
+    const CONFIG: &str = "[profile process]\ncredential_process = x\n\
+        [profile web]\nrole_arn = r\nweb_identity_token_file = /t\n\
+        [profile role]\nrole_arn = r\nsource_profile = default\n\
+        [profile empty]\nregion = x\n";
     const CREDENTIALS: &str = "[default]\naws_access_key_id = AKIDDEFAULT\naws_secret_access_key = s\n\
         [other]\naws_access_key_id = AKIDOTHER\naws_secret_access_key = s\naws_session_token = t\n";
 

@@ -82,7 +82,11 @@ pub(super) fn resolve_profile(env: &Env, profiles: &Profiles, name: &str) -> Res
         Some(source) if roles.is_empty() => profile.with_user_session(source)?,
         Some(source) => source,
         None if roles.is_empty() => return Ok(None),
-        None => return Err(no_source(name, profile.name)),
+        None => {
+            let referrer = visited.iter().rev().nth(1).unwrap_or(&name);
+            let why = format!("is the source_profile of '{referrer}' but has no credentials");
+            return Err(profile.error(&format!("{why}; run `aws configure --profile {}`", profile.name)));
+        }
     };
     Ok(Some(ResolvedProfile {
         description: source.describe(&format!("profile '{}'", visited.join("' < '"))),
@@ -92,21 +96,6 @@ pub(super) fn resolve_profile(env: &Env, profiles: &Profiles, name: &str) -> Res
         source,
         roles,
     }))
-}
-
-/// Returns the error for a role in profile `name` whose chain leads to `last`, which has no credentials.
-fn no_source(name: &str, last: &str) -> Error {
-    Error::credentials(if last == name {
-        format!(
-            "AWS credentials: profile '{name}' is its own source_profile but has no keys; add aws_access_key_id and \
-             aws_secret_access_key"
-        )
-    } else {
-        format!(
-            "AWS credentials: profile '{last}', the source_profile of '{name}', has no credentials; run \
-             `aws configure --profile {last}`"
-        )
-    })
 }
 
 /// The origin of the credentials that assume a role.
@@ -263,10 +252,8 @@ impl<'a> Profile<'a> {
         let session = self.value("sso_session");
         let section = session.and_then(|session| self.profiles.sso_session(session));
         if let (Some(session), None) = (session, section) {
-            return Err(self.error(&format!(
-                "names the sso_session '{session}', but there is no section [sso-session {session}]; run \
-                 `aws configure sso-session`"
-            )));
+            let why = format!("names the sso_session '{session}', but there is no section [sso-session {session}]");
+            return Err(self.error(&format!("{why}; run `aws configure sso-session`")));
         }
         let setting = |key: &str| match (self.value(key), section.and_then(|section| section.get(key))) {
             (Some(own), Some(shared)) if own != shared => Err(self.error(&format!(
@@ -344,7 +331,8 @@ mod tests {
             ),
             // The keys of a source_profile hide its role, and its invalid settings.
             (
-                "[profile p]\nrole_arn = r1\nsource_profile = a\n[profile a]\nrole_arn = r2\nduration_seconds = x\nKEYS\n",
+                "[profile p]\nrole_arn = r1\nsource_profile = a\n[profile a]\nrole_arn = r2\nduration_seconds = x\n\
+                 KEYS\n",
                 "profile 'p' < 'a' (access key), r1",
             ),
             ("[profile p]\nrole_arn = r1\nsource_profile = p\nKEYS\n", "profile 'p' (access key), r1"),
@@ -401,12 +389,12 @@ mod tests {
             (
                 &[],
                 "[profile p]\nrole_arn = r\nsource_profile = p\n",
-                "profile 'p' is its own source_profile but has no",
+                "profile 'p' is the source_profile of 'p' but has",
             ),
             (
                 &[],
                 "[profile p]\nrole_arn = r\nsource_profile = a\n[profile a]\nregion = x\n",
-                "profile 'a', the source_profile of 'p', has no credentials; run `aws configure --profile a`",
+                "profile 'a' is the source_profile of 'p' but has no credentials; run `aws configure --profile a`",
             ),
             (
                 &[],

@@ -20,14 +20,6 @@ pub(super) enum SourceError {
 }
 
 impl SourceError {
-    /// Changes the reason.
-    pub(super) fn map(self, change: impl FnOnce(String) -> String) -> Self {
-        match self {
-            Self::Refused(why) => Self::Refused(change(why)),
-            Self::Unreachable(why) => Self::Unreachable(change(why)),
-        }
-    }
-
     /// The error for a file that can't be read.
     pub(super) fn unreadable(file: &str, error: &IoError) -> Self {
         let why = format!("could not read {file}: {error}");

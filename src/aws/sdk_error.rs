@@ -8,6 +8,10 @@ use aws_smithy_runtime_api::client::result::ConnectorError;
 
 use super::request::SourceError;
 
+/// An error of an AWS service.
+pub(super) trait ServiceError: ProvideErrorMetadata + StdError + 'static {}
+impl<E: ProvideErrorMetadata + StdError + 'static> ServiceError for E {}
+
 /// Whether the same request may succeed later: true for the HTTP statuses of throttling and of server errors.
 pub(super) fn is_retryable(status: u16) -> bool {
     status == 429 || status >= 500
@@ -15,21 +19,22 @@ pub(super) fn is_retryable(status: u16) -> bool {
 
 /// Converts an error of one of the SDK's credential providers.
 pub(super) fn provider_error(error: &(dyn StdError + 'static)) -> SourceError {
-    let is_network = |error: &(dyn StdError + 'static)| {
-        error.downcast_ref::<ConnectorError>().is_some_and(|error| !error.is_user())
-            || matches!(error.downcast_ref(), Some(CredentialsError::ProviderTimedOut(_)))
-    };
     let why = explain(error);
-    if causes(error).any(is_network) { SourceError::Unreachable(why) } else { SourceError::Refused(why) }
+    if is_unreachable(error) { SourceError::Unreachable(why) } else { SourceError::Refused(why) }
 }
 
-/// Converts an error of a service. Throttling and server errors are temporary, and a refusal is final.
-pub(super) fn service_error<E>(error: &SdkError<E>) -> SourceError
-where
-    E: ProvideErrorMetadata + StdError + 'static,
-{
-    let why = explain_service(error);
-    if is_transient(error) { SourceError::Unreachable(why) } else { provider_error(error).map(|_| why) }
+/// Whether a request got no response.
+fn is_unreachable(error: &(dyn StdError + 'static)) -> bool {
+    causes(error).any(|cause| {
+        cause.downcast_ref::<ConnectorError>().is_some_and(|error| !error.is_user())
+            || matches!(cause.downcast_ref(), Some(CredentialsError::ProviderTimedOut(_)))
+    })
+}
+
+/// Converts an error of a service, whose message is in `why`. Throttling and server errors are temporary.
+pub(super) fn service_error<E: ServiceError>(error: &SdkError<E>, why: String) -> SourceError {
+    let is_temporary = is_transient(error) || is_unreachable(error);
+    if is_temporary { SourceError::Unreachable(why) } else { SourceError::Refused(why) }
 }
 
 /// Whether the service throttled the request or failed to serve it.
@@ -59,8 +64,8 @@ const THROTTLING: [&str; 15] = [
     "IDPCommunicationError",
 ];
 
-/// Returns the chain of causes as text. It omits the SDK's outermost error, which is not specific, and errors that print
-/// a whole request, because its headers hold secrets.
+/// Returns the chain of causes as text. It omits the SDK's outermost error, which is not specific, and errors that
+/// print a whole request, because its headers hold secrets.
 pub(super) fn explain(error: &(dyn StdError + 'static)) -> String {
     let mut parts: Vec<String> = Vec::new();
     for cause in causes(error).filter(|cause| !cause.is::<CredentialsError>() || cause.source().is_none()) {
@@ -79,10 +84,7 @@ pub(super) fn explain(error: &(dyn StdError + 'static)) -> String {
 }
 
 /// Returns the service's code and message, or the reason there was no response.
-pub(super) fn explain_service<E>(error: &SdkError<E>) -> String
-where
-    E: ProvideErrorMetadata + StdError + 'static,
-{
+pub(super) fn explain_service<E: ServiceError>(error: &SdkError<E>) -> String {
     match (error.code(), error.message(), error.raw_response()) {
         (Some(code), Some(message), _) => format!("{code}: {message}"),
         (Some(code), None, _) => code.to_owned(),

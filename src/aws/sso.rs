@@ -77,7 +77,7 @@ pub(super) async fn credentials(client: &AwsClient<'_>, sso: &Sso) -> Result<Acc
             return client.fail_login("the login has expired");
         }
         let token = login.access_token.expose().as_str();
-        client.error(service_error(&error).map(|why| scrub(why, [token])))
+        client.error(service_error(&error, scrub(explain_service(&error), [token])))
     })?;
     let credentials = response.role_credentials.ok_or_else(|| client.refused("the response has no credentials"))?;
     let [id, secret, session_token] =
@@ -86,8 +86,8 @@ pub(super) async fn credentials(client: &AwsClient<'_>, sso: &Sso) -> Result<Acc
     client.temporary_keys(id, secret, session_token, Some(credentials.expiration / 1000))
 }
 
-/// Returns the login, refreshed if it expires soon. One process refreshes it at a time, because the refresh token may be
-/// single-use.
+/// Returns the login, refreshed if it expires soon. One process refreshes it at a time, because the refresh token may
+/// be single-use.
 async fn valid_login(client: &AwsClient<'_>, sso: &Sso) -> Result<SsoLogin, Error> {
     let CredentialRequest { env, report, .. } = client.request;
     let path = login_path(client, sso)?;
@@ -129,7 +129,8 @@ async fn valid_login(client: &AwsClient<'_>, sso: &Sso) -> Result<SsoLogin, Erro
     }
 }
 
-/// Returns the path of the login's file. Its name is a hash of the `[sso-session]` section's name, else of the start URL.
+/// Returns the path of the login's file. Its name is a hash of the name of the `[sso-session]` section, else of the
+/// start URL.
 fn login_path(client: &AwsClient, sso: &Sso) -> Result<PathBuf, Error> {
     let no_home = || client.refused("there is no home directory with a login; set HOME");
     let home = client.request.env.home().ok_or_else(no_home)?;
@@ -190,7 +191,8 @@ mod tests {
     #[test]
     fn a_login_is_refreshable_with_all_fields_and_a_valid_registration() {
         let now = datetime!(2026-01-31 12:00 UTC);
-        let whole = "\"refreshToken\":\"r\",\"clientId\":\"c\",\"clientSecret\":\"s\",\"registrationExpiresAt\":\"2026-03-01T00:00:00Z\"";
+        let whole = "\"refreshToken\":\"r\",\"clientId\":\"c\",\"clientSecret\":\"s\",\
+            \"registrationExpiresAt\":\"2026-03-01T00:00:00Z\"";
         for (fields, expected) in [
             (whole.to_owned(), true),
             (whole.replace("refreshToken", "x"), false),

@@ -1,16 +1,14 @@
 //! Credentials from STS: `AssumeRole`, `AssumeRoleWithWebIdentity` and `GetSessionToken`.
 
-use std::error::Error as StdError;
-
 use aws_sdk_sts::Client;
-use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_sts::error::SdkError;
 use aws_sdk_sts::types::Credentials as StsCredentials;
 
 use super::client::AwsClient;
 use super::keys::AccessKeys;
 use super::mfa::Code;
 use super::redact::scrub;
-use super::sdk_error::service_error;
+use super::sdk_error::{ServiceError, explain_service, service_error};
 use super::source::{Mfa, Role, SESSION_NAME, UserSession};
 use crate::error::Error;
 
@@ -79,18 +77,16 @@ fn sts_client(client: &AwsClient<'_>, credentials: Option<&AccessKeys>) -> Clien
 
 /// Sends a request, with retries, and returns the credentials in the response. An error begins with `failure`, and
 /// `scrub` removes secrets from it.
-async fn fetch<E>(
+async fn fetch<E: ServiceError>(
     client: &AwsClient<'_>,
     failure: &str,
     mfa: Option<&Mfa>,
     scrub: impl Fn(String) -> String,
     send: impl AsyncFn() -> Result<Option<StsCredentials>, SdkError<E>>,
-) -> Result<AccessKeys, Error>
-where
-    E: ProvideErrorMetadata + StdError + 'static,
-{
+) -> Result<AccessKeys, Error> {
     let credentials = client.retry(send).await.map_err(|error| {
-        let error = client.error(service_error(&error).map(|why| format!("{failure}: {}", scrub(why))));
+        let why = format!("{failure}: {}", scrub(explain_service(&error)));
+        let error = client.error(service_error(&error, why));
         // Another process may have the right code.
         if mfa.is_some() { error.process_local() } else { error }
     })?;

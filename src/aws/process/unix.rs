@@ -41,13 +41,9 @@ pub(super) fn set_path(program: &mut Command, env: &Env) {
 
 /// Waits for a signal that would terminate this process. Returns its name, and the exit code for it.
 pub(in crate::aws) async fn wait_for_signal() -> (&'static str, ExitCode) {
-    let listen = |kind| signal(kind).ok();
-    let (Some(mut hangup), Some(mut interrupt), Some(mut quit), Some(mut terminate)) = (
-        listen(SignalKind::hangup()),
-        listen(SignalKind::interrupt()),
-        listen(SignalKind::quit()),
-        listen(SignalKind::terminate()),
-    ) else {
+    let kinds = [SignalKind::hangup(), SignalKind::interrupt(), SignalKind::quit(), SignalKind::terminate()];
+    let signals = kinds.map(|kind| signal(kind).ok());
+    let [Some(mut hangup), Some(mut interrupt), Some(mut quit), Some(mut terminate)] = signals else {
         return std::future::pending().await;
     };
     tokio::select! {
