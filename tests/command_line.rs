@@ -208,7 +208,7 @@ fn no_message_shows_the_password_of_a_url() {
     }
     // A secret in a variable that holds a time.
     let line = sandbox.rds_token([TARGET]).env("AWS_CREDENTIAL_EXPIRATION", "wJalrXUtnFEMICANARY").fails(3);
-    assert!(line.contains("AWS_CREDENTIAL_EXPIRATION is (not shown), which is not a time"), "{line}");
+    assert!(line.contains("AWS_CREDENTIAL_EXPIRATION = (not shown), which is not a time"), "{line}");
 }
 
 /// libpq reads only the password from a passfile, not the TLS settings.

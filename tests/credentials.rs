@@ -78,7 +78,7 @@ fn what_is_missing_is_said_with_its_remedy() {
         ("empty", "profile 'empty' has no credentials"),
         ("loop", "source_profile"),
         ("norole", "no role_arn"),
-        ("half", "an aws_access_key_id but no aws_secret_access_key"),
+        ("half", "has aws_access_key_id but no aws_secret_access_key"),
         ("lost", "profile 'gone', which profile 'lost' names"),
         ("both", "both source_profile and credential_source"),
         ("nowhere", "no source_profile or credential_source"),
@@ -92,7 +92,7 @@ fn what_is_missing_is_said_with_its_remedy() {
     let line = sandbox.rds_token([TARGET]).without("AWS_SECRET_ACCESS_KEY").fails(3);
     assert!(line.contains("no AWS_SECRET_ACCESS_KEY"), "{line}");
     let line = sandbox.rds_token([TARGET]).env("AWS_CREDENTIAL_EXPIRATION", "soon").fails(3);
-    assert!(line.contains("AWS_CREDENTIAL_EXPIRATION is 'soon'"), "{line}");
+    assert!(line.contains("AWS_CREDENTIAL_EXPIRATION = 'soon'"), "{line}");
     sandbox.write(".aws/config", "[profile\n");
     assert!(sandbox.without_keys([TARGET]).fails(2).contains("could not parse"));
     let empty = Sandbox::new();

@@ -268,7 +268,7 @@ fn keys_of_the_two_files_are_never_mixed() {
     assert_eq!((key_id(&token), parameter(&token, "X-Amz-Security-Token")), ("AKIDCRED", None));
     sandbox.write(".aws/credentials", "[default]\naws_access_key_id = AKIDCRED\n");
     let line = sandbox.without_keys([TARGET]).fails(3);
-    assert!(line.contains(".aws/credentials has an aws_access_key_id but no aws_secret_access_key"), "{line}");
+    assert!(line.contains(".aws/credentials has aws_access_key_id but no aws_secret_access_key"), "{line}");
     // Without an id there, the other file counts alone.
     sandbox.write(".aws/credentials", "[default]\naws_secret_access_key = other\naws_session_token = other\n");
     let token = sandbox.without_keys([TARGET]).succeeds();

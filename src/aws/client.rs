@@ -113,7 +113,12 @@ impl<'a> AwsClient<'a> {
             .use_fips(endpoints.use_fips)
             .use_dual_stack(endpoints.use_dual_stack);
         config.set_endpoint_url(endpoints.endpoint(service).map(str::to_owned));
-        config.set_credentials_provider(credentials.map(|keys| SharedCredentialsProvider::new(to_sdk(keys))));
+        config.set_credentials_provider(credentials.map(|keys| {
+            let session_token = keys.session_token.as_ref().map(|token| token.expose().clone());
+            let (id, secret) = (&keys.access_key_id, keys.secret_access_key.expose());
+            let expires_at = keys.expires_at.map(SystemTime::from);
+            SharedCredentialsProvider::new(SdkCredentials::new(id, secret, session_token, expires_at, "rds-token"))
+        }));
         config.build()
     }
 
@@ -133,13 +138,14 @@ impl<'a> AwsClient<'a> {
     }
 
     /// Returns the error for a source that failed.
-    pub(super) fn error(&self, error: SourceError) -> Error {
+    pub(super) fn source_error(&self, error: SourceError) -> Error {
         let source = self.request.identity.describe();
         let shorten = |why: String| why.trim().chars().take(MAX_REASON).collect::<String>();
         match error {
             SourceError::Refused(why) => Error::credentials(format!("AWS credentials: {source}: {}", shorten(why))),
             SourceError::Unreachable(why) => {
-                let server = self.log.authority().map(|host| format!(" (from {host})")).unwrap_or_default();
+                let server =
+                    self.log.last().authority.as_ref().map(|host| format!(" (from {host})")).unwrap_or_default();
                 let remedy = "try again later, or check the network and the proxy settings";
                 Error::network(format!("AWS credentials: {source}: {}{server}; {remedy}", shorten(why)))
             }
@@ -148,11 +154,11 @@ impl<'a> AwsClient<'a> {
 
     /// Returns the error for a source that responded without usable credentials.
     pub(super) fn refused(&self, why: &str) -> Error {
-        self.error(SourceError::Refused(why.to_owned()))
+        self.source_error(SourceError::Refused(why.to_owned()))
     }
 
     /// Returns the error for a login that the user must repeat.
-    pub(super) fn fail_login(&self, why: &str) -> Error {
+    pub(super) fn login_error(&self, why: &str) -> Error {
         let command = match &self.request.identity.source {
             Source::Sso(_) => "aws sso login",
             _ => "aws login",
@@ -162,9 +168,9 @@ impl<'a> AwsClient<'a> {
     }
 
     /// Returns the error for a request that did not finish in time.
-    pub(super) fn timed_out(&self, description: &str) -> Error {
-        let status = self.log.status().filter(|status| is_retryable(*status));
-        let why = match (status, self.log.authority()) {
+    pub(super) fn timeout_error(&self, description: &str) -> Error {
+        let last = self.log.last();
+        let why = match (last.status.filter(|status| is_retryable(*status)), &last.authority) {
             (Some(status), Some(host)) => format!("timed out; the last response of {host} had HTTP status {status}"),
             _ => "no response in time".to_owned(),
         };
@@ -192,14 +198,4 @@ impl<'a> AwsClient<'a> {
         }
         Ok(())
     }
-}
-
-fn to_sdk(credentials: &AccessKeys) -> SdkCredentials {
-    SdkCredentials::new(
-        &credentials.access_key_id,
-        credentials.secret_access_key.expose(),
-        credentials.session_token.as_ref().map(|token| token.expose().clone()),
-        credentials.expires_at.map(SystemTime::from),
-        "rds-token",
-    )
 }

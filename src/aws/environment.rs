@@ -1,14 +1,17 @@
 //! The environment variables that configure a source of credentials.
 
-use super::keys::AccessKeys;
+use super::keys::{AccessKeys, KeyNames};
 use crate::error::Error;
 use crate::os::env::Env;
-use crate::rfc3339;
 
-/// The variables for a session token, in botocore's order of precedence.
-const SESSION_TOKENS: [&str; 2] = ["AWS_SECURITY_TOKEN", "AWS_SESSION_TOKEN"];
-/// The variables for the expiry of the keys. The second is the older name in aws-vault.
-const EXPIRATIONS: [&str; 2] = ["AWS_CREDENTIAL_EXPIRATION", "AWS_SESSION_EXPIRATION"];
+/// The variables for access keys. The order of the session tokens is botocore's, and the second expiration is the older
+/// name in aws-vault.
+const KEY_NAMES: KeyNames = KeyNames {
+    access_key_id: "AWS_ACCESS_KEY_ID",
+    secret_access_key: "AWS_SECRET_ACCESS_KEY",
+    session_tokens: &["AWS_SECURITY_TOKEN", "AWS_SESSION_TOKEN"],
+    expirations: &["AWS_CREDENTIAL_EXPIRATION", "AWS_SESSION_EXPIRATION"],
+};
 /// The variables for a container's endpoint, in order of precedence.
 pub(super) const CONTAINER_URIS: [&str; 2] =
     ["AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI"];
@@ -20,27 +23,7 @@ const PROFILES: [&str; 2] = ["AWS_DEFAULT_PROFILE", "AWS_PROFILE"];
 /// # Errors
 /// Exit 3 if the keys can't sign.
 pub(super) fn environment_keys(env: &Env) -> Result<Option<AccessKeys>, Error> {
-    // The AWS CLI also ignores a secret without an ID.
-    let Some(id) = env.var("AWS_ACCESS_KEY_ID") else { return Ok(None) };
-    let Some(secret) = env.var("AWS_SECRET_ACCESS_KEY") else {
-        return Err(Error::credentials(
-            "AWS credentials: the environment has AWS_ACCESS_KEY_ID but no AWS_SECRET_ACCESS_KEY; set both or neither",
-        ));
-    };
-    let expiration = EXPIRATIONS.into_iter().find_map(|name| Some((name, env.var(name)?)));
-    let expires_at = expiration.map(|(name, text)| {
-        rfc3339::parse(&text).ok_or_else(|| {
-            Error::credentials(format!(
-                "AWS credentials: {name} is {}, which is not a time such as 2026-01-31T12:00:00Z; correct or unset it",
-                rfc3339::quote(&text)
-            ))
-        })
-    });
-    let session_token = SESSION_TOKENS.into_iter().find_map(|name| env.var(name));
-    AccessKeys::new(id, secret, session_token, expires_at.transpose()?).map(Some).map_err(|why| {
-        let remedy = "set AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN again, or unset them";
-        Error::credentials(format!("AWS credentials: in the environment, {why}; {remedy}"))
-    })
+    AccessKeys::read("the environment", &KEY_NAMES, |name| env.var(name))
 }
 
 /// Returns the variable that sets a container's endpoint. `None` if neither variable is set.

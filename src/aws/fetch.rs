@@ -118,7 +118,7 @@ async fn fetch_in_time(
     tokio::select! {
         result = deadline.within(run_steps(client, sessions, start, codes)) => result.unwrap_or_else(|| {
             let program = if has_mfa_process { ", or its mfa_process," } else { "" };
-            Err(client.timed_out(&format!("{description}{program}")))
+            Err(client.timeout_error(&format!("{description}{program}")))
         }),
         // A helper program must be stopped first. Without one, the signal terminates this process at once.
         (name, exit) = process::wait_for_signal(), if runs_program => {
@@ -172,20 +172,20 @@ async fn fetch_from_source(client: &AwsClient<'_>, source: &Source, code: Option
     let CredentialRequest { env, deadline, identity, .. } = client.request;
     match source {
         Source::Keys(keys) => Ok(keys.clone()),
-        Source::UserSession(session) => sts::user_session(client, session, code).await,
-        Source::Process(command) => process::credentials(command, client.request)
+        Source::UserSession(session) => sts::start_user_session(client, session, code).await,
+        Source::Process(command) => process::fetch(command, client.request)
             .await
             .map_err(|error| client.refused(&error.why).quoting(error.stderr_line)),
         Source::WebIdentity { role_arn, session_name, token_file } => {
             let token = read_text(token_file.as_ref(), deadline).map_err(|error| {
-                client.error(SourceError::unreadable(&format!("the token file {token_file}"), &error))
+                client.source_error(SourceError::unreadable(&format!("the token file {token_file}"), &error))
             })?;
-            sts::web_identity(client, role_arn, session_name.as_deref(), token.trim()).await
+            sts::assume_role_with_web_identity(client, role_arn, session_name.as_deref(), token.trim()).await
         }
-        Source::Sso(sso) => sso::credentials(client, sso).await,
-        Source::Login(session) => login::credentials(client, session).await,
+        Source::Sso(sso) => sso::fetch(client, sso).await,
+        Source::Login(session) => login::fetch(client, session).await,
         Source::Container => {
-            container::fetch(&client.platform, env, deadline).await.map_err(|error| client.error(error))
+            container::fetch(&client.platform, env, deadline).await.map_err(|error| client.source_error(error))
         }
         Source::InstanceMetadata => {
             let EndpointConfig { metadata_endpoint, metadata_default, .. } = &identity.endpoints;

@@ -44,16 +44,17 @@ const RETRY_PAUSE: Duration = Duration::from_millis(200);
 pub(super) struct ResponseLog(Arc<Mutex<LastResponse>>);
 
 #[derive(Debug, Default)]
-struct LastResponse {
+pub(super) struct LastResponse {
     /// Host and port.
-    authority: Option<String>,
-    status: Option<u16>,
+    pub(super) authority: Option<String>,
+    /// The HTTP status. `None` if there was no response.
+    pub(super) status: Option<u16>,
     /// The last `Date` header, and the time when it was received.
     date: Option<(OffsetDateTime, Instant)>,
 }
 
 impl ResponseLog {
-    fn last(&self) -> MutexGuard<'_, LastResponse> {
+    pub(super) fn last(&self) -> MutexGuard<'_, LastResponse> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -68,16 +69,6 @@ impl ResponseLog {
         if let Some(date) = date.and_then(|date| OffsetDateTime::parse(date, &Rfc2822).ok()) {
             last.date = Some((date, Instant::now()));
         }
-    }
-
-    /// Host and port of the last request. `None` if there was none.
-    pub(super) fn authority(&self) -> Option<String> {
-        self.last().authority.clone()
-    }
-
-    /// The HTTP status of the last response. `None` if there was none.
-    pub(super) fn status(&self) -> Option<u16> {
-        self.last().status
     }
 
     /// The difference between `now` and the server's clock. It is negative if `now` is behind. `None` if no response

@@ -220,8 +220,8 @@ fn add_process_inputs(source: &Source, env: &Env, fingerprint: Fingerprint) -> F
 /// Adds the content of the token file for a container's endpoint. It identifies the pod, while the path is the same in
 /// every pod.
 fn add_container_token(source: &Source, env: &Env, fingerprint: Fingerprint) -> Fingerprint {
-    let file = env.path_var("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE");
-    let file = file.filter(|_| matches!(source, Source::Container));
+    let is_container = matches!(source, Source::Container);
+    let file = env.path_var("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE").filter(|_| is_container);
     fingerprint.optional(file.and_then(|path| read_regular_file(&path)))
 }
 

@@ -35,15 +35,11 @@ const EC2_MARKERS: [(&str, &str); 3] = [
     ("/sys/hypervisor/uuid", "ec2"),
 ];
 
-/// Fetches the credentials of the instance's role from `endpoint`, else from `default_endpoint`. The time limit is one
+/// Fetches the credentials of the instance's role from `endpoint`, else from `default`. The time limit is one
 /// second, unless the endpoint is configured or the firmware identifies an EC2 instance.
-pub(super) async fn fetch(
-    client: &HttpClient,
-    endpoint: Option<&str>,
-    default_endpoint: &str,
-) -> Result<AccessKeys, ImdsError> {
+pub(super) async fn fetch(client: &HttpClient, endpoint: Option<&str>, default: &str) -> Result<AccessKeys, ImdsError> {
     let has_marker = |(path, text): (&str, &str)| std::fs::read_to_string(path).is_ok_and(|s| s.starts_with(text));
-    let url = endpoint.unwrap_or(default_endpoint).trim_end_matches('/');
+    let url = endpoint.unwrap_or(default).trim_end_matches('/');
     if endpoint.is_some() || EC2_MARKERS.into_iter().any(has_marker) {
         return fetch_role(client, url).await;
     }

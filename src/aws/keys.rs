@@ -3,7 +3,9 @@
 use time::OffsetDateTime;
 
 use super::redact;
+use crate::error::Error;
 use crate::fingerprint::Fingerprint;
+use crate::rfc3339;
 use crate::secret::Secret;
 
 /// Access keys that can sign.
@@ -17,6 +19,14 @@ pub struct AccessKeys {
     pub session_token: Option<Secret<String>>,
     /// The expiry. `None` if the source states none.
     pub expires_at: Option<OffsetDateTime>,
+}
+
+/// The names of the settings that hold access keys, in order of precedence.
+pub(super) struct KeyNames {
+    pub(super) access_key_id: &'static str,
+    pub(super) secret_access_key: &'static str,
+    pub(super) session_tokens: &'static [&'static str],
+    pub(super) expirations: &'static [&'static str],
 }
 
 /// Maximum length of each value, in bytes. Real values are far shorter.
@@ -47,6 +57,33 @@ impl AccessKeys {
         }
         let (secret_access_key, session_token) = (Secret::new(secret_access_key), session_token.map(Secret::new));
         Ok(Self { access_key_id, secret_access_key, session_token, expires_at })
+    }
+
+    /// Reads keys from the settings of `location`, such as "the environment". `None` if there is no access key ID. As
+    /// in the AWS CLI, a secret without an ID is ignored.
+    ///
+    /// # Errors
+    /// Exit 3 if the keys can't sign.
+    pub(super) fn read(
+        location: &str,
+        names: &KeyNames,
+        value: impl Fn(&str) -> Option<String>,
+    ) -> Result<Option<Self>, Error> {
+        let error = |why: String| Error::credentials(format!("AWS credentials: {location} {why}"));
+        let KeyNames { access_key_id, secret_access_key, session_tokens, expirations } = names;
+        let Some(id) = value(access_key_id) else { return Ok(None) };
+        let Some(secret) = value(secret_access_key) else {
+            return Err(error(format!("has {access_key_id} but no {secret_access_key}; set both or neither")));
+        };
+        let expiration = expirations.iter().find_map(|name| Some((name, value(name)?)));
+        let expires_at = expiration.map(|(name, text)| {
+            let shown = rfc3339::quote(&text);
+            let why = format!("has {name} = {shown}, which is not a time such as 2026-01-31T12:00:00Z");
+            rfc3339::parse(&text).ok_or_else(|| error(format!("{why}; correct or remove it")))
+        });
+        let session_token = session_tokens.iter().find_map(|name| value(name));
+        let keys = Self::new(id, secret, session_token, expires_at.transpose()?);
+        keys.map(Some).map_err(|why| error(format!("has keys that can't sign: {why}; correct or remove them")))
     }
 
     /// Returns `text` without these secrets.

@@ -15,13 +15,13 @@ use super::sdk_error::provider_error;
 use crate::error::Error;
 
 /// Fetches the credentials of the console session with this ARN.
-pub(super) async fn credentials(client: &AwsClient<'_>, session: &str) -> Result<AccessKeys, Error> {
+pub(super) async fn fetch(client: &AwsClient<'_>, session: &str) -> Result<AccessKeys, Error> {
     // The refresh token may be single-use, so one process refreshes at a time. Later ones find the new keys on disk.
     let _lock = client.join_refresh(session.as_bytes(), || None::<()>).await;
     let provider = LoginCredentialsProvider::builder(session).configure(&provider_config(client)).build();
     let credentials = provider.provide_credentials().await.map_err(|error| match provider_error(&error) {
-        SourceError::Refused(why) => client.fail_login(&why),
-        unreachable => client.error(unreachable),
+        SourceError::Refused(why) => client.login_error(&why),
+        unreachable => client.source_error(unreachable),
     })?;
     let seconds = |time: SystemTime| time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
     let expiry = credentials.expiry().map(|time| i64::try_from(seconds(time)).unwrap_or(i64::MAX));

@@ -42,7 +42,7 @@ pub(super) fn from_environment(env: &Env, keys: AccessKeys) -> ResolvedProfile {
 pub(super) fn from_profile_or_platform(
     env: &Env,
     profiles: &Profiles,
-    choice: Choice<'_>,
+    choice: Choice,
 ) -> Result<ResolvedProfile, Error> {
     let is_explicit = choice.profile.is_some();
     let name = choice.profile.map_or_else(|| Profiles::selected(env).0, str::to_owned);
@@ -77,12 +77,7 @@ pub(super) fn from_profile_or_platform(
 }
 
 /// Resolves profile `name`. `None` if it has no credentials, or if it does not exist and no setting names it.
-fn find_profile(
-    env: &Env,
-    profiles: &Profiles,
-    name: &str,
-    choice: Choice<'_>,
-) -> Result<Option<ResolvedProfile>, Error> {
+fn find_profile(env: &Env, profiles: &Profiles, name: &str, choice: Choice) -> Result<Option<ResolvedProfile>, Error> {
     if !profiles.has(name) {
         if choice.profile.is_none() && profile_variable(env).is_none() {
             return Ok(None);

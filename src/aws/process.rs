@@ -55,7 +55,7 @@ impl From<String> for ProgramError {
 ///
 /// # Errors
 /// The reason, with the last line of the program's stderr.
-pub(super) async fn credentials(command: &str, request: &CredentialRequest<'_>) -> Result<AccessKeys, ProgramError> {
+pub(super) async fn fetch(command: &str, request: &CredentialRequest<'_>) -> Result<AccessKeys, ProgramError> {
     Ok(parse_credentials(&run(command, request).await?)?)
 }
 

@@ -1,12 +1,11 @@
 //! The chain from a profile, through `source_profile`, to a source of credentials and the roles to assume.
 
 use super::environment::{container_variable, environment_keys, is_metadata_disabled};
-use super::keys::AccessKeys;
+use super::keys::{AccessKeys, KeyNames};
 use super::profile_files::{ProfileFile, Profiles};
 use super::source::{Mfa, Role, Source, Sso, UserSession};
 use crate::error::Error;
 use crate::os::env::Env;
-use crate::rfc3339;
 
 /// The source and the roles to which a profile, the environment or the platform resolves.
 pub(super) struct ResolvedProfile {
@@ -23,11 +22,20 @@ pub(super) struct ResolvedProfile {
     pub(super) shadowed: Vec<String>,
 }
 
-/// The keys for a session token in a profile, in botocore's order of precedence.
-const SESSION_TOKENS: [&str; 2] = ["aws_security_token", "aws_session_token"];
-/// The keys for the expiry of access keys that tools write into a profile. The AWS CLI ignores them.
-const EXPIRATIONS: [&str; 5] =
-    ["aws_credential_expiration", "aws_session_expiration", "aws_expiration", "expiration", "x_security_token_expires"];
+/// The keys of a profile for access keys. The order of the session tokens is botocore's. The expirations are written by
+/// various tools, and the AWS CLI ignores them.
+const KEY_NAMES: KeyNames = KeyNames {
+    access_key_id: "aws_access_key_id",
+    secret_access_key: "aws_secret_access_key",
+    session_tokens: &["aws_security_token", "aws_session_token"],
+    expirations: &[
+        "aws_credential_expiration",
+        "aws_session_expiration",
+        "aws_expiration",
+        "expiration",
+        "x_security_token_expires",
+    ],
+};
 
 /// Returns the error for a profile that is in neither file. `referrer` is the setting that names the profile.
 pub(super) fn no_such_profile(profiles: &Profiles, name: &str, referrer: &str) -> Error {
@@ -229,22 +237,8 @@ impl<'a> Profile<'a> {
     /// Returns the access keys in one of the files. An ID is never combined with a secret from the other file.
     fn keys(self, file: ProfileFile) -> Result<Option<AccessKeys>, Error> {
         let Some(section) = self.profiles.section(file, self.name) else { return Ok(None) };
-        let Some(id) = section.get("aws_access_key_id") else { return Ok(None) };
-        let path = self.profiles.paths[file as usize].display();
-        let error = |why: &str| self.error(&format!("in {path} {why}"));
-        let Some(secret) = section.get("aws_secret_access_key") else {
-            return Err(error("has an aws_access_key_id but no aws_secret_access_key; add it"));
-        };
-        let expiration = EXPIRATIONS.into_iter().find_map(|key| Some((key, section.get(key)?)));
-        let expires_at = expiration.map(|(key, text)| {
-            rfc3339::parse(text).ok_or_else(|| {
-                let text = rfc3339::quote(text);
-                error(&format!("has {key} = {text}, which is not a time such as 2026-01-31T12:00:00Z; correct it"))
-            })
-        });
-        let session_token = SESSION_TOKENS.into_iter().find_map(|key| section.get(key)).map(str::to_owned);
-        let keys = AccessKeys::new(id.to_owned(), secret.to_owned(), session_token, expires_at.transpose()?);
-        keys.map(Some).map_err(|why| error(&format!("can't sign: {why}; correct the profile")))
+        let location = format!("profile '{}' in {}", self.name, self.profiles.paths[file as usize].display());
+        AccessKeys::read(&location, &KEY_NAMES, |key| section.get(key).map(str::to_owned))
     }
 
     /// Returns the SSO role. Its settings are in the profile or in its `[sso-session]` section.
@@ -431,9 +425,13 @@ mod tests {
             (
                 "aws_secret_access_key = s\n",
                 "aws_access_key_id = AKIDY\n",
-                Err(".aws/credentials has an aws_access_key"),
+                Err(".aws/credentials has aws_access_key_id but no aws_secret_access_key"),
             ),
-            ("aws_access_key_id = AKIDX\n", "aws_secret_access_key = s\n", Err(".aws/config has an aws_access_key_id")),
+            (
+                "aws_access_key_id = AKIDX\n",
+                "aws_secret_access_key = s\n",
+                Err(".aws/config has aws_access_key_id but no aws_secret_access_key"),
+            ),
         ] {
             let (_home, env) = environment(&[], &format!("[profile p]\n{config}"), &format!("[p]\n{credentials}"));
             match (resolve_profile(&env, files(&env).get(&env).unwrap(), "p"), expected) {

@@ -58,7 +58,7 @@ impl SsoLogin {
 }
 
 /// Fetches the credentials of a role.
-pub(super) async fn credentials(client: &AwsClient<'_>, sso: &Sso) -> Result<AccessKeys, Error> {
+pub(super) async fn fetch(client: &AwsClient<'_>, sso: &Sso) -> Result<AccessKeys, Error> {
     let login = valid_login(client, sso).await?;
     let region = Region::new(sso.region.clone());
     let request = aws_sdk_sso::Client::new(&client.sdk_config("sso", &region, None))
@@ -74,10 +74,10 @@ pub(super) async fn credentials(client: &AwsClient<'_>, sso: &Sso) -> Result<Acc
         if is_unauthorized
             || matches!(error.as_service_error(), Some(GetRoleCredentialsError::UnauthorizedException(_)))
         {
-            return client.fail_login("the login has expired");
+            return client.login_error("the login has expired");
         }
         let token = login.access_token.expose().as_str();
-        client.error(service_error(&error, scrub(explain_service(&error), [token])))
+        client.source_error(service_error(&error, scrub(explain_service(&error), [token])))
     })?;
     let credentials = response.role_credentials.ok_or_else(|| client.refused("the response has no credentials"))?;
     let [id, secret, session_token] =
@@ -91,7 +91,7 @@ pub(super) async fn credentials(client: &AwsClient<'_>, sso: &Sso) -> Result<Acc
 async fn valid_login(client: &AwsClient<'_>, sso: &Sso) -> Result<SsoLogin, Error> {
     let CredentialRequest { env, report, .. } = client.request;
     let path = login_path(client, sso)?;
-    let login = load(&path).map_err(|why| client.fail_login(&why))?;
+    let login = load(&path).map_err(|why| client.login_error(&why))?;
     let now = || env.now().wall;
     if login.remaining(now()).is_some_and(|remaining| remaining > REFRESH_AHEAD) {
         return Ok(login);
@@ -124,8 +124,8 @@ async fn valid_login(client: &AwsClient<'_>, sso: &Sso) -> Result<SsoLogin, Erro
     }
     match login.remaining(now()) {
         Some(remaining) if remaining.is_positive() => Ok(login),
-        Some(_) => Err(client.fail_login("the login has expired")),
-        None => Err(client.fail_login(&format!("{} has no valid time in expiresAt", path.display()))),
+        Some(_) => Err(client.login_error("the login has expired")),
+        None => Err(client.login_error(&format!("{} has no valid time in expiresAt", path.display()))),
     }
 }
 

@@ -13,7 +13,7 @@ use super::source::{Mfa, Role, SESSION_NAME, UserSession};
 use crate::error::Error;
 
 /// Exchanges the token of a web identity for the credentials of a role.
-pub(super) async fn web_identity(
+pub(super) async fn assume_role_with_web_identity(
     client: &AwsClient<'_>,
     role_arn: &str,
     session_name: Option<&str>,
@@ -53,7 +53,7 @@ pub(super) async fn assume_role(
 }
 
 /// Starts a session of a user with an MFA device.
-pub(super) async fn user_session(
+pub(super) async fn start_user_session(
     client: &AwsClient<'_>,
     session: &UserSession,
     code: Option<Code>,
@@ -86,7 +86,7 @@ async fn fetch<E: ServiceError>(
 ) -> Result<AccessKeys, Error> {
     let credentials = client.retry(send).await.map_err(|error| {
         let why = format!("{failure}: {}", scrub(explain_service(&error)));
-        let error = client.error(service_error(&error, why));
+        let error = client.source_error(service_error(&error, why));
         // Another process may have the right code.
         if mfa.is_some() { error.process_local() } else { error }
     })?;
