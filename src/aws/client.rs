@@ -159,11 +159,11 @@ impl<'a> AwsClient<'a> {
 
     /// Returns the error for a login that the user must repeat.
     pub(super) fn login_error(&self, why: &str) -> Error {
-        let command = match &self.request.identity.source {
+        let command = match &self.request.identity.chain.source {
             Source::Sso(_) => "aws sso login",
             _ => "aws login",
         };
-        let profile = quote_argument(self.request.identity.profile.as_deref().unwrap_or("default"));
+        let profile = quote_argument(self.request.identity.chain.profile.as_deref().unwrap_or("default"));
         self.refused(&format!("{why}; run `{command} --profile {profile}`"))
     }
 

@@ -3,7 +3,6 @@
 //! Source: "Container credential provider", AWS SDKs and tools reference guide.
 
 use http::Uri;
-use serde::Deserialize;
 
 use super::credentials_json::CredentialsDocument;
 use super::environment::CONTAINER_URIS;
@@ -19,19 +18,7 @@ use crate::os::env::Env;
 /// The server that a relative URI refers to.
 const ECS: &str = "http://169.254.170.2";
 
-/// The endpoint's error document. The spelling of its fields depends on the endpoint.
-#[derive(Deserialize)]
-struct ErrorDocument {
-    #[serde(alias = "Code")]
-    code: Option<String>,
-    #[serde(alias = "Message")]
-    message: Option<String>,
-}
-
 /// Fetches credentials from the endpoint set in the environment.
-///
-/// # Errors
-/// The reason no credentials were returned.
 pub(super) async fn fetch(client: &HttpClient, env: &Env, deadline: &Deadline) -> Result<AccessKeys, SourceError> {
     let uri = endpoint(env).map_err(SourceError::Refused)?;
     let authorization = authorization(env, deadline)?;
@@ -42,8 +29,9 @@ pub(super) async fn fetch(client: &HttpClient, env: &Env, deadline: &Deadline) -
     if status == 200 {
         return parse_credentials(&body).map_err(|why| SourceError::Refused(format!("the response of {origin} {why}")));
     }
-    let document: Option<ErrorDocument> = serde_json::from_slice(&body).ok();
-    let reasons = document.into_iter().flat_map(|document| [document.code, document.message]).flatten();
+    // The spelling of the fields depends on the endpoint.
+    let document: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
+    let reasons = ["code", "Code", "message", "Message"].into_iter().filter_map(|name| document.get(name)?.as_str());
     let reasons: String = reasons.filter(|text| !text.is_empty()).map(|text| format!(": {text}")).collect();
     // A response may quote the URL, the header, or the part of the header after the scheme.
     let path = uri.path_and_query().map_or("", |path| path.as_str());

@@ -15,8 +15,6 @@ const KEY_NAMES: KeyNames = KeyNames {
 /// The variables for a container's endpoint, in order of precedence.
 pub(super) const CONTAINER_URIS: [&str; 2] =
     ["AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI"];
-/// The variables for the profile, in order of precedence.
-const PROFILES: [&str; 2] = ["AWS_DEFAULT_PROFILE", "AWS_PROFILE"];
 
 /// Returns the access keys in the environment. `None` if `AWS_ACCESS_KEY_ID` is not set.
 ///
@@ -28,24 +26,18 @@ pub(super) fn environment_keys(env: &Env) -> Result<Option<AccessKeys>, Error> {
 
 /// Returns the variable that sets a container's endpoint. `None` if neither variable is set.
 pub(super) fn container_variable(env: &Env) -> Option<&'static str> {
-    first_set(env, CONTAINER_URIS)
+    CONTAINER_URIS.into_iter().find(|name| env.var(name).is_some())
 }
 
 /// Returns the variable that selects a profile. `None` if neither variable is set.
 pub(super) fn profile_variable(env: &Env) -> Option<&'static str> {
-    first_set(env, PROFILES)
+    ["AWS_DEFAULT_PROFILE", "AWS_PROFILE"].into_iter().find(|name| env.var(name).is_some())
 }
 
-fn first_set(env: &Env, names: [&'static str; 2]) -> Option<&'static str> {
-    names.into_iter().find(|name| env.var(name).is_some())
-}
-
-/// Whether the environment names the token file of a web identity.
 pub(super) fn has_web_identity(env: &Env) -> bool {
     env.var("AWS_WEB_IDENTITY_TOKEN_FILE").is_some()
 }
 
-/// Whether the environment disables the EC2 metadata service.
 pub(super) fn is_metadata_disabled(env: &Env) -> bool {
     env.var("AWS_EC2_METADATA_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true"))
 }

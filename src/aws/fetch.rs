@@ -5,12 +5,12 @@ use std::time::Duration;
 use super::client::AwsClient;
 use super::container;
 use super::endpoints::EndpointConfig;
-use super::identity::Identity;
 use super::imds::{self, ImdsError};
 use super::keys::AccessKeys;
 use super::mfa::Code;
 use super::precedence::NONE_FOUND;
 use super::process;
+use super::profile_chain::ResolvedProfile;
 use super::profile_files::read_text;
 use super::request::{CredentialRequest, SourceError};
 use super::session_cache::SessionCache;
@@ -109,7 +109,7 @@ async fn fetch_in_time(
     let description = identity.describe();
     let prompts = codes.iter().any(|code| matches!(code, Some(Code::Prompt(_))));
     let has_mfa_process = identity.mfa_devices().any(|mfa| mfa.process.is_some());
-    let runs_program = has_mfa_process || matches!(identity.source, Source::Process(_));
+    let runs_program = has_mfa_process || matches!(identity.chain.source, Source::Process(_));
     let report_progress = async {
         tokio::time::sleep(PROGRESS_AFTER).await;
         report.progress(&format!("waiting for credentials from {description}"));
@@ -132,7 +132,7 @@ async fn fetch_in_time(
 /// Finds the origin of each MFA code: one element for the source, and one for each role. Steps before `first` need no
 /// code.
 fn find_codes(request: &CredentialRequest, first: usize) -> Result<Vec<Option<Code>>, Error> {
-    let Identity { source, roles, .. } = request.identity;
+    let ResolvedProfile { source, roles, .. } = &request.identity.chain;
     let devices = std::iter::once(source.mfa()).chain(roles.iter().map(|role| role.mfa.as_ref()));
     let mut flag = request.mfa_code;
     let codes = devices.enumerate().map(|(step, device)| {
@@ -151,7 +151,7 @@ async fn run_steps(
     start: Option<(usize, AccessKeys)>,
     codes: &mut [Option<Code>],
 ) -> Result<AccessKeys, Error> {
-    let Identity { source, roles, .. } = client.request.identity;
+    let ResolvedProfile { source, roles, .. } = &client.request.identity.chain;
     let (mut step, mut keys) = match start {
         Some(start) => start,
         None => {
@@ -201,7 +201,7 @@ fn metadata_error(client: &AwsClient, error: ImdsError) -> Error {
         ImdsError::NotFound => "it is not reachable, or the instance has no role".to_owned(),
         ImdsError::Failed(why) => why,
     };
-    match &client.request.identity.profile {
+    match &client.request.identity.chain.profile {
         Some(_) => client.refused(&format!("{why}; check the instance's role or credential_source")),
         None => Error::credentials(format!("AWS credentials: {NONE_FOUND} (the EC2 metadata service: {why})")),
     }

@@ -6,7 +6,7 @@ use super::endpoints::EndpointConfig;
 use super::environment::{CONTAINER_URIS, environment_keys};
 use super::keys::AccessKeys;
 use super::precedence::{Choice, from_environment, from_profile_or_platform};
-use super::process_inputs;
+use super::process_inputs::add_process_inputs;
 use super::profile_chain::ResolvedProfile;
 use super::profile_files::{ProfileFiles, Profiles, read_regular_file};
 use super::source::{Mfa, Role, Source, UserSession};
@@ -44,18 +44,11 @@ const VARIABLES: [&str; 17] = [
 /// The identity whose credentials a request uses: a source, and roles that are assumed one after the other.
 #[derive(Clone, Debug)]
 pub struct Identity {
-    pub(super) source: Source,
-    pub(super) roles: Vec<Role>,
-    /// The name of the profile. `None` if the source does not come from a profile.
-    pub(super) profile: Option<String>,
+    pub(super) chain: ResolvedProfile,
     /// Endpoints and CA certificates of AWS services. Unused if the keys are already present.
     pub(super) endpoints: EndpointConfig,
-    /// The description of the source in messages.
-    description: String,
     /// Whether the command line names a role or an MFA device, which the AWS CLI does not know.
     pub(super) has_flags: bool,
-    warnings: Vec<String>,
-    shadowed: Vec<String>,
     /// The fields that both digests share.
     settings: Fingerprint,
     fingerprint: String,
@@ -75,32 +68,21 @@ impl Identity {
             None => from_profile_or_platform(env, files.insert(profiles.get(env)?), choice)?,
         };
         add_flags(&mut chain, choice)?;
-        let ResolvedProfile { source, roles, profile, description, warnings, shadowed } = chain;
         let mut endpoints = EndpointConfig::default();
-        if present_keys(&source, &roles).is_none() {
+        if chain.present_keys().is_none() {
             // The selected profile configures the endpoints, whatever the source is.
             let name = choice.profile.map_or_else(|| Profiles::selected(env).0, str::to_owned);
             endpoints = EndpointConfig::find(env, files.insert(profiles.get(env)?), &name)?;
         }
         let paths = files.iter().flat_map(|files| &files.paths);
         let settings = paths.fold(Fingerprint::default(), |f, path| f.field(path.as_os_str().as_encoded_bytes()));
-        let settings = endpoints.fingerprint(settings.optional(profile.as_ref()).field(&description));
+        let settings = endpoints.fingerprint(settings.optional(chain.profile.as_ref()).field(&chain.description));
         let inputs = VARIABLES.into_iter().fold(settings.clone(), |f, name| f.optional(env.var(name)));
-        let inputs = add_container_token(&source, env, add_process_inputs(&source, env, inputs));
-        let fingerprint = add_roles(&roles, source.fingerprint(inputs)).hex();
+        let source = &chain.source;
+        let inputs = add_container_token(source, env, add_process_inputs(source, env, inputs));
+        let fingerprint = add_roles(&chain.roles, source.fingerprint(inputs)).hex();
         let has_flags = choice.role_arn.is_some() || choice.mfa_serial.is_some();
-        Ok(Self {
-            source,
-            roles,
-            profile,
-            endpoints,
-            description,
-            has_flags,
-            warnings,
-            shadowed,
-            settings,
-            fingerprint,
-        })
+        Ok(Self { chain, endpoints, has_flags, settings, fingerprint })
     }
 
     /// Returns a digest of everything that decides the identity. It does not reveal its input.
@@ -110,13 +92,13 @@ impl Identity {
 
     /// Returns a digest that is unique to the identity and does not change when a secret or a token file is rotated.
     pub(crate) fn stable_digest(&self, env: &Env) -> String {
-        let settings = add_location(&self.source, env, self.settings.clone());
-        add_roles(&self.roles, self.source.stable_fingerprint(settings)).hex()
+        let settings = add_location(&self.chain.source, env, self.settings.clone());
+        add_roles(&self.chain.roles, self.chain.source.stable_fingerprint(settings)).hex()
     }
 
     /// Returns the keys if they are already present. `None` if they must be fetched or a role must be assumed.
     pub fn keys(&self) -> Option<&AccessKeys> {
-        present_keys(&self.source, &self.roles)
+        self.chain.present_keys()
     }
 
     /// Whether another fetch may return credentials with a longer lifetime, without a prompt.
@@ -131,7 +113,7 @@ impl Identity {
 
     /// Returns the MFA devices, in the order in which their codes are used.
     pub(super) fn mfa_devices(&self) -> impl Iterator<Item = &Mfa> {
-        self.source.mfa().into_iter().chain(self.roles.iter().filter_map(|role| role.mfa.as_ref()))
+        self.chain.source.mfa().into_iter().chain(self.chain.roles.iter().filter_map(|role| role.mfa.as_ref()))
     }
 
     /// Returns the time at which to stop waiting for another process that fetches the same credentials. It is early if
@@ -144,24 +126,17 @@ impl Identity {
 
     /// Describes the source and the roles, for `-v` and for errors.
     pub fn describe(&self) -> String {
-        self.roles.iter().fold(self.description.clone(), |text, role| format!("{text}, role {}", role.arn))
+        self.chain.roles.iter().fold(self.chain.description.clone(), |text, role| format!("{text}, role {}", role.arn))
     }
 
     /// Returns warnings about the profiles that were used.
     pub(crate) fn warnings(&self) -> &[String] {
-        &self.warnings
+        &self.chain.warnings
     }
 
     /// Returns notes on settings that are ignored, each with the reason.
     pub(crate) fn shadowed(&self) -> &[String] {
-        &self.shadowed
-    }
-}
-
-fn present_keys<'a>(source: &'a Source, roles: &[Role]) -> Option<&'a AccessKeys> {
-    match source {
-        Source::Keys(keys) if roles.is_empty() => Some(keys),
-        _ => None,
+        &self.chain.shadowed
     }
 }
 
@@ -209,14 +184,6 @@ fn add_location(source: &Source, env: &Env, fingerprint: Fingerprint) -> Fingerp
     }
 }
 
-/// Adds the inputs of a `credential_process` beside its command.
-fn add_process_inputs(source: &Source, env: &Env, fingerprint: Fingerprint) -> Fingerprint {
-    match source {
-        Source::Process(command) => process_inputs::fingerprint(command, env, fingerprint),
-        _ => fingerprint,
-    }
-}
-
 /// Adds the content of the token file for a container's endpoint. It identifies the pod, while the path is the same in
 /// every pod.
 fn add_container_token(source: &Source, env: &Env, fingerprint: Fingerprint) -> Fingerprint {
@@ -254,13 +221,13 @@ mod tests {
 
     /// The access key ID, else the description of the source, then the roles.
     fn summary(identity: &Identity) -> String {
-        let source = match &identity.source {
+        let source = match &identity.chain.source {
             Source::Keys(keys) => keys.access_key_id.clone(),
             Source::UserSession(session) => format!("{} with {}", session.keys.access_key_id, session.mfa.serial),
-            _ => identity.description.clone(),
+            _ => identity.chain.description.clone(),
         };
         let mfa = |role: &Role| role.mfa.as_ref().map(|mfa| format!(" with {}", mfa.serial)).unwrap_or_default();
-        identity.roles.iter().fold(source, |text, role| format!("{text}, {}{}", role.arn, mfa(role)))
+        identity.chain.roles.iter().fold(source, |text, role| format!("{text}, {}{}", role.arn, mfa(role)))
     }
 
     #[test]

@@ -36,9 +36,6 @@ impl Code {
     }
 
     /// Returns the code. The deadline is paused during a prompt. Dropping the future kills the `mfa_process`.
-    ///
-    /// # Errors
-    /// The reason, with the last line of the program's stderr.
     pub(super) async fn get(self, mfa: &Mfa, request: &CredentialRequest<'_>) -> Result<String, ProgramError> {
         match self {
             Self::Value(code) => Ok(code),
@@ -68,7 +65,7 @@ fn no_terminal(mfa: &Mfa, request: &CredentialRequest) -> Error {
     let CredentialRequest { region, identity, .. } = request;
     let mfa_process = if identity.has_flags { "" } else { ", set mfa_process in the profile" };
     // The AWS CLI caches only sessions of roles in profiles.
-    let start_session = match (&identity.profile, identity.source.mfa()) {
+    let start_session = match (&identity.chain.profile, identity.chain.source.mfa()) {
         (Some(profile), None) if !identity.has_flags => {
             let profile = quote_argument(profile);
             format!(

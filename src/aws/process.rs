@@ -52,17 +52,11 @@ impl From<String> for ProgramError {
 
 /// Runs `command` and returns the credentials that it prints. Dropping the future kills the program and its
 /// children.
-///
-/// # Errors
-/// The reason, with the last line of the program's stderr.
 pub(super) async fn fetch(command: &str, request: &CredentialRequest<'_>) -> Result<AccessKeys, ProgramError> {
     Ok(parse_credentials(&run(command, request).await?)?)
 }
 
 /// Runs `command` in the shell and returns its stdout. Dropping the future kills the program and its children.
-///
-/// # Errors
-/// The reason, with the last line of the program's stderr.
 pub(super) async fn run(command: &str, request: &CredentialRequest<'_>) -> Result<Vec<u8>, ProgramError> {
     let group = if request.env.is_foreground() { ProcessGroup::Shared } else { ProcessGroup::New };
     let mut program = platform::shell(command, group);

@@ -1,10 +1,12 @@
 //! The inputs of a `credential_process` that are not in its command: environment variables and the current directory.
 
+use super::source::Source;
 use crate::fingerprint::Fingerprint;
 use crate::os::env::Env;
 
 /// Adds the variables that the command names, and the current directory if the command may run a program from there.
-pub(super) fn fingerprint(command: &str, env: &Env, fingerprint: Fingerprint) -> Fingerprint {
+pub(super) fn add_process_inputs(source: &Source, env: &Env, fingerprint: Fingerprint) -> Fingerprint {
+    let Source::Process(command) = source else { return fingerprint };
     let directory = env.current_dir().filter(|_| has_relative_path(command));
     let fingerprint = fingerprint.optional(directory.map(|path| path.into_os_string().into_encoded_bytes()));
     variable_names(command).fold(fingerprint, |f, name| f.field(name).optional(env.raw_var(name)))

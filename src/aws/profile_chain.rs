@@ -8,6 +8,7 @@ use crate::error::Error;
 use crate::os::env::Env;
 
 /// The source and the roles to which a profile, the environment or the platform resolves.
+#[derive(Clone, Debug)]
 pub(super) struct ResolvedProfile {
     pub(super) source: Source,
     /// The roles, in the order in which they are assumed.
@@ -20,6 +21,16 @@ pub(super) struct ResolvedProfile {
     pub(super) warnings: Vec<String>,
     /// Notes on settings that are ignored, each with the reason.
     pub(super) shadowed: Vec<String>,
+}
+
+impl ResolvedProfile {
+    /// Returns the keys if they need not be fetched and no role must be assumed.
+    pub(super) fn present_keys(&self) -> Option<&AccessKeys> {
+        match &self.source {
+            Source::Keys(keys) if self.roles.is_empty() => Some(keys),
+            _ => None,
+        }
+    }
 }
 
 /// The keys of a profile for access keys. The order of the session tokens is botocore's. The expirations are written by

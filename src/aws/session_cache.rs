@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::identity::Identity;
 use super::keys::AccessKeys;
+use super::profile_chain::ResolvedProfile;
 use super::profile_files::read_regular_file;
 use super::request::{CredentialRequest, SessionStorage};
 use super::source::{Role, Source, Sso, UserSession};
@@ -77,7 +77,7 @@ pub(crate) struct SessionCache<'a> {
 impl<'a> SessionCache<'a> {
     /// Opens the cache for a request. Prints a warning if sessions can't be shared with the AWS CLI.
     pub(crate) fn open(request: &'a CredentialRequest<'a>) -> Self {
-        let Identity { source, roles, .. } = request.identity;
+        let ResolvedProfile { source, roles, .. } = &request.identity.chain;
         let names: Vec<Option<String>> = std::iter::once(source_file_name(source))
             .chain(roles.iter().map(|role| Some(role_file_name(role))))
             .collect();
@@ -130,7 +130,7 @@ impl<'a> SessionCache<'a> {
         if keys.expires_at.is_some_and(|time| time <= env.now().wall) {
             return;
         }
-        let is_sso = step == 0 && matches!(identity.source, Source::Sso(_));
+        let is_sso = step == 0 && matches!(identity.chain.source, Source::Sso(_));
         let Some(bytes) = encode(keys, is_sso.then_some("sso"), account) else { return };
         let directory = path.parent().unwrap_or(Path::new("/"));
         let written = private_file::make_directory(directory)

@@ -158,7 +158,6 @@ impl Role {
     }
 }
 
-/// Returns the account in a role's ARN.
 fn account_of(arn: &str) -> Option<&str> {
     arn.split(':').nth(4).filter(|account| !account.is_empty())
 }
