@@ -241,7 +241,7 @@ fn zsh_completes() {
             unset -m 'LS_COLORS'
             type_and_wait() {{ local seen; zpty -w -n T "$1"; zpty -r -m T seen "*$2*" && print -r -- "$3" }}
             zpty T "exec env TERM=vt100 zsh -f -i -u"
-            type_and_wait 'PS1=; unsetopt prompt_cr prompt_sp; unset zle_bracketed_paste; print -r -- "REA""DY"'$'\n' READY ready
+            type_and_wait 'PS1=; KEYTIMEOUT=1; unsetopt prompt_cr prompt_sp; unset zle_bracketed_paste; print -r -- "REA""DY"'$'\n' READY ready
             type_and_wait '{setup}; show() {{ print -r -- "<$BUFFER>" }}; zle -N show; bindkey "^X" show; print -r -- "SET""UP"'$'\n' SETUP setup
             "#
         );
