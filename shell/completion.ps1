@@ -33,9 +33,10 @@ Register-ArgumentCompleter -Native -CommandName 'rds-token', 'rds', 'rds-env' -S
             } else {
                 $offset = $cursorPosition - "$wordToComplete".Length
             }
-            $line = $commandAst.Extent.Text.Substring([Math]::Min($offset - $commandAst.Extent.StartOffset, $commandAst.Extent.Text.Length))
-            $line = $line.PadRight($cursorPosition - $offset)
-            (TabExpansion2 -inputScript $line -cursorColumn ($cursorPosition - $offset)).CompletionMatches
+            $begin = $commandAst.Extent.StartOffset
+            $text = $commandAst.Extent.Text.PadRight($cursorPosition - $begin)
+            $line = $text.Substring($offset - $begin, $cursorPosition - $offset)
+            (TabExpansion2 -inputScript $line -cursorColumn $line.Length).CompletionMatches
         }
     }
 }

@@ -15,17 +15,31 @@ use crate::cli::{self, ADVANCED, RARE};
 pub(super) fn requested(args: &[OsString]) -> String {
     let top = cli::command();
     let words = args.iter().skip(1).filter_map(|arg| arg.to_str());
-    let is_full = words.clone().take_while(|word| *word != "--").any(|word| word == "--help" || word == "help");
+    let is_help_command = args.get(1).is_some_and(|arg| arg == "help");
+    let length = match is_help_command || words.clone().any(|word| word == "--help") {
+        true => Length::Full,
+        false => Length::Short,
+    };
     let mut command = &top;
-    for word in words.skip_while(|word| *word == "help") {
+    for word in words.skip(usize::from(is_help_command)) {
         let Some(inner) = command.find_subcommand(word) else { break };
         command = inner;
     }
-    render(command, is_full)
+    render(command, length)
 }
 
-fn render(command: &Command, is_full: bool) -> String {
-    let help = Help { command, is_full };
+/// Which options a help text contains.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Length {
+    /// The common options, without defaults and variables.
+    Short,
+    /// All options.
+    Full,
+}
+
+fn render(command: &Command, length: Length) -> String {
+    let help = Help { command, length };
+    let is_full = length == Length::Full;
     let mut text = format!("{}\n\n{}\n", help.text(command.get_about()), command.clone().render_usage());
     for positional in command.get_positionals() {
         let forms = positional.get_long_help().filter(|_| is_full).or(positional.get_help());
@@ -48,23 +62,23 @@ fn render(command: &Command, is_full: bool) -> String {
 /// The help of one command.
 struct Help<'a> {
     command: &'a Command,
-    is_full: bool,
+    length: Length,
 }
 
 impl Help<'_> {
     /// Returns the description itself. The short help omits what follows a semicolon or a bracket.
     fn text(&self, description: Option<&StyledStr>) -> String {
         let text = description.map(ToString::to_string).unwrap_or_default();
-        match self.is_full {
-            true => text,
-            false => text.split([';', '[']).next().unwrap_or_default().trim_end().to_owned(),
+        match self.length {
+            Length::Full => text,
+            Length::Short => text.split([';', '[']).next().unwrap_or_default().trim_end().to_owned(),
         }
     }
 
     /// Returns name and description of each command.
     fn commands(&self) -> Vec<(String, String)> {
         let mut commands = sorted(self.command.get_subcommands());
-        commands.retain(|command| self.is_full || command.get_display_order() != RARE);
+        commands.retain(|command| self.length == Length::Full || command.get_display_order() != RARE);
         let names = |command: &Command| command.get_name_and_visible_aliases().join(", ");
         commands.into_iter().map(|command| (names(command), self.text(command.get_about()))).collect()
     }
@@ -73,15 +87,23 @@ impl Help<'_> {
     fn options(&self, heading: Option<&str>) -> Vec<(String, String)> {
         let mut options = listed(self.command, heading);
         let is_rare = |option: &Arg| option.is_hide_short_help_set() || option.get_id() == "version";
-        options.retain(|option| self.is_full || !is_rare(option));
+        options.retain(|option| self.length == Length::Full || !is_rare(option));
         options.into_iter().map(|option| (names(option), self.describe(option))).collect()
     }
 
     fn describe(&self, option: &Arg) -> String {
-        match (self.is_full, option.get_id().as_str()) {
-            (true, _) => full_description(option),
-            (false, "help") => "Print help, with --help for all options".to_owned(),
-            (false, _) => self.text(option.get_help()),
+        match (self.length, option.get_id().as_str()) {
+            (Length::Full, _) => full_description(option),
+            (Length::Short, "help") => "Print help, with --help for all options".to_owned(),
+            (Length::Short, _) => self.text(option.get_help()),
+        }
+    }
+
+    /// Returns the length of the longest line.
+    fn width(&self) -> usize {
+        match self.length {
+            Length::Short => 80,
+            Length::Full => 100,
         }
     }
 
@@ -94,7 +116,7 @@ impl Help<'_> {
             if index == 0 {
                 let _ = write!(text, "\n{heading}:\n");
             }
-            let wrapped = wrap(help, if self.is_full { 100 } else { 80 } - indent);
+            let wrapped = wrap(help, self.width() - indent);
             let mut line = format!("  {name}");
             for part in wrapped {
                 let _ = writeln!(text, "{line:indent$}{part}");
