@@ -48,7 +48,7 @@ impl EndpointConfig {
     ///
     /// # Errors
     /// Exit 2 if a setting is unusable.
-    pub(super) fn find(env: &Env, profiles: &Profiles, profile: &str) -> Result<Self, Error> {
+    pub(super) fn read(env: &Env, profiles: &Profiles, profile: &str) -> Result<Self, Error> {
         let value = |key: &str| profiles.value(profile, key).map(str::to_owned);
         let setting = |variable: &str, key: &str| env.var(variable).or_else(|| value(key));
         let flag = |variable, key| setting(variable, key).is_some_and(|text| text.eq_ignore_ascii_case("true"));
@@ -158,7 +158,7 @@ mod tests {
 
     fn find(vars: &[(&str, &str)], config: &str) -> Result<EndpointConfig, String> {
         let (_home, env) = environment(vars, config, "");
-        EndpointConfig::find(&env, files(&env).get(&env).unwrap(), "default")
+        EndpointConfig::read(&env, files(&env).get(&env).unwrap(), "default")
             .map_err(|error| error.message().to_owned())
     }
 

@@ -54,6 +54,7 @@ pub(super) struct LastResponse {
 }
 
 impl ResponseLog {
+    /// Returns the last response, locked.
     pub(super) fn last(&self) -> MutexGuard<'_, LastResponse> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -112,7 +113,7 @@ impl HttpClient {
     /// server errors are retried.
     ///
     /// # Errors
-    /// If there is no response.
+    /// The reason, if there is no response.
     pub(super) async fn request(
         &self,
         method: &str,

@@ -72,7 +72,7 @@ impl Identity {
         if chain.present_keys().is_none() {
             // The selected profile configures the endpoints, whatever the source is.
             let name = choice.profile.map_or_else(|| Profiles::selected(env).0, str::to_owned);
-            endpoints = EndpointConfig::find(env, files.insert(profiles.get(env)?), &name)?;
+            endpoints = EndpointConfig::read(env, files.insert(profiles.get(env)?), &name)?;
         }
         let paths = files.iter().flat_map(|files| &files.paths);
         let settings = paths.fold(Fingerprint::default(), |f, path| f.field(path.as_os_str().as_encoded_bytes()));

@@ -33,7 +33,7 @@ impl ResolvedProfile {
     }
 }
 
-/// The keys of a profile for access keys. The order of the session tokens is botocore's. The expirations are written by
+/// The settings of a profile for access keys. The order of the session tokens is botocore's. The expirations are written by
 /// various tools, and the AWS CLI ignores them.
 const KEY_NAMES: KeyNames = KeyNames {
     access_key_id: "aws_access_key_id",
