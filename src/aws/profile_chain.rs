@@ -33,8 +33,8 @@ impl ResolvedProfile {
     }
 }
 
-/// The settings of a profile for access keys. The order of the session tokens is botocore's. The expirations are written by
-/// various tools, and the AWS CLI ignores them.
+/// The settings of a profile for access keys. The order of the session tokens is botocore's. Various tools write the
+/// expirations, and the AWS CLI ignores them.
 const KEY_NAMES: KeyNames = KeyNames {
     access_key_id: "aws_access_key_id",
     secret_access_key: "aws_secret_access_key",
