@@ -1,7 +1,8 @@
-//! The settings of a request. A flag beats TARGET (or the table of the configuration file that it names), which
-//! beats the environment, which beats `[defaults]`.
+//! The settings of a request, in order of precedence: flags, TARGET, the table of the configuration file that TARGET
+//! names, the environment, `[defaults]`.
 
 pub(crate) mod inputs;
+pub(crate) mod token_filter;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -10,7 +11,7 @@ use crate::aws::{Choice, ProfileFiles, Profiles, is_chosen_by_environment};
 use crate::cache::CacheKind;
 use crate::cli::{RequestArgs, duration, min_ttl};
 use crate::error::Error;
-use crate::layer::Layer;
+use crate::layer::{Layer, Setting};
 use crate::os::deadline::Deadline;
 use crate::os::env::Env;
 use crate::output::Report;
@@ -18,20 +19,20 @@ use crate::settings::inputs::Inputs;
 use crate::target::{Engine, Region, Target, Via};
 
 /// Default of `--timeout`.
-const TIMEOUT: Duration = Duration::from_secs(25);
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(25);
 /// Default of `--min-ttl`.
-const MIN_TTL: Duration = Duration::from_secs(5 * 60);
+const DEFAULT_MIN_TTL: Duration = Duration::from_secs(5 * 60);
 
-/// Everything that a request for a token, and for a client's configuration, depends on.
+/// The settings of a request for a token, and of the files for clients.
 pub(crate) struct Settings {
     pub(crate) target: Target,
-    /// Where the target's region comes from.
+    /// Where the target's region is configured, such as `--region` or `the host name`.
     pub(crate) region_origin: String,
     /// The header of the table that TARGET names, such as `[target.prod]`.
     pub(crate) table: Option<String>,
     /// The address that clients connect to instead of the endpoint.
     pub(crate) via: Option<Via>,
-    /// The CA file for clients.
+    /// The CA file for clients. `None` for the built-in bundle.
     pub(crate) ca: Option<PathBuf>,
     /// The AWS profile. `None` if the environment selects it.
     pub(crate) profile: Option<String>,
@@ -46,34 +47,33 @@ pub(crate) struct Settings {
     pub(crate) cache: CacheKind,
     pub(crate) refresh: bool,
     pub(crate) min_ttl: Duration,
-    /// When to give up.
-    pub deadline: Deadline,
+    /// The end of `--timeout`.
+    pub(crate) deadline: Deadline,
     pub(crate) report: Report,
 }
 
 impl Settings {
-    /// Merges the layers and checks the result.
+    /// Merges the layers and validates the result.
     ///
     /// # Errors
-    /// Names what is missing or wrong (exit 2).
+    /// Names the setting that is missing or invalid (exit 2).
     pub(crate) fn resolve(env: &Env, args: &RequestArgs) -> Result<Self, Error> {
         let inputs = Inputs::of_request(env, args)?;
         let report = Report::new(env, args.common.quiet, args.common.verbose);
-        inputs.warning().iter().for_each(|warning| report.warn(warning));
-        let min_ttl = check_duration(&inputs, "min_ttl", min_ttl)?.unwrap_or(MIN_TTL);
-        let deadline = env.deadline(check_duration(&inputs, "timeout", duration)?.unwrap_or(TIMEOUT));
+        inputs.warning.iter().for_each(|warning| report.warn(warning));
+        let min_ttl = check_duration(&inputs, "min_ttl", min_ttl)?.unwrap_or(DEFAULT_MIN_TTL);
+        let deadline = env.deadline(check_duration(&inputs, "timeout", duration)?.unwrap_or(DEFAULT_TIMEOUT));
         let profiles = ProfileFiles::new(deadline.clone());
         let identity = identity_layer(env, &inputs, &report)?;
-        let (target, region_origin) = target(env, &inputs, &profiles, identity.text("profile"))?;
+        let (target, region_origin) = resolve_target(env, &inputs, &profiles, identity.text("profile"))?;
         report.note(&format!("region: {}, from {region_origin}", target.region));
-        let via = inputs.flag("via").or_else(|| inputs.of_own_host("via"));
+        let via = inputs.command_line.get("via").or_else(|| inputs.table_setting("via"));
         let text = |key| identity.text(key).map(str::to_owned);
         Ok(Self {
             via: via.map(|via| via.check(Via::parse)).transpose()?,
             target,
             region_origin,
-            table: (!inputs.named.header.is_empty()).then(|| inputs.named.header.clone()),
-            ca: ca(env, &inputs, args.target.ca.as_deref())?,
+            ca: resolve_ca(env, &inputs, args.target.ca.as_deref())?,
             profile_table: identity.get("profile").and_then(|profile| profile.origin.name()).map(str::to_owned),
             profile: text("profile"),
             role_arn: text("role_arn"),
@@ -81,6 +81,7 @@ impl Settings {
             mfa_code: args.identity.mfa_code.clone(),
             profiles,
             cache: inputs.merged.get("cache").map_or(Ok(CacheKind::File), |setting| setting.check(check_cache))?,
+            table: inputs.named.map(|named| named.header),
             refresh: args.cache.refresh,
             min_ttl,
             deadline,
@@ -88,24 +89,22 @@ impl Settings {
         })
     }
 
-    /// Returns the engine. Fails if the target does not determine it (exit 2).
+    /// Returns the engine.
+    ///
+    /// # Errors
+    /// If neither the settings nor the port determine it (exit 2).
     pub(crate) fn engine(&self) -> Result<Engine, Error> {
-        let Settings { target, table, .. } = self;
-        target.engine.ok_or_else(|| {
+        let Settings { target: Target { engine, port, .. }, table, .. } = self;
+        engine.ok_or_else(|| {
             let remedy = match table {
                 Some(table) => format!("add engine = \"mysql\", \"mariadb\" or \"postgres\" to {table}"),
-                None => {
-                    format!(
-                        "use a URL, such as mysql://USER@HOST:{}, or --engine mysql, mariadb or postgres",
-                        target.port
-                    )
-                }
+                None => format!("use a URL, such as mysql://USER@HOST:{port}, or --engine mysql, mariadb or postgres"),
             };
-            Error::usage(format!("target: port {} does not determine the engine; {remedy}", target.port))
+            Error::usage(format!("target: port {port} does not determine the engine; {remedy}"))
         })
     }
 
-    /// The profile, role and MFA device that flags and configuration choose.
+    /// Returns the profile, role and MFA device that flags and configuration select.
     pub(crate) fn choice(&self) -> Choice<'_> {
         Choice {
             profile: self.profile.as_deref(),
@@ -116,46 +115,43 @@ impl Settings {
     }
 }
 
-/// The target, and where its region comes from.
-fn target(
+/// Returns the target, and where its region is configured.
+fn resolve_target(
     env: &Env,
     inputs: &Inputs,
     profiles: &ProfileFiles,
     profile: Option<&str>,
 ) -> Result<(Target, String), Error> {
-    let in_table = || {
-        let name = inputs.of_own_host("region")?.text.clone();
-        Some(Region { name, origin: format!("region in {}", inputs.named.header) })
+    let region_in_table = || {
+        let Setting { text, origin } = inputs.table_setting("region")?;
+        Some(Region { name: text.clone(), origin: format!("region in {}", origin.name()?) })
     };
-    let region = inputs.flag("region").map(|flag| Region::of_flag(&flag.text)).or_else(in_table);
-    let other_region = || default_region(env, inputs.defaults(), profiles, profile);
-    inputs.merged.spec().validate(region, other_region).map_err(|error| inputs.add_origin(error))
+    let explicit = inputs.command_line.text("region").map(Region::of_flag).or_else(region_in_table);
+    let default = || default_region(env, &inputs.config.defaults, profiles, profile);
+    inputs.merged.spec().validate(explicit, default).map_err(|error| inputs.add_origin(error))
 }
 
-/// The region for a host name without one.
+/// Returns the region for a host name without one. `None` if no region is configured.
 fn default_region(
     env: &Env,
     defaults: &Layer,
     profiles: &ProfileFiles,
     profile: Option<&str>,
 ) -> Result<Option<Region>, Error> {
-    let of = |name: &str, origin: &str| Ok(Some(Region { name: name.to_owned(), origin: origin.to_owned() }));
     for variable in ["AWS_REGION", "AWS_DEFAULT_REGION"] {
         if let Some(name) = env.var(variable) {
-            return of(&name, variable);
+            return Ok(Some(Region { name, origin: variable.to_owned() }));
         }
     }
     if let Some(name) = defaults.text("region") {
-        return of(name, "region in [defaults]");
+        return Ok(Some(Region { name: name.to_owned(), origin: "region in [defaults]".to_owned() }));
     }
     let profile = profile.map_or_else(|| Profiles::selected(env).0, str::to_owned);
-    match profiles.get(env)?.region(&profile) {
-        Some(region) => of(region, &format!("profile '{profile}'")),
-        None => Ok(None),
-    }
+    let region = profiles.get(env)?.region(&profile);
+    Ok(region.map(|name| Region { name: name.to_owned(), origin: format!("profile '{profile}'") }))
 }
 
-/// The profile, the role and the MFA device.
+/// Returns the profile, the role and the MFA device.
 ///
 /// If a flag, the target or the environment selects another identity than the profile of `[defaults]`, that profile is
 /// ignored, and so are the role and the device of `[defaults]`, which belong to it.
@@ -164,26 +160,26 @@ fn identity_layer(env: &Env, inputs: &Inputs, report: &Report) -> Result<Layer, 
         Some(profile) => profile != *default,
         None => is_chosen_by_environment(env) && selected_profile(env).as_deref() != Some(*default),
     };
-    let layer = match inputs.defaults().text("profile").filter(is_overridden) {
+    let defaults = &inputs.config.defaults;
+    let layer = match defaults.text("profile").filter(is_overridden) {
         Some(name) => {
             report.note(&format!("profile '{name}' of [defaults] is ignored because another identity is selected"));
             inputs.explicit.clone()
         }
-        None => inputs.explicit.clone().or(inputs.defaults()),
+        None => inputs.explicit.clone().or(defaults),
     };
     layer.get("role_arn").map(|role| role.check(check_role_arn)).transpose()?;
     Ok(layer)
 }
 
-/// The profile that the environment selects, if nothing in it beats a profile.
+/// Returns the profile that the environment selects. `None` if it has access keys, which take precedence.
 fn selected_profile(env: &Env) -> Option<String> {
-    let (name, is_named) = Profiles::selected(env);
-    let has_keys = env.var("AWS_ACCESS_KEY_ID").is_some();
-    (is_named && !has_keys).then_some(name)
+    let (name, is_explicit) = Profiles::selected(env);
+    (is_explicit && env.var("AWS_ACCESS_KEY_ID").is_none()).then_some(name)
 }
 
 fn check_role_arn(arn: &str) -> Result<(), Error> {
-    if arn.starts_with("arn:") && arn.contains(":role/") && arn.bytes().all(|b| b.is_ascii_graphic()) {
+    if arn.starts_with("arn:") && arn.contains(":role/") && arn.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Ok(());
     }
     Err(Error::usage(format!("role: '{arn}' is not the ARN of a role, such as arn:aws:iam::123456789012:role/NAME")))
@@ -194,8 +190,8 @@ fn check_duration(
     key: &str,
     parse: fn(&str) -> Result<Duration, String>,
 ) -> Result<Option<Duration>, Error> {
-    let parse = |text: &str| parse(text).map_err(|why| Error::usage(format!("{key} '{text}': {why}")));
-    inputs.merged.get(key).map(|setting| setting.check(parse)).transpose()
+    let check = |text: &str| parse(text).map_err(|why| Error::usage(format!("{key} '{text}': {why}")));
+    inputs.merged.get(key).map(|setting| setting.check(check)).transpose()
 }
 
 fn check_cache(name: &str) -> Result<CacheKind, Error> {
@@ -203,22 +199,91 @@ fn check_cache(name: &str) -> Result<CacheKind, Error> {
     CacheKind::from_name(name).ok_or_else(|| Error::usage(format!("cache: '{name}' {why}")))
 }
 
-/// The CA file. `flag` is relative to the current directory; another setting may begin with `~/`.
-fn ca(env: &Env, inputs: &Inputs, flag: Option<&Path>) -> Result<Option<PathBuf>, Error> {
+/// Returns the path of the CA file. `None` for the built-in bundle.
+///
+/// The path in `flag` is relative to the current directory. A path from another layer may begin with `~/`.
+fn resolve_ca(env: &Env, inputs: &Inputs, flag: Option<&Path>) -> Result<Option<PathBuf>, Error> {
     if let Some(path) = flag {
         return check_ca(std::path::absolute(path).unwrap_or_else(|_| path.to_owned())).map(Some);
     }
     inputs.merged.get("ca").map(|setting| setting.check(|path| check_ca(env.expand_home(path)))).transpose()
 }
 
-/// Checks the CA file here, because otherwise only the client would notice that it does not exist.
+/// Checks that the CA file exists. Otherwise only the client would notice that it does not.
 fn check_ca(path: PathBuf) -> Result<PathBuf, Error> {
-    let fail = |why: &str| Error::usage(format!("ca: {} {why}", path.display()));
-    if !path.is_absolute() {
-        return Err(fail("is not absolute; write the whole path"));
+    let problem = if !path.is_absolute() {
+        "is not absolute; write the whole path"
+    } else if !path.is_file() {
+        "is not a file; give a file of CA certificates in PEM"
+    } else {
+        return Ok(path);
+    };
+    Err(Error::usage(format!("ca: {} {problem}", path.display())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::TargetArgs;
+    use crate::config::Config;
+    use crate::layer::Origin;
+
+    const ROLE: &str = "arn:aws:iam::123456789012:role/x";
+
+    fn env(variables: &[(&str, &str)]) -> Env {
+        Env::with_vars(variables.iter().map(|(name, value)| (name.into(), value.into())).collect())
     }
-    if !Path::is_file(&path) {
-        return Err(fail("is not a file; give a file of CA certificates in PEM"));
+
+    #[test]
+    fn a_selected_identity_overrides_the_default_profile_and_its_role() {
+        let config = format!("[defaults]\nprofile = 'd'\nrole_arn = '{ROLE}'\n[target.other]\nprofile = 'o'\n");
+        let no_profile = format!("[defaults]\nrole_arn = '{ROLE}'\n");
+        let keys = ("AWS_ACCESS_KEY_ID", "AKIDX");
+        for (config, target, variables, expected) in [
+            (&config, "db.x", &[][..], (Some("d"), true)),
+            (&config, "other", &[], (Some("o"), false)),
+            (&config, "db.x", &[keys], (None, false)),
+            (&config, "db.x", &[("AWS_PROFILE", "d")], (Some("d"), true)),
+            (&config, "db.x", &[("AWS_PROFILE", "e")], (None, false)),
+            (&config, "db.x", &[("AWS_PROFILE", "d"), keys], (None, false)),
+            (&no_profile, "db.x", &[keys], (None, true)),
+        ] {
+            let env = env(variables);
+            let args = TargetArgs { target: Some(target.to_owned()), ..TargetArgs::default() };
+            let config = Config::parse(Path::new("/c.toml"), config).unwrap();
+            let inputs = Inputs::merge(&env, config, &args, Layer::default()).unwrap();
+            let layer = identity_layer(&env, &inputs, &Report::new(&env, true, false)).unwrap();
+            let identity = (layer.text("profile"), layer.text("role_arn").is_some());
+            assert_eq!(identity, expected, "{target} {variables:?}");
+        }
     }
-    Ok(path)
+
+    #[test]
+    fn the_default_region_comes_from_the_environment_first() {
+        let mut defaults = Layer::default();
+        defaults.insert("region", Setting { text: "eu-west-3".to_owned(), origin: Origin::Table("[defaults]".into()) });
+        for (variables, expected) in [
+            (&[("AWS_DEFAULT_REGION", "eu-west-2"), ("AWS_REGION", "eu-west-1")][..], "eu-west-1 from AWS_REGION"),
+            (&[("AWS_DEFAULT_REGION", "eu-west-2")], "eu-west-2 from AWS_DEFAULT_REGION"),
+            (&[], "eu-west-3 from region in [defaults]"),
+        ] {
+            let env = env(variables);
+            let profiles = ProfileFiles::new(env.deadline(DEFAULT_TIMEOUT));
+            let region = default_region(&env, &defaults, &profiles, None).unwrap().unwrap();
+            assert_eq!(format!("{} from {}", region.name, region.origin), expected);
+        }
+    }
+
+    #[test]
+    fn only_the_arn_of_a_role_is_valid() {
+        for (arn, is_valid) in [
+            (ROLE, true),
+            ("arn:aws-cn:iam::123456789012:role/path/x", true),
+            ("arn:aws:iam::123456789012:user/x", false),
+            ("arn:aws:iam::123456789012:role/x y", false),
+            ("x", false),
+        ] {
+            assert_eq!(check_role_arn(arn).is_ok(), is_valid, "{arn}");
+        }
+    }
 }

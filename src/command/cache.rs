@@ -13,7 +13,7 @@ use crate::layer::Layer;
 use crate::os::env::Env;
 use crate::output::{self, Report};
 use crate::rfc3339;
-use crate::settings::inputs::TokenFilter;
+use crate::settings::token_filter::TokenFilter;
 
 /// Nothing is waited for but the keyring, which has a limit of its own.
 const TIMEOUT: Duration = Duration::from_secs(60);

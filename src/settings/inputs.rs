@@ -1,4 +1,6 @@
-//! The layers of a request's settings, merged.
+//! The layers of a request's settings, merged but not validated.
+
+use std::time::Duration;
 
 use crate::cli::{RequestArgs, TargetArgs, commands};
 use crate::client::program;
@@ -7,15 +9,15 @@ use crate::error::Error;
 use crate::layer::{Layer, Origin, Setting};
 use crate::os::env::Env;
 use crate::similar::nearest;
+use crate::target::TargetSpec;
 use crate::target::url::has_password;
-use crate::target::{Region, TargetSpec};
 
 const PASSWORD_IN_URL: &str =
     "target: the password in the URL is ignored, because the token is the password; remove it from the URL";
-const COLON_IN_USER: &str = "target: all of the text before '@' is the user, and it contains ':'; if the part after ':' is a \
-     password, remove it";
+const COLON_IN_USER: &str = "target: all of the text before '@' is the user, and it contains ':'; if the part after \
+     ':' is a password, remove it";
 
-/// How many names of targets a message lists.
+/// The maximum number of configured targets that a message lists.
 const MAX_NAMES: usize = 10;
 
 /// The settings of a request by layer, unchecked.
@@ -25,17 +27,17 @@ pub(crate) struct Inputs {
     /// Flags and TARGET, then the table that TARGET names.
     pub(crate) explicit: Layer,
     /// Flags and TARGET.
-    command_line: Layer,
+    pub(crate) command_line: Layer,
     /// The table that TARGET names.
-    pub(crate) named: NamedTable,
-    config: Config,
+    pub(crate) named: Option<NamedTable>,
+    pub(crate) config: Config,
+    /// The warning to print.
+    pub(crate) warning: Option<&'static str>,
     /// The host in TARGET, which may be meant as the name of a configured target. Empty for a URL.
     name: String,
-    warning: Option<&'static str>,
 }
 
-/// A `[target.NAME]` table. Empty if TARGET names none.
-#[derive(Default)]
+/// A `[target.NAME]` table.
 pub(crate) struct NamedTable {
     /// Its header, such as `[target.prod]`.
     pub(crate) header: String,
@@ -44,22 +46,23 @@ pub(crate) struct NamedTable {
 }
 
 impl NamedTable {
-    /// Adds the parts of the table's `url`.
+    /// Adds the parts of the table's `url` to its settings.
     ///
     /// # Errors
     /// If its `url` can't be parsed (exit 2).
     pub(crate) fn new(name: &str, table: &Layer) -> Result<Self, Error> {
         let header = format!("[target.{name}]");
-        let spec = table.text("url").map(|url| match url.contains("://") {
-            true => TargetSpec::parse(url),
-            false => Err(Error::usage("it has no scheme; write it as mysql://USER@HOST/DATABASE")),
-        });
-        let spec = spec.transpose().map_err(|error| {
+        let spec = match table.text("url") {
+            None => Ok(TargetSpec::default()),
+            Some(url) if url.contains("://") => TargetSpec::parse(url),
+            Some(_) => Err(Error::usage("it has no scheme; write it as mysql://USER@HOST/DATABASE")),
+        };
+        let spec = spec.map_err(|error| {
             let why = error.message().trim_start_matches("target: ");
             Error::usage(format!("configuration: url in {header}: {why}"))
         })?;
-        let of_url = Layer::from_spec(&Origin::Table(header.clone()), spec.unwrap_or_default());
-        Ok(Self { header, layer: table.clone().or(&of_url) })
+        let url_layer = Layer::from_spec(&Origin::Table(header.clone()), spec);
+        Ok(Self { header, layer: table.clone().or(&url_layer) })
     }
 }
 
@@ -69,21 +72,7 @@ impl Inputs {
     /// # Errors
     /// If TARGET or the configuration file can't be read (exit 2).
     pub(crate) fn of_request(env: &Env, args: &RequestArgs) -> Result<Self, Error> {
-        let RequestArgs { target, identity, cache, .. } = args;
-        let duration = |value: Option<std::time::Duration>| value.map(|d| humantime::format_duration(d).to_string());
-        let kind = if cache.no_cache { Some("off") } else { cache.cache.map(|kind| kind.name()) };
-        let flags = Layer::new(
-            &Origin::CommandLine,
-            [
-                ("profile", identity.profile.clone()),
-                ("role_arn", identity.role_arn.clone()),
-                ("mfa_serial", identity.mfa_serial.clone()),
-                ("timeout", duration(identity.timeout)),
-                ("min_ttl", duration(cache.min_ttl)),
-                ("cache", kind.map(str::to_owned)),
-            ],
-        );
-        Self::collect(env, target, flags)
+        Self::merge(env, Config::load(env)?, &args.target, request_flags(args))
     }
 
     /// Collects the parts of a target for a filter.
@@ -91,11 +80,14 @@ impl Inputs {
     /// # Errors
     /// As [`Self::of_request`].
     pub(crate) fn of_target(env: &Env, args: &TargetArgs) -> Result<Self, Error> {
-        Self::collect(env, args, Layer::default())
+        Self::merge(env, Config::load(env)?, args, Layer::default())
     }
 
-    fn collect(env: &Env, args: &TargetArgs, flags: Layer) -> Result<Self, Error> {
-        let config = Config::load(env)?;
+    /// Merges the layers.
+    ///
+    /// # Errors
+    /// If TARGET can't be parsed or names no configured target (exit 2).
+    pub(super) fn merge(env: &Env, config: Config, args: &TargetArgs, flags: Layer) -> Result<Self, Error> {
         let text = args.target.as_deref();
         if text.is_some_and(str::is_empty) {
             return Err(Error::usage("target: TARGET is empty; set the variable that it comes from, or omit TARGET"));
@@ -106,39 +98,25 @@ impl Inputs {
         let named = match config.targets.get(&name) {
             Some(table) => {
                 spec.host = None;
-                NamedTable::new(&name, table)?
+                Some(NamedTable::new(&name, table)?)
             }
             None if text.is_some_and(TargetSpec::is_name) => return Err(unknown_name(&config, env, &name)),
-            None => NamedTable::default(),
+            None => None,
         };
-        let positional = Layer::from_spec(&Origin::CommandLine, spec);
-        let command_line = flags.or(&flags_of_target(args)).or(&positional);
-        let explicit = command_line.clone().or(&named.layer).with_default_port();
-        let merged = explicit.clone().or(&environment(env).with_default_port()).or(&config.defaults);
-        let warning = warning(text, named.layer.text("url"));
-        Ok(Self { merged, explicit, command_line, named, config, name, warning })
+        let table = named.as_ref().map(|named| named.layer.clone()).unwrap_or_default();
+        let warning = password_warning(text, table.text("url"));
+        let command_line = flags.or(&target_flags(args)).or(&Layer::from_spec(&Origin::CommandLine, spec));
+        let explicit = command_line.clone().or(&table).with_default_port();
+        let merged = explicit.clone().or(&environment_layer(env).with_default_port()).or(&config.defaults);
+        Ok(Self { merged, explicit, command_line, named, config, warning, name })
     }
 
-    /// The warning to print, if any.
-    pub(crate) fn warning(&self) -> Option<&'static str> {
-        self.warning
-    }
-
-    /// `[defaults]`.
-    pub(crate) fn defaults(&self) -> &Layer {
-        &self.config.defaults
-    }
-
-    /// The setting of a flag, or of a part of TARGET.
-    pub(crate) fn flag(&self, key: &str) -> Option<&Setting> {
-        self.command_line.get(key)
-    }
-
-    /// A setting of the table that TARGET names, if the request is for the table's host.
-    pub(crate) fn of_own_host(&self, key: &str) -> Option<&Setting> {
-        let (of_table, host) = (self.named.layer.text("host"), self.explicit.text("host").unwrap_or_default());
-        let is_own = of_table.is_none_or(|of_table| of_table.eq_ignore_ascii_case(host));
-        self.named.layer.get(key).filter(|_| is_own)
+    /// Returns a setting of the table that TARGET names. `None` if the request is for another host than the table's.
+    pub(crate) fn table_setting(&self, key: &str) -> Option<&Setting> {
+        let table = &self.named.as_ref()?.layer;
+        let host = self.explicit.text("host").unwrap_or_default();
+        let is_same_host = table.text("host").is_none_or(|table_host| table_host.eq_ignore_ascii_case(host));
+        table.get(key).filter(|_| is_same_host)
     }
 
     /// Adds the origin of an invalid part to an error, or where to set a missing one.
@@ -146,63 +124,73 @@ impl Inputs {
         let Some(part) = error.part() else { return error };
         let Some(setting) = self.merged.get(part) else { return self.missing_part(part, error) };
         let message = error.message().trim_start_matches("target: ");
-        let header = &self.named.header;
-        let is_host = !header.is_empty() || self.name.contains('.') || self.name == "localhost";
-        match (setting.origin.name(), self.config.nearest(&self.name).filter(|_| !is_host)) {
+        match (setting.origin.name(), self.similar_target()) {
             (Some(origin), _) => Error::usage(format!("{origin}: {message}")),
-            (None, Some(near)) => self.misspelled(near),
+            (None, Some(similar)) => self.misspelled(similar),
             (None, None) => error,
         }
     }
 
     fn missing_part(&self, part: &str, error: Error) -> Error {
-        // A region that is invalid comes from an AWS variable or a profile, and is not missing.
+        // An invalid region comes from an AWS variable or a profile, so it is not missing.
         if part == "region" {
             return error;
         }
-        let header = &self.named.header;
-        let is_host = !header.is_empty() || self.name.contains('.') || self.name == "localhost";
-        let names = self.config.targets.keys().map(String::as_str);
-        let configured = self.command_line.text("host").filter(|host| self.config.targets.contains_key(*host));
-        Error::usage(match (configured, self.config.nearest(&self.name).filter(|_| !is_host)) {
-            (Some(name), _) => {
-                format!("target: there is no {part}; '{name}' is a configured target, so use it without --host")
-            }
-            _ if part == "host" && !self.config.targets.is_empty() => format!(
-                "target: the host is missing; use --host, or one of the configured targets: {}",
-                names.take(MAX_NAMES).collect::<Vec<_>>().join(", ")
-            ),
-            _ if !header.is_empty() => {
-                format!("target: there is no {part}; add {part} to {header}, or use --{part}")
-            }
-            (None, Some(near)) => return self.misspelled(near),
-            (None, None) => return error,
-        })
+        let targets = &self.config.targets;
+        let configured = self.command_line.text("host").filter(|host| targets.contains_key(*host));
+        if let Some(name) = configured {
+            let remedy = format!("'{name}' is a configured target, so use it without --host");
+            Error::usage(format!("target: there is no {part}; {remedy}"))
+        } else if part == "host" && !targets.is_empty() {
+            let names: Vec<&str> = targets.keys().take(MAX_NAMES).map(String::as_str).collect();
+            let remedy = format!("use --host, or one of the configured targets: {}", names.join(", "));
+            Error::usage(format!("target: the host is missing; {remedy}"))
+        } else if let Some(NamedTable { header, .. }) = &self.named {
+            Error::usage(format!("target: there is no {part}; add {part} to {header}, or use --{part}"))
+        } else {
+            self.similar_target().map_or(error, |similar| self.misspelled(similar))
+        }
     }
 
-    fn misspelled(&self, near: &str) -> Error {
-        Error::usage(format!("target: no target is named '{}'; did you mean '{near}'?", self.name))
+    /// Returns the name of the configured target that TARGET may be a misspelling of. `None` if TARGET names a
+    /// configured target or is clearly a host.
+    fn similar_target(&self) -> Option<&str> {
+        let is_clear = self.named.is_some() || self.name.contains('.') || self.name == "localhost";
+        self.config.nearest(&self.name).filter(|_| !is_clear)
+    }
+
+    fn misspelled(&self, similar: &str) -> Error {
+        Error::usage(format!("target: no target is named '{}'; did you mean '{similar}'?", self.name))
     }
 }
 
-fn flags_of_target(args: &TargetArgs) -> Layer {
-    let TargetArgs { host, port, user, database, engine, region, via, .. } = args.clone();
+/// Returns the flags of a request that are not part of its target.
+fn request_flags(RequestArgs { identity, cache, .. }: &RequestArgs) -> Layer {
+    let duration_text = |duration: Option<Duration>| Some(humantime::format_duration(duration?).to_string());
+    let kind = if cache.no_cache { Some("off") } else { cache.cache.map(|kind| kind.name()) };
     Layer::new(
         &Origin::CommandLine,
         [
-            ("host", host),
-            ("port", port),
-            ("user", user),
-            ("database", database),
-            ("engine", engine),
-            ("region", region),
-            ("via", via),
+            ("profile", identity.profile.clone()),
+            ("role_arn", identity.role_arn.clone()),
+            ("mfa_serial", identity.mfa_serial.clone()),
+            ("timeout", duration_text(identity.timeout)),
+            ("min_ttl", duration_text(cache.min_ttl)),
+            ("cache", kind.map(str::to_owned)),
         ],
     )
 }
 
-/// The settings in our own environment variables. AWS's variables select an identity and are read in `aws`.
-fn environment(env: &Env) -> Layer {
+/// Returns the flags of a target. `--ca` is not one of them, because its path is relative to the current directory.
+fn target_flags(args: &TargetArgs) -> Layer {
+    let TargetArgs { host, port, user, database, engine, region, via, .. } = args.clone();
+    let spec = TargetSpec { host, port, user, database, engine };
+    Layer::from_spec(&Origin::CommandLine, spec)
+        .or(&Layer::new(&Origin::CommandLine, [("region", region), ("via", via)]))
+}
+
+/// Returns the settings in `RDS_TOKEN_` variables. AWS's variables select an identity and are read in `aws`.
+fn environment_layer(env: &Env) -> Layer {
     const KEYS: [&str; 7] = ["host", "port", "user", "database", "engine", "ca", "cache"];
     let mut layer = Layer::default();
     for key in KEYS {
@@ -214,8 +202,8 @@ fn environment(env: &Env) -> Layer {
     layer
 }
 
-/// The warning for a TARGET, or for the `url` of its table, that contains a password.
-fn warning(target: Option<&str>, url: Option<&str>) -> Option<&'static str> {
+/// Returns the warning for a TARGET, or for the `url` of its table, that contains or may contain a password.
+fn password_warning(target: Option<&str>, url: Option<&str>) -> Option<&'static str> {
     if target.into_iter().chain(url).any(has_password) {
         return Some(PASSWORD_IN_URL);
     }
@@ -223,76 +211,113 @@ fn warning(target: Option<&str>, url: Option<&str>) -> Option<&'static str> {
     user.contains(':').then_some(COLON_IN_USER)
 }
 
-/// A target of which only some parts are known, with valid ones for the rest.
+/// Fills the missing parts of a target with valid examples, so that the other parts can be validated.
 pub(crate) fn with_examples(spec: TargetSpec) -> TargetSpec {
     let engine = spec.engine.or_else(|| spec.port.is_none().then(|| "mysql".to_owned()));
-    TargetSpec {
-        host: spec.host.or_else(|| Some("host".to_owned())),
-        user: spec.user.or_else(|| Some("user".to_owned())),
-        port: spec.port,
-        database: spec.database,
-        engine,
-    }
-    .with_default_port()
+    let host = spec.host.or_else(|| Some("host".to_owned()));
+    let user = spec.user.or_else(|| Some("user".to_owned()));
+    TargetSpec { host, user, engine, ..spec }.with_default_port()
 }
 
-/// A filter for cached tokens. A token matches if it has every part that is set.
-pub(crate) struct TokenFilter {
-    pub(crate) host: Option<String>,
-    pub(crate) port: Option<String>,
-    pub(crate) user: Option<String>,
-    pub(crate) region: Option<String>,
-}
-
-impl TokenFilter {
-    /// Builds the filter from TARGET and flags, and validates it as for a token. Ignores the environment.
-    ///
-    /// # Errors
-    /// Names the part that is unusable (exit 2).
-    pub(crate) fn new(env: &Env, args: &TargetArgs) -> Result<Self, Error> {
-        let spec = Inputs::of_target(env, args)?.explicit.spec();
-        let TargetSpec { host, port, user, engine, .. } = &spec;
-        if [host, port, user, engine].iter().all(|part| part.is_none()) && args.region.is_none() {
-            return Err(Error::usage(
-                "cache: the arguments select no tokens; use TARGET, --host, --port, --user or --region",
-            ));
-        }
-        let flag = args.region.as_deref().map(Region::of_flag);
-        let any = || Ok(Some(Region::of_flag("any")));
-        let (target, _) = with_examples(spec.clone()).validate(flag, any)?;
-        let has_port = spec.port.is_some() || spec.engine.is_some();
-        Ok(Self {
-            host: spec.host.map(|_| target.host),
-            port: has_port.then(|| target.port.to_string()),
-            user: spec.user,
-            region: args.region.clone(),
-        })
-    }
-
-    /// Whether a token for this user, endpoint and region is meant.
-    pub(crate) fn matches(&self, user: &str, host: &str, port: &str, region: &str) -> bool {
-        let is = |wanted: &Option<String>, found: &str| wanted.as_ref().is_none_or(|wanted| wanted == found);
-        is(&self.user, user) && is(&self.host, host) && is(&self.port, port) && is(&self.region, region)
-    }
-}
-
+/// Returns the error for a TARGET that can only be the name of a configured target, and is not.
 fn unknown_name(config: &Config, env: &Env, name: &str) -> Error {
     let Some(file) = env.config_file().map(|path| path.display().to_string()) else {
         let why = "HOME is not set, so no configuration file is read; set HOME or RDS_TOKEN_CONFIG";
         return Error::usage(format!("target: no target is named '{name}': {why}"));
     };
     let commands = commands();
-    let command = || nearest(name, commands.iter().map(String::as_str));
-    let hint = match (config.nearest(name), command()) {
+    let similar_command = nearest(name, commands.iter().map(String::as_str));
+    let remedy = match (config.nearest(name), similar_command) {
         _ if program::is_client(name) => {
             format!("TARGET comes before the program, as in `rds-token connect TARGET {name}`")
         }
         _ if matches!(name, "list" | "ls") => "`rds-token targets` lists the targets".to_owned(),
         _ if name == "version" => "use `rds-token --version`".to_owned(),
-        (Some(near), _) => format!("did you mean '{near}'?"),
-        (None, Some(near)) => format!("did you mean the command '{near}'?"),
+        (Some(target), _) => format!("did you mean '{target}'?"),
+        (None, Some(command)) => format!("did you mean the command '{command}'?"),
         (None, None) => format!("add [target.{name}] there, or use [USER@]HOST[:PORT][/DATABASE] or a URL"),
     };
     let why = if config.targets.is_empty() { ", which has no targets" } else { "" };
-    Error::usage(format!("target: no target is named '{name}' in {file}{why}; {hint}"))
+    Error::usage(format!("target: no target is named '{name}' in {file}{why}; {remedy}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    const CONFIG: &str = "[defaults]\nuser = 'default'\nregion = 'us-west-1'\n\
+        [target.prod]\nhost = 'db.x'\nuser = 'table'\nengine = 'postgres'\nvia = 'localhost:1'\n";
+
+    fn merge(config: &str, variables: &[(&str, &str)], args: &TargetArgs) -> Result<Inputs, Error> {
+        let variables = variables.iter().map(|(name, value)| (name.into(), value.into())).collect();
+        Inputs::merge(&Env::with_vars(variables), Config::parse(Path::new("/c.toml"), config)?, args, Layer::default())
+    }
+
+    fn target(text: &str) -> TargetArgs {
+        TargetArgs { target: Some(text.to_owned()), ..TargetArgs::default() }
+    }
+
+    #[test]
+    fn each_layer_overrides_the_next() {
+        let user = |text: &str| TargetArgs { user: Some("flag".to_owned()), ..target(text) };
+        let variables = [("RDS_TOKEN_USER", "variable"), ("RDS_TOKEN_PORT", "3306"), ("RDS_TOKEN_HOST", "db.y")];
+        for (args, variables, expected) in [
+            (user("eve@prod"), &variables[..], [Some("db.x"), Some("5432"), Some("flag")]),
+            (target("eve@prod"), &variables, [Some("db.x"), Some("5432"), Some("eve")]),
+            (target("prod:1"), &variables, [Some("db.x"), Some("1"), Some("table")]),
+            (target("db.z"), &variables, [Some("db.z"), Some("3306"), Some("variable")]),
+            (TargetArgs::default(), &variables, [Some("db.y"), Some("3306"), Some("variable")]),
+            (target("db.z"), &[], [Some("db.z"), None, Some("default")]),
+            (target("mysql://db.z"), &[], [Some("db.z"), Some("3306"), Some("default")]),
+        ] {
+            let merged = merge(CONFIG, variables, &args).unwrap().merged;
+            assert_eq!(["host", "port", "user"].map(|key| merged.text(key)), expected, "{args:?}");
+        }
+    }
+
+    #[test]
+    fn a_table_setting_is_for_the_host_of_its_table() {
+        let host = |host: &str| TargetArgs { host: Some(host.to_owned()), ..target("prod") };
+        for (args, expected) in [
+            (target("prod"), Some("localhost:1")),
+            (host("DB.X"), Some("localhost:1")),
+            (host("db.y"), None),
+            (target("db.x"), None),
+        ] {
+            let inputs = merge(CONFIG, &[], &args).unwrap();
+            assert_eq!(inputs.table_setting("via").map(|via| via.text.as_str()), expected, "{args:?}");
+        }
+    }
+
+    #[test]
+    fn a_possible_password_is_warned_about() {
+        for (target, url, expected) in [
+            (Some("mysql://u:p@db.x"), None, Some(PASSWORD_IN_URL)),
+            (Some("prod"), Some("mysql://u:p@db.x"), Some(PASSWORD_IN_URL)),
+            (Some("u:p@db.x"), None, Some(COLON_IN_USER)),
+            (Some("u@db.x:1"), None, None),
+            (Some("mysql://u@db.x:1"), Some("mysql://u@db.x"), None),
+            (None, None, None),
+        ] {
+            assert_eq!(password_warning(target, url), expected, "{target:?} {url:?}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_name_has_a_remedy() {
+        for (name, remedy) in [
+            ("prd", "did you mean 'prod'?"),
+            ("psql", "as in `rds-token connect TARGET psql`"),
+            ("ls", "`rds-token targets` lists the targets"),
+            ("version", "use `rds-token --version`"),
+            ("conect", "did you mean the command 'connect'?"),
+            ("zzz", "add [target.zzz] there, or use [USER@]HOST[:PORT][/DATABASE] or a URL"),
+        ] {
+            let error = merge(CONFIG, &[("RDS_TOKEN_CONFIG", "/c.toml")], &target(name)).err().unwrap();
+            assert!(error.message().starts_with(&format!("target: no target is named '{name}' in /c.toml; ")));
+            assert!(error.message().ends_with(remedy), "{error}");
+        }
+    }
 }
