@@ -1,4 +1,4 @@
-//! `rds-token ca`: prints the path of the built-in CA file. Also selects the CA file for clients.
+//! `rds-token ca`: prints the path of the built-in CA file. Also returns the CA file for clients.
 
 use std::path::PathBuf;
 
@@ -16,23 +16,22 @@ pub(super) fn run(env: &Env) -> Result<(), Error> {
     output::result(&format!("{}\n", built_in_file(env, Roots::All)?.display()))
 }
 
-/// The CA file for clients: `--ca`, or the built-in bundle.
+/// Returns the path of the CA file for clients: `--ca`, or the built-in bundle.
+///
+/// # Errors
+/// If another user can write the file of `--ca` (exit 2), or the built-in bundle can't be written (exit 1).
 pub(super) fn file(env: &Env, settings: &Settings) -> Result<PathBuf, Error> {
-    match &settings.ca {
-        Some(path) => {
-            private_file::check_trusted(path).map_err(|error| {
-                Error::usage(format!(
-                    "ca: {error}; copy it to a file that only you can write, and pass that file to --ca"
-                ))
-            })?;
-            Ok(path.clone())
-        }
-        None => built_in_file(env, roots(settings)),
-    }
+    let Some(path) = &settings.ca else { return built_in_file(env, roots(settings)) };
+    private_file::check_trusted(path).map_err(|error| {
+        Error::usage(format!("ca: {error}; copy it to a file that only you can write, and pass that file to --ca"))
+    })?;
+    Ok(path.clone())
 }
 
-/// The roots that clients may trust. A client of MySQL or MariaDB does not check the server's name with `--via`, and
-/// anyone can get a certificate from a public CA.
+/// Returns the roots that clients may trust.
+///
+/// With `--via`, a client of MySQL or MariaDB does not check the server's name, and anyone can get a certificate from a
+/// public CA.
 pub(super) fn roots(settings: &Settings) -> Roots {
     match (&settings.via, settings.target.engine) {
         (None, _) | (_, Some(Engine::Postgres)) => Roots::All,
@@ -40,15 +39,15 @@ pub(super) fn roots(settings: &Settings) -> Roots {
     }
 }
 
-/// The path of a file with built-in roots: in the user's data directory, where it is the same for each login and
-/// release, else in the cache directory.
+/// Returns the path of a file with built-in roots. It is in the user's data directory, so that it is the same in each
+/// login and release, or in the cache directory if that fails.
 ///
 /// # Errors
 /// If it can't be written (exit 1).
 fn built_in_file(env: &Env, roots: Roots) -> Result<PathBuf, Error> {
     let name = roots.file_name();
-    let data = env.user_data_dir().map(|path| CacheDirectory::at(path.join("rds-token")));
-    if let Some(path) = data.and_then(|directory| directory.write_client_file(name, roots.pem()).ok()) {
+    let data_directory = env.user_data_dir().map(|path| CacheDirectory::at(path.join("rds-token")));
+    if let Some(path) = data_directory.and_then(|directory| directory.write_client_file(name, roots.pem()).ok()) {
         return Ok(path);
     }
     let written = client_files::directory(env)?.write_client_file(name, roots.pem());

@@ -1,51 +1,35 @@
-//! What `cnf`, `pgpass`, `env` and `connect` share: the private files that clients read.
+//! The private files that clients read: option files, passfiles, and directories for `MYSQL_HOME` and `MARIADB_HOME`.
 
 use std::path::{Path, PathBuf};
 
-use crate::aws::Identity;
 use crate::cache::{CACHE_DIR_REMEDY, CacheDirectory};
-use crate::client::environment::{LOGIN_FILE_VARIABLE, NO_LOGIN_FILE, Variable};
+use crate::client::environment::Variable;
 use crate::client::option_file::{Flavor, OptionFile, PasswordIn};
 use crate::client::passfile;
 use crate::client::program::{self, Dialect};
-use crate::client::user_option_file::{UserOptionFile, login_path_file};
+use crate::client::user_option_file::UserOptionFile;
+use crate::command::client_warnings::{warn_about_user_options, warn_about_via};
 use crate::command::get_token::IssuedToken;
 use crate::error::Error;
 use crate::fingerprint::Fingerprint;
 use crate::os::env::Env;
 use crate::settings::Settings;
-use crate::target::endpoint;
-use crate::token::Token;
+use crate::target::{Target, Via};
 
-/// The private directory for files, which is that of the cache. Without it there can be no file.
+/// Returns the cache directory, which the files are written to. Creates it if it does not exist.
+///
+/// # Errors
+/// If it can't be created or trusted (exit 1).
 pub(super) fn directory(env: &Env) -> Result<CacheDirectory, Error> {
-    let fail = |why: String| Error::other(format!("no private directory to write to: {why}"));
-    let store = CacheDirectory::locate(env).map_err(fail)?;
-    store.prepare().map_err(|error| fail(format!("{error}; {CACHE_DIR_REMEDY}")))?;
-    Ok(store)
+    let error = |why: String| Error::other(format!("no private directory to write to: {why}"));
+    let directory = CacheDirectory::locate(env).map_err(error)?;
+    directory.prepare().map_err(|why| error(format!("{why}; {CACHE_DIR_REMEDY}")))?;
+    Ok(directory)
 }
 
-/// A file's name: the same each time for the same target, client and AWS identity.
-fn file_name(env: &Env, settings: &Settings, identity: &Identity, extension: &str) -> String {
-    let Settings { target, via, ca, .. } = settings;
-    let via = via.as_ref().map(|via| format!("{}:{}", via.host, via.port));
-    let fingerprint = Fingerprint::default()
-        .field(&target.host)
-        .field(target.port.to_be_bytes())
-        .field(&target.user)
-        .field(&target.region)
-        .optional(target.database.as_ref())
-        .optional(via)
-        .optional(ca.as_ref().map(|path| path.as_os_str().as_encoded_bytes()))
-        .field(identity.stable_digest(env));
-    format!("{}.{extension}", &fingerprint.hex()[..24])
-}
-
-/// The text of an option file, and where the client reads the token from.
-pub(super) struct ClientOptionFile {
-    /// The text.
+/// The text of an option file, and where its reader gets the token from.
+pub(super) struct RenderedFile {
     pub(super) text: String,
-    /// Whether the client has to get the token from `MYSQL_PWD`.
     pub(super) password: PasswordIn,
 }
 
@@ -54,171 +38,179 @@ pub(super) struct ClientOptionFile {
 pub(super) enum LongToken {
     /// Fail.
     Refuse,
-    /// Leave it to `MYSQL_PWD`.
+    /// Leave it out, so that the client needs `MYSQL_PWD`.
     LeaveOut,
 }
 
-/// Renders an option file. It includes the user's own file, unless the reader does not know `!include` or that file
-/// has an option that would override the target.
-///
-/// # Errors
-/// If a value contains characters that the option file can't represent (exit 2).
-pub(super) fn option_file(
-    env: &Env,
-    settings: &Settings,
-    dialect: Dialect,
-    ca: &Path,
-    token: &Token,
-    long_token: LongToken,
-) -> Result<ClientOptionFile, Error> {
-    let Dialect { flavor, max_line } = dialect;
-    // Drivers don't know !include.
-    let user_file = (flavor != Flavor::Library).then(|| UserOptionFile::read(env)).flatten();
-    let (target, via) = (&settings.target, settings.via.as_ref());
-    let mut file = OptionFile { target, via, ca, include: None, flavor, max_line, password: PasswordIn::File };
-    if long_token == LongToken::LeaveOut && file.is_too_long(token) {
-        file.password = PasswordIn::Environment;
-    }
-    if let Some(user_file) = &user_file {
-        match fault(user_file, file.password) {
-            Some(why) => settings.report.warn(&format!("{} is not included: {why}", user_file.path.display())),
-            None => file.include = Some(&user_file.path),
+/// Writes the files that give clients a token.
+pub(super) struct ClientFiles<'a> {
+    pub(super) env: &'a Env,
+    pub(super) settings: &'a Settings,
+    pub(super) issued: &'a IssuedToken,
+}
+
+impl ClientFiles<'_> {
+    /// Renders an option file. It includes the user's own file, unless its reader does not know `!include` or that
+    /// file may have an option that overrides the target.
+    ///
+    /// # Errors
+    /// If the option file can't represent a value, or a line is too long for the client (exit 2).
+    pub(super) fn render_option_file(
+        &self,
+        dialect: Dialect,
+        ca: &Path,
+        long_token: LongToken,
+    ) -> Result<RenderedFile, Error> {
+        let token = &self.issued.entry.token;
+        // Drivers do not know `!include`.
+        let user_file = (dialect.flavor != Flavor::Library).then(|| UserOptionFile::read(self.env)).flatten();
+        let mut file = self.option_file(dialect, ca, PasswordIn::File);
+        if long_token == LongToken::LeaveOut && file.is_too_long(token) {
+            file.password = PasswordIn::Environment;
         }
+        if let Some(user_file) = &user_file {
+            let path = &user_file.path;
+            match reason_to_exclude(user_file, file.password) {
+                Some(why) => self.settings.report.warn(&format!("{} is not included: {why}", path.display())),
+                None => file.include = Some(path),
+            }
+        }
+        Ok(RenderedFile { text: file.render(token)?, password: file.password })
     }
-    file.render(token).map(|text| ClientOptionFile { text, password: file.password })
+
+    fn option_file<'a>(&'a self, dialect: Dialect, ca: &'a Path, password: PasswordIn) -> OptionFile<'a> {
+        let Dialect { flavor, max_line } = dialect;
+        let Settings { target, via, .. } = self.settings;
+        OptionFile { target, via: via.as_ref(), ca, include: None, flavor, max_line, password }
+    }
+
+    /// Writes an option file, and returns its path.
+    ///
+    /// # Errors
+    /// If it can't be written (exit 1).
+    pub(super) fn write_option_file(&self, flavor: Flavor, text: &str) -> Result<PathBuf, Error> {
+        self.write(&format!("{}.cnf", flavor.name()), text)
+    }
+
+    /// Writes a passfile, and returns its path.
+    ///
+    /// # Errors
+    /// If it can't be written (exit 1).
+    pub(super) fn write_passfile(&self) -> Result<PathBuf, Error> {
+        let Settings { target, via, .. } = self.settings;
+        self.write("pgpass", &passfile::render(target, via.as_ref(), &self.issued.entry.token))
+    }
+
+    fn write(&self, extension: &str, text: &str) -> Result<PathBuf, Error> {
+        let name = self.file_name(extension);
+        directory(self.env)?.write_client_file(&name, text).map_err(|error| not_written(&name, &error))
+    }
+
+    /// Writes the directories for `MYSQL_HOME` and `MARIADB_HOME`, and returns these variables.
+    ///
+    /// The programs of MySQL and MariaDB, and drivers that read default files, read `my.cnf` there. MariaDB's prefer
+    /// `MARIADB_HOME`.
+    ///
+    /// # Errors
+    /// If a directory can't be written (exit 1), or the option file can't represent a value (exit 2).
+    pub(super) fn write_mysql_homes(&self, ca: &Path, password: PasswordIn) -> Result<[Variable; 2], Error> {
+        let Self { env, settings, .. } = self;
+        let mysql = program::mysql_home_dialect(env, &settings.deadline)?;
+        warn_about_via(settings, mysql.flavor);
+        let mysql_home = self.write_mysql_home(mysql, ca, password)?;
+        let mariadb_home = match mysql.flavor {
+            Flavor::Mariadb => mysql_home.clone(),
+            // MariaDB's programs may not be installed, so a token that is too long for their option file is not an
+            // error.
+            _ => self.write_mysql_home(Flavor::Mariadb.into(), ca, password).or_else(|error| {
+                settings.report.warn(&format!("MARIADB_HOME has no token: {}", error.message()));
+                self.write_mysql_home(Flavor::Mariadb.into(), ca, PasswordIn::Environment)
+            })?,
+        };
+        warn_about_user_options(env, settings);
+        let variable = |name, path: PathBuf| Variable::new(name, path.display().to_string());
+        Ok([variable("MYSQL_HOME", mysql_home), variable("MARIADB_HOME", mariadb_home)])
+    }
+
+    fn write_mysql_home(&self, dialect: Dialect, ca: &Path, password: PasswordIn) -> Result<PathBuf, Error> {
+        let text = self.option_file(dialect, ca, password).render(&self.issued.entry.token);
+        let kind = if password == PasswordIn::File { "token." } else { "" };
+        let name = self.file_name(&format!("{}.{kind}home", dialect.flavor.name()));
+        directory(self.env)?.write_mysql_home(&name, &text?).map_err(|error| not_written(&name, &error))
+    }
+
+    /// Returns a name that is the same each time for the same target, client and AWS identity.
+    fn file_name(&self, extension: &str) -> String {
+        let Settings { target, via, ca, .. } = self.settings;
+        let identity = self.issued.identity.stable_digest(self.env);
+        format!("{}.{extension}", file_stem(target, via.as_ref(), ca.as_deref(), &identity))
+    }
 }
 
-/// Warns of what a client of MySQL or MariaDB does not check if it connects to a name that is not the endpoint's.
-pub(super) fn warn_of_via(settings: &Settings, flavor: Flavor) {
-    let Settings { via: Some(_), report, target, .. } = settings else { return };
-    if flavor != Flavor::Mysql {
-        report.warn(
-            "via: this client connects to another name, so it verifies only the CA, and it accepts a server without TLS; \
-             use MySQL's client, or a line in /etc/hosts",
-        );
-    }
-    if settings.ca.is_none() && endpoint::is_proxy(&target.host) {
-        report.warn(
-            "via: the certificate of an RDS Proxy comes from a public CA, which is trusted only if the client checks the \
-             name, so this client will refuse the server; use a line in /etc/hosts instead of --via",
-        );
-    }
+fn not_written(name: &str, error: &std::io::Error) -> Error {
+    Error::other(format!("could not write {name}: {error}"))
 }
 
-/// Why the user's file must not be included: it has, or may have, an option that no later line can undo.
-fn fault(user_file: &UserOptionFile, password: PasswordIn) -> Option<String> {
-    if let Some(why) = &user_file.unread {
+/// Returns a digest of everything that identifies a client's file, except its kind.
+fn file_stem(target: &Target, via: Option<&Via>, ca: Option<&Path>, identity: &str) -> String {
+    let fingerprint = Fingerprint::default()
+        .field(&target.host)
+        .field(target.port.to_be_bytes())
+        .field(&target.user)
+        .field(&target.region)
+        .optional(target.database.as_ref())
+        .optional(via.map(|via| format!("{}:{}", via.host, via.port)))
+        .optional(ca.map(|path| path.as_os_str().as_encoded_bytes()))
+        .field(identity);
+    fingerprint.hex()[..24].to_owned()
+}
+
+/// Returns why the user's option file must not be included: it has an option that no later line can undo, or it can't
+/// be checked. `None` if it can be included.
+fn reason_to_exclude(file: &UserOptionFile, password: PasswordIn) -> Option<String> {
+    if let Some(why) = &file.unread {
         return Some(why.clone());
     }
-    let has_password = || password == PasswordIn::Environment && user_file.has("password");
-    let option = if user_file.has("dns-srv-name") { "dns-srv-name" } else { has_password().then_some("a password")? };
+    let option = if file.has("dns-srv-name") {
+        "dns-srv-name"
+    } else if password == PasswordIn::Environment && file.has("password") {
+        "a password"
+    } else {
+        return None;
+    };
     Some(format!("it has {option}, which would override the target; remove that option to use its other settings"))
 }
 
-/// Warns of the login path file, which Oracle's clients read after ours. `connect` switches it off.
-pub(super) fn warn_of_login_path(env: &Env, settings: &Settings, flavor: Flavor) {
-    if let Some(path) = login_path_file(env).filter(|_| flavor == Flavor::Mysql) {
-        settings.report.warn(&format!(
-            "{} overrides host, user and password for MySQL's programs if it has a login path 'client'; use `rds-token \
-             connect`, or set {LOGIN_FILE_VARIABLE}={NO_LOGIN_FILE}",
-            path.display()
-        ));
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn each_target_client_and_identity_has_its_own_file_name() {
+        let target = || Target {
+            host: "db.x".to_owned(),
+            port: 3306,
+            user: "app".to_owned(),
+            database: None,
+            engine: None,
+            region: "eu-west-1".to_owned(),
+        };
+        let via = Via { host: "localhost".to_owned(), port: 3307 };
+        let stems = [
+            file_stem(&target(), None, None, "identity"),
+            file_stem(&Target { host: "db.y".to_owned(), ..target() }, None, None, "identity"),
+            file_stem(&Target { port: 3307, ..target() }, None, None, "identity"),
+            file_stem(&Target { user: "eve".to_owned(), ..target() }, None, None, "identity"),
+            file_stem(&Target { region: "eu-west-2".to_owned(), ..target() }, None, None, "identity"),
+            file_stem(&Target { database: Some(String::new()), ..target() }, None, None, "identity"),
+            file_stem(&target(), Some(&via), None, "identity"),
+            file_stem(&target(), None, Some(Path::new("/ca.pem")), "identity"),
+            file_stem(&target(), None, None, "other"),
+        ];
+        assert_eq!(stems.iter().collect::<BTreeSet<_>>().len(), stems.len(), "{stems:?}");
+        assert_eq!(file_stem(&target(), None, None, "identity"), stems[0]);
+        assert!(stems.iter().all(|stem| stem.len() == 24), "{stems:?}");
     }
-}
-
-/// Writes an option file to the private directory, and returns its path.
-pub(super) fn write_option_file(
-    env: &Env,
-    settings: &Settings,
-    identity: &Identity,
-    flavor: Flavor,
-    text: &str,
-) -> Result<PathBuf, Error> {
-    write_file(env, &file_name(env, settings, identity, &format!("{}.cnf", flavor.name())), text)
-}
-
-/// Writes a passfile to the private directory, and returns its path.
-///
-/// # Errors
-/// If it can't be written (exit 1).
-pub(super) fn write_passfile(env: &Env, settings: &Settings, issued: &IssuedToken) -> Result<PathBuf, Error> {
-    let text = passfile::render(&settings.target, settings.via.as_ref(), &issued.entry.token);
-    write_file(env, &file_name(env, settings, &issued.identity, "pgpass"), &text)
-}
-
-/// Writes the directories for `MYSQL_HOME` and `MARIADB_HOME`, and returns these variables.
-///
-/// The programs of MySQL and MariaDB, and drivers that read default files, read `my.cnf` there. MariaDB's prefer
-/// `MARIADB_HOME`.
-///
-/// # Errors
-/// If a directory can't be written, or a value can't be represented.
-pub(super) fn write_mysql_homes(
-    env: &Env,
-    settings: &Settings,
-    ca: &Path,
-    issued: &IssuedToken,
-    password: PasswordIn,
-) -> Result<[Variable; 2], Error> {
-    let mysql = program::mysql_home_dialect(env, &settings.deadline)?;
-    warn_of_via(settings, mysql.flavor);
-    let home = |dialect: Dialect, password: PasswordIn| {
-        let Dialect { flavor, max_line } = dialect;
-        let (target, via) = (&settings.target, settings.via.as_ref());
-        let file = OptionFile { target, via, ca, include: None, flavor, max_line, password };
-        let kind = if password == PasswordIn::File { "token." } else { "" };
-        let name = file_name(env, settings, &issued.identity, &format!("{}.{kind}home", flavor.name()));
-        let path = directory(env)?.write_mysql_home(&name, &file.render(&issued.entry.token)?);
-        path.map_err(|error| Error::other(format!("could not write {name}: {error}")))
-    };
-    let mysql_home = home(mysql, password)?;
-    let mariadb_home = match mysql.flavor {
-        Flavor::Mariadb => mysql_home.clone(),
-        // MariaDB programs may not be installed, so a token that is too long for their option file is not an error.
-        _ => home(Flavor::Mariadb.into(), password).or_else(|error| {
-            settings.report.warn(&format!("MARIADB_HOME has no token: {}", error.message()));
-            home(Flavor::Mariadb.into(), PasswordIn::Environment)
-        })?,
-    };
-    warn_of_user_file(env, settings);
-    let variable = |name, path: PathBuf| Variable::new(name, path.display().to_string());
-    Ok([variable("MYSQL_HOME", mysql_home), variable("MARIADB_HOME", mariadb_home)])
-}
-
-/// Warns of options in `~/.my.cnf`, which clients read after `MYSQL_HOME`.
-fn warn_of_user_file(env: &Env, settings: &Settings) {
-    let Some(file) = UserOptionFile::read(env) else { return };
-    let (path, options) = (file.path.display(), file.overriding());
-    let remedy = "use `rds-token connect` with the client's name, or `rds-token cnf`";
-    if let Some(why) = &file.unread {
-        settings
-            .report
-            .warn(&format!("MYSQL_HOME: options in {path} may override the target, because {why}; {remedy}"));
-    } else if !options.is_empty() {
-        let options = options.join(", ");
-        settings
-            .report
-            .warn(&format!("MYSQL_HOME: the target is overridden by options in {path}: {options}; {remedy}"));
-    }
-}
-
-/// Refuses to print a token to a file of GitHub Actions, whose content the runner does not mask.
-///
-/// # Errors
-/// If stdout is such a file (exit 2).
-pub(super) fn refuse_unmasked(env: &Env) -> Result<(), Error> {
-    let is_stdout = |name: &&str| env.path_var(name).is_some_and(|path| env.stdout_is(&path));
-    match ["GITHUB_ENV", "GITHUB_OUTPUT", "GITHUB_STATE"].into_iter().find(is_stdout) {
-        None => Ok(()),
-        Some(name) => Err(Error::usage(format!(
-            "output: stdout is the file that {name} names, so the runner would not mask the token; use `rds-token env --shell \
-             github` without a redirection, which itself writes to the file of GITHUB_ENV"
-        ))),
-    }
-}
-
-/// Writes a file that a client reads, and returns its path.
-fn write_file(env: &Env, name: &str, text: &str) -> Result<PathBuf, Error> {
-    let written = directory(env)?.write_client_file(name, text);
-    written.map_err(|error| Error::other(format!("could not write {name}: {error}")))
 }

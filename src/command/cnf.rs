@@ -2,10 +2,12 @@
 
 use crate::cli::{CnfArgs, FlavorArg};
 use crate::client::option_file::Flavor;
-use crate::client::program::{self, Dialect};
+use crate::client::program;
 use crate::command::ca;
-use crate::command::client_files::{self, LongToken};
+use crate::command::client_files::{self, ClientFiles, LongToken};
+use crate::command::client_warnings::{warn_about_login_path, warn_about_via};
 use crate::command::get_token::get_token;
+use crate::command::github;
 use crate::error::Error;
 use crate::os::env::Env;
 use crate::output;
@@ -17,42 +19,38 @@ pub(super) fn run(env: &Env, args: &CnfArgs) -> Result<(), Error> {
     if settings.target.engine == Some(Engine::Postgres) {
         return Err(Error::usage("cnf: PostgreSQL's clients read no option file; use `rds-token pgpass` or `env`"));
     }
-    let dialect = match flavor(args.flavor) {
+    let dialect = match explicit_flavor(args.flavor) {
         Some(flavor) => flavor.into(),
-        None => installed(env, &settings)?,
+        None => program::installed_dialect(env, Engine::Mysql, &settings.deadline)?.ok_or_else(|| {
+            let why = "mysql and mariadb are not on PATH";
+            Error::usage(format!("cnf: could not detect the flavor: {why}; use --flavor mysql, mariadb or library"))
+        })?,
     };
     if args.stdout {
-        client_files::refuse_unmasked(env)?;
+        github::refuse_unmasked(env)?;
     } else {
-        // Fail before anything is fetched, and instead of the warning about the cache.
+        // Fail before credentials are fetched, and instead of a warning that nothing is cached.
         client_files::directory(env)?;
     }
     let issued = get_token(env, &settings)?;
     let ca = ca::file(env, &settings)?;
-    let file = client_files::option_file(env, &settings, dialect, &ca, &issued.entry.token, LongToken::Refuse)?;
-    client_files::warn_of_via(&settings, dialect.flavor);
-    client_files::warn_of_login_path(env, &settings, dialect.flavor);
+    let files = ClientFiles { env, settings: &settings, issued: &issued };
+    let file = files.render_option_file(dialect, &ca, LongToken::Refuse)?;
+    warn_about_via(&settings, dialect.flavor);
+    warn_about_login_path(env, &settings, dialect.flavor);
     if args.stdout {
         return output::result(&file.text);
     }
-    let path = client_files::write_option_file(env, &settings, &issued.identity, dialect.flavor, &file.text)?;
+    let path = files.write_option_file(dialect.flavor, &file.text)?;
     output::result(&format!("{}\n", path.display()))
 }
 
-/// The flavor of an argument. `None` for `auto`.
-pub(super) fn flavor(given: FlavorArg) -> Option<Flavor> {
-    match given {
+/// Returns the flavor that the user selects. `None` for `auto`.
+pub(super) fn explicit_flavor(flavor: FlavorArg) -> Option<Flavor> {
+    match flavor {
         FlavorArg::Auto => None,
         FlavorArg::Mysql => Some(Flavor::Mysql),
         FlavorArg::Mariadb => Some(Flavor::Mariadb),
         FlavorArg::Library => Some(Flavor::Library),
     }
-}
-
-/// The dialect of the client on `PATH`.
-fn installed(env: &Env, settings: &Settings) -> Result<Dialect, Error> {
-    let found = program::installed_dialect(env, Engine::Mysql, &settings.deadline)?;
-    found.ok_or_else(|| {
-        Error::usage("cnf: could not detect the flavor: mysql and mariadb are not on PATH; use --flavor mysql, mariadb or library")
-    })
 }

@@ -1,10 +1,11 @@
 //! `rds-token [TARGET]`: prints a token.
 
 use crate::cli::{Output, TokenArgs};
-use crate::client::{json, url};
+use crate::client::json;
+use crate::client::url::Url;
 use crate::command::ca;
-use crate::command::client_files;
 use crate::command::get_token::get_token;
+use crate::command::github;
 use crate::error::Error;
 use crate::os::env::Env;
 use crate::output;
@@ -15,11 +16,11 @@ pub(super) fn run(env: &Env, args: &TokenArgs) -> Result<(), Error> {
     let settings = Settings::resolve(env, &args.request)?;
     let target = &settings.target;
     // Fail before credentials are fetched.
-    client_files::refuse_unmasked(env)?;
+    github::refuse_unmasked(env)?;
     let url = match args.output {
         Output::Url => {
             let engine = settings.engine()?;
-            Some(url::Url::new(target, engine, settings.via.as_ref(), &ca::file(env, &settings)?)?)
+            Some(Url::new(target, engine, settings.via.as_ref(), &ca::file(env, &settings)?)?)
         }
         Output::Text | Output::Json => None,
     };
