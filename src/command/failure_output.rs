@@ -1,8 +1,8 @@
-//! What a failed command prints on stdout.
+//! The text that a failed command prints on stdout.
 //!
-//! If `rds-token cnf prod` fails in `mysql --defaults-file="$(rds-token cnf prod)"`, mysql gets an empty argument. MySQL
-//! and MariaDB programs ignore an empty `--defaults-file`, psql ignores an empty connection string, and both connect to
-//! the local server. So these commands print a value that the client can't use.
+//! If `rds-token cnf prod` fails in `mysql --defaults-file="$(rds-token cnf prod)"`, mysql gets an empty argument. The
+//! programs of MySQL and MariaDB ignore an empty `--defaults-file`, psql ignores an empty connection string, and all of
+//! them connect to the local server. So these commands print a value that the client can't use.
 
 use std::ffi::OsString;
 
@@ -19,31 +19,35 @@ const URL: &str = "postgresql://rds-token-failed.invalid/\n";
 /// An option file with such a host name.
 const OPTION_FILE: &str = "[client]\nhost=rds-token-failed.invalid\nprotocol=tcp\n";
 
+/// The commands that print the path of a file.
+const FILE_COMMANDS: [&str; 2] = ["cnf", "pgpass"];
+
 /// Returns the text to print on stdout if the command in `args` fails. `None` for no output.
 ///
-/// Looks at the words themselves, because a mistake in them may be the failure: `prod cnf` and `cnff prod` also mean
-/// `cnf`.
+/// Reads the words without parsing them, because a mistake in them may be the failure: `prod cnf` and `cnff prod` also
+/// mean `cnf`.
 pub(crate) fn failure_output(args: &[OsString]) -> Option<&'static str> {
     let args: Vec<String> = args.iter().skip(1).map(|arg| arg.to_string_lossy().trim().to_owned()).collect();
     let words = words(&args);
     let first = words.first().map(String::as_str).unwrap_or_default();
-    let is_file = |word: &str| matches!(word, "cnf" | "pgpass");
-    let command =
-        if is_command(first) { Some(first) } else { words.iter().map(String::as_str).find(|word| is_file(word)) };
+    let command = match is_command(first) {
+        true => Some(first),
+        false => words.iter().map(String::as_str).find(|word| FILE_COMMANDS.contains(word)),
+    };
     match command {
         Some("cnf") if args.iter().any(|arg| arg == "--stdout") => Some(OPTION_FILE),
         Some("cnf" | "pgpass") => Some(PATH),
-        Some("token" | "generate-db-auth-token") | None if means_url(&args) => Some(URL),
+        Some("token" | "generate-db-auth-token") | None if selects_url(&args) => Some(URL),
         None if words.len() > 1 && is_misspelled(first) => Some(PATH),
         _ => None,
     }
 }
 
 fn is_misspelled(command: &str) -> bool {
-    ["cnf", "pgpass"].iter().any(|name| strsim::osa_distance(command, name) == 1)
+    FILE_COMMANDS.iter().any(|name| strsim::osa_distance(command, name) == 1)
 }
 
-/// The arguments that are neither flags nor their values.
+/// Returns the arguments that are neither flags nor values of flags, in lower case.
 fn words(args: &[String]) -> Vec<String> {
     let parser = Cli::command();
     let mut words = Vec::new();
@@ -58,8 +62,8 @@ fn words(args: &[String]) -> Vec<String> {
     words
 }
 
-/// Whether a flag asks for a connection string, also if its value is misspelled.
-fn means_url(args: &[String]) -> bool {
+/// Whether a flag selects a connection URL as output, even if its value is misspelled.
+fn selects_url(args: &[String]) -> bool {
     let is_url = |value: &str| nearest(&value.to_lowercase(), ["text", "json", "url"]) == Some("url");
     args.iter().enumerate().any(|(index, arg)| match arg.split_once('=') {
         Some(("--output", value)) => is_url(value),
