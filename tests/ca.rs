@@ -26,9 +26,9 @@ fn the_bundle_is_written_once_and_privately() {
 
 #[test]
 #[ignore = "needs openssl"]
-fn every_root_is_good_for_60_more_days() {
+fn every_root_is_valid_for_60_more_days() {
     if !has("openssl") {
-        return skip("every_root_is_good_for_60_more_days", "openssl is not installed");
+        return skip("every_root_is_valid_for_60_more_days", "openssl is not installed");
     }
     let end = "-----END CERTIFICATE-----";
     let roots: Vec<&str> = Roots::All.pem().split_inclusive(end).filter(|part| part.contains(end)).collect();

@@ -40,7 +40,7 @@ fn files_are_private_under_any_umask() {
 }
 
 #[test]
-fn the_directory_is_the_one_that_the_environment_calls_for() {
+fn the_environment_selects_the_directory() {
     let sandbox = Sandbox::new();
     let path = |run: crate::harness::Run| run.succeeds().trim_end().to_owned();
     let run = || sandbox.without_keys(["cache", "path"]);
@@ -204,7 +204,7 @@ fn noon() -> Timestamp {
 }
 
 #[test]
-fn an_entry_is_fresh_while_both_clocks_say_so() {
+fn an_entry_is_fresh_only_by_both_clocks() {
     let shelf = Shelf::new();
     let five = Duration::from_secs(300);
     for (what, wall, boot, is_fresh) in [
@@ -269,7 +269,7 @@ fn any_damage_is_a_miss() {
 }
 
 #[test]
-fn damage_is_healed_by_the_program() {
+fn a_damaged_entry_is_replaced() {
     for bytes in ["", "{", "\0\0\0", "{\"version\":2}"] {
         let sandbox = Sandbox::new();
         sandbox.rds_token([TARGET]).succeeds();
@@ -324,7 +324,7 @@ fn list_and_clear() {
 }
 
 #[test]
-fn old_files_are_swept_by_a_miss() {
+fn a_miss_removes_old_files() {
     let sandbox = Sandbox::new();
     sandbox.rds_token([TARGET]).succeeds();
     let cache = sandbox.cache();
@@ -371,9 +371,9 @@ fn old_files_are_swept_by_a_miss() {
 
 #[test]
 #[ignore = "needs root"]
-fn a_cache_that_cannot_be_written_costs_a_warning() {
+fn a_cache_that_cannot_be_written_is_a_warning() {
     if !is_root() || !has("unshare") || !can_mount() {
-        return skip("a_cache_that_cannot_be_written_costs_a_warning", "needs root and mount namespaces");
+        return skip("a_cache_that_cannot_be_written_is_a_warning", "needs root and mount namespaces");
     }
     for (what, mount, part) in [
         (
@@ -467,7 +467,7 @@ fn without_a_home_there_is_no_cache_and_one_warning() {
 
 /// A forged entry may have a right checksum. Its token would be written to option files and shells.
 #[test]
-fn a_token_with_anything_else_in_it_is_a_miss() {
+fn a_token_with_additional_text_is_a_miss() {
     let shelf = Shelf::new();
     let now = shelf.env.now();
     let token = shelf.entry(now, None).token.expose().clone();

@@ -90,7 +90,7 @@ fn what_was_told(head: &str, body: &str) -> String {
 }
 
 #[test]
-fn no_command_tells_the_keys_of_the_environment() {
+fn no_command_shows_the_keys_of_the_environment() {
     let sandbox = Sandbox::new();
     let (secret, session) = (canary("secret"), canary("session"));
     let secrets = [&secret, &session];
@@ -204,7 +204,7 @@ fn no_command_tells_the_keys_of_the_environment() {
 
 /// Every source of credentials, when it gives them and when it doesn't.
 #[test]
-fn no_source_tells_what_it_gave() {
+fn no_source_of_credentials_shows_a_secret() {
     let sandbox = Sandbox::new();
     let [secret, session, portal, jwt, pod] = ["secret", "session", "portal", "jwt", "pod"].map(canary);
     let secrets = [&secret, &session, &portal, &jwt, &pod];

@@ -40,8 +40,8 @@ const LOGIN_PATH: &str = "[client]\nuser = \"mallory\"\npassword = \"wrong\"\nho
 /// Oracle's clients read the login path file after any option file.
 #[test]
 #[ignore = "needs database servers"]
-fn a_login_path_leads_no_client_elsewhere() {
-    let Some(lab) = lab("a_login_path_leads_no_client_elsewhere") else { return };
+fn a_login_path_redirects_no_client() {
+    let Some(lab) = lab("a_login_path_redirects_no_client") else { return };
     let mysql = lab.mysql.bin.clone().unwrap().join("mysql");
     let sandbox = Sandbox::new();
     write_login_path(&sandbox, LOGIN_PATH);
@@ -100,7 +100,7 @@ const OLD: &str = "mysql  Ver 14.14 Distrib 5.7.44, for Linux (x86_64)";
 const NEW: &str = "mysql  Ver 9.7.0 for Linux on x86_64 (MySQL Community Server - GPL)";
 
 #[test]
-fn a_token_too_long_for_the_option_file_goes_by_the_environment() {
+fn a_token_too_long_for_the_option_file_is_in_the_environment() {
     let session = "s".repeat(6_000);
     for (version, by_variable) in [(MARIADB, true), (OLD, true), (NEW, false)] {
         let sandbox = Sandbox::new();
@@ -139,7 +139,7 @@ fn a_token_too_long_for_the_option_file_goes_by_the_environment() {
 }
 
 #[test]
-fn a_dns_srv_name_of_the_user_is_left_out() {
+fn a_user_file_with_dns_srv_name_is_not_included() {
     let sandbox = Sandbox::new();
     for line in ["dns-srv-name=_mysql._tcp.example.com", "loose_dns_srv_name = x", "dns-srv=x"] {
         sandbox.write(".my.cnf", &format!("[mysql]\nprompt=mine\n[client]\n{line}\n"));
@@ -231,7 +231,7 @@ fn programs_that_are_not_clients_get_an_option_file() {
 
 /// MySQL's client library takes no TLS verification from an option file.
 #[test]
-fn a_program_on_mysqls_own_library_gets_a_warning() {
+fn a_program_linked_with_libmysqlclient_gets_a_warning() {
     let sandbox = Sandbox::new();
     let program = sandbox.write("bin/loader", "");
     // The start of an ELF file, and the name of a library as its dynamic section has it.
@@ -269,7 +269,7 @@ fn only_clients_that_verify_get_the_cleartext_plugin() {
 }
 
 #[test]
-fn a_container_without_a_writable_place_has_the_ca_in_memory() {
+fn without_a_writable_directory_the_ca_is_in_memory() {
     let sandbox = Sandbox::new();
     let program = client(&sandbox, "mysql", NEW);
     let nowhere = |args: &[&OsStr]| -> Run {
@@ -288,7 +288,7 @@ fn a_container_without_a_writable_place_has_the_ca_in_memory() {
 
 /// Each identity has a file of its own: one shell's token must not end up in another's client.
 #[test]
-fn two_identities_of_the_environment_have_two_files() {
+fn each_identity_of_the_environment_has_its_own_file() {
     let sandbox = Sandbox::new();
     sandbox.write(
         ".aws/credentials",
@@ -329,7 +329,7 @@ fn two_identities_of_the_environment_have_two_files() {
 }
 
 #[test]
-fn the_ca_file_stays_where_it_is() {
+fn the_path_of_the_ca_file_is_the_same_in_every_login() {
     let sandbox = Sandbox::new();
     let path = sandbox.without_keys(["ca"]).succeeds();
     assert_eq!(Path::new(path.trim_end()), sandbox.path("home/.local/share/rds-token/rds-ca.pem"));
@@ -350,7 +350,7 @@ fn the_ca_file_stays_where_it_is() {
 /// Lines that can only set leave nothing in force that an earlier step has set.
 #[test]
 #[ignore = "needs database clients"]
-fn files_of_variables_clear_what_is_left() {
+fn dotenv_lines_empty_conflicting_variables() {
     let postgres = format!("postgres://u@{HOST}");
     let sandbox = Sandbox::new();
     let env = |args: &[&str]| sandbox.rds_token([&["env", &postgres, "--shell", "dotenv"], args].concat());
@@ -363,7 +363,7 @@ fn files_of_variables_clear_what_is_left() {
     let (_, stderr) = env(&[]).env("PGSERVICE", "x").warns();
     assert!(stderr.contains("PGSERVICE is set"), "{stderr}");
     if !has("psql") {
-        return skip("files_of_variables_clear_what_is_left", "psql is not installed");
+        return skip("dotenv_lines_empty_conflicting_variables", "psql is not installed");
     }
     let mut psql = sandbox.command("psql");
     psql.args(["-c", "SELECT 1"]).envs(lines.lines().filter_map(|line| line.split_once('=')));
@@ -373,7 +373,7 @@ fn files_of_variables_clear_what_is_left() {
 }
 
 #[test]
-fn the_underscore_of_oracles_names_is_known() {
+fn mysql_secure_installation_is_a_client() {
     let sandbox = Sandbox::new();
     let program = client(&sandbox, "mysql_secure_installation", NEW);
     let stdout = sandbox.rds_token(["connect", TARGET, "--", program.to_str().unwrap()]).succeeds();

@@ -34,8 +34,8 @@ const HOSTILE: &str = "[client]\nuser=mallory\npassword=wrong\nhost=127.0.0.2\np
 
 #[test]
 #[ignore = "needs database servers"]
-fn an_option_file_beats_the_users_own_and_keeps_the_rest() {
-    let Some(lab) = lab("an_option_file_beats_the_users_own_and_keeps_the_rest") else { return };
+fn an_option_file_overrides_the_users_own() {
+    let Some(lab) = lab("an_option_file_overrides_the_users_own") else { return };
     for world in [Endpoint, OtherCa, OtherName, NoTls] {
         let kitchen = Kitchen::new(&lab, world);
         kitchen.sandbox.write(".my.cnf", HOSTILE);
@@ -71,9 +71,9 @@ fn an_option_file_beats_the_users_own_and_keeps_the_rest() {
 
 #[test]
 #[ignore = "needs database clients"]
-fn the_users_file_is_found_whatever_the_home_is_called() {
+fn the_users_file_is_included_from_any_home_directory() {
     if !has("my_print_defaults") {
-        return skip("the_users_file_is_found_whatever_the_home_is_called", "my_print_defaults is not installed");
+        return skip("the_users_file_is_included_from_any_home_directory", "my_print_defaults is not installed");
     }
     let sandbox = Sandbox::new();
     for name in ["a b", "#c", "d'e\"", "ö%f\\n"] {
@@ -120,9 +120,9 @@ pub(crate) fn odd_text(max: usize) -> String {
 
 #[test]
 #[ignore = "needs database clients"]
-fn option_files_are_read_as_they_were_meant() {
+fn option_files_are_read_back_unchanged() {
     if !has("my_print_defaults") {
-        return skip("option_files_are_read_as_they_were_meant", "my_print_defaults is not installed");
+        return skip("option_files_are_read_back_unchanged", "my_print_defaults is not installed");
     }
     let sandbox = Sandbox::new();
     let file = sandbox.path("a.cnf");
@@ -183,7 +183,7 @@ fn a_token_too_long_for_the_client_is_refused() {
 }
 
 #[test]
-fn files_are_private_and_stay_where_they_are() {
+fn files_are_private_and_have_stable_paths() {
     let sandbox = Sandbox::new();
     let postgres = format!("postgres://dbiamuser@{HOST}");
     let mut paths = Vec::new();
@@ -216,7 +216,7 @@ fn files_are_private_and_stay_where_they_are() {
 }
 
 #[test]
-fn clear_takes_the_files_of_one_target() {
+fn clear_removes_the_files_of_one_target() {
     let sandbox = Sandbox::new();
     let (ours, postgres) = ("u@db.x.eu-west-1.rds.amazonaws.com:3306", "u@db.x.eu-west-1.rds.amazonaws.com:5432");
     let file = |args: &[&str]| path(&sandbox.rds_token(args).succeeds());
@@ -235,8 +235,8 @@ fn clear_takes_the_files_of_one_target() {
 
 #[test]
 #[ignore = "needs database servers"]
-fn passfiles_log_odd_users_in() {
-    let Some(lab) = lab("passfiles_log_odd_users_in") else { return };
+fn users_with_special_characters_log_in_with_a_passfile() {
+    let Some(lab) = lab("users_with_special_characters_log_in_with_a_passfile") else { return };
     for user in &lab.users {
         let kitchen = Kitchen::new(&lab, Endpoint);
         let file = kitchen.rds_token(["pgpass", "-q", "pg", "--user", user]).succeeds();
@@ -318,7 +318,7 @@ fn psql_verifies_the_endpoint_through_a_tunnel() {
 }
 
 #[test]
-fn connect_ends_as_the_command_does() {
+fn connect_exits_as_the_command_does() {
     let sandbox = Sandbox::new();
     let connect = |command: &[&str]| {
         let args = ["connect", "-q", TARGET, "--"].iter().chain(command);
@@ -337,7 +337,7 @@ fn connect_ends_as_the_command_does() {
 }
 
 #[test]
-fn signals_reach_what_connect_runs() {
+fn signals_reach_the_command_of_connect() {
     let sandbox = Sandbox::new();
     let script = "trap 'echo caught; exit 9' TERM; echo ready; while :; do sleep 0.05; done";
     let mut run = sandbox.rds_token(["connect", TARGET, "--", "sh", "-c", script]);
@@ -352,8 +352,8 @@ fn signals_reach_what_connect_runs() {
 
 #[test]
 #[ignore = "needs database servers"]
-fn connect_passes_stdin_and_shows_the_token_to_nobody() {
-    let Some(lab) = lab("connect_passes_stdin_and_shows_the_token_to_nobody") else { return };
+fn connect_passes_stdin_and_hides_the_token() {
+    let Some(lab) = lab("connect_passes_stdin_and_hides_the_token") else { return };
     let kitchen = Kitchen::new(&lab, Endpoint);
     for (target, client) in [("prod", "mariadb"), ("pg", "psql")] {
         let token = kitchen.rds_token([target]).succeeds();
@@ -382,8 +382,8 @@ fn connect_passes_stdin_and_shows_the_token_to_nobody() {
 /// The file that a client was given goes with the client, and not before.
 #[test]
 #[ignore = "needs database servers"]
-fn the_file_of_connect_goes_with_the_client() {
-    let Some(lab) = lab("the_file_of_connect_goes_with_the_client") else { return };
+fn the_option_file_of_connect_is_in_memory() {
+    let Some(lab) = lab("the_option_file_of_connect_is_in_memory") else { return };
     let kitchen = Kitchen::new(&lab, Endpoint);
     let begun = Instant::now();
     let mut run = kitchen.rds_token(["connect", "prod", "--", "mariadb", "-N", "-e", "SELECT SLEEP(1)"]);
@@ -408,8 +408,8 @@ fn the_file_of_connect_goes_with_the_client() {
 /// on stderr.
 #[test]
 #[ignore = "needs database servers"]
-fn every_program_logs_in_and_is_silent() {
-    let Some(lab) = lab("every_program_logs_in_and_is_silent") else { return };
+fn every_program_logs_in_without_a_warning() {
+    let Some(lab) = lab("every_program_logs_in_without_a_warning") else { return };
     let oracle = lab.mysql.bin.clone().unwrap();
     let in_path = |name: &str| PathBuf::from(name);
     for key in ["static", "long"] {
@@ -466,7 +466,7 @@ fn every_program_logs_in_and_is_silent() {
 }
 
 #[test]
-fn the_client_is_the_one_that_is_named() {
+fn flag_and_variable_select_the_client() {
     let sandbox = Sandbox::new();
     let run = |args: &[&str]| sandbox.rds_token([&["connect", "-q", TARGET], args].concat());
     assert!(run(&["--client", "env"]).succeeds().contains("MYSQL_PWD="));
@@ -480,7 +480,7 @@ fn the_client_is_the_one_that_is_named() {
 }
 
 #[test]
-fn a_client_that_does_not_say_its_version_is_bounded() {
+fn a_version_query_has_a_time_limit() {
     use std::os::unix::fs::PermissionsExt as _;
     let sandbox = Sandbox::new();
     let client = sandbox.write("bin/mysql", "#!/bin/sh\nsleep 60 & sleep 60\n");
@@ -493,7 +493,7 @@ fn a_client_that_does_not_say_its_version_is_bounded() {
 }
 
 #[test]
-fn a_tunnel_on_localhost_is_no_socket() {
+fn a_tunnel_on_localhost_is_not_a_socket() {
     let sandbox = Sandbox::new();
     let args = ["env", "-q", "--shell", "sh", TARGET, "--via", "localhost:3307"];
     let lines = sandbox.rds_token(args).succeeds();

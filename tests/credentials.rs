@@ -37,7 +37,7 @@ fn with_profiles() -> Sandbox {
 }
 
 #[test]
-fn an_explicit_profile_beats_environment_keys_and_aws_profile_does_not() {
+fn the_profile_flag_overrides_environment_keys_and_aws_profile_does_not() {
     let sandbox = with_profiles();
     let id = |token: String| key_id(&token).to_owned();
     assert_eq!(id(sandbox.without_keys([TARGET]).succeeds()), "AKIDDEFAULT");
@@ -61,7 +61,7 @@ fn a_change_of_identity_is_a_miss() {
 }
 
 #[test]
-fn what_is_missing_is_said_with_its_remedy() {
+fn errors_about_profiles_name_the_remedy() {
     let sandbox = with_profiles();
     sandbox.write(
         ".aws/config",
@@ -100,7 +100,7 @@ fn what_is_missing_is_said_with_its_remedy() {
 }
 
 #[test]
-fn a_token_dies_with_its_credentials() {
+fn a_token_expires_with_its_credentials() {
     let sandbox = Sandbox::new();
     let ending = |seconds| sandbox.rds_token([TARGET]).env("AWS_CREDENTIAL_EXPIRATION", rfc3339(seconds));
     let (_, stderr) = ending(120).warns();
@@ -121,7 +121,7 @@ fn a_token_dies_with_its_credentials() {
 }
 
 #[test]
-fn roles_are_assumed_from_profile_to_profile() {
+fn roles_are_assumed_along_source_profiles() {
     let sandbox = with_profiles();
     let sts = Server::start(|head, body| {
         let expected = [
@@ -162,7 +162,7 @@ fn answer(id: &str, end: &str) -> String {
 }
 
 #[test]
-fn credentials_that_end_soon_are_asked_for_once_more() {
+fn credentials_that_expire_soon_are_fetched_once_more() {
     let sandbox = Sandbox::new();
     let sts = Server::sts(Duration::ZERO, 100);
     let (_, stderr) = sandbox.rds_token([TARGET, "--role-arn", ROLE]).env("AWS_ENDPOINT_URL_STS", &sts.url).warns();
@@ -171,7 +171,7 @@ fn credentials_that_end_soon_are_asked_for_once_more() {
 }
 
 #[test]
-fn a_refusal_is_told_in_the_words_of_sts() {
+fn an_error_of_sts_is_quoted() {
     let sandbox = Sandbox::new();
     let sts = Server::refusing_sts(Duration::ZERO);
     let line = sandbox.rds_token([TARGET, "--role-arn", ROLE]).env("AWS_ENDPOINT_URL_STS", &sts.url).fails(3);
@@ -181,7 +181,7 @@ fn a_refusal_is_told_in_the_words_of_sts() {
 }
 
 #[test]
-fn a_hostile_answer_leaks_nothing_and_stays_one_line() {
+fn a_hostile_response_leaks_nothing_and_stays_one_line() {
     let sandbox = Sandbox::new();
     let secret = KEYS[1].1;
     let sts = Server::start(move |_, _| {
@@ -195,7 +195,7 @@ fn a_hostile_answer_leaks_nothing_and_stays_one_line() {
 }
 
 #[test]
-fn an_endpoint_in_clear_text_is_taken_on_this_machine_only() {
+fn plain_http_is_accepted_on_this_machine_only() {
     let sandbox = Sandbox::new();
     let run = sandbox.rds_token([TARGET, "--role-arn", ROLE]).env("AWS_ENDPOINT_URL", "http://sts.example.com");
     let line = run.fails(3);
@@ -248,7 +248,7 @@ fn the_container_endpoint_and_the_metadata_service() {
 }
 
 #[test]
-fn sso_by_the_token_of_the_aws_cli() {
+fn sso_with_the_token_of_the_aws_cli() {
     let sandbox = Sandbox::new();
     let portal = Server::start(|head, _| {
         if !head.to_lowercase().contains("x-amz-sso_bearer_token: access") {
@@ -294,7 +294,7 @@ fn helper(sandbox: &Sandbox, body: &str) -> String {
 }
 
 #[test]
-fn a_credential_process_is_run_and_its_faults_are_told() {
+fn a_credential_process_is_run_and_its_errors_are_reported() {
     let sandbox = Sandbox::new();
     let printed = "{\"Version\":1,\"AccessKeyId\":\"AKIDHELPER\",\"SecretAccessKey\":\"s\",\"Extra\":[]}";
     helper(&sandbox, &format!("[ \"$2\" = 'a b' ] && echo called >>~/calls && echo '{printed}'"));
@@ -319,7 +319,7 @@ fn a_credential_process_is_run_and_its_faults_are_told() {
 }
 
 #[test]
-fn what_hangs_is_bounded_and_leaves_no_process() {
+fn helper_programs_have_a_time_limit_and_leave_no_process() {
     let sandbox = Sandbox::new();
     let mark = format!("31{:05}", fastrand::u32(..100_000));
     helper(&sandbox, &format!("sleep {mark} & sleep {mark}; true"));
@@ -347,7 +347,7 @@ fn what_hangs_is_bounded_and_leaves_no_process() {
 }
 
 #[test]
-fn a_service_that_hangs_is_bounded() {
+fn services_have_a_time_limit() {
     let sandbox = Sandbox::new();
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", silent.local_addr().unwrap());
@@ -379,7 +379,7 @@ fn is_running(mark: &str) -> bool {
 
 /// Settings that other tools take, and values that none should: one line, no panic, no secret.
 #[test]
-fn odd_environments_end_in_one_line() {
+fn unusual_settings_work_or_fail_with_one_line() {
     let sandbox = Sandbox::new();
     let role = [TARGET, "--no-cache", "--role-arn", ROLE];
     let sts = Server::sts(Duration::ZERO, 3600);
@@ -409,7 +409,7 @@ fn odd_environments_end_in_one_line() {
 }
 
 #[test]
-fn answers_without_whole_credentials_are_refused() {
+fn incomplete_credentials_are_refused() {
     let sandbox = Sandbox::new();
     for missing in ["ASIAX", "s", "t"] {
         let sts = Server::start(move |_, _| {
@@ -447,7 +447,7 @@ fn pipes_are_read_within_the_time_limit() {
 
 /// Each of these decides whose credentials a request would use, or who gives them.
 #[test]
-fn a_change_of_what_decides_is_a_miss() {
+fn a_change_of_a_profile_setting_is_a_miss() {
     let sandbox = Sandbox::new();
     let [first, second, third, fourth] = [(); 4].map(|()| Server::sts(Duration::ZERO, 3600));
     let base =
@@ -481,7 +481,7 @@ fn a_change_of_what_decides_is_a_miss() {
 }
 
 #[test]
-fn half_of_the_environment_does_not_get_in_the_way() {
+fn incomplete_keys_in_the_environment_are_ignored() {
     let sandbox = with_profiles();
     let id = |token: String| key_id(&token).to_owned();
     let run = |args: &[&str]| sandbox.without_keys([&[TARGET], args].concat()).env("AWS_SECRET_ACCESS_KEY", "x");
@@ -504,14 +504,14 @@ fn half_of_the_environment_does_not_get_in_the_way() {
 }
 
 #[test]
-fn a_home_that_is_no_place_leads_nowhere() {
+fn a_relative_home_is_ignored() {
     let sandbox = Sandbox::new();
     sandbox.write("../.aws/credentials", "[default]\naws_access_key_id = AKIDCWD\naws_secret_access_key = s\n");
     assert!(sandbox.without_keys([TARGET]).env("HOME", ".").fails(3).contains("there are none"));
 }
 
 #[test]
-fn a_signal_ends_it_after_a_credential_process_too() {
+fn a_signal_is_handled_after_a_credential_process() {
     let sandbox = Sandbox::new();
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", silent.local_addr().unwrap());
@@ -528,7 +528,7 @@ fn a_signal_ends_it_after_a_credential_process_too() {
 /// Everything that may hang, each for itself: exit 4 within `--timeout`, whose time is printed.
 #[test]
 #[ignore = "needs several seconds"]
-fn each_hang_is_bounded() {
+fn every_source_has_a_time_limit() {
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", silent.local_addr().unwrap());
     let login = |seconds: i64| {
@@ -588,7 +588,7 @@ fn each_hang_is_bounded() {
 }
 
 #[test]
-fn a_slow_metadata_service_is_waited_for_where_it_is_named() {
+fn a_configured_metadata_service_may_be_slow() {
     let sandbox = Sandbox::new();
     let server = metadata_service(&rfc3339(3600), Duration::from_millis(500));
     let run = sandbox.without_keys([TARGET]).without("AWS_EC2_METADATA_DISABLED");
@@ -657,7 +657,7 @@ fn the_console_session_of_aws_login() {
 
 #[test]
 #[ignore = "needs openssl"]
-fn a_console_session_is_renewed_once_for_all() {
+fn concurrent_processes_refresh_a_console_session_once() {
     let sandbox = Sandbox::new();
     let session = "arn:aws:iam::123456789012:user/jane";
     sandbox.write(".aws/config", &format!("[profile console]\nlogin_session = {session}\nregion = eu-west-1\n"));
@@ -705,7 +705,7 @@ fn noting_proxy() -> (String, std::sync::Arc<std::sync::Mutex<Vec<String>>>) {
 /// Where AWS's services are looked for, as a proxy sees it.
 #[test]
 #[ignore = "needs several seconds"]
-fn regions_fips_and_dual_stack_lead_to_their_endpoints() {
+fn region_fips_and_dual_stack_select_the_endpoint() {
     let sso = |region: &str, more: &str| {
         format!(
             "[default]\nsso_session = dev\nsso_account_id = 1\nsso_role_name = r\n{more}\n\
@@ -766,7 +766,7 @@ server.serve_forever()
 
 #[test]
 #[ignore = "needs openssl and python3"]
-fn aws_is_verified_by_the_system_or_by_the_bundle_that_is_named() {
+fn aws_is_verified_with_the_configured_ca_bundle() {
     use std::io::{BufRead as _, BufReader};
     let sandbox = Sandbox::new();
     let (key, ca) = (sandbox.path("key.pem"), sandbox.path("ca.pem"));
@@ -816,7 +816,7 @@ fn aws_is_verified_by_the_system_or_by_the_bundle_that_is_named() {
 }
 
 #[test]
-fn keys_of_the_credentials_file_come_before_a_process_and_others_after() {
+fn a_process_overrides_keys_in_config_but_not_in_credentials() {
     let keys = |id: &str| format!("aws_access_key_id = {id}\naws_secret_access_key = s\n");
     let process =
         "credential_process = echo '{\"Version\":1,\"AccessKeyId\":\"AKIDPROCESS\",\"SecretAccessKey\":\"s\"}'\n";
@@ -835,7 +835,7 @@ fn keys_of_the_credentials_file_come_before_a_process_and_others_after() {
 
 #[test]
 #[ignore = "needs several seconds"]
-fn an_answer_without_end_is_cut_and_a_broken_one_is_the_network() {
+fn an_endless_response_is_cut_and_a_closed_connection_is_a_network_error() {
     let sandbox = Sandbox::new();
     let get = |url: &str| {
         let run = sandbox.rds_token([TARGET, "--no-cache", "--role-arn", ROLE]);
@@ -868,7 +868,7 @@ fn an_answer_without_end_is_cut_and_a_broken_one_is_the_network() {
 }
 
 #[test]
-fn a_home_that_is_a_file_is_no_home() {
+fn a_home_that_is_a_file_is_ignored() {
     let sandbox = Sandbox::new();
     let (stdout, _) = sandbox.rds_token([TARGET]).env("HOME", "/dev/null").warns();
     assert!(stdout.contains("X-Amz-Signature"));
@@ -933,7 +933,7 @@ fn the_older_names_of_the_session_token_are_read() {
 /// In files, environment, programs and container answers alike: a time in any spelling counts, and one that can't be
 /// read is an error, never "no expiry".
 #[test]
-fn an_expiry_counts_in_every_spelling_and_place() {
+fn an_expiry_is_read_in_every_form_from_every_source() {
     let form = time::macros::format_description!("[year]-[month]-[day] [hour]:[minute]:[second]");
     let blank = (time::OffsetDateTime::now_utc() + time::Duration::seconds(200)).format(form).unwrap();
     let spellings =
@@ -1009,7 +1009,7 @@ fn an_expiry_counts_in_every_spelling_and_place() {
 
 /// Usable credentials are not thrown away because a second fetch fails.
 #[test]
-fn credentials_in_hand_outlive_a_failed_second_fetch() {
+fn a_failed_second_fetch_does_not_discard_the_first_credentials() {
     let sandbox = Sandbox::new();
     let end = rfc3339(120);
     let keys =
@@ -1035,7 +1035,7 @@ fn credentials_in_hand_outlive_a_failed_second_fetch() {
 
 #[test]
 #[ignore = "needs several seconds"]
-fn a_throttled_sts_is_asked_again_and_a_refusal_is_final() {
+fn a_throttled_request_is_retried_and_a_refusal_is_not() {
     use std::sync::atomic::{AtomicUsize, Ordering};
     let error = |code: &str| {
         format!(
@@ -1149,7 +1149,7 @@ fn another_pods_token_is_a_miss() {
 }
 
 #[test]
-fn the_metadata_service_is_where_the_configuration_says() {
+fn the_configuration_selects_the_metadata_service() {
     let sandbox = Sandbox::new();
     let server = metadata_service(&rfc3339(3600), Duration::ZERO);
     let run = |config: &str| {
@@ -1168,7 +1168,7 @@ fn the_metadata_service_is_where_the_configuration_says() {
 }
 
 #[test]
-fn a_default_of_the_configuration_yields_to_the_environment_whole() {
+fn another_identity_overrides_every_identity_default() {
     let sandbox = with_profiles();
     let sts = Server::sts(Duration::ZERO, 3600);
     let get = |defaults: &str| {
@@ -1211,7 +1211,7 @@ fn a_default_of_the_configuration_yields_to_the_environment_whole() {
 }
 
 #[test]
-fn verbose_names_the_region_and_what_is_shadowed() {
+fn verbose_shows_the_region_and_ignored_credentials() {
     let sandbox = with_profiles();
     let stderr = |run: crate::harness::Run| run.warns().1;
     let run = |args: &[&str]| sandbox.rds_token([&[TARGET, "--no-cache", "-v"], args].concat());
@@ -1269,7 +1269,7 @@ fn profile_files_are_read_once() {
 /// A login that failed for another reason than its age is not to be started again.
 #[test]
 #[ignore = "needs several seconds"]
-fn a_login_is_asked_for_only_where_it_helps() {
+fn a_login_is_suggested_only_if_it_helps() {
     let sandbox = Sandbox::new();
     sandbox.write(
         ".aws/config",

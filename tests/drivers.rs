@@ -45,8 +45,8 @@ fn the_c_extension_of_mysql_connector_python_verifies_the_server() {
 /// Rows of the table "Options that leak the token" in docs/clients.md.
 #[test]
 #[ignore = "needs database servers"]
-fn options_that_look_right_leak() {
-    let test = "options_that_look_right_leak";
+fn options_that_verify_nothing_leak_the_token() {
+    let test = "options_that_verify_nothing_leak_the_token";
     if !has_drivers(test) {
         return;
     }
@@ -129,8 +129,8 @@ fn linked_with_libmysqlclient(lab: &Lab, directory: &Path) -> PathBuf {
 /// libmysqlclient takes no TLS verification from an option file, so the file must not enable the cleartext plugin.
 #[test]
 #[ignore = "needs database servers"]
-fn mysqls_own_library_sends_no_token_by_the_file_alone() {
-    let Some(lab) = lab("mysqls_own_library_sends_no_token_by_the_file_alone") else { return };
+fn libmysqlclient_sends_no_token_with_the_option_file_alone() {
+    let Some(lab) = lab("libmysqlclient_sends_no_token_with_the_option_file_alone") else { return };
     let mut leaked = 0;
     for world in [Endpoint, OtherCa, OtherName, NoTls] {
         let kitchen = Kitchen::with(&lab, world, &lab.mysql);

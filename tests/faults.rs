@@ -3,7 +3,7 @@
 use crate::harness::{HOST, KEYS, PROGRAM, Sandbox, TARGET, parameter, skip, texts};
 
 #[test]
-fn a_stdout_that_takes_nothing_is_an_error() {
+fn a_failed_write_to_stdout_is_an_error() {
     let sandbox = Sandbox::new();
     let postgres = format!("postgres://app@{HOST}");
     for args in [
@@ -61,7 +61,7 @@ fn failed(output: std::process::Output, args: &[&str]) -> std::process::Output {
 }
 
 #[test]
-fn a_stderr_that_takes_nothing_is_none() {
+fn a_failed_write_to_stderr_is_ignored() {
     let sandbox = Sandbox::new();
     let full = || std::fs::File::options().write(true).open("/dev/full").unwrap();
     let mut verbose = sandbox.rds_token([TARGET, "-v"]).command;
@@ -82,7 +82,7 @@ fn keys_in_an_empty_environment_are_enough() {
 
 /// The language opens /dev/null in the place of what is closed, so that no file of ours gets its number.
 #[test]
-fn closed_descriptors_harm_no_file() {
+fn closed_descriptors_damage_no_file() {
     let sandbox = Sandbox::new();
     let token = sandbox.rds_token([TARGET]).succeeds();
     for closed in [">&-", "<&- >&- 2>&-", ">&- 2>/dev/full"] {
