@@ -1,4 +1,4 @@
-//! The roots that are built in.
+//! The built-in CA certificates.
 
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
@@ -11,14 +11,13 @@ use crate::harness::{HOST, KEYS, PROGRAM, Sandbox, TARGET, can_mount, has, skip,
 #[test]
 fn the_bundle_is_written_once_and_privately() {
     let sandbox = Sandbox::new();
-    let path = sandbox.without_keys(["ca"]).succeeds();
-    let path = sandbox.path(path.trim_end());
+    let path = sandbox.path(sandbox.without_keys(["ca"]).succeeds().trim_end());
     assert_eq!(std::fs::read_to_string(&path).unwrap(), Roots::All.pem());
     assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     let written = std::fs::metadata(&path).unwrap().modified().unwrap();
     assert_eq!(sandbox.without_keys(["ca"]).succeeds().trim_end(), path.to_str().unwrap());
     assert_eq!(std::fs::metadata(&path).unwrap().modified().unwrap(), written);
-    // What somebody changed is mended.
+    // A changed file is replaced.
     std::fs::write(&path, "x").unwrap();
     sandbox.without_keys(["ca"]).succeeds();
     assert_eq!(std::fs::read_to_string(&path).unwrap(), Roots::All.pem());
@@ -38,16 +37,17 @@ fn every_root_is_valid_for_60_more_days() {
         openssl.args(["x509", "-noout", "-checkend", &(60 * 86_400).to_string()]);
         let mut child = openssl.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
         child.stdin.take().unwrap().write_all(root.as_bytes()).unwrap();
-        assert!(child.wait().unwrap().success(), "ends soon; run src/client/ca/update:\n{root}");
+        assert!(child.wait().unwrap().success(), "expires soon; run src/client/ca/update:\n{root}");
     }
 }
 
-/// The names of the roots in a file.
+/// Returns the subjects of the certificates in a file.
 fn subjects(pem: &str) -> Vec<&str> {
     pem.lines().filter_map(|line| line.strip_prefix("# ")).filter(|line| line.contains("CN=")).collect()
 }
 
-/// A client of MySQL or MariaDB does not check the name with `--via`, and anyone can get a certificate from a public CA.
+/// With `--via`, a client of MySQL or MariaDB does not check the name, and anyone can get a certificate from a public
+/// CA.
 #[test]
 fn without_a_name_check_only_roots_of_rds_are_trusted() {
     let all = subjects(Roots::All.pem());
@@ -65,10 +65,10 @@ fn without_a_name_check_only_roots_of_rds_are_trusted() {
     for flavor in ["mysql", "mariadb", "library"] {
         let cnf = ["cnf", TARGET, "--stdout", "--flavor", flavor];
         assert_eq!(trusted(&cnf), all);
-        let names = trusted(&[&cnf[..], &via].concat());
-        assert!(names.len() > 70 && names.iter().all(|name| name.contains("OU=Amazon RDS,")), "{names:?}");
+        let subjects = trusted(&[&cnf[..], &via].concat());
+        assert!(subjects.len() > 70 && subjects.iter().all(|name| name.contains("OU=Amazon RDS,")), "{subjects:?}");
     }
-    // `connect` hands the file over in memory.
+    // `connect` passes the file in memory.
     let mysql = sandbox.write(
         "bin/mysql",
         "#!/bin/sh\n[ \"$1\" = --version ] && exit\nca=$(sed -n 's/^ssl-ca=\"\\(.*\\)\"/\\1/p' \"${1#*=}\")\n\
@@ -81,7 +81,7 @@ fn without_a_name_check_only_roots_of_rds_are_trusted() {
         assert!(text.starts_with("/proc/self/fd/"), "{text}");
         assert_eq!(text.matches("BEGIN CERTIFICATE").count(), count);
     }
-    // libpq checks the endpoint's name wherever it dials.
+    // libpq checks the endpoint's name, whatever address it connects to.
     let url = sandbox.rds_token([&format!("postgres://u@{HOST}"), "--output", "url", "--via", "127.0.0.1:5433"]);
     assert!(url.succeeds().contains("rds-ca.pem"));
     // An RDS Proxy's certificate comes from a public CA, so the login would fail.
@@ -90,7 +90,7 @@ fn without_a_name_check_only_roots_of_rds_are_trusted() {
     assert!(sandbox.rds_token(cnf).warns().1.contains("use a line in /etc/hosts instead of --via"));
 }
 
-/// A bare chroot has no /proc, by which a client would open a file in memory.
+/// A bare chroot has no /proc, and without it a client can't open a file in memory.
 #[test]
 #[ignore = "needs network or mount namespaces"]
 fn connect_works_without_proc() {

@@ -1,4 +1,4 @@
-//! No secret where none belongs: in no message, in nobody's arguments, in no core.
+//! Secrets are in no message, in no process's arguments and in no core dump.
 
 use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -15,7 +15,7 @@ use crate::harness::{HOST, PROGRAM, Run, Sandbox, Server, TARGET, has, skip, tex
 
 const ROLE: &str = "arn:aws:iam::123456789012:role/lab";
 
-/// A text that is nowhere else.
+/// Returns a unique text.
 fn canary(name: &str) -> String {
     let random: String = std::iter::repeat_with(fastrand::alphanumeric).take(24).collect();
     format!("canary{name}{random}")
@@ -27,66 +27,66 @@ fn no_message_below_info_is_compiled_in() {
     assert_eq!(tracing::level_filters::STATIC_MAX_LEVEL, tracing::level_filters::LevelFilter::INFO);
 }
 
-/// Looks at the arguments of every process, again and again, until it is dropped or asked.
-struct Watch {
-    is_over: Arc<AtomicBool>,
+/// A thread that searches the arguments of all processes for secrets.
+struct ArgumentWatch {
+    is_stopped: Arc<AtomicBool>,
     thread: std::thread::JoinHandle<BTreeSet<String>>,
     control: String,
 }
 
-impl Watch {
+impl ArgumentWatch {
     fn start(secrets: &[&String]) -> Self {
         let control = canary("control");
-        let marks: Vec<String> = secrets.iter().copied().chain([&control]).cloned().collect();
-        let is_over = Arc::new(AtomicBool::new(false));
-        let flag = Arc::clone(&is_over);
+        let texts: Vec<String> = secrets.iter().copied().chain([&control]).cloned().collect();
+        let is_stopped = Arc::new(AtomicBool::new(false));
+        let flag = Arc::clone(&is_stopped);
         let thread = std::thread::spawn(move || {
             let mut seen = BTreeSet::new();
             while !flag.load(Ordering::SeqCst) {
                 for process in std::fs::read_dir("/proc").unwrap().flatten() {
                     let line = std::fs::read(process.path().join("cmdline")).unwrap_or_default();
                     let line = String::from_utf8_lossy(&line);
-                    seen.extend(marks.iter().filter(|mark| line.contains(*mark)).cloned());
+                    seen.extend(texts.iter().filter(|text| line.contains(*text)).cloned());
                 }
                 std::thread::sleep(Duration::from_millis(1));
             }
             seen
         });
-        Self { is_over, thread, control }
+        Self { is_stopped, thread, control }
     }
 
-    /// What was seen: nothing but what was put there to show that it would be.
-    fn saw_nothing(self, sandbox: &Sandbox) {
+    /// Fails if a secret was seen, or if an argument that is passed on purpose is not seen.
+    fn assert_saw_no_secret(self, sandbox: &Sandbox) {
         let mut control = sandbox.command("sh").args(["-c", "sleep 1", &self.control]).spawn().unwrap();
         control.wait().unwrap();
-        self.is_over.store(true, Ordering::SeqCst);
+        self.is_stopped.store(true, Ordering::SeqCst);
         assert_eq!(self.thread.join().unwrap(), BTreeSet::from([self.control]));
     }
 }
 
-/// Runs it under every setting that makes programs talk; returns what it said, after a look for secrets:
-/// none may be on stderr, and none on stdout but the session token, which is part of a token.
-fn looked_through(run: Run, secrets: &[&String], session: &String) -> Output {
+/// Runs the program with every setting that makes programs verbose, and checks its output for secrets: stderr may
+/// contain none, and stdout only the session token, which is part of a token.
+fn run_checked(run: Run, secrets: &[&String], session: &String) -> Output {
     let run = run.env("RUST_LOG", "trace").env("RUST_BACKTRACE", "full");
-    let shown = format!("{:?}", run.command.get_args());
+    let about = format!("{:?}", run.command.get_args());
     let output = run.output();
     let (stdout, stderr) = texts(&output);
     for secret in secrets {
-        assert!(!stderr.contains(*secret), "{shown}: {stderr}");
-        assert!(*secret == session || !stdout.contains(*secret), "{shown}: {stdout}");
+        assert!(!stderr.contains(*secret), "{about}: {stderr}");
+        assert!(*secret == session || !stdout.contains(*secret), "{about}: {stdout}");
     }
-    assert!(!stdout.contains(session) || stdout.contains("X-Amz-Security-Token"), "{shown}: {stdout}");
+    assert!(!stdout.contains(session) || stdout.contains("X-Amz-Security-Token"), "{about}: {stdout}");
     for part in ["X-Amz-Signature", "internal error", "panicked", "backtrace"] {
-        assert!(!stderr.contains(part), "{shown}: {stderr}");
+        assert!(!stderr.contains(part), "{about}: {stderr}");
     }
-    assert!(output.status.code().is_some(), "{shown}: {}", output.status);
+    assert!(output.status.code().is_some(), "{about}: {}", output.status);
     output
 }
 
-/// The secrets in a request and what stands around them, on one line without markup.
-fn what_was_told(head: &str, body: &str) -> String {
-    let told = head.lines().chain(body.split('&')).filter(|part| part.contains("canary"));
-    told.collect::<Vec<_>>().join(" ").replace(['<', '>', '&', '"'], " ")
+/// Returns the parts of a request that contain secrets, on one line without markup.
+fn secret_parts(head: &str, body: &str) -> String {
+    let parts = head.lines().chain(body.split('&')).filter(|part| part.contains("canary"));
+    parts.collect::<Vec<_>>().join(" ").replace(['<', '>', '&', '"'], " ")
 }
 
 #[test]
@@ -94,11 +94,11 @@ fn no_command_shows_the_keys_of_the_environment() {
     let sandbox = Sandbox::new();
     let (secret, session) = (canary("secret"), canary("session"));
     let secrets = [&secret, &session];
-    let watch = Watch::start(&secrets);
-    // It quotes what it was told.
-    let (mine, quoted) = (session.clone(), secret.clone());
+    let watch = ArgumentWatch::start(&secrets);
+    // Its error quotes the secrets, and those in the request.
+    let (quoted_session, quoted_secret) = (session.clone(), secret.clone());
     let sts = Server::start(move |head, body| {
-        let text = format!("{mine} {quoted} {}", what_was_told(head, body));
+        let text = format!("{quoted_session} {quoted_secret} {}", secret_parts(head, body));
         (
             403,
             format!("<ErrorResponse><Error><Code>AccessDenied</Code><Message>{text}</Message></Error></ErrorResponse>"),
@@ -136,7 +136,7 @@ fn no_command_shows_the_keys_of_the_environment() {
         &["man"],
         &["help"],
         &["--version"],
-        // What goes wrong.
+        // Failures.
         &["nonsense"],
         &[TARGET, "--nonsense"],
         &["token", "u@h\n.x:1"],
@@ -172,12 +172,12 @@ fn no_command_shows_the_keys_of_the_environment() {
         let end = line.iter().position(|word| *word == "--").unwrap_or(line.len());
         let verbose = [&line[..end], &["-v"], &line[end..]].concat();
         for line in [line, &verbose] {
-            let output = looked_through(run(line), &secrets, &session);
-            tokens += usize::from(texts(&output).0.contains(&session));
+            let (stdout, _) = texts(&run_checked(run(line), &secrets, &session));
+            tokens += usize::from(stdout.contains(&session));
         }
     }
-    assert!(tokens > 20, "the session token was on stdout {tokens} times only: has it been used?");
-    // Where there is no room, no place, no sense.
+    assert!(tokens > 20, "the session token was on stdout only {tokens} times");
+    // Without a usable cache, configuration or environment.
     for line in [&[TARGET, "-v"][..], &["env", TARGET, "--shell", "sh", "-v"], &["cnf", TARGET, "--flavor", "mysql"]] {
         for (name, value) in [
             ("RDS_TOKEN_CACHE_DIR", "relative"),
@@ -189,26 +189,26 @@ fn no_command_shows_the_keys_of_the_environment() {
             ("AWS_ACCESS_KEY_ID", "two words"),
             ("AWS_REGION", "\u{1b}"),
         ] {
-            looked_through(run(line).env(name, value), &secrets, &session);
+            run_checked(run(line).env(name, value), &secrets, &session);
         }
         let mut full = run(line);
         full.command.stdout(std::fs::File::options().write(true).open("/dev/full").unwrap());
-        assert_eq!(looked_through(full, &secrets, &session).status.code(), Some(1));
+        assert_eq!(run_checked(full, &secrets, &session).status.code(), Some(1));
     }
     for value in [format!("{secret} {secret}"), format!("{secret}\n"), secret.repeat(1_000)] {
-        let output = looked_through(run(&[TARGET]).env("AWS_SECRET_ACCESS_KEY", value), &secrets, &session);
+        let output = run_checked(run(&[TARGET]).env("AWS_SECRET_ACCESS_KEY", value), &secrets, &session);
         assert_eq!(output.status.code(), Some(3));
     }
-    watch.saw_nothing(&sandbox);
+    watch.assert_saw_no_secret(&sandbox);
 }
 
-/// Every source of credentials, when it gives them and when it doesn't.
+/// Every source of credentials, if it returns them and if it fails.
 #[test]
 fn no_source_of_credentials_shows_a_secret() {
     let sandbox = Sandbox::new();
     let [secret, session, portal, jwt, pod] = ["secret", "session", "portal", "jwt", "pod"].map(canary);
     let secrets = [&secret, &session, &portal, &jwt, &pod];
-    let watch = Watch::start(&secrets);
+    let watch = ArgumentWatch::start(&secrets);
     let end = (time::OffsetDateTime::now_utc() + time::Duration::HOUR)
         .format(&time::format_description::well_known::Rfc3339)
         .unwrap();
@@ -240,10 +240,10 @@ fn no_source_of_credentials_shows_a_secret() {
         _ if body.contains("WebIdentity") => (200, web.clone()),
         _ => (200, assumed.clone()),
     });
-    // These quote what they were told, one as an error of AWS's, the others as what they should not be; and one
-    // gives half of the answer.
-    let quoting = |status: u16, form: fn(&str) -> String| {
-        Server::start(move |head, body| (status, form(&what_was_told(head, body))))
+    // The first three quote the secrets of the request: in an error of AWS, in another error, and as the result. The
+    // last returns incomplete credentials.
+    let quoting = |status: u16, format: fn(&str) -> String| {
+        Server::start(move |head, body| (status, format(&secret_parts(head, body))))
     };
     let half = secret.clone();
     let bad = [
@@ -258,7 +258,8 @@ fn no_source_of_credentials_shows_a_secret() {
     let pod_file = sandbox.write("pod", &pod);
     for file in ["34c6fceca75e456f25e7e99531e2425c6c1de443", "x"] {
         let text = format!(
-            "{{\"startUrl\":\"https://x/start\",\"region\":\"eu-west-1\",\"accessToken\":\"{portal}\",\"expiresAt\":\"{end}\"}}"
+            "{{\"startUrl\":\"https://x/start\",\"region\":\"eu-west-1\",\"accessToken\":\"{portal}\",\
+             \"expiresAt\":\"{end}\"}}"
         );
         sandbox.write(&format!(".aws/sso/cache/{file}.json"), &text);
     }
@@ -311,16 +312,16 @@ fn no_source_of_credentials_shows_a_secret() {
     let profiles =
         |names: &[&str]| -> Vec<Run> { names.iter().map(|name| from(&["--profile", name], &good)).collect() };
     for run in sources(&good).into_iter().chain(profiles(&["base", "p0"])) {
-        let output = looked_through(run, &secrets, &session);
+        let output = run_checked(run, &secrets, &session);
         let (stdout, stderr) = texts(&output);
         assert!(stdout.contains(&session), "{stderr}");
     }
     for run in bad.iter().flat_map(sources).chain(profiles(&["p1", "p2", "p3", "p4", "half", "blank"])) {
-        let shown = format!("{:?} {:?}", run.command.get_args(), run.command.get_envs());
-        // No session of a run before comes to its help.
+        let about = format!("{:?} {:?}", run.command.get_args(), run.command.get_envs());
+        // A session of a previous run would be used.
         let _ = std::fs::remove_dir_all(sandbox.path("home/.aws/cli"));
-        let output = looked_through(run, &secrets, &session);
-        assert!(output.stdout.is_empty() && matches!(output.status.code(), Some(3 | 4)), "{shown}: {output:?}");
+        let output = run_checked(run, &secrets, &session);
+        assert!(output.stdout.is_empty() && matches!(output.status.code(), Some(3 | 4)), "{about}: {output:?}");
     }
     // A file that can't be parsed is not quoted.
     for text in [
@@ -331,30 +332,31 @@ fn no_source_of_credentials_shows_a_secret() {
         format!("[default]\nx =\n {secret}\n"),
     ] {
         sandbox.write(".aws/credentials", &text);
-        let output = looked_through(from(&[], &good), &secrets, &session);
+        let output = run_checked(from(&[], &good), &secrets, &session);
         assert!(!output.status.success(), "{text}");
     }
-    watch.saw_nothing(&sandbox);
+    watch.assert_saw_no_secret(&sandbox);
 }
 
-/// Waits for what a process does; the test fails where it never does.
-fn wait_for(what: &str, mut is_there: impl FnMut() -> bool) {
+/// Waits until a process has reached a phase. Fails after a minute.
+#[track_caller]
+fn wait_for(phase: &str, mut is_reached: impl FnMut() -> bool) {
     let begin = Instant::now();
-    while !is_there() {
-        assert!(begin.elapsed() < Duration::from_secs(60), "{what} is not reached");
+    while !is_reached() {
+        assert!(begin.elapsed() < Duration::from_secs(60), "{phase} is not reached");
         std::thread::sleep(Duration::from_millis(5));
     }
 }
 
-/// Aborts the process; returns whether a core was dumped.
-fn dumps(child: &mut Child) -> bool {
+/// Aborts the process, and returns whether a core was dumped.
+fn dumps_core(child: &mut Child) -> bool {
     kill_process(Pid::from_child(child), Signal::ABORT).unwrap();
     let status = child.wait().unwrap();
     assert_eq!(status.signal(), Some(6), "{status}");
     status.core_dumped()
 }
 
-/// Wherever it is stopped: while it reads, asks, waits for another, and while it prints.
+/// Aborts the program while it reads profiles, fetches credentials, waits for another process, and prints.
 #[test]
 fn no_phase_dumps_a_core() {
     let test = "no_phase_dumps_a_core";
@@ -369,7 +371,7 @@ fn no_phase_dumps_a_core() {
     }
     let mut sleep = sandbox.command("prlimit").args(limits).args(["sleep", "30"]).spawn().unwrap();
     wait_for("sleep", || std::fs::read(format!("/proc/{}/cmdline", sleep.id())).unwrap().starts_with(b"sleep"));
-    if !dumps(&mut sleep) {
+    if !dumps_core(&mut sleep) {
         return skip(test, "this machine writes no core dumps");
     }
     for core in std::fs::read_dir(sandbox.path("")).unwrap().flatten() {
@@ -397,29 +399,29 @@ fn no_phase_dumps_a_core() {
 
     let mut child = start(&[TARGET, "--profile", "p"], &[]);
     wait_for("credential_process", || reached.exists());
-    assert!(!dumps(&mut child), "in credential_process");
+    assert!(!dumps_core(&mut child), "in credential_process");
 
     let mut leader = start(&[TARGET, "--role-arn", ROLE], &[]);
     wait_for("STS", || sts.requests() == 1);
     let mut waiting = start(&[TARGET, "--role-arn", ROLE, "-v"], &[]);
-    let said = BufReader::new(waiting.stderr.take().unwrap()).lines().map_while(Result::ok);
-    assert!(said.into_iter().any(|line| line.contains("waiting for another rds-token")));
-    assert!(!dumps(&mut waiting), "while it waits for another");
-    assert!(!dumps(&mut leader), "while it asks STS");
+    let mut stderr_lines = BufReader::new(waiting.stderr.take().unwrap()).lines().map_while(Result::ok);
+    assert!(stderr_lines.any(|line| line.contains("waiting for another rds-token")));
+    assert!(!dumps_core(&mut waiting), "while it waits for another process");
+    assert!(!dumps_core(&mut leader), "during the request to STS");
 
     let path = format!("{}:/usr/bin:/bin", sandbox.path("home/bin").display());
     let mut child = start(&["cnf", TARGET], &[("PATH", &path)]);
     wait_for("the client's version", || reached.exists());
-    assert!(!dumps(&mut child), "while it asks a client");
+    assert!(!dumps_core(&mut child), "while it queries the version of a client");
 
     let profile = ["--profile", "p"];
     let mut child = start(&[&[TARGET], &profile[..]].concat(), &[("AWS_CONFIG_FILE", pipe.to_str().unwrap())]);
-    // Opened for writing as soon as it is open for reading.
+    // Returns once the program has opened the pipe for reading.
     let writer = std::fs::File::options().write(true).open(&pipe).unwrap();
-    assert!(!dumps(&mut child), "while it reads the profiles");
+    assert!(!dumps_core(&mut child), "while it reads the profiles");
     drop(writer);
 
-    // A pipe that is full takes no token.
+    // The program blocks on a pipe that is full.
     let (reader, mut writer) = std::io::pipe().unwrap();
     rustix::fs::fcntl_setfl(&writer, rustix::fs::OFlags::NONBLOCK).unwrap();
     while writer.write(&[0; 4096]).is_ok() {}
@@ -429,9 +431,9 @@ fn no_phase_dumps_a_core() {
     let mut child = command.spawn().unwrap();
     wait_for("the token", || !sandbox.cached("token").is_empty());
     std::thread::sleep(Duration::from_millis(300));
-    assert!(!dumps(&mut child), "while it prints");
+    assert!(!dumps_core(&mut child), "while it prints");
     drop(reader);
 
-    let left: Vec<_> = std::fs::read_dir(sandbox.path("")).unwrap().flatten().map(|entry| entry.file_name()).collect();
-    assert!(!left.iter().any(|name| name.to_string_lossy().starts_with("core")), "{left:?}");
+    let files: Vec<_> = std::fs::read_dir(sandbox.path("")).unwrap().flatten().map(|entry| entry.file_name()).collect();
+    assert!(!files.iter().any(|name| name.to_string_lossy().starts_with("core")), "{files:?}");
 }

@@ -1,4 +1,4 @@
-//! Settings of the user, and limits of the client, that would lead a login elsewhere or make it fail.
+//! Settings of the user and limits of clients that would redirect a login or make it fail.
 
 use std::ffi::OsStr;
 use std::os::unix::fs::PermissionsExt as _;
@@ -8,8 +8,8 @@ use std::process::{Command, Stdio};
 use crate::harness::{HOST, PROGRAM, Run, Sandbox, Server, TARGET, has, skip, texts};
 use crate::servers::lab;
 
-/// A login path file as `mysql_config_editor` writes it: 4 unused bytes, a key of 20 bytes, and each line encrypted
-/// with AES-128-ECB under the key folded to 16 bytes, its length before it.
+/// Writes a login path file as `mysql_config_editor` does: 4 unused bytes, a key of 20 bytes, and for each line its
+/// length and the line, encrypted with AES-128-ECB under the key folded to 16 bytes.
 ///
 /// Source: `client/mysql_config_editor.cc` and `mysys/my_default.cc` in MySQL.
 fn write_login_path(sandbox: &Sandbox, text: &str) -> PathBuf {
@@ -47,33 +47,33 @@ fn a_login_path_redirects_no_client() {
     write_login_path(&sandbox, LOGIN_PATH);
     let keys = lab.key("static");
     let target = format!("mysql://{}@{}:{}", lab.user, lab.host, lab.mysql.port);
-    let connected = |mut command: Command| {
+    let run = |mut command: Command| {
         command.env("AWS_ACCESS_KEY_ID", &keys.access_key_id).env("AWS_SECRET_ACCESS_KEY", &keys.secret_access_key);
         let output = lab.on_loopback(&mut command).output().unwrap();
         (output.status.success(), texts(&output))
     };
     let mut connect = sandbox.command(PROGRAM);
     connect.args(["connect", &target, "--ca", &lab.ca, "--"]).arg(&mysql).args(["-NBe", "SELECT CURRENT_USER()"]);
-    let (succeeded, (stdout, stderr)) = connected(connect);
-    assert!(succeeded && stderr.is_empty(), "{stderr}");
+    let (has_succeeded, (stdout, stderr)) = run(connect);
+    assert!(has_succeeded && stderr.is_empty(), "{stderr}");
     assert_eq!(stdout, format!("{}@%\n", lab.user));
 
-    // The file is what such a client reads: a file of `cnf` can't undo it, and the warning says what can.
+    // The client reads the login path file even with a file of `cnf`, so there is a warning with the remedy.
     let cnf = sandbox.rds_token(["cnf", &target, "--ca", &lab.ca, "--flavor", "mysql"]);
     let (path, warning) = cnf.warns();
-    assert!(warning.contains("mylogin.cnf overrules host, user and password"), "{warning}");
+    assert!(warning.contains("mylogin.cnf overrides host, user and password"), "{warning}");
     assert!(warning.contains("MYSQL_TEST_LOGIN_FILE=/dev/null") && warning.lines().count() == 1, "{warning}");
-    let mut by_file = sandbox.command(&mysql);
-    by_file.arg(format!("--defaults-file={}", path.trim_end())).args(["--print-defaults"]);
-    let (_, (stdout, _)) = connected(by_file);
+    let mut with_file = sandbox.command(&mysql);
+    with_file.arg(format!("--defaults-file={}", path.trim_end())).args(["--print-defaults"]);
+    let (_, (stdout, _)) = run(with_file);
     assert!(stdout.contains("--user=mallory") && stdout.contains("--host=127.0.0.2"), "{stdout}");
-    for (args, warns) in [
-        (vec!["cnf", &target, "--flavor", "mariadb"], false),
-        (vec!["cnf", &target, "--flavor", "library"], false),
-        (vec!["env", &target, "--shell", "sh"], false),
+    for args in [
+        ["cnf", &target, "--flavor", "mariadb"],
+        ["cnf", &target, "--flavor", "library"],
+        ["env", &target, "--shell", "sh"],
     ] {
-        let (_, stderr) = sandbox.rds_token(&args).warns();
-        assert_eq!(stderr.contains("mylogin"), warns, "{args:?}: {stderr}");
+        let (_, stderr) = sandbox.rds_token(args).warns();
+        assert!(!stderr.contains("mylogin"), "{args:?}: {stderr}");
     }
     // `env` disables the login path file.
     let env = sandbox.rds_token(["env", &target, "--shell", "sh", "--no-secret"]);
@@ -83,8 +83,9 @@ fn a_login_path_redirects_no_client() {
     quiet.env("MYSQL_TEST_LOGIN_FILE", "/dev/null").succeeds();
 }
 
-/// A program that prints its arguments, and what it would read of its environment; `version` is what it says of itself.
-fn client(sandbox: &Sandbox, name: &str, version: &str) -> PathBuf {
+/// Writes a program that prints its arguments, the variables of clients and its option file. `version` is its output
+/// for `--version`.
+fn write_client(sandbox: &Sandbox, name: &str, version: &str) -> PathBuf {
     let script = format!(
         "#!/bin/sh\n[ \"$1\" = --version ] && {{ echo '{version}'; exit; }}\n\
          printf '<%s>' \"$@\"; echo; env | grep -E '^(MYSQL|RDS|LIBMYSQL)' | sort\n\
@@ -96,26 +97,26 @@ fn client(sandbox: &Sandbox, name: &str, version: &str) -> PathBuf {
 }
 
 const MARIADB: &str = "mysql  Ver 15.1 Distrib 10.11.14-MariaDB, for debian-linux-gnu";
-const OLD: &str = "mysql  Ver 14.14 Distrib 5.7.44, for Linux (x86_64)";
-const NEW: &str = "mysql  Ver 9.7.0 for Linux on x86_64 (MySQL Community Server - GPL)";
+const MYSQL_5_7: &str = "mysql  Ver 14.14 Distrib 5.7.44, for Linux (x86_64)";
+const MYSQL_9_7: &str = "mysql  Ver 9.7.0 for Linux on x86_64 (MySQL Community Server - GPL)";
 
 #[test]
 fn a_token_too_long_for_the_option_file_is_in_the_environment() {
     let session = "s".repeat(6_000);
-    for (version, by_variable) in [(MARIADB, true), (OLD, true), (NEW, false)] {
+    for (version, in_environment) in [(MARIADB, true), (MYSQL_5_7, true), (MYSQL_9_7, false)] {
         let sandbox = Sandbox::new();
-        let program = client(&sandbox, "mysql", version);
+        let program = write_client(&sandbox, "mysql", version);
         let run = || {
             let run =
                 sandbox.rds_token([OsStr::new("connect"), OsStr::new(TARGET), OsStr::new("--"), program.as_os_str()]);
             run.env("AWS_SESSION_TOKEN", &session)
         };
         let stdout = run().succeeds();
-        let (variable, line) = (format!("MYSQL_PWD={HOST}"), format!("password=\"{HOST}"));
-        assert_eq!((stdout.contains(&variable), stdout.contains(&line)), (by_variable, !by_variable), "{version}");
+        assert_eq!(stdout.contains(&format!("MYSQL_PWD={HOST}")), in_environment, "{version}");
+        assert_eq!(stdout.contains(&format!("password=\"{HOST}")), !in_environment, "{version}");
         assert!(stdout.matches(&session).count() == 1 && stdout.contains("<--defaults-file="), "{version}");
-        assert!(!stdout.lines().next().unwrap().contains("Signature"), "it is in no argument");
-        // The user's own password would beat the variable.
+        assert!(!stdout.lines().next().unwrap().contains("Signature"), "no argument contains the token");
+        // A password in the user's own file would override the variable.
         for line in
             ["password=own", "skip-password", "password1=own", "loose-maximum-password=own", "pass=own", "pa=own"]
         {
@@ -123,15 +124,15 @@ fn a_token_too_long_for_the_option_file_is_in_the_environment() {
             let (stdout, stderr) = run().warns();
             assert_eq!(
                 stderr.contains("is not included: it has a password, which would override the target"),
-                by_variable,
+                in_environment,
                 "{stderr}"
             );
-            assert_eq!(stdout.contains("!include"), !by_variable, "{version}: {line}");
+            assert_eq!(stdout.contains("!include"), !in_environment, "{version}: {line}");
         }
-        // A file alone can't hold it.
+        // `cnf` has no other place for the token than the file.
         let cnf = sandbox.rds_token(["cnf", TARGET]).env("AWS_SESSION_TOKEN", &session);
         let cnf = cnf.env("PATH", format!("{}:/usr/bin:/bin", program.parent().unwrap().display()));
-        match by_variable {
+        match in_environment {
             true => assert!(cnf.fails(2).contains("takes 4094"), "{version}"),
             false => assert!(cnf.output().status.success()),
         }
@@ -168,7 +169,7 @@ fn a_user_file_with_dns_srv_name_is_not_included() {
         let (text, stderr) = sandbox.rds_token(["cnf", TARGET, "--flavor", "mysql", "--stdout"]).warns();
         assert!(stderr.contains("has dns-srv-name") && !text.contains("!include"), "{line}: {stderr}");
     }
-    // What can't be checked is not included: too long, not there, or without an end.
+    // A file that can't be checked is not included: it is too long, missing, or has no end.
     sandbox.write("loop.d/a.cnf", &format!("!includedir {}\n", sandbox.path("home/loop.d").display()));
     sandbox.write(".my.cnf", &format!("!includedir {}\n", sandbox.path("home/loop.d").display()));
     sandbox.rds_token(["cnf", TARGET, "--flavor", "mysql", "--stdout"]).succeeds();
@@ -177,11 +178,11 @@ fn a_user_file_with_dns_srv_name_is_not_included() {
         let (text, stderr) = sandbox.rds_token(["cnf", TARGET, "--flavor", "mysql", "--stdout"]).warns();
         assert!(stderr.contains("could not check") && !text.contains("!include"), "{stderr}");
     }
-    // MySQL's white space is that of latin1.
+    // MySQL's programs trim the white space of latin1.
     std::fs::write(sandbox.path("home/.my.cnf"), b"[client]\n\xa0dns-srv-name=x\n").unwrap();
     let (text, stderr) = sandbox.rds_token(["cnf", TARGET, "--flavor", "mysql", "--stdout"]).warns();
     assert!(stderr.contains("has dns-srv-name") && !text.contains("!include"), "{stderr}");
-    // What the programs pass over is no reason to leave the file out.
+    // Files that the programs ignore do not matter.
     sandbox.write("plain.d/README", "dns-srv-name = example\n");
     sandbox.write("plain.d/sub/x.cnf", "dns-srv-name = example\n");
     let directory = sandbox.path("home/plain.d");
@@ -201,13 +202,13 @@ fn a_user_file_with_dns_srv_name_is_not_included() {
 #[test]
 fn programs_that_are_not_clients_get_an_option_file() {
     let sandbox = Sandbox::new();
-    let program = client(&sandbox, "mydumper", "mydumper 0.10.1");
+    let program = write_client(&sandbox, "mydumper", "mydumper 0.10.1");
     let run = |args: &[&str]| {
         let program = program.to_str().unwrap();
         sandbox.rds_token([&["connect", TARGET], args, &["--", program, "-B", "x"]].concat()).warns()
     };
     let (stdout, stderr) = run(&[]);
-    assert_eq!(stderr, "", "a home directory makes it verify the server");
+    assert_eq!(stderr, "", "with MYSQL_HOME it verifies the server");
     assert!(stdout.starts_with("<-B><x>\n") && stdout.contains("\nMYSQL_PWD="), "{stdout}");
     let home = stdout.lines().find_map(|line| line.strip_prefix("MYSQL_HOME=")).unwrap();
     assert!(Path::new(home).join("my.cnf").is_file(), "{home}");
@@ -217,24 +218,24 @@ fn programs_that_are_not_clients_get_an_option_file() {
     let text = std::fs::read_to_string(cnf).unwrap();
     assert!(text.contains("ssl-verify-server-cert=1") && text.contains("user=\"dbiamuser\""), "{text}");
     // A program that does not read option files gets a warning.
-    let mycli = client(&sandbox, "mycli", "1.0");
+    let mycli = write_client(&sandbox, "mycli", "1.0");
     let (_, stderr) = sandbox.rds_token(["connect", TARGET, "--", mycli.to_str().unwrap()]).warns();
     assert!(stderr.contains("mycli does not read option files, so") && stderr.lines().count() == 1, "{stderr}");
     let (stdout, stderr) = run(&["--client-flavor", "library"]);
     assert!(stdout.starts_with("<--defaults-file=") && stdout.contains("><-B><x>\n"), "{stdout}");
     assert!(stdout.contains("\nssl-verify-server-cert=1\n") && !stdout.contains("\nMYSQL_PWD="), "{stdout}");
     assert_eq!(stderr, "");
-    // PostgreSQL's programs have no use for one.
-    let printed = sandbox.rds_token(["connect", "postgres://u@db.abc123.eu-west-1.rds.amazonaws.com", "--", "env"]);
-    assert!(!printed.succeeds().contains("RDS_TOKEN_CNF"));
+    // PostgreSQL's programs read none.
+    let env = sandbox.rds_token(["connect", "postgres://u@db.abc123.eu-west-1.rds.amazonaws.com", "--", "env"]);
+    assert!(!env.succeeds().contains("RDS_TOKEN_CNF"));
 }
 
-/// MySQL's client library takes no TLS verification from an option file.
+/// MySQL's client library can't be configured to verify TLS by an option file.
 #[test]
 fn a_program_linked_with_libmysqlclient_gets_a_warning() {
     let sandbox = Sandbox::new();
     let program = sandbox.write("bin/loader", "");
-    // The start of an ELF file, and the name of a library as its dynamic section has it.
+    // An ELF file with the name of a library, as in its dynamic section.
     let mut elf = std::fs::read("/bin/true").unwrap();
     elf.extend(b"\0libmysqlclient.so.24\0");
     std::fs::write(&program, elf).unwrap();
@@ -249,7 +250,7 @@ fn a_program_linked_with_libmysqlclient_gets_a_warning() {
     }
 }
 
-/// The plugin sends the password in clear: it must not stay on in a shell, where it would expose those of other servers.
+/// The plugin sends the password in clear text. In a shell, it would expose the passwords of other servers too.
 #[test]
 fn only_clients_that_verify_get_the_cleartext_plugin() {
     let sandbox = Sandbox::new();
@@ -261,7 +262,7 @@ fn only_clients_that_verify_get_the_cleartext_plugin() {
     let (text, _) = sandbox.rds_token(["cnf", TARGET, "--flavor", "library", "--stdout"]).warns();
     assert!(!text.contains("cleartext"), "{text}");
     for (name, has_variable) in [("mysql", false), ("mysqldump", false), ("mysqlbinlog", true)] {
-        let program = client(&sandbox, name, NEW);
+        let program = write_client(&sandbox, name, MYSQL_9_7);
         let stdout = sandbox.rds_token(["connect", TARGET, "--", program.to_str().unwrap()]).succeeds();
         assert!(stdout.contains("ssl-mode=VERIFY_IDENTITY"), "{stdout}");
         assert_eq!(stdout.contains("LIBMYSQL_ENABLE_CLEARTEXT_PLUGIN=1"), has_variable, "{name}");
@@ -271,12 +272,12 @@ fn only_clients_that_verify_get_the_cleartext_plugin() {
 #[test]
 fn without_a_writable_directory_the_ca_is_in_memory() {
     let sandbox = Sandbox::new();
-    let program = client(&sandbox, "mysql", NEW);
-    let nowhere = |args: &[&OsStr]| -> Run {
+    let program = write_client(&sandbox, "mysql", MYSQL_9_7);
+    let without_directory = |args: &[&OsStr]| -> Run {
         let run = sandbox.rds_token(args.iter().chain(&[program.as_os_str()])).env("HOME", "/dev/null");
         run.env("RDS_TOKEN_CACHE_DIR", "/dev/null/x")
     };
-    let (stdout, stderr) = nowhere(&["connect".as_ref(), TARGET.as_ref(), "--".as_ref()]).warns();
+    let (stdout, stderr) = without_directory(&["connect".as_ref(), TARGET.as_ref(), "--".as_ref()]).warns();
     assert!(stdout.contains("ssl-ca=\"/proc/self/fd/") && stdout.contains("VERIFY_IDENTITY"), "{stdout}");
     assert_eq!(stderr.lines().count(), 1, "{stderr}");
     let cat = "cat \"$PGSSLROOTCERT\" | grep -c BEGIN";
@@ -286,46 +287,47 @@ fn without_a_writable_directory_the_ca_is_in_memory() {
     assert!(stdout.trim().parse::<u32>().unwrap() > 50, "{stdout}");
 }
 
-/// Each identity has a file of its own: one shell's token must not end up in another's client.
+/// A client must not get the token of another shell's identity.
 #[test]
 fn each_identity_of_the_environment_has_its_own_file() {
     let sandbox = Sandbox::new();
     sandbox.write(
         ".aws/credentials",
-        "[a]\naws_access_key_id = AKIDA\naws_secret_access_key = s\n[b]\naws_access_key_id = AKIDB\naws_secret_access_key = s\n",
+        "[a]\naws_access_key_id = AKIDA\naws_secret_access_key = s\n\
+         [b]\naws_access_key_id = AKIDB\naws_secret_access_key = s\n",
     );
     let sts = Server::sts(std::time::Duration::ZERO, 3600);
     let jwt = sandbox.write("jwt", "jwt.x");
     let cnf = |run: Run| run.env("AWS_ENDPOINT_URL_STS", &sts.url).succeeds();
-    let without = || sandbox.without_keys(["cnf", TARGET, "--flavor", "mysql"]);
+    let run = || sandbox.without_keys(["cnf", TARGET, "--flavor", "mysql"]);
     let web = |role: &str| {
-        let run = without().env("AWS_WEB_IDENTITY_TOKEN_FILE", &jwt);
+        let run = run().env("AWS_WEB_IDENTITY_TOKEN_FILE", &jwt);
         cnf(run.env("AWS_ROLE_ARN", format!("arn:aws:iam::123456789012:role/{role}")))
     };
-    let keys = |id: &str| cnf(without().env("AWS_ACCESS_KEY_ID", id).env("AWS_SECRET_ACCESS_KEY", "s"));
+    let keys = |id: &str| cnf(run().env("AWS_ACCESS_KEY_ID", id).env("AWS_SECRET_ACCESS_KEY", "s"));
     let paths = [
-        cnf(without().env("AWS_PROFILE", "a")),
-        cnf(without().env("AWS_PROFILE", "b")),
+        cnf(run().env("AWS_PROFILE", "a")),
+        cnf(run().env("AWS_PROFILE", "b")),
         keys("AKIDC"),
         keys("AKIDD"),
         web("x"),
         web("y"),
     ];
-    // Others that the environment chooses: another file of profiles, another container.
+    // Other identities of the environment: another credentials file, other containers.
     let other = sandbox.write("other", "[a]\naws_access_key_id = AKIDZ\naws_secret_access_key = s\n");
-    let in_other = cnf(without().env("AWS_PROFILE", "a").env("AWS_SHARED_CREDENTIALS_FILE", &other));
+    let in_other_file = cnf(run().env("AWS_PROFILE", "a").env("AWS_SHARED_CREDENTIALS_FILE", &other));
     let keys = "{\"AccessKeyId\":\"ASIAX\",\"SecretAccessKey\":\"s\",\"Token\":\"t\"}";
     let endpoint = Server::start(move |_, _| (200, keys.to_owned()));
     let container =
-        |path: &str| cnf(without().env("AWS_CONTAINER_CREDENTIALS_FULL_URI", format!("{}/{path}", endpoint.url)));
-    let paths = [&paths[..], &[in_other, container("a"), container("b")]].concat();
+        |path: &str| cnf(run().env("AWS_CONTAINER_CREDENTIALS_FULL_URI", format!("{}/{path}", endpoint.url)));
+    let paths = [&paths[..], &[in_other_file, container("a"), container("b")]].concat();
     let mut distinct = paths.clone();
     distinct.sort();
     distinct.dedup();
     assert_eq!(distinct.len(), paths.len(), "{paths:?}");
-    // The same identity keeps its path, also with another token of the pod.
+    // The path of an identity stays the same, even if the token of the pod is rotated.
     std::fs::write(&jwt, "jwt.rotated").unwrap();
-    assert_eq!([cnf(without().env("AWS_PROFILE", "a")), web("x")], [paths[0].clone(), paths[4].clone()]);
+    assert_eq!([cnf(run().env("AWS_PROFILE", "a")), web("x")], [paths[0].clone(), paths[4].clone()]);
 }
 
 #[test]
@@ -337,17 +339,17 @@ fn the_path_of_the_ca_file_is_the_same_in_every_login() {
     let runtime = sandbox.path("runtime");
     std::fs::create_dir(&runtime).unwrap();
     std::fs::set_permissions(&runtime, std::fs::Permissions::from_mode(0o700)).unwrap();
-    assert_eq!(run("XDG_RUNTIME_DIR", &runtime).succeeds(), path, "at a login, in cron, the same");
+    assert_eq!(run("XDG_RUNTIME_DIR", &runtime).succeeds(), path, "the same in a login and in cron");
     assert_eq!(run("RDS_TOKEN_CACHE_DIR", &sandbox.path("cache")).succeeds(), path);
     let data = sandbox.path("data");
     assert_eq!(run("XDG_DATA_HOME", &data).succeeds(), format!("{}\n", data.join("rds-token/rds-ca.pem").display()));
-    // Where there is no such directory, it lies beside the tokens.
+    // Without a data directory, it is in the cache directory.
     let cache = sandbox.path("other-cache");
     let run = sandbox.without_keys(["ca"]).env("HOME", "/dev/null").env("RDS_TOKEN_CACHE_DIR", &cache);
     assert_eq!(run.succeeds(), format!("{}\n", cache.join("rds-ca.pem").display()));
 }
 
-/// Lines that can only set leave nothing in force that an earlier step has set.
+/// Lines that can only set variables empty those that an earlier step may have set.
 #[test]
 #[ignore = "needs database clients"]
 fn dotenv_lines_empty_conflicting_variables() {
@@ -358,7 +360,7 @@ fn dotenv_lines_empty_conflicting_variables() {
     for line in ["\nPGPASSWORD=\n", "\nPGHOSTADDR=\n", "\nPGDATABASE=\n", "\nPGPASSFILE=/"] {
         assert!(lines.contains(line), "{line:?}: {lines}");
     }
-    // Libpq looks for a service with an empty name.
+    // libpq looks for a service with an empty name.
     assert!(!lines.contains("PGSERVICE"), "{lines}");
     let (_, stderr) = env(&[]).env("PGSERVICE", "x").warns();
     assert!(stderr.contains("PGSERVICE is set"), "{stderr}");
@@ -369,13 +371,13 @@ fn dotenv_lines_empty_conflicting_variables() {
     psql.args(["-c", "SELECT 1"]).envs(lines.lines().filter_map(|line| line.split_once('=')));
     psql.env("PGHOST", "localhost").env("PGPORT", "1").env("PGHOSTADDR", "");
     let stderr = texts(&psql.output().unwrap()).1;
-    assert!(stderr.contains("port 1 failed: Connection refused"), "an empty variable is taken for absent: {stderr}");
+    assert!(stderr.contains("port 1 failed: Connection refused"), "libpq ignores an empty variable: {stderr}");
 }
 
 #[test]
 fn mysql_secure_installation_is_a_client() {
     let sandbox = Sandbox::new();
-    let program = client(&sandbox, "mysql_secure_installation", NEW);
+    let program = write_client(&sandbox, "mysql_secure_installation", MYSQL_9_7);
     let stdout = sandbox.rds_token(["connect", TARGET, "--", program.to_str().unwrap()]).succeeds();
     assert!(stdout.starts_with("<--defaults-file="), "{stdout}");
 }

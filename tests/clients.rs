@@ -1,4 +1,4 @@
-//! What clients are handed: option files, passfiles, variables, and themselves logged in.
+//! Option files, passfiles and variables for clients, and the clients that `connect` starts.
 
 use std::io::Write as _;
 use std::os::unix::fs::MetadataExt as _;
@@ -15,7 +15,7 @@ use crate::harness::{HOST, PROGRAM, Sandbox, TARGET, has, parameter, skip, texts
 use crate::recipes::{Endpoint, Kitchen, NoTls, OtherCa, OtherName};
 use crate::servers::{Mariadb, Postgres, lab};
 
-/// A file that nobody else can read.
+/// Fails if other users can access the file.
 #[track_caller]
 fn assert_private(path: &Path) {
     assert_eq!(path.metadata().unwrap().mode() & 0o7777, 0o600, "{}", path.display());
@@ -25,12 +25,14 @@ fn path(stdout: &str) -> PathBuf {
     PathBuf::from(stdout.strip_suffix('\n').unwrap())
 }
 
-/// Settings that would send the client elsewhere, with another password, unverified; and two of the user's taste.
+/// An option file of the user that redirects the client, changes the password and disables TLS verification, with two
+/// options for the format of output.
 const HOSTILE: &str = "[client]\nuser=mallory\npassword=wrong\nhost=127.0.0.2\nport=1\nprotocol=socket\n\
     ssl-verify-server-cert=0\nssl-ca=/nonexistent\nskip-ssl\n\
     [mysql]\nuser=mallory\npassword=wrong\nhost=127.0.0.2\ndatabase=mysql\nskip-ssl-verify-server-cert\nskip-ssl\n\
     table\nskip-column-names\n\
-    [client-mariadb]\nuser=mallory\npassword=wrong\nskip-ssl\n[mariadb-client]\nuser=mallory\npassword=wrong\nskip-ssl\n";
+    [client-mariadb]\nuser=mallory\npassword=wrong\nskip-ssl\n\
+    [mariadb-client]\nuser=mallory\npassword=wrong\nskip-ssl\n";
 
 #[test]
 #[ignore = "needs database servers"]
@@ -41,22 +43,22 @@ fn an_option_file_overrides_the_users_own() {
         kitchen.sandbox.write(".my.cnf", HOSTILE);
         let cnf = path(&kitchen.rds_token(["cnf", "prod", "--flavor", "mariadb"]).succeeds());
         let sql = "--execute=SELECT CURRENT_USER(), DATABASE(), @@hostname <> ''";
-        let by_file = |program: &str, args: &[&str]| {
+        let with_file = |program: &str, args: &[&str]| {
             let mut command = kitchen.command(program);
             command.arg(format!("--defaults-file={}", cnf.display())).args(args);
             command
         };
-        let mut dump = by_file("mariadb-dump", &[&lab.database]);
+        let mut dump = with_file("mariadb-dump", &[&lab.database]);
         let connect = kitchen.rds_token(["connect", "prod", "--", "mariadb", sql]).command;
         let expected = format!("|{}@%|{}|1|", lab.user, lab.database);
-        for mut command in [by_file("mariadb", &[sql]), connect] {
+        for mut command in [with_file("mariadb", &[sql]), connect] {
             if world != Endpoint {
                 kitchen.gives_no_token(command);
                 continue;
             }
             let (stdout, stderr) = texts(&command.output().unwrap());
             assert_eq!(stderr, "");
-            // As a table and without names, as the user likes it.
+            // A table without column names, as the user's file configures it.
             let row: String = stdout.lines().nth(1).unwrap_or_default().split(' ').collect();
             assert_eq!(row, expected, "{stdout}");
         }
@@ -88,7 +90,7 @@ fn the_users_file_is_included_from_any_home_directory() {
     }
 }
 
-/// What MariaDB's clients read in an option file.
+/// Returns the options that MariaDB's clients read from a file.
 fn read_options(file: &Path) -> Vec<String> {
     let mut command = Command::new("my_print_defaults");
     command.arg(format!("--defaults-file={}", file.display())).args(["client", "mysql"]);
@@ -98,20 +100,18 @@ fn read_options(file: &Path) -> Vec<String> {
 }
 
 fn target(user: &str, database: &str) -> Target {
-    let given = |text: &str| Some(text.to_owned());
-    let engine = given("mariadb");
-    let parts =
-        TargetSpec { host: given(HOST), port: given("3306"), user: given(user), database: given(database), engine };
-    parts.validate(None, || Ok(None)).unwrap().0
+    let [host, port, user, database, engine] = [HOST, "3306", user, database, "mariadb"].map(|text| Some(text.into()));
+    TargetSpec { host, port, user, database, engine }.validate(None, || Ok(None)).unwrap().0
 }
 
-fn text_of(target: &Target, token: &str, flavor: Flavor) -> Result<String, String> {
+fn render(target: &Target, token: &str, flavor: Flavor) -> Result<String, String> {
     let (ca, max_line, password) = (Path::new("/c a#'\"\\.pem"), flavor.max_line(), PasswordIn::File);
     let file = OptionFile { target, via: None, ca, include: None, flavor, max_line, password };
     file.render(&Secret::new(token.to_owned())).map_err(|error| error.to_string())
 }
 
-/// A text of at most `max` of the characters that option files, passfiles, shells and URLs give a meaning.
+/// Returns a random text of at most `max` characters, most of which are special in option files, passfiles, shells or
+/// URLs.
 pub(crate) fn odd_text(max: usize) -> String {
     let odd = "'\"\\#;:%=[]{}()<>|!$`~^*?&@,/+ \u{a0}nrtbs09azAZ_.-é漢🦀\u{2018}\u{201b}\u{202e}";
     let odd: Vec<char> = odd.chars().collect();
@@ -130,7 +130,7 @@ fn option_files_are_read_back_unchanged() {
         fastrand::seed(round);
         let (user, database, token) = (odd_text(32), odd_text(32), odd_text(900));
         let target = target(&user, &database);
-        std::fs::write(&file, text_of(&target, &token, Flavor::Mariadb).unwrap()).unwrap();
+        std::fs::write(&file, render(&target, &token, Flavor::Mariadb).unwrap()).unwrap();
         let expected = [
             format!("--host={HOST}"),
             "--port=3306".to_owned(),
@@ -145,7 +145,7 @@ fn option_files_are_read_back_unchanged() {
     }
 }
 
-/// MariaDB's readers make two options of a longer line.
+/// MariaDB's programs read a longer line as two options.
 #[test]
 #[ignore = "needs database clients"]
 fn a_line_is_written_whole_or_refused() {
@@ -153,17 +153,17 @@ fn a_line_is_written_whole_or_refused() {
     let long = format!("{fits}t");
     let target = target("u", "d");
     for flavor in [Flavor::Mariadb, Flavor::Library] {
-        let error = text_of(&target, &long, flavor).unwrap_err();
+        let error = render(&target, &long, flavor).unwrap_err();
         assert!(error.contains("the line of password is 4095 bytes long"), "{error}");
         assert!(!error.contains("ttt"), "{error}");
     }
-    assert!(text_of(&target, &long, Flavor::Mysql).is_ok());
+    assert!(render(&target, &long, Flavor::Mysql).is_ok());
     if !has("my_print_defaults") {
         return skip("a_line_is_written_whole_or_refused", "my_print_defaults is not installed");
     }
     let sandbox = Sandbox::new();
     let file = sandbox.path("a.cnf");
-    std::fs::write(&file, text_of(&target, &fits, Flavor::Mariadb).unwrap()).unwrap();
+    std::fs::write(&file, render(&target, &fits, Flavor::Mariadb).unwrap()).unwrap();
     assert!(read_options(&file).contains(&format!("--password={fits}")));
 }
 
@@ -194,10 +194,7 @@ fn files_are_private_and_have_stable_paths() {
         vec!["cnf", &format!("{TARGET}/other"), "--flavor", "library"],
         vec!["pgpass", "-q", &postgres],
     ] {
-        let get = || {
-            let run = sandbox.rds_token(&args);
-            path(&run.succeeds())
-        };
+        let get = || path(&sandbox.rds_token(&args).succeeds());
         let file = get();
         assert_private(&file);
         assert!(file.starts_with(sandbox.cache()));
@@ -206,7 +203,7 @@ fn files_are_private_and_have_stable_paths() {
         let signature = parameter(&std::fs::read_to_string(&file).unwrap(), "X-Amz-Signature").unwrap().to_owned();
         let fresh = sandbox.rds_token(args.iter().chain(&["--refresh"])).env("AWS_SECRET_ACCESS_KEY", "other");
         assert_eq!(path(&fresh.succeeds()), file);
-        // Replaced, so that who reads the old one reads it to the end.
+        // The file is replaced, so that a process that has opened the old one can read all of it.
         assert_ne!(file.metadata().unwrap().ino(), inode);
         assert!(!std::fs::read_to_string(&file).unwrap().contains(&signature));
         assert_private(&file);
@@ -218,13 +215,13 @@ fn files_are_private_and_have_stable_paths() {
 #[test]
 fn clear_removes_the_files_of_one_target() {
     let sandbox = Sandbox::new();
-    let (ours, postgres) = ("u@db.x.eu-west-1.rds.amazonaws.com:3306", "u@db.x.eu-west-1.rds.amazonaws.com:5432");
+    let (mysql, postgres) = ("u@db.x.eu-west-1.rds.amazonaws.com:3306", "u@db.x.eu-west-1.rds.amazonaws.com:5432");
     let file = |args: &[&str]| path(&sandbox.rds_token(args).succeeds());
-    let cnf = file(&["cnf", ours, "--flavor", "mariadb"]);
-    let library = file(&["cnf", ours, "--flavor", "library"]);
+    let cnf = file(&["cnf", mysql, "--flavor", "mariadb"]);
+    let library = file(&["cnf", mysql, "--flavor", "library"]);
     let passfile = file(&["pgpass", "-q", postgres]);
     let other = file(&["cnf", TARGET, "--flavor", "mariadb"]);
-    assert_eq!(sandbox.rds_token(["cache", "clear", ours]).succeeds(), "");
+    assert_eq!(sandbox.rds_token(["cache", "clear", mysql]).succeeds(), "");
     assert_eq!([&cnf, &library, &passfile, &other].map(|path| path.exists()), [false, false, true, true]);
     assert_eq!(sandbox.rds_token(["cache", "clear", postgres]).succeeds(), "");
     assert_eq!([&passfile, &other].map(|path| path.exists()), [false, true]);
@@ -261,7 +258,7 @@ fn variables_without_the_secret_log_in() {
         let lines = kitchen.rds_token(["env", target, "--shell", "sh", "--no-secret"]).succeeds();
         assert!(!lines.contains("X-Amz"), "{lines}");
         let script = format!("{lines}{client}");
-        // As after an `env` with the secret, which has ended since.
+        // Left by an `env` without --no-secret, whose token has expired.
         let mut command = kitchen.command("sh");
         command.env("PGPASSWORD", "stale").env("MYSQL_PWD", "stale");
         let (stdout, stderr) = texts(&command.args(["-euc", &script]).output().unwrap());
@@ -270,7 +267,7 @@ fn variables_without_the_secret_log_in() {
     }
 }
 
-/// Variables of the user's that lead libpq elsewhere are not obeyed.
+/// Variables of the user that would redirect libpq have no effect.
 #[test]
 #[ignore = "needs database servers"]
 fn connect_and_env_override_the_environment() {
@@ -296,7 +293,7 @@ fn connect_and_env_override_the_environment() {
     }
 }
 
-/// Through a tunnel, the name that is verified is still the endpoint's: nothing resolves it here.
+/// psql verifies the name of the endpoint, which does not resolve in this test.
 #[test]
 #[ignore = "needs database servers"]
 fn psql_verifies_the_endpoint_through_a_tunnel() {
@@ -320,10 +317,7 @@ fn psql_verifies_the_endpoint_through_a_tunnel() {
 #[test]
 fn connect_exits_as_the_command_does() {
     let sandbox = Sandbox::new();
-    let connect = |command: &[&str]| {
-        let args = ["connect", "-q", TARGET, "--"].iter().chain(command);
-        sandbox.rds_token(args).output()
-    };
+    let connect = |command: &[&str]| sandbox.rds_token([&["connect", "-q", TARGET, "--"], command].concat()).output();
     for status in [0, 1, 3, 42] {
         let output = connect(&["sh", "-c", &format!("echo out; echo err >&2; exit {status}")]);
         assert_eq!(output.status.code(), Some(status));
@@ -365,12 +359,12 @@ fn connect_passes_stdin_and_hides_the_token() {
         let mut lines = std::io::BufRead::lines(std::io::BufReader::new(child.stdout.take().unwrap()));
         writeln!(stdin, "SELECT 'logged in';").unwrap();
         assert_eq!(lines.next().unwrap().unwrap(), "logged in", "{client}");
-        let shown: Vec<PathBuf> = std::fs::read_dir("/proc")
+        let exposed: Vec<PathBuf> = std::fs::read_dir("/proc")
             .unwrap()
             .map(|entry| entry.unwrap().path().join("cmdline"))
             .filter(|path| std::fs::read(path).is_ok_and(|line| String::from_utf8_lossy(&line).contains(signature)))
             .collect();
-        assert_eq!(shown, Vec::<PathBuf>::new(), "{client}");
+        assert_eq!(exposed, Vec::<PathBuf>::new(), "{client}");
         drop(stdin);
         assert!(child.wait().unwrap().success());
         assert_eq!(kitchen.sandbox.cached("cnf"), Vec::<PathBuf>::new());
@@ -379,13 +373,13 @@ fn connect_passes_stdin_and_hides_the_token() {
     assert_eq!(lab.port(Mariadb), kitchen.mariadb);
 }
 
-/// The file that a client was given goes with the client, and not before.
+/// The file exists as long as the client runs, and is in no directory.
 #[test]
 #[ignore = "needs database servers"]
 fn the_option_file_of_connect_is_in_memory() {
     let Some(lab) = lab("the_option_file_of_connect_is_in_memory") else { return };
     let kitchen = Kitchen::new(&lab, Endpoint);
-    let begun = Instant::now();
+    let begin = Instant::now();
     let mut run = kitchen.rds_token(["connect", "prod", "--", "mariadb", "-N", "-e", "SELECT SLEEP(1)"]);
     let mut child = run.command.stdout(Stdio::null()).spawn().unwrap();
     let descriptors = PathBuf::from(format!("/proc/{}/fd", child.id()));
@@ -396,7 +390,7 @@ fn the_option_file_of_connect_is_in_memory() {
             .any(|link| link.to_string_lossy().contains("memfd:rds-token"))
     };
     while !has_file() {
-        assert!(begun.elapsed() < Duration::from_secs(20), "no file in memory");
+        assert!(begin.elapsed() < Duration::from_secs(20), "no file in memory");
         std::thread::sleep(Duration::from_millis(5));
     }
     assert!(child.wait().unwrap().success());
@@ -404,7 +398,7 @@ fn the_option_file_of_connect_is_in_memory() {
     assert_eq!(kitchen.sandbox.cached("cnf"), Vec::<PathBuf>::new());
 }
 
-/// Each program that reads a flavor's file, into either family's server: rows alone on stdout, and nothing
+/// Each client that reads an option file logs into servers of both families. It prints only rows on stdout, and nothing
 /// on stderr.
 #[test]
 #[ignore = "needs database servers"]
@@ -443,7 +437,7 @@ fn every_program_logs_in_without_a_warning() {
                 };
                 let greeting = format!("hello from {server}\n");
                 assert_eq!(program(&client, &["-N", "-e", "select * from greeting"]), greeting);
-                // MySQL's mysqldump complains of tables that a MariaDB doesn't have.
+                // MySQL's mysqldump reads tables that MariaDB does not have.
                 if (flavor, server) != ("mysql", "mariadb") {
                     let dumped = program(&dump, &["--no-tablespaces", &lab.database]);
                     assert!(dumped.contains(greeting.trim_end()), "{dumped}");
@@ -475,8 +469,8 @@ fn flag_and_variable_select_the_client() {
     assert_eq!(hello.succeeds(), "hello\n");
     assert!(run(&["--client", "no-such-client"]).fails(127).contains("'no-such-client' is not on PATH"));
     // Nothing is run from the current directory.
-    std::fs::copy("/bin/true", sandbox.path("psql-of-mine")).unwrap();
-    assert!(run(&["--client", "psql-of-mine"]).env("PATH", ".").fails(127).contains("not on PATH"));
+    std::fs::copy("/bin/true", sandbox.path("local-client")).unwrap();
+    assert!(run(&["--client", "local-client"]).env("PATH", ".").fails(127).contains("not on PATH"));
 }
 
 #[test]

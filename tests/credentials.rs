@@ -1,4 +1,4 @@
-//! Where credentials come from, which beats which, and what is said when there are none.
+//! The sources of credentials, their precedence, and the errors if there are none.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Stdio;
@@ -7,10 +7,12 @@ use std::time::{Duration, Instant};
 use crate::harness::{KEYS, Sandbox, Server, TARGET, key_id, parameter, rfc3339, tell};
 
 const ROLE: &str = "arn:aws:iam::123456789012:role/lab";
+const THIRD_ROLE: &str = "arn:aws:iam::123456789012:role/third";
 
-const THIRD: &str = "arn:aws:iam::123456789012:role/third";
+/// The file of an SSO session named `dev`.
+const SSO_TOKEN: &str = ".aws/sso/cache/34c6fceca75e456f25e7e99531e2425c6c1de443.json";
 
-/// An EC2 metadata service. It takes `delay` for each response, and its keys (`ASIAEC2`) expire at `expiration`.
+/// Starts an EC2 metadata service. Each response has a delay, and the keys (`ASIAEC2`) expire at `expiration`.
 fn metadata_service(expiration: &str, delay: Duration) -> Server {
     let keys = format!(
         r#"{{"Code":"Success","AccessKeyId":"ASIAEC2","SecretAccessKey":"s","Token":"t","Expiration":"{expiration}"}}"#
@@ -25,8 +27,8 @@ fn metadata_service(expiration: &str, delay: Duration) -> Server {
     })
 }
 
-/// A sandbox with profiles of static keys `default` and `other`.
-fn with_profiles() -> Sandbox {
+/// Creates a sandbox with the profiles `default` and `other`, which have access keys.
+fn sandbox_with_profiles() -> Sandbox {
     let sandbox = Sandbox::new();
     sandbox.write(
         ".aws/credentials",
@@ -38,7 +40,7 @@ fn with_profiles() -> Sandbox {
 
 #[test]
 fn the_profile_flag_overrides_environment_keys_and_aws_profile_does_not() {
-    let sandbox = with_profiles();
+    let sandbox = sandbox_with_profiles();
     let id = |token: String| key_id(&token).to_owned();
     assert_eq!(id(sandbox.without_keys([TARGET]).succeeds()), "AKIDDEFAULT");
     assert_eq!(id(sandbox.without_keys([TARGET]).env("AWS_PROFILE", "other").succeeds()), "AKIDOTHER");
@@ -50,7 +52,7 @@ fn the_profile_flag_overrides_environment_keys_and_aws_profile_does_not() {
 
 #[test]
 fn a_change_of_identity_is_a_miss() {
-    let sandbox = with_profiles();
+    let sandbox = sandbox_with_profiles();
     let token = sandbox.without_keys([TARGET]).succeeds();
     sandbox.write(".aws/credentials", "[default]\naws_access_key_id = AKIDNEW\naws_secret_access_key = s\n");
     assert_ne!(sandbox.without_keys([TARGET]).succeeds(), token);
@@ -62,7 +64,7 @@ fn a_change_of_identity_is_a_miss() {
 
 #[test]
 fn errors_about_profiles_name_the_remedy() {
-    let sandbox = with_profiles();
+    let sandbox = sandbox_with_profiles();
     sandbox.write(
         ".aws/config",
         "[profile empty]\nregion = eu-west-1\n[profile loop]\nrole_arn = r\nsource_profile = pool\n\
@@ -102,17 +104,16 @@ fn errors_about_profiles_name_the_remedy() {
 #[test]
 fn a_token_expires_with_its_credentials() {
     let sandbox = Sandbox::new();
-    let ending = |seconds| sandbox.rds_token([TARGET]).env("AWS_CREDENTIAL_EXPIRATION", rfc3339(seconds));
-    let (_, stderr) = ending(120).warns();
+    let expiring_in = |seconds| sandbox.rds_token([TARGET]).env("AWS_CREDENTIAL_EXPIRATION", rfc3339(seconds));
+    let (_, stderr) = expiring_in(120).warns();
     assert!(
         stderr.contains("warning: the token expires in 1") && stderr.contains("because the AWS credentials do"),
         "{stderr}"
     );
     assert_eq!(stderr.matches('\n').count(), 1);
-    let quiet = sandbox.rds_token([TARGET, "-q"]).env("AWS_CREDENTIAL_EXPIRATION", rfc3339(121));
-    quiet.succeeds();
-    assert!(ending(-1).fails(3).contains("expired at"));
-    ending(1_000).succeeds();
+    sandbox.rds_token([TARGET, "-q"]).env("AWS_CREDENTIAL_EXPIRATION", rfc3339(121)).succeeds();
+    assert!(expiring_in(-1).fails(3).contains("expired at"));
+    expiring_in(1_000).succeeds();
     let json =
         sandbox.rds_token([TARGET, "--output", "json"]).env("AWS_CREDENTIAL_EXPIRATION", rfc3339(600)).succeeds();
     let fields: serde_json::Value = serde_json::from_str(&json).unwrap();
@@ -122,7 +123,7 @@ fn a_token_expires_with_its_credentials() {
 
 #[test]
 fn roles_are_assumed_along_source_profiles() {
-    let sandbox = with_profiles();
+    let sandbox = sandbox_with_profiles();
     let sts = Server::start(|head, body| {
         let expected = [
             ("AKIDOTHER", "Action=AssumeRole&", "RoleArn=first", "ExternalId=e%2F1", "DurationSeconds=1800"),
@@ -135,7 +136,7 @@ fn roles_are_assumed_along_source_profiles() {
                     assert!(body.contains(part), "{part}: {body}");
                 }
                 let id = ["ASIAFIRST", "ASIASECOND", "ASIATHIRD"][index];
-                return (200, answer(id, &rfc3339(3600)));
+                return (200, assume_role_response(id, &rfc3339(3600)));
             }
         }
         (403, String::new())
@@ -145,18 +146,18 @@ fn roles_are_assumed_along_source_profiles() {
         "[profile a]\nrole_arn = first\nsource_profile = other\nexternal_id = e/1\nduration_seconds = 1800\n\
          [profile b]\nrole_arn = second\nsource_profile = a\nrole_session_name = jane\n",
     );
-    let run = sandbox.without_keys([TARGET, "--profile", "b", "--role-arn", THIRD]);
+    let run = sandbox.without_keys([TARGET, "--profile", "b", "--role-arn", THIRD_ROLE]);
     let token = run.env("AWS_ENDPOINT_URL_STS", &sts.url).succeeds();
     assert_eq!((key_id(&token), sts.requests()), ("ASIATHIRD", 3));
-    let run = sandbox.without_keys([TARGET, "--profile", "b", "--role-arn", THIRD]);
+    let run = sandbox.without_keys([TARGET, "--profile", "b", "--role-arn", THIRD_ROLE]);
     assert_eq!(run.env("AWS_ENDPOINT_URL_STS", &sts.url).succeeds(), token);
-    assert_eq!(sts.requests(), 3, "the second came from the cache");
+    assert_eq!(sts.requests(), 3, "the second token came from the cache");
 }
 
-fn answer(id: &str, end: &str) -> String {
+fn assume_role_response(id: &str, expiration: &str) -> String {
     format!(
         "<AssumeRoleResponse><AssumeRoleResult><Credentials><AccessKeyId>{id}</AccessKeyId>\
-         <SecretAccessKey>s</SecretAccessKey><SessionToken>t</SessionToken><Expiration>{end}</Expiration>\
+         <SecretAccessKey>s</SecretAccessKey><SessionToken>t</SessionToken><Expiration>{expiration}</Expiration>\
          </Credentials></AssumeRoleResult></AssumeRoleResponse>"
     )
 }
@@ -209,7 +210,7 @@ fn web_identity_from_the_environment_and_from_a_profile() {
     let sandbox = Sandbox::new();
     let sts = Server::start(|_, body| {
         assert!(body.contains("Action=AssumeRoleWithWebIdentity") && body.contains("WebIdentityToken=jwt.x"), "{body}");
-        let text = answer("ASIAWEB", &rfc3339(3600)).replace("AssumeRole", "AssumeRoleWithWebIdentity");
+        let text = assume_role_response("ASIAWEB", &rfc3339(3600)).replace("AssumeRole", "AssumeRoleWithWebIdentity");
         (200, text)
     });
     let file = sandbox.write("jwt", "jwt.x\n");
@@ -264,7 +265,8 @@ fn sso_with_the_token_of_the_aws_cli() {
         ".aws/config",
         "[profile new]\nsso_session = dev\nsso_account_id = 1\nsso_role_name = r\n\
          [sso-session dev]\nsso_region = eu-west-1\nsso_start_url = https://x/start\n\
-         [profile old]\nsso_region = eu-west-1\nsso_start_url = https://x/start\nsso_account_id = 1\nsso_role_name = r\n",
+         [profile old]\nsso_region = eu-west-1\nsso_start_url = https://x/start\n\
+         sso_account_id = 1\nsso_role_name = r\n",
     );
     let get =
         |profile: &str| sandbox.without_keys([TARGET, "--profile", profile]).env("AWS_ENDPOINT_URL_SSO", &portal.url);
@@ -272,32 +274,30 @@ fn sso_with_the_token_of_the_aws_cli() {
         let line = get(profile).fails(3);
         assert!(line.contains(&format!("run `aws sso login --profile {profile}`")), "{line}");
     }
-    // The AWS CLI names these files by the SHA-1 of the session's name, or of the start URL.
-    for file in ["34c6fceca75e456f25e7e99531e2425c6c1de443", "f9bd89c67fef27fcb5df8d2e4b64eabe5bae45a4"] {
-        let end = rfc3339(3600);
-        let token = format!(
-            "{{\"startUrl\":\"https://x/start\",\"region\":\"eu-west-1\",\"accessToken\":\"access\",\"expiresAt\":\"{end}\"}}"
-        );
-        sandbox.write(&format!(".aws/sso/cache/{file}.json"), &token);
+    // The name of the file is the SHA-1 of the session's name, or of the start URL.
+    for file in [SSO_TOKEN, ".aws/sso/cache/f9bd89c67fef27fcb5df8d2e4b64eabe5bae45a4.json"] {
+        let token = serde_json::json!({
+            "startUrl": "https://x/start", "region": "eu-west-1", "accessToken": "access", "expiresAt": rfc3339(3600),
+        });
+        sandbox.write(file, &token.to_string());
     }
     for profile in ["new", "old"] {
         assert_eq!(key_id(&get(profile).succeeds()), "ASIASSO", "{profile}");
     }
 }
 
-/// A program that prints credentials, at `name` in the sandbox.
-fn helper(sandbox: &Sandbox, body: &str) -> String {
+/// Writes a shell script, and configures it as `credential_process`.
+fn write_helper(sandbox: &Sandbox, body: &str) {
     let path = sandbox.write("helper", &format!("#!/bin/sh\n{body}\n"));
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
     sandbox.write(".aws/config", &format!("[default]\ncredential_process = {} --flag 'a b'\n", path.display()));
-    path.display().to_string()
 }
 
 #[test]
 fn a_credential_process_is_run_and_its_errors_are_reported() {
     let sandbox = Sandbox::new();
     let printed = "{\"Version\":1,\"AccessKeyId\":\"AKIDHELPER\",\"SecretAccessKey\":\"s\",\"Extra\":[]}";
-    helper(&sandbox, &format!("[ \"$2\" = 'a b' ] && echo called >>~/calls && echo '{printed}'"));
+    write_helper(&sandbox, &format!("[ \"$2\" = 'a b' ] && echo called >>~/calls && echo '{printed}'"));
     let token = sandbox.without_keys([TARGET]).succeeds();
     assert_eq!(key_id(&token), "AKIDHELPER");
     assert_eq!(sandbox.without_keys([TARGET]).succeeds(), token);
@@ -312,7 +312,7 @@ fn a_credential_process_is_run_and_its_errors_are_reported() {
         ("echo '{\"Version\":1,\"AccessKeyId\":\"\",\"SecretAccessKey\":\"s\"}'", "access key id is empty"),
         ("cat /dev/zero", "is larger than 1 MiB"),
     ] {
-        helper(&sandbox, body);
+        write_helper(&sandbox, body);
         let line = sandbox.without_keys([TARGET, "--no-cache"]).fails(3);
         assert!(line.contains(part) && line.contains("credential_process") && !line.contains("777"), "{line}");
     }
@@ -322,20 +322,20 @@ fn a_credential_process_is_run_and_its_errors_are_reported() {
 fn helper_programs_have_a_time_limit_and_leave_no_process() {
     let sandbox = Sandbox::new();
     let mark = format!("31{:05}", fastrand::u32(..100_000));
-    helper(&sandbox, &format!("sleep {mark} & sleep {mark}; true"));
+    write_helper(&sandbox, &format!("sleep {mark} & sleep {mark}; true"));
     let begin = Instant::now();
     let line = sandbox.without_keys([TARGET, "--timeout", "700ms"]).fails(4);
     assert!(line.contains("credential_process") && line.contains("--timeout"), "{line}");
     assert!(begin.elapsed() < Duration::from_secs(20), "{:?}", begin.elapsed());
     assert!(!is_running(&mark));
 
-    // One that does not want to end is ended all the same.
-    helper(&sandbox, &format!("trap '' TERM; sleep {mark} & sleep {mark}; true"));
+    // A program that ignores SIGTERM is killed.
+    write_helper(&sandbox, &format!("trap '' TERM; sleep {mark} & sleep {mark}; true"));
     sandbox.without_keys([TARGET, "--timeout", "700ms"]).fails(4);
     assert!(!is_running(&mark));
-    helper(&sandbox, &format!("sleep {mark} & sleep {mark}; true"));
+    write_helper(&sandbox, &format!("sleep {mark} & sleep {mark}; true"));
 
-    // Ended by a signal, it takes the program with it.
+    // A signal that ends rds-token ends the program too.
     let mut child = sandbox.without_keys([TARGET]).command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     while !is_running(&mark) {
         std::thread::sleep(Duration::from_millis(20));
@@ -377,7 +377,7 @@ fn is_running(mark: &str) -> bool {
     })
 }
 
-/// Settings that other tools take, and values that none should: one line, no panic, no secret.
+/// Settings of other tools are accepted or ignored. Invalid values are one error line.
 #[test]
 fn unusual_settings_work_or_fail_with_one_line() {
     let sandbox = Sandbox::new();
@@ -388,11 +388,13 @@ fn unusual_settings_work_or_fail_with_one_line() {
     {
         get(name, value).succeeds();
     }
-    let no_roots = get("SSL_CERT_FILE", "/nonexistent").env("SSL_CERT_DIR", "/nonexistent");
-    no_roots.succeeds();
-    let no_roots = get("SSL_CERT_FILE", "/nonexistent").env("SSL_CERT_DIR", "/nonexistent");
+    let no_roots = || get("SSL_CERT_FILE", "/nonexistent").env("SSL_CERT_DIR", "/nonexistent");
+    no_roots().succeeds();
     assert!(
-        no_roots.env("AWS_ENDPOINT_URL_STS", "https://localhost:1").fails(3).contains("name no usable CA certificates")
+        no_roots()
+            .env("AWS_ENDPOINT_URL_STS", "https://localhost:1")
+            .fails(3)
+            .contains("name no usable CA certificates")
     );
     for (name, value, part) in [
         ("AWS_ACCESS_KEY_ID", "AK\n", "access key id has a space"),
@@ -413,8 +415,8 @@ fn incomplete_credentials_are_refused() {
     let sandbox = Sandbox::new();
     for missing in ["ASIAX", "s", "t"] {
         let sts = Server::start(move |_, _| {
-            let whole = answer("ASIAX", &rfc3339(3600));
-            (200, whole.replace(&format!(">{missing}<"), "><"))
+            let complete = assume_role_response("ASIAX", &rfc3339(3600));
+            (200, complete.replace(&format!(">{missing}<"), "><"))
         });
         let run = sandbox.rds_token([TARGET, "--role-arn", ROLE]).env("AWS_ENDPOINT_URL_STS", &sts.url);
         let line = run.fails(3);
@@ -445,7 +447,7 @@ fn pipes_are_read_within_the_time_limit() {
     assert!(run.fails(3).contains("it is larger than 16 MiB"));
 }
 
-/// Each of these decides whose credentials a request would use, or who gives them.
+/// Each of these settings decides which credentials a request gets, or from which service.
 #[test]
 fn a_change_of_a_profile_setting_is_a_miss() {
     let sandbox = Sandbox::new();
@@ -455,7 +457,7 @@ fn a_change_of_a_profile_setting_is_a_miss() {
     let role = format!("role_arn = {ROLE}\n");
     let get = || sandbox.without_keys([TARGET, "--profile", "r"]).succeeds();
     let mut tokens = Vec::new();
-    for (what, settings) in [
+    for (setting, settings) in [
         ("endpoint", format!("{role}endpoint_url = {}\n", first.url)),
         ("another endpoint", format!("{role}endpoint_url = {}\n", second.url)),
         ("services", format!("{role}services = s\n[services s]\nsts =\n  endpoint_url = {}\n", third.url)),
@@ -467,13 +469,13 @@ fn a_change_of_a_profile_setting_is_a_miss() {
     ] {
         sandbox.write(".aws/config", &format!("{base}{settings}"));
         let token = get();
-        assert_eq!(get(), token, "{what}");
-        assert!(!tokens.contains(&token), "{what}: it was served from the cache");
+        assert_eq!(get(), token, "{setting}");
+        assert!(!tokens.contains(&token), "{setting}: the token came from the cache");
         tokens.push(token);
-        // The AWS CLI's session is one for all endpoints and regions.
+        // The AWS CLI has the same session for all endpoints and regions.
         std::fs::remove_dir_all(sandbox.path("home/.aws/cli")).unwrap();
     }
-    // What decides nothing is no miss.
+    // Other settings cause no miss.
     let requests = first.requests();
     let settings = format!("{role}endpoint_url = {}\nregion = us-east-2\noutput = json\n[profile x]\n", first.url);
     sandbox.write(".aws/config", &format!("{base}{settings}"));
@@ -482,7 +484,7 @@ fn a_change_of_a_profile_setting_is_a_miss() {
 
 #[test]
 fn incomplete_keys_in_the_environment_are_ignored() {
-    let sandbox = with_profiles();
+    let sandbox = sandbox_with_profiles();
     let id = |token: String| key_id(&token).to_owned();
     let run = |args: &[&str]| sandbox.without_keys([&[TARGET], args].concat()).env("AWS_SECRET_ACCESS_KEY", "x");
     assert_eq!(id(run(&[]).succeeds()), "AKIDDEFAULT");
@@ -490,9 +492,9 @@ fn incomplete_keys_in_the_environment_are_ignored() {
         id(run(&["--profile", "other"]).env("AWS_ACCESS_KEY_ID", "A").env("AWS_CREDENTIAL_EXPIRATION", "x").succeeds()),
         "AKIDOTHER"
     );
-    // A web identity beats the keys of a profile that the environment selects, as on EKS with the AWS CLI.
+    // A web identity overrides the keys of a profile that the environment selects, as with the AWS CLI on EKS.
     let sts = Server::start(|_, _| {
-        (200, answer("ASIAWEB", &rfc3339(3600)).replace("AssumeRole", "AssumeRoleWithWebIdentity"))
+        (200, assume_role_response("ASIAWEB", &rfc3339(3600)).replace("AssumeRole", "AssumeRoleWithWebIdentity"))
     });
     let file = sandbox.write("jwt", "jwt.x\n");
     let web = |args: &[&str]| {
@@ -515,7 +517,7 @@ fn a_signal_is_handled_after_a_credential_process() {
     let sandbox = Sandbox::new();
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", silent.local_addr().unwrap());
-    helper(&sandbox, "echo '{\"Version\":1,\"AccessKeyId\":\"A\",\"SecretAccessKey\":\"s\"}'");
+    write_helper(&sandbox, "echo '{\"Version\":1,\"AccessKeyId\":\"A\",\"SecretAccessKey\":\"s\"}'");
     let mut command = sandbox.without_keys([TARGET, "--role-arn", ROLE]).env("AWS_ENDPOINT_URL_STS", url).command;
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let (_stream, _) = silent.accept().unwrap();
@@ -525,13 +527,13 @@ fn a_signal_is_handled_after_a_credential_process() {
     assert!(begin.elapsed() < Duration::from_secs(20), "{:?}", begin.elapsed());
 }
 
-/// Everything that may hang, each for itself: exit 4 within `--timeout`, whose time is printed.
+/// If a source does not respond, the program exits with 4 once `--timeout` has passed.
 #[test]
 #[ignore = "needs several seconds"]
 fn every_source_has_a_time_limit() {
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", silent.local_addr().unwrap());
-    let login = |seconds: i64| {
+    let sso_token = |seconds: i64| {
         format!(
             "{{\"accessToken\":\"a\",\"expiresAt\":\"{}\",\"clientId\":\"c\",\"clientSecret\":\"s\",\
              \"registrationExpiresAt\":\"{}\",\"refreshToken\":\"r\"}}",
@@ -543,11 +545,10 @@ fn every_source_has_a_time_limit() {
                [sso-session dev]\nsso_region = eu-west-1\nsso_start_url = https://x/start\n";
     let role = format!("[default]\nrole_arn = {ROLE}\nsource_profile = user\nmfa_serial = m\n");
     let user = "[profile user]\naws_access_key_id = A\naws_secret_access_key = s\n";
-    let file = ".aws/sso/cache/34c6fceca75e456f25e7e99531e2425c6c1de443.json";
-    for (name, config, files, variables) in [
+    for (name, config, sso_token, variables) in [
         ("STS", role.replace("mfa_serial = m\n", "") + user, None, vec!["AWS_ENDPOINT_URL_STS"]),
-        ("SSO portal", sso.to_owned(), Some((file, login(3600))), vec!["AWS_ENDPOINT_URL_SSO"]),
-        ("SSO OIDC", sso.to_owned(), Some((file, login(-1))), vec!["AWS_ENDPOINT_URL_SSO_OIDC"]),
+        ("SSO portal", sso.to_owned(), Some(sso_token(3600)), vec!["AWS_ENDPOINT_URL_SSO"]),
+        ("SSO OIDC", sso.to_owned(), Some(sso_token(-1)), vec!["AWS_ENDPOINT_URL_SSO_OIDC"]),
         ("credential_process", "[default]\ncredential_process = sleep 60\n".to_owned(), None, vec![]),
         ("mfa_process", role.clone() + "mfa_process = sleep 60\n" + user, None, vec![]),
         ("container", String::new(), None, vec!["AWS_CONTAINER_CREDENTIALS_FULL_URI"]),
@@ -561,11 +562,11 @@ fn every_source_has_a_time_limit() {
     ] {
         let sandbox = Sandbox::new();
         sandbox.write(".aws/config", &config);
-        if let Some((file, text)) = files {
-            sandbox.write(file, &text);
+        if let Some(text) = sso_token {
+            sandbox.write(SSO_TOKEN, &text);
         }
         if name == "aws login" {
-            console_session(&sandbox, "arn:x", -10);
+            write_console_session(&sandbox, "arn:x", -10);
         }
         let mut run = sandbox.without_keys([TARGET, "--timeout", "700ms"]).without("AWS_EC2_METADATA_DISABLED");
         for variable in variables {
@@ -577,7 +578,7 @@ fn every_source_has_a_time_limit() {
         assert!(line.contains("no response in time"), "{name}: {line}");
         assert!(begin.elapsed() < Duration::from_secs(20), "{name}: {:?}", begin.elapsed());
     }
-    // A pipe in place of the token's file is found out at once.
+    // A token file that is a pipe without a writer.
     let sandbox = Sandbox::new();
     let fifo = sandbox.path("fifo");
     assert!(std::process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());
@@ -595,13 +596,13 @@ fn a_configured_metadata_service_may_be_slow() {
     assert_eq!(key_id(&run.env("AWS_EC2_METADATA_SERVICE_ENDPOINT", &server.url).succeeds()), "ASIAEC2");
 }
 
-/// What `aws login` leaves for `session`: keys that end in `seconds`, and a key of its own to get others with.
-/// Returns the file.
-fn console_session(sandbox: &Sandbox, session: &str, seconds: i64) -> std::path::PathBuf {
+/// Writes the file of `aws login` for `session`, with keys that expire in `seconds` and the key pair to refresh them.
+/// Returns its path.
+fn write_console_session(sandbox: &Sandbox, session: &str, seconds: i64) -> std::path::PathBuf {
     use sha2::Digest as _;
-    let made =
-        std::process::Command::new("openssl").args(["ecparam", "-name", "prime256v1", "-genkey", "-noout"]).output();
-    let key = String::from_utf8(made.unwrap().stdout).unwrap();
+    let mut openssl = std::process::Command::new("openssl");
+    openssl.args(["ecparam", "-name", "prime256v1", "-genkey", "-noout"]);
+    let key = String::from_utf8(openssl.output().unwrap().stdout).unwrap();
     let name: String = sha2::Sha256::digest(session).iter().map(|byte| format!("{byte:02x}")).collect();
     let text = serde_json::json!({
         "accessToken": {
@@ -640,18 +641,18 @@ fn the_console_session_of_aws_login() {
     };
     let line = get().fails(3);
     assert!(line.contains("run `aws login --profile console`"), "{line}");
-    // Keys that live are taken as they are.
-    let file = console_session(&sandbox, session, 600);
+    // Keys that have not expired are used.
+    let file = write_console_session(&sandbox, session, 600);
     assert_eq!((key_id(&get().succeeds()), signin.requests()), ("ASIACONSOLE0", 0));
-    // Others are traded for new ones, which are kept for the AWS CLI.
-    console_session(&sandbox, session, -10);
+    // Expired keys are refreshed, and the new ones are stored for the AWS CLI.
+    write_console_session(&sandbox, session, -10);
     assert_eq!(key_id(&get().succeeds()), "ASIACONSOLE1");
-    let kept: serde_json::Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    let stored: serde_json::Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
     assert_eq!(
-        (kept["refreshToken"].as_str(), kept["accessToken"]["accessKeyId"].as_str()),
+        (stored["refreshToken"].as_str(), stored["accessToken"]["accessKeyId"].as_str()),
         (Some("refresh-1"), Some("ASIACONSOLE1"))
     );
-    assert_eq!(kept["accessToken"]["accountId"], "123456789012");
+    assert_eq!(stored["accessToken"]["accountId"], "123456789012");
     assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o7777, 0o600);
 }
 
@@ -661,10 +662,10 @@ fn concurrent_processes_refresh_a_console_session_once() {
     let sandbox = Sandbox::new();
     let session = "arn:aws:iam::123456789012:user/jane";
     sandbox.write(".aws/config", &format!("[profile console]\nlogin_session = {session}\nregion = eu-west-1\n"));
-    console_session(&sandbox, session, -10);
+    write_console_session(&sandbox, session, -10);
     let signin = Server::start(|_, body| {
         std::thread::sleep(Duration::from_millis(300));
-        // Its refresh token is good for once.
+        // A refresh token can be used once.
         if !body.contains("refresh-0") {
             return (400, "{\"error\":\"TOKEN_EXPIRED\",\"message\":\"x\"}".to_owned());
         }
@@ -684,13 +685,13 @@ fn concurrent_processes_refresh_a_console_session_once() {
     assert_eq!(signin.requests(), 1);
 }
 
-/// A proxy that notes where it is to connect to, and refuses.
-fn noting_proxy() -> (String, std::sync::Arc<std::sync::Mutex<Vec<String>>>) {
+/// Starts a proxy that records the addresses in requests, and refuses them. Returns its URL and the addresses.
+fn start_recording_proxy() -> (String, std::sync::Arc<std::sync::Mutex<Vec<String>>>) {
     use std::io::{BufRead as _, Write as _};
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    let asked = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
-    let list = std::sync::Arc::clone(&asked);
+    let addresses = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let list = std::sync::Arc::clone(&addresses);
     std::thread::spawn(move || {
         for mut stream in listener.incoming().flatten() {
             let mut line = String::new();
@@ -699,10 +700,10 @@ fn noting_proxy() -> (String, std::sync::Arc<std::sync::Mutex<Vec<String>>>) {
             let _ = stream.write_all(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n");
         }
     });
-    (url, asked)
+    (url, addresses)
 }
 
-/// Where AWS's services are looked for, as a proxy sees it.
+/// The addresses of AWS services, as a proxy sees them.
 #[test]
 #[ignore = "needs several seconds"]
 fn region_fips_and_dual_stack_select_the_endpoint() {
@@ -731,23 +732,25 @@ fn region_fips_and_dual_stack_select_the_endpoint() {
     ] {
         let sandbox = Sandbox::new();
         sandbox.write(".aws/config", &config);
-        let login = format!("{{\"accessToken\":\"a\",\"expiresAt\":\"{}\"}}", rfc3339(3600));
-        sandbox.write(".aws/sso/cache/34c6fceca75e456f25e7e99531e2425c6c1de443.json", &login);
-        let (proxy, asked) = noting_proxy();
+        let token = format!("{{\"accessToken\":\"a\",\"expiresAt\":\"{}\"}}", rfc3339(3600));
+        sandbox.write(SSO_TOKEN, &token);
+        let (proxy, addresses) = start_recording_proxy();
         let mut run = sandbox.without_keys([TARGET]).env("HTTPS_PROXY", proxy);
         run.command.envs(variables.iter().copied());
         run.fails(4);
-        let asked = asked.lock().unwrap();
-        assert!(!asked.is_empty() && asked.iter().all(|host| host == expected), "{asked:?}, not {expected}");
+        let addresses = addresses.lock().unwrap();
+        assert!(!addresses.is_empty(), "{expected}");
+        assert!(addresses.iter().all(|address| address == expected), "{addresses:?}, not {expected}");
     }
 }
 
-/// An STS that speaks TLS, with a certificate for localhost.
-const STS_BY_TLS: &str = "
+/// An STS with TLS, whose certificate is for localhost.
+const STS_WITH_TLS: &str = "
 import datetime, http.server, ssl, sys
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_POST(self):
-        end = (datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(hours=1)).strftime('%Y-%m-%dT%H:%M:%SZ')
+        end = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(hours=1)
+        end = end.strftime('%Y-%m-%dT%H:%M:%SZ')
         keys = '<AccessKeyId>ASIATLS</AccessKeyId><SecretAccessKey>s</SecretAccessKey><SessionToken>t</SessionToken>'
         keys = f'<Credentials>{keys}<Expiration>{end}</Expiration></Credentials>'
         body = f'<AssumeRoleResponse><AssumeRoleResult>{keys}</AssumeRoleResult></AssumeRoleResponse>'.encode()
@@ -779,7 +782,7 @@ fn aws_is_verified_with_the_configured_ca_bundle() {
         .arg(&ca);
     assert!(make.output().unwrap().status.success());
     let mut server = std::process::Command::new("python3");
-    server.args(["-c", STS_BY_TLS]).arg(&ca).arg(&key).stdout(Stdio::piped()).stderr(Stdio::null());
+    server.args(["-c", STS_WITH_TLS]).arg(&ca).arg(&key).stdout(Stdio::piped()).stderr(Stdio::null());
     let mut server = server.spawn().unwrap();
     let mut port = String::new();
     BufReader::new(server.stdout.take().unwrap()).read_line(&mut port).unwrap();
@@ -789,10 +792,10 @@ fn aws_is_verified_with_the_configured_ca_bundle() {
     assert_eq!(key_id(&get().env("AWS_CA_BUNDLE", &ca).succeeds()), "ASIATLS");
     sandbox.write(".aws/config", &format!("[default]\nca_bundle = {}\n", ca.display()));
     sandbox.write(".aws/credentials", "[default]\naws_access_key_id = A\naws_secret_access_key = s\n");
-    let of_profile = sandbox.without_keys([TARGET, "--no-cache", "--role-arn", ROLE]);
-    assert_eq!(key_id(&of_profile.env("AWS_ENDPOINT_URL_STS", &url).succeeds()), "ASIATLS");
+    let with_profile = sandbox.without_keys([TARGET, "--no-cache", "--role-arn", ROLE]);
+    assert_eq!(key_id(&with_profile.env("AWS_ENDPOINT_URL_STS", &url).succeeds()), "ASIATLS");
 
-    // The profile's bundle counts for keys in the environment too.
+    // The profile's bundle is used even if the keys come from the environment.
     assert_eq!(key_id(&get().succeeds()), "ASIATLS");
     sandbox.write(".aws/config", "");
     let line = get().fails(4);
@@ -846,7 +849,7 @@ fn an_endless_response_is_cut_and_a_closed_connection_is_a_network_error() {
     std::thread::spawn(move || {
         use std::io::{Read as _, Write as _};
         for mut stream in endless.incoming().flatten() {
-            // The request first: an answer that comes before it is refused for that.
+            // A response before the request would be refused for that reason.
             let _ = stream.read(&mut [0; 1 << 16]);
             let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n");
             while stream.write_all(&[b' '; 1 << 16]).is_ok() {}
@@ -856,10 +859,11 @@ fn an_endless_response_is_cut_and_a_closed_connection_is_a_network_error() {
     let output = limited.args(["--timeout", "6s"]).output().unwrap();
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(output.stdout.is_empty() && matches!(output.status.code(), Some(3 | 4)), "{stderr}");
-    assert!(!stderr.contains("in time"), "it was read until the time was out: {stderr}");
-    let never =
-        Server::start(|_, body| (200, answer("A", "300000-01-01T00:00:00Z").replace("AssumeRole", &body[7..17])));
-    get(&never.url).fails(3);
+    assert!(!stderr.contains("in time"), "the response was read until the time limit: {stderr}");
+    let invalid_date = Server::start(|_, body| {
+        (200, assume_role_response("A", "300000-01-01T00:00:00Z").replace("AssumeRole", &body[7..17]))
+    });
+    get(&invalid_date.url).fails(3);
 
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -874,7 +878,7 @@ fn a_home_that_is_a_file_is_ignored() {
     assert!(stdout.contains("X-Amz-Signature"));
 }
 
-/// Keys that AWS would refuse, in every place that they come from: exit 3, and the reason.
+/// Keys that AWS would refuse fail with exit 3 and the reason, whatever their source.
 #[test]
 fn keys_that_cannot_work_sign_nothing() {
     let with = |file: &str, text: &str| {
@@ -930,14 +934,14 @@ fn the_older_names_of_the_session_token_are_read() {
     }
 }
 
-/// In files, environment, programs and container answers alike: a time in any spelling counts, and one that can't be
-/// read is an error, never "no expiry".
+/// In files, environment, programs and container responses, an expiry in any form is read, and an invalid one is an
+/// error. It is never read as "no expiry".
 #[test]
 fn an_expiry_is_read_in_every_form_from_every_source() {
-    let form = time::macros::format_description!("[year]-[month]-[day] [hour]:[minute]:[second]");
-    let blank = (time::OffsetDateTime::now_utc() + time::Duration::seconds(200)).format(form).unwrap();
-    let spellings =
-        [blank.clone(), format!("{blank}+0000"), blank.replace(' ', "T") + ".123Z", blank.replace(' ', "T") + "+00:00"];
+    let format = time::macros::format_description!("[year]-[month]-[day] [hour]:[minute]:[second]");
+    let time = (time::OffsetDateTime::now_utc() + time::Duration::seconds(200)).format(format).unwrap();
+    let forms =
+        [time.clone(), format!("{time}+0000"), time.replace(' ', "T") + ".123Z", time.replace(' ', "T") + "+00:00"];
     let with = |file: &str, text: &str| {
         let sandbox = Sandbox::new();
         sandbox.write(file, text);
@@ -967,22 +971,22 @@ fn an_expiry_is_read_in_every_form_from_every_source() {
         let uri = format!("{}/?value={}", server.url, value.replace(' ', "%20"));
         (sandbox, run.env("AWS_CONTAINER_CREDENTIALS_FULL_URI", uri))
     };
-    let in_file = [
+    let file_keys = [
         "aws_credential_expiration",
         "aws_session_expiration",
         "aws_expiration",
         "expiration",
         "x_security_token_expires",
     ];
-    for value in &spellings {
+    for value in &forms {
         let mut runs = vec![process(value), container(value)];
         runs.extend(["AWS_CREDENTIAL_EXPIRATION", "AWS_SESSION_EXPIRATION"].map(|name| environment(name, value)));
         for (_sandbox, run) in runs {
-            let shown = format!("{:?}", run.command);
+            let about = format!("{:?}", run.command);
             let (_, stderr) = run.warns();
-            assert!(stderr.contains("because the AWS credentials do"), "{value}: {stderr}: {shown}");
+            assert!(stderr.contains("because the AWS credentials do"), "{value}: {stderr}: {about}");
         }
-        for name in in_file {
+        for name in file_keys {
             let (_sandbox, run) = file(name, value);
             let (_, stderr) = run.warns();
             assert!(stderr.contains("because the AWS credentials do"), "{name} = {value}: {stderr}");
@@ -994,12 +998,12 @@ fn an_expiry_is_read_in_every_form_from_every_source() {
             let line = run.fails(3);
             assert!(line.contains(&format!("'{value}'")) && line.contains("not a time"), "{line}");
         }
-        // What a program or an endpoint answers may be a secret, and is not quoted.
+        // The output of a program or an endpoint may be a secret, so it is not quoted.
         for (_sandbox, run) in [process(value), container(value)] {
             let line = run.fails(3);
             assert!(!line.contains(value) && line.contains("the Expiration is not a time"), "{line}");
         }
-        for name in in_file {
+        for name in file_keys {
             let (_sandbox, run) = file(name, value);
             let line = run.fails(3);
             assert!(line.contains(&format!("{name} = '{value}', which is not a time")), "{line}");
@@ -1014,21 +1018,24 @@ fn a_failed_second_fetch_does_not_discard_the_first_credentials() {
     let end = rfc3339(120);
     let keys =
         format!("\"AccessKeyId\":\"ASIAX\",\"SecretAccessKey\":\"s\",\"SessionToken\":\"t\",\"Expiration\":\"{end}\"");
-    helper(
+    write_helper(
         &sandbox,
         &format!("[ -e ~/once ] && {{ echo 'rate limited' >&2; exit 1; }}; : >~/once; echo '{{\"Version\":1,{keys}}}'"),
     );
     let (token, stderr) = sandbox.without_keys([TARGET, "--no-cache"]).warns();
     assert_eq!(key_id(&token), "ASIAX");
     assert!(stderr.contains("the token expires in 1") && !stderr.contains("rate limited"), "{stderr}");
-    // Of two, the one that lives longer.
+    // Of two successful fetches, the keys that expire later are used.
     for (first, second, expected) in [(100, 200, "ASIASECOND"), (200, 100, "ASIAFIRST")] {
         let sandbox = Sandbox::new();
         let [first, second] = [("ASIAFIRST", first), ("ASIASECOND", second)].map(|(id, seconds)| {
             let end = rfc3339(seconds);
-            format!("{{\"Version\":1,\"AccessKeyId\":\"{id}\",\"SecretAccessKey\":\"s\",\"SessionToken\":\"t\",\"Expiration\":\"{end}\"}}")
+            format!(
+                "{{\"Version\":1,\"AccessKeyId\":\"{id}\",\"SecretAccessKey\":\"s\",\"SessionToken\":\"t\",\
+                 \"Expiration\":\"{end}\"}}"
+            )
         });
-        helper(&sandbox, &format!("if [ -e ~/once ]; then echo '{second}'; else : >~/once; echo '{first}'; fi"));
+        write_helper(&sandbox, &format!("if [ -e ~/once ]; then echo '{second}'; else : >~/once; echo '{first}'; fi"));
         assert_eq!(key_id(&sandbox.without_keys([TARGET, "--no-cache"]).warns().0), expected);
     }
 }
@@ -1039,7 +1046,8 @@ fn a_throttled_request_is_retried_and_a_refusal_is_not() {
     use std::sync::atomic::{AtomicUsize, Ordering};
     let error = |code: &str| {
         format!(
-            "<ErrorResponse><Error><Code>{code}</Code><Message>x</Message></Error><RequestId>1</RequestId></ErrorResponse>"
+            "<ErrorResponse><Error><Code>{code}</Code><Message>x</Message></Error>\
+             <RequestId>1</RequestId></ErrorResponse>"
         )
     };
     let sandbox = Sandbox::new();
@@ -1047,7 +1055,7 @@ fn a_throttled_request_is_retried_and_a_refusal_is_not() {
         let run = sandbox.rds_token([&[TARGET, "--no-cache", "--role-arn", ROLE], args].concat());
         run.env("AWS_ENDPOINT_URL_STS", &sts.url)
     };
-    // Longer than the SDK's own attempts.
+    // More attempts than the SDK makes by default.
     for (status, code) in [(400, "Throttling"), (503, "ServiceUnavailable"), (429, "TooManyRequestsException")] {
         let count = AtomicUsize::new(0);
         let sts = Server::start(move |_, body| match count.fetch_add(1, Ordering::SeqCst) {
@@ -1086,7 +1094,7 @@ fn errors_of_a_container_endpoint_are_reported() {
         );
         assert_eq!(server.requests(), if status == 503 { 3 } else { 1 }, "{status}");
     }
-    // Neither the header nor the path or query of the URL is shown, whatever is answered.
+    // No response makes the program show the header, or the path or query of the URL.
     let secret = "canary-of-the-pod";
     for (status, body) in [
         (200, format!("{{\"AccessKeyId\":\"A\",\"SecretAccessKey\":\"s\",\"Expiration\":\"{secret}\"}}")),
@@ -1112,7 +1120,7 @@ fn errors_of_a_container_endpoint_are_reported() {
     }
 }
 
-/// A program that is named by a relative path is another one in each directory.
+/// A relative path means another program in each directory.
 #[test]
 fn a_program_of_another_directory_is_a_miss() {
     let sandbox = Sandbox::new();
@@ -1127,7 +1135,7 @@ fn a_program_of_another_directory_is_a_miss() {
     }
 }
 
-/// The token's path is the same in every pod; its content says whose credentials it gets.
+/// The path of the token is the same in every pod, and its content decides which credentials it gets.
 #[test]
 fn another_pods_token_is_a_miss() {
     let sandbox = Sandbox::new();
@@ -1145,7 +1153,7 @@ fn another_pods_token_is_a_miss() {
         let run = run.env("AWS_CONTAINER_CREDENTIALS_FULL_URI", format!("{}/creds", server.url));
         assert_eq!(key_id(&run.succeeds()), id);
     }
-    assert_eq!(server.requests(), 2, "the first came from the cache again");
+    assert_eq!(server.requests(), 2, "the last token came from the cache");
 }
 
 #[test]
@@ -1158,7 +1166,7 @@ fn the_configuration_selects_the_metadata_service() {
     };
     let endpoint = format!("ec2_metadata_service_endpoint = {}", server.url);
     assert_eq!(key_id(&run(&endpoint).succeeds()), "ASIAEC2");
-    // A blank one is none, as with the AWS CLI.
+    // A blank setting is ignored, as by the AWS CLI.
     let line = run("ec2_metadata_service_endpoint =").fails(3);
     assert!(line.contains("there are none"), "{line}");
     let line = run(&endpoint).env("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE", "ipv5").fails(2);
@@ -1169,7 +1177,7 @@ fn the_configuration_selects_the_metadata_service() {
 
 #[test]
 fn another_identity_overrides_every_identity_default() {
-    let sandbox = with_profiles();
+    let sandbox = sandbox_with_profiles();
     let sts = Server::sts(Duration::ZERO, 3600);
     let get = |defaults: &str| {
         sandbox.write(".config/rds-token/config.toml", &format!("[defaults]\n{defaults}\n"));
@@ -1194,17 +1202,17 @@ fn another_identity_overrides_every_identity_default() {
         assert!(stderr.contains(expected), "{expected}: {stderr}");
         assert!(stderr.contains("profile 'other' of [defaults] is ignored"), "{stderr}");
     }
-    // The same profile keeps its role, and another one named by a flag does not get it.
+    // The role applies if the environment selects the same profile, but not if a flag selects another one.
     let (_, stderr) = get(&both).env("AWS_PROFILE", "other").warns();
     assert!(stderr.contains(ROLE), "{stderr}");
     let mut run = get(&both);
     run.command.args(["--profile", "default"]);
     assert!(!run.warns().1.contains(ROLE));
-    // A device of [defaults] is the default user's, too.
+    // The MFA device of [defaults] belongs to its profile too.
     let mut run = get(&format!("{both}\nmfa_serial = 'arn:aws:iam::1:mfa/jane'"));
     run.command.envs(KEYS);
     assert!(run.warns().1.contains("credentials: the environment (AWS_ACCESS_KEY_ID)\n"));
-    // A role without a profile is meant for whatever credentials there are.
+    // A role without a profile applies to any credentials.
     let mut run = get(&format!("role_arn = '{ROLE}'"));
     run.command.envs(KEYS);
     assert!(run.warns().1.contains(ROLE));
@@ -1212,32 +1220,35 @@ fn another_identity_overrides_every_identity_default() {
 
 #[test]
 fn verbose_shows_the_region_and_ignored_credentials() {
-    let sandbox = with_profiles();
+    let sandbox = sandbox_with_profiles();
     let stderr = |run: crate::harness::Run| run.warns().1;
     let run = |args: &[&str]| sandbox.rds_token([&[TARGET, "--no-cache", "-v"], args].concat());
     assert!(stderr(run(&[])).contains("region: eu-west-1, from the host name\n"));
-    let told = stderr(run(&[]).env("AWS_PROFILE", "other").env("AWS_WEB_IDENTITY_TOKEN_FILE", "/x"));
+    let notes = stderr(run(&[]).env("AWS_PROFILE", "other").env("AWS_WEB_IDENTITY_TOKEN_FILE", "/x"));
     for part in ["AWS_PROFILE is ignored because AWS_ACCESS_KEY_ID is set", "AWS_WEB_IDENTITY_TOKEN_FILE is ignored"] {
-        assert!(told.contains(part), "{told}");
+        assert!(notes.contains(part), "{notes}");
     }
-    let told = stderr(run(&[]).env("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://127.0.0.1:1/"));
-    assert!(told.contains("AWS_CONTAINER_CREDENTIALS_FULL_URI is ignored because AWS_ACCESS_KEY_ID is set"), "{told}");
+    let notes = stderr(run(&[]).env("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://127.0.0.1:1/"));
+    assert!(
+        notes.contains("AWS_CONTAINER_CREDENTIALS_FULL_URI is ignored because AWS_ACCESS_KEY_ID is set"),
+        "{notes}"
+    );
     let both = sandbox.without_keys([TARGET, "-v"]).env("AWS_PROFILE", "default").env("AWS_DEFAULT_PROFILE", "other");
     assert!(stderr(both).contains("AWS_PROFILE is ignored because AWS_DEFAULT_PROFILE is set"));
-    let told = stderr(run(&["--profile", "other"]));
-    assert!(told.contains("AWS_ACCESS_KEY_ID is ignored because the profile 'other' is named"), "{told}");
+    let notes = stderr(run(&["--profile", "other"]));
+    assert!(notes.contains("AWS_ACCESS_KEY_ID is ignored because the profile 'other' is named"), "{notes}");
     let cname = |args: &[&str]| sandbox.rds_token([&["u@db.example.com:3306", "-v"], args].concat());
     assert!(stderr(cname(&["--region", "us-east-1"])).contains("region: us-east-1, from --region\n"));
     assert!(stderr(cname(&[]).env("AWS_DEFAULT_REGION", "us-east-2")).contains("us-east-2, from AWS_DEFAULT_REGION\n"));
     sandbox.write(".aws/config", "[default]\nregion = us-west-1\n");
     assert!(stderr(cname(&[])).contains("region: us-west-1, from profile 'default'\n"));
 
-    // Stale keys that shadow a program: said with -v, and where it matters.
+    // Keys that override a program are reported with -v, and in the error if they have expired.
     sandbox.write(".aws/config", "[default]\ncredential_process = false\n");
-    let told = stderr(sandbox.without_keys([TARGET, "-v"]));
+    let notes = stderr(sandbox.without_keys([TARGET, "-v"]));
     assert!(
-        told.contains("credential_process of profile 'default' is ignored because the profile has keys in"),
-        "{told}"
+        notes.contains("credential_process of profile 'default' is ignored because the profile has keys in"),
+        "{notes}"
     );
     let expired =
         format!("[default]\naws_access_key_id = AKIDX\naws_secret_access_key = s\nexpiration = {}\n", rfc3339(-10));
@@ -1266,7 +1277,7 @@ fn profile_files_are_read_once() {
     assert_eq!(key_id(&stdout), "AKIDPIPE");
 }
 
-/// A login that failed for another reason than its age is not to be started again.
+/// A new login is not suggested if the failure has another reason than an expired login.
 #[test]
 #[ignore = "needs several seconds"]
 fn a_login_is_suggested_only_if_it_helps() {
@@ -1276,8 +1287,8 @@ fn a_login_is_suggested_only_if_it_helps() {
         "[default]\nsso_session = dev\nsso_account_id = 1\nsso_role_name = r\n\
          [sso-session dev]\nsso_region = eu-west-1\nsso_start_url = https://x/start\n",
     );
-    let login = format!("{{\"accessToken\":\"a\",\"expiresAt\":\"{}\"}}", rfc3339(3600));
-    sandbox.write(".aws/sso/cache/34c6fceca75e456f25e7e99531e2425c6c1de443.json", &login);
+    let token = format!("{{\"accessToken\":\"a\",\"expiresAt\":\"{}\"}}", rfc3339(3600));
+    sandbox.write(SSO_TOKEN, &token);
     for (status, body, code, helps) in [
         (401, "{\"message\":\"x\"}", 3, true),
         (503, "", 4, false),

@@ -7,10 +7,10 @@ use crate::harness::{has, skip, texts};
 use crate::recipes::{ClearGreeting, Endpoint, Kitchen, NoTls, OtherCa, OtherName, can, check, check_all, recipe};
 use crate::servers::{Lab, lab};
 
-/// Whether the drivers are installed; else the test is skipped.
+/// Whether the drivers are installed. If not, skips the test.
 fn has_drivers(test: &str) -> bool {
-    let programs = ["mydumper", "mycli", "java", "ruby", "/usr/lib/nagios/plugins/check_mysql"];
-    let missing = programs.into_iter().find(|program| *program != "mycli" && !has(program));
+    let programs = ["mydumper", "java", "ruby", "/usr/lib/nagios/plugins/check_mysql"];
+    let missing = programs.into_iter().find(|program| !has(program));
     if let Some(missing) = missing {
         skip(test, &format!("{missing} is not installed; run `make setup`"));
     }
@@ -25,8 +25,8 @@ fn recipes_of_further_drivers() {
     }
 }
 
-/// Debian 12's OpenSSL is too old for the C extension, unless it is loaded before Python's `ssl` module: then it brings
-/// its own.
+/// The OpenSSL of Debian 12 is too old for the C extension. The extension loads its own OpenSSL if it is imported
+/// before Python's `ssl` module.
 #[test]
 #[ignore = "needs database servers"]
 fn the_c_extension_of_mysql_connector_python_verifies_the_server() {
@@ -63,11 +63,9 @@ fn options_that_verify_nothing_leak_the_token() {
         ruby("ssl_mode: :verify_identity"),
         ruby("sslverify: true"),
         format!(
-            "{}{python}import MySQLdb; MySQLdb.connect({}, ssl={{\"ca\": \"ca.pem\"}})'",
-            "",
+            "/usr/bin/{python}import MySQLdb; MySQLdb.connect({}, ssl={{\"ca\": \"ca.pem\"}})'",
             login.replace("password", "passwd")
-        )
-        .replace("python3", "/usr/bin/python3"),
+        ),
         format!(
             "/usr/bin/{python}import aiomysql, asyncio\nasync def main():\n  await aiomysql.connect({login}, \
              ssl=ssl.create_default_context(cafile=\"ca.pem\"))\nasyncio.run(main())'"
@@ -82,10 +80,12 @@ fn options_that_verify_nothing_leak_the_token() {
         kitchen.command("bash").args(["-c", &kitchen.adapt(&command)]).output().unwrap();
         assert!(kitchen.has_leaked(), "{command}");
     }
-    // These use TLS, and check no name.
-    let node = "node -e 'const token = require(\"child_process\").execFileSync(\"rds-token\", [\"-n\", \"prod\"]).toString();\n\
+    // These use TLS, but do not check the name.
+    let node = "node -e 'const {execFileSync} = require(\"child_process\");\n\
+        const token = execFileSync(\"rds-token\", [\"-n\", \"prod\"]).toString();\n\
+        const ssl = {ca: require(\"fs\").readFileSync(\"ca.pem\")};\n\
         require(\"mysql2\").createConnection({host: \"HOST\", port: 3306, user: \"app\", password: token, \
-        enableCleartextPlugin: true, ssl: {ca: require(\"fs\").readFileSync(\"ca.pem\")}}).connect(() => process.exit())'";
+        enableCleartextPlugin: true, ssl}).connect(() => process.exit())'";
     let connector = |options: &str| {
         format!("/usr/bin/{python}import mysql.connector; mysql.connector.connect({login}, {options})'")
     };
@@ -97,7 +97,7 @@ fn options_that_verify_nothing_leak_the_token() {
         kitchen.command("bash").args(["-c", &kitchen.adapt(&command)]).output().unwrap();
         assert!(lab.verdicts().len() > before, "{command}");
     }
-    // Connector/J 2 does not know sslMode. It answers only a request in the greeting.
+    // Connector/J 2 does not know sslMode. It sends the password only if the server's greeting requests it.
     let mut java = recipe("java-connector");
     java.text = java.text.replace("useSsl=true&", "");
     let kitchen = Kitchen::new(&lab, ClearGreeting);
@@ -105,8 +105,8 @@ fn options_that_verify_nothing_leak_the_token() {
     assert!(kitchen.has_leaked(), "{}", java.text);
 }
 
-/// Builds a program that is linked with MySQL's own client library, and loads everything from where that is.
-fn linked_with_libmysqlclient(lab: &Lab, directory: &Path) -> PathBuf {
+/// Builds a program that is linked with MySQL's own client library, and loads all libraries from its directory.
+fn build_with_libmysqlclient(lab: &Lab, directory: &Path) -> PathBuf {
     let root = lab.mysql.bin.as_ref().unwrap().parent().unwrap();
     let library = std::fs::read_dir(root.join("usr/lib")).unwrap().map(|entry| entry.unwrap().path());
     let library = library.into_iter().find(|path| path.join("libmysqlclient.so").exists()).unwrap();
@@ -118,7 +118,7 @@ fn linked_with_libmysqlclient(lab: &Lab, directory: &Path) -> PathBuf {
     let mut compiler = Command::new("cc");
     compiler.arg("-o").arg(&program).arg(source).arg("-I").arg(root.join("usr/include"));
     compiler.arg(library.join("libmysqlclient.so"));
-    // It needs a newer libc than this machine's.
+    // The library requires a newer libc than that of this machine.
     compiler.arg("-Wl,--unresolved-symbols=ignore-in-shared-libs,--disable-new-dtags");
     compiler.arg(format!("-Wl,--dynamic-linker={},-rpath,{}", loader.display(), library.display()));
     let output = compiler.output().unwrap();
@@ -126,7 +126,8 @@ fn linked_with_libmysqlclient(lab: &Lab, directory: &Path) -> PathBuf {
     program
 }
 
-/// libmysqlclient takes no TLS verification from an option file, so the file must not enable the cleartext plugin.
+/// libmysqlclient can't be configured to verify TLS by an option file, so the file must not enable the cleartext
+/// plugin.
 #[test]
 #[ignore = "needs database servers"]
 fn libmysqlclient_sends_no_token_with_the_option_file_alone() {
@@ -134,7 +135,7 @@ fn libmysqlclient_sends_no_token_with_the_option_file_alone() {
     let mut leaked = 0;
     for world in [Endpoint, OtherCa, OtherName, NoTls] {
         let kitchen = Kitchen::with(&lab, world, &lab.mysql);
-        let program = linked_with_libmysqlclient(&lab, &kitchen.sandbox.path("."));
+        let program = build_with_libmysqlclient(&lab, &kitchen.sandbox.path("."));
         let cnf = kitchen.rds_token(["cnf", "prod", "--flavor", "library"]).succeeds();
         let login = |arguments: &[&str]| {
             let mut command = kitchen.command(program.to_str().unwrap());
@@ -143,18 +144,17 @@ fn libmysqlclient_sends_no_token_with_the_option_file_alone() {
         };
         kitchen.gives_no_token(login(&[cnf.trim_end()]));
 
-        // With options of its own it logs in, and verifies.
+        // With its own TLS options, the program verifies the server and logs in.
         let token = kitchen.rds_token(["prod", "-n"]).succeeds();
         let port = kitchen.mariadb.to_string();
-        let own = login(&[kitchen.host, &port, &lab.user, &token, "ca.pem"]);
+        let mut own_options = login(&[kitchen.host, &port, &lab.user, &token, "ca.pem"]);
         if world == Endpoint {
-            let mut own = own;
-            assert_eq!(texts(&own.output().unwrap()), (format!("{}@%\n", lab.user), String::new()));
+            assert_eq!(texts(&own_options.output().unwrap()), (format!("{}@%\n", lab.user), String::new()));
         } else {
-            kitchen.gives_no_token(own);
+            kitchen.gives_no_token(own_options);
         }
 
-        // With the plugin, the token leaks: the file alone verifies nothing.
+        // With the plugin enabled, the token leaks, because the option file makes the library verify nothing.
         let before = lab.verdicts().len();
         login(&[cnf.trim_end()]).env("LIBMYSQL_ENABLE_CLEARTEXT_PLUGIN", "1").output().unwrap();
         leaked += usize::from(world != Endpoint && (kitchen.has_leaked() || lab.verdicts().len() > before));
@@ -163,5 +163,5 @@ fn libmysqlclient_sends_no_token_with_the_option_file_alone() {
         let (_, warning) = texts(&kitchen.rds_token(connect).output());
         assert!(warning.contains("is linked with MySQL's client library"), "{warning}");
     }
-    assert!(leaked >= 2, "without TLS and with another name: {leaked}");
+    assert!(leaked >= 2, "the token leaked {leaked} times");
 }

@@ -46,11 +46,11 @@ fn clients_stop_if_rds_token_fails() {
         return skip(test, "strace is not installed");
     }
     let Some(lab) = lab(test) else { return };
-    let of = |client: &str| MYSQL.map(|line| line.replace("CLIENT", client));
-    let mariadb =
-        of("mariadb").map(|line| line.replace("mariadbdump", "mariadb-dump").replace("mariadbadmin", "mariadb-admin"));
+    let lines = |client: &str| MYSQL.map(|line| line.replace("CLIENT", client));
+    let mariadb = lines("mariadb")
+        .map(|line| line.replace("mariadbdump", "mariadb-dump").replace("mariadbadmin", "mariadb-admin"));
     check(&lab, &lab.mariadb, mariadb.into_iter().chain(POSTGRES.map(str::to_owned)));
-    check(&lab, &lab.mysql, of("mysql"));
+    check(&lab, &lab.mysql, lines("mysql"));
 }
 
 /// Shows that the test above can fail.
@@ -65,13 +65,13 @@ fn clients_without_a_file_reach_the_local_server() {
     for prod in [&lab.mariadb, &lab.mysql] {
         let kitchen = Kitchen::with(&lab, NoCredentials, prod);
         for line in ["mysql --defaults-file= -e 'SELECT 1'", "psql '' -c 'SELECT 1'"] {
-            let (_, found, about) = kitchen.trace_local_connection(&bash(&kitchen, line));
-            assert!(found.is_some(), "{about}");
+            let (_, connection, about) = kitchen.trace_local_connection(&bash(&kitchen, line));
+            assert!(connection.is_some(), "{about}");
         }
     }
 }
 
-/// Every failure prints the value, and keeps its exit code and message.
+/// Every failure prints the value, and has the same exit code and message as without it.
 #[test]
 fn every_failure_prints_a_value_that_no_client_can_use() {
     let sandbox = Sandbox::new();

@@ -1,4 +1,4 @@
-//! What the program meets on a bad day, outside of its cache and its credentials.
+//! Failures of the environment: output that can't be written, closed descriptors, a clock that jumps.
 
 use crate::harness::{HOST, KEYS, PROGRAM, Sandbox, TARGET, parameter, skip, texts};
 
@@ -25,18 +25,18 @@ fn a_failed_write_to_stdout_is_an_error() {
         sandbox.rds_token([TARGET]).succeeds();
         let mut full = sandbox.rds_token(&args).command;
         full.stdout(std::fs::File::options().write(true).open("/dev/full").unwrap());
-        let (_, stderr) = texts(&failed(full.output().unwrap(), &args));
+        let (_, stderr) = texts(&assert_exit_1(full.output().unwrap(), &args));
         assert!(stderr.starts_with("rds-token: could not write to stdout: No space left"), "{args:?}: {stderr}");
 
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
         let mut closed = sandbox.rds_token(&args).command;
-        let (_, stderr) = texts(&failed(closed.stdout(writer).output().unwrap(), &args));
-        assert_eq!(stderr, "", "{args:?}: a closed pipe ends it quietly");
+        let (_, stderr) = texts(&assert_exit_1(closed.stdout(writer).output().unwrap(), &args));
+        assert_eq!(stderr, "", "{args:?}: a closed pipe is not reported");
     }
 }
 
-/// The runner masks what a step prints. Where the mask is lost, the token would be in its log.
+/// The runner masks a token only if the step prints the mask. Without it, the token would be in the log.
 #[test]
 fn no_secret_goes_to_github_without_its_mask() {
     let sandbox = Sandbox::new();
@@ -55,7 +55,8 @@ fn no_secret_goes_to_github_without_its_mask() {
     assert!(masks.starts_with("::add-mask::") && std::fs::read_to_string(&github).unwrap().contains("MYSQL_PWD="));
 }
 
-fn failed(output: std::process::Output, args: &[&str]) -> std::process::Output {
+#[track_caller]
+fn assert_exit_1(output: std::process::Output, args: &[&str]) -> std::process::Output {
     assert_eq!(output.status.code(), Some(1), "{args:?}");
     output
 }
@@ -80,7 +81,7 @@ fn keys_in_an_empty_environment_are_enough() {
     assert!(stdout.starts_with(HOST) && stderr.is_empty(), "{stderr}");
 }
 
-/// The language opens /dev/null in the place of what is closed, so that no file of ours gets its number.
+/// The Rust runtime opens /dev/null in place of a closed descriptor, so that no file of ours gets its number.
 #[test]
 fn closed_descriptors_damage_no_file() {
     let sandbox = Sandbox::new();
@@ -92,21 +93,20 @@ fn closed_descriptors_damage_no_file() {
             assert!(shell.output().unwrap().status.code().is_some_and(|code| code < 2), "{args} {closed}");
         }
         assert_eq!(sandbox.cached("token").len(), 1);
-        let kept = std::fs::read_to_string(sandbox.cached_token()).unwrap();
-        assert!(kept.starts_with("{\"version\":1,") && kept.ends_with("\"}\n"), "{closed}: {kept}");
-        let now = sandbox.rds_token([TARGET, "--output", "json"]).succeeds();
-        assert!(now.contains("\"source\":\"cache\"") && now.contains(&token[..100]), "{closed}: {now}");
+        let entry = std::fs::read_to_string(sandbox.cached_token()).unwrap();
+        assert!(entry.starts_with("{\"version\":1,") && entry.ends_with("\"}\n"), "{closed}: {entry}");
+        let json = sandbox.rds_token([TARGET, "--output", "json"]).succeeds();
+        assert!(json.contains("\"source\":\"cache\"") && json.contains(&token[..100]), "{closed}: {json}");
     }
 }
 
-/// Where the library is that gives a process another time.
+/// Returns the path of the library that changes the time of a process.
 fn libfaketime() -> Option<std::path::PathBuf> {
-    let places = std::fs::read_dir("/usr/lib").unwrap().flatten();
-    places.map(|place| place.path().join("faketime/libfaketime.so.1")).find(|path| path.exists())
+    let directories = std::fs::read_dir("/usr/lib").unwrap().flatten();
+    directories.map(|directory| directory.path().join("faketime/libfaketime.so.1")).find(|path| path.exists())
 }
 
-/// The clock as the whole process sees it, set to and fro: no token is older than it should be, or from a
-/// time that is not.
+/// Changes the clock of the whole process back and forth. No returned token is too old or dated by the wrong clock.
 #[test]
 #[ignore = "needs faketime"]
 fn a_clock_that_jumps_makes_no_old_token_fresh() {
@@ -115,13 +115,13 @@ fn a_clock_that_jumps_makes_no_old_token_fresh() {
     };
     let sandbox = Sandbox::new();
     let date = |token: &str| {
-        let form = time::macros::format_description!("[year][month][day]T[hour][minute][second]Z");
+        let format = time::macros::format_description!("[year][month][day]T[hour][minute][second]Z");
         let date = parameter(token, "X-Amz-Date").unwrap();
-        time::PrimitiveDateTime::parse(date, form).unwrap().assume_utc()
+        time::PrimitiveDateTime::parse(date, format).unwrap().assume_utc()
     };
     let at = |clock: &str| {
         let run = sandbox.rds_token([TARGET]).env("LD_PRELOAD", library.as_os_str()).env("FAKETIME", clock);
-        // The time since boot can't be set.
+        // The time since boot can't be changed on a real machine.
         let token = run.env("FAKETIME_DONT_FAKE_MONOTONIC", "1").env("TZ", "UTC").succeeds();
         (date(&token), token)
     };
@@ -137,14 +137,14 @@ fn a_clock_that_jumps_makes_no_old_token_fresh() {
     ] {
         let (first, token) = at("+0");
         assert!(is_about(first, now()), "{clock}: {first}");
-        assert_eq!(at("+0").1, token, "{clock}: it is kept");
+        assert_eq!(at("+0").1, token, "{clock}: it is cached");
         let (jumped, other) = at(clock);
         assert!(other != token && is_about(jumped, expected), "{clock}: {jumped}");
-        // Back again, what was signed at a time that was none is not served either.
-        let (last, again) = at("+0");
-        assert!(again != other && is_about(last, now()), "{clock}: {last}");
+        // With the right clock again, the token that was signed by the wrong clock is not served either.
+        let (last, third) = at("+0");
+        assert!(third != other && is_about(last, now()), "{clock}: {last}");
     }
-    // Back, but within the life of the token: it was signed in what is the future now.
+    // Back by less than the lifetime of the token, which is now dated in the future.
     let (_, token) = at("+0");
     assert_ne!(at("-5m").1, token);
 }
