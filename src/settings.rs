@@ -34,12 +34,8 @@ pub(crate) struct Settings {
     pub(crate) via: Option<Via>,
     /// The CA file for clients. `None` for the built-in bundle.
     pub(crate) ca: Option<PathBuf>,
-    /// The AWS profile. `None` if the environment selects it.
-    pub(crate) profile: Option<String>,
-    /// The table of the configuration file that the profile comes from.
-    pub(crate) profile_table: Option<String>,
-    pub(crate) role_arn: Option<String>,
-    pub(crate) mfa_serial: Option<String>,
+    /// The profile, role and MFA device that flags and configuration select.
+    identity: Layer,
     /// A code of the MFA device.
     pub(crate) mfa_code: Option<String>,
     /// The AWS profile files, which are read at most once.
@@ -68,16 +64,12 @@ impl Settings {
         let (target, region_origin) = resolve_target(env, &inputs, &profiles, identity.text("profile"))?;
         report.note(&format!("region: {}, from {region_origin}", target.region));
         let via = inputs.command_line.get("via").or_else(|| inputs.table_setting("via"));
-        let text = |key| identity.text(key).map(str::to_owned);
         Ok(Self {
             via: via.map(|via| via.check(Via::parse)).transpose()?,
             target,
             region_origin,
             ca: resolve_ca(env, &inputs, args.target.ca.as_deref())?,
-            profile_table: identity.get("profile").and_then(|profile| profile.origin.name()).map(str::to_owned),
-            profile: text("profile"),
-            role_arn: text("role_arn"),
-            mfa_serial: text("mfa_serial"),
+            identity,
             mfa_code: args.identity.mfa_code.clone(),
             profiles,
             cache: inputs.merged.get("cache").map_or(Ok(CacheKind::File), |setting| setting.check(check_cache))?,
@@ -106,11 +98,12 @@ impl Settings {
 
     /// Returns the profile, role and MFA device that flags and configuration select.
     pub(crate) fn choice(&self) -> Choice<'_> {
+        let Settings { identity, .. } = self;
         Choice {
-            profile: self.profile.as_deref(),
-            profile_table: self.profile_table.as_deref(),
-            role_arn: self.role_arn.as_deref(),
-            mfa_serial: self.mfa_serial.as_deref(),
+            profile: identity.text("profile"),
+            profile_table: identity.get("profile").and_then(|profile| profile.origin.name()),
+            role_arn: identity.text("role_arn"),
+            mfa_serial: identity.text("mfa_serial"),
         }
     }
 }
@@ -151,7 +144,7 @@ fn default_region(
     Ok(region.map(|name| Region { name: name.to_owned(), origin: format!("profile '{profile}'") }))
 }
 
-/// Returns the profile, the role and the MFA device.
+/// Returns the layer of the profile, the role and the MFA device.
 ///
 /// If a flag, the target or the environment selects another identity than the profile of `[defaults]`, that profile is
 /// ignored, and so are the role and the device of `[defaults]`, which belong to it.
@@ -195,8 +188,8 @@ fn check_duration(
 }
 
 fn check_cache(name: &str) -> Result<CacheKind, Error> {
-    let why = "is unknown; set cache or RDS_TOKEN_CACHE to file, keyring or off";
-    CacheKind::from_name(name).ok_or_else(|| Error::usage(format!("cache: '{name}' {why}")))
+    let remedy = "set cache or RDS_TOKEN_CACHE to file, keyring or off";
+    CacheKind::from_name(name).ok_or_else(|| Error::usage(format!("cache: '{name}' is unknown; {remedy}")))
 }
 
 /// Returns the path of the CA file. `None` for the built-in bundle.

@@ -1,8 +1,8 @@
 //! `rds-token connect [TARGET] [[--] COMMAND…]`: becomes a client that is logged in.
 //!
 //! On Unix, the client replaces this process, so signals, the terminal and the exit status are the client's own. No
-//! file has to be removed afterwards: on Linux, the option file of a MySQL or MariaDB client is in memory. Elsewhere, and
-//! for `RDS_TOKEN_CNF`, it is the file of `cnf`, which a later cleanup of the cache removes.
+//! file has to be removed afterwards: on Linux, the option file of a MySQL or MariaDB client is in memory. Elsewhere,
+//! and for `RDS_TOKEN_CNF`, it is the file of `cnf`, which a later cleanup of the cache removes.
 
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -17,7 +17,7 @@ use crate::command::ca;
 use crate::command::client_files::{ClientFiles, LongToken};
 use crate::command::client_warnings::warn_about_via;
 use crate::command::cnf::explicit_flavor;
-use crate::command::env::{Secrets, login_variables};
+use crate::command::env::login_variables;
 use crate::command::get_token::get_token;
 use crate::error::{Error, ExitCode};
 use crate::os::env::Env;
@@ -31,7 +31,7 @@ const MAX_CA_FILE: u64 = 4 << 20;
 pub(super) fn run(env: &Env, args: &ConnectArgs) -> Result<(), Error> {
     let settings = Settings::resolve(env, &args.request)?;
     let is_postgres = settings.target.engine == Some(Engine::Postgres);
-    let (program, arguments) = program_and_arguments(env, &settings, args)?;
+    let (program, arguments) = resolve_command(env, &settings, args)?;
     let mut command = Command::new(&program);
     if args.client_flavor.is_some() && is_postgres {
         return Err(Error::usage("connect: --client-flavor is for MySQL and MariaDB, and this target is PostgreSQL"));
@@ -50,10 +50,8 @@ pub(super) fn run(env: &Env, args: &ConnectArgs) -> Result<(), Error> {
     }
     exec_or_wait(command.args(arguments)).map_err(|error| {
         // The exit codes are those of a shell.
-        let exit = match error.kind() {
-            io::ErrorKind::NotFound => ExitCode::NotFound,
-            _ => ExitCode::NotExecutable,
-        };
+        let is_missing = error.kind() == io::ErrorKind::NotFound;
+        let exit = if is_missing { ExitCode::NotFound } else { ExitCode::NotExecutable };
         Error::new(exit, format!("connect: could not run {}: {error}", program.display()))
     })
 }
@@ -93,10 +91,14 @@ fn add_option_file(
 /// Sets the variables of `env`, for a program that is not a client of MySQL or MariaDB.
 fn set_variables(env: &Env, settings: &Settings, program: &Path, command: &mut Command) -> Result<(), Error> {
     let ca = ca_file(env, settings, program::is_libpq_client(program))?;
-    let (mut variables, issued) = login_variables(env, settings, &ca, Secrets::InVariables)?;
+    let (mut variables, issued) = login_variables(env, settings, &ca, PasswordIn::Environment)?;
     note_client(settings, program);
     if settings.engine()? != Engine::Postgres {
-        match library_option_file(&ClientFiles { env, settings, issued: &issued }, &ca) {
+        // For drivers, and for other programs that read an option file with the C API.
+        let files = ClientFiles { env, settings, issued: &issued };
+        let file = files.render_option_file(Flavor::Library.into(), &ca, LongToken::Refuse);
+        let write = |text: &str| files.write_option_file(Flavor::Library, text).or_else(|_| in_memory(text));
+        match file.and_then(|file| write(&file.text)) {
             Ok(path) => variables.push(Variable::new("RDS_TOKEN_CNF", path.display().to_string())),
             Err(error) => settings.report.note(&format!("RDS_TOKEN_CNF is not set: {}", error.message())),
         }
@@ -133,13 +135,6 @@ fn warn_about_libmysqlclient(settings: &Settings, program: &Path) {
     ));
 }
 
-/// Returns the path of an option file for drivers and other programs that read one with the C API.
-fn library_option_file(files: &ClientFiles, ca: &Path) -> Result<PathBuf, Error> {
-    let flavor = Flavor::Library;
-    let file = files.render_option_file(flavor.into(), ca, LongToken::Refuse)?;
-    files.write_option_file(flavor, &file.text).or_else(|_| in_memory(&file.text))
-}
-
 /// Replaces this process with the program. Returns only if the program can't be run.
 #[cfg(unix)]
 fn exec_or_wait(command: &mut Command) -> io::Result<()> {
@@ -156,11 +151,7 @@ fn exec_or_wait(command: &mut Command) -> io::Result<()> {
 
 /// Returns the program to run, and its arguments. If the first word begins with `-`, all words are arguments for the
 /// engine's client.
-fn program_and_arguments(
-    env: &Env,
-    settings: &Settings,
-    args: &ConnectArgs,
-) -> Result<(PathBuf, Vec<OsString>), Error> {
+fn resolve_command(env: &Env, settings: &Settings, args: &ConnectArgs) -> Result<(PathBuf, Vec<OsString>), Error> {
     let find = |program: &OsStr| program::find(env, program).ok_or_else(|| not_found(program));
     if let [program, arguments @ ..] = args.command.as_slice()
         && !program.as_encoded_bytes().starts_with(b"-")
@@ -193,19 +184,17 @@ fn not_found(program: &OsStr) -> Error {
 fn ca_file(env: &Env, settings: &Settings, opens_inherited: bool) -> Result<PathBuf, Error> {
     let built_in = || in_memory(ca::roots(settings).pem());
     let on_disk = || ca::file(env, settings);
+    let copy = |path: &Path| {
+        let bytes = private_file::read_trusted(path, MAX_CA_FILE).ok()?;
+        in_memory(std::str::from_utf8(&bytes).ok()?).ok()
+    };
     match (&settings.ca, opens_inherited) {
         // The copy is the text that was checked, even if the file is replaced before the client reads it.
-        (Some(path), true) => copy_in_memory(path).map_or_else(on_disk, Ok),
+        (Some(path), true) => copy(path).map_or_else(on_disk, Ok),
         (Some(_), false) => on_disk(),
         (None, true) => built_in().or_else(|_| on_disk()),
         (None, false) => on_disk().or_else(|error| built_in().map_err(|_| error)),
     }
-}
-
-/// Copies the CA file into memory. `None` if it can't be trusted or is not text.
-fn copy_in_memory(path: &Path) -> Option<PathBuf> {
-    let bytes = private_file::read_trusted(path, MAX_CA_FILE).ok()?;
-    in_memory(std::str::from_utf8(&bytes).ok()?).ok()
 }
 
 /// Creates a file in memory, and returns a path that the program can open after the exec.

@@ -18,36 +18,18 @@ use crate::rfc3339;
 use crate::settings::Settings;
 use crate::target::Engine;
 
-/// Where the token is placed.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Secrets {
-    /// The token is the value of a variable.
-    InVariables,
-    /// The token is in a private file, and a variable holds the file's path.
-    InFiles,
-}
-
-impl Secrets {
-    fn password(self) -> PasswordIn {
-        match self {
-            Self::InVariables => PasswordIn::Environment,
-            Self::InFiles => PasswordIn::File,
-        }
-    }
-}
-
 pub(super) fn run(env: &Env, args: &EnvArgs) -> Result<(), Error> {
     let shell = args.shell.map_or_else(|| detect_shell(env), Ok)?;
     if args.unset {
         return output::result(&unset_lines(env, shell)?);
     }
     let settings = Settings::resolve(env, &args.request)?;
-    let secrets = if args.no_secret { Secrets::InFiles } else { Secrets::InVariables };
-    if secrets == Secrets::InVariables {
+    let password = if args.no_secret { PasswordIn::File } else { PasswordIn::Environment };
+    if password == PasswordIn::Environment {
         github::refuse_unmasked(env)?;
     }
     let ca = ca::file(env, &settings)?;
-    let (variables, _) = login_variables(env, &settings, &ca, secrets)?;
+    let (variables, _) = login_variables(env, &settings, &ca, password)?;
     warn_about_format(env, &settings, shell, &variables);
     let set_lines: String = variables.iter().map(|variable| shell.set(variable)).collect::<Result<_, Error>>()?;
     let clear_lines: String = conflicting(&variables).filter_map(|name| shell.clear(name)).collect();
@@ -107,12 +89,12 @@ fn detect_shell(env: &Env) -> Result<Shell, Error> {
     })
 }
 
-/// Returns the variables that log the engine's client in, and the token that is in them or in a file.
+/// Returns the variables that log the engine's client in, and the token, which is in a variable or in a private file.
 pub(super) fn login_variables(
     env: &Env,
     settings: &Settings,
     ca: &Path,
-    secrets: Secrets,
+    password: PasswordIn,
 ) -> Result<(Vec<Variable>, IssuedToken), Error> {
     let target = &settings.target;
     let engine = settings.engine()?;
@@ -124,22 +106,22 @@ pub(super) fn login_variables(
         }
         via => via.clone(),
     };
-    if engine != Engine::Postgres || secrets == Secrets::InFiles {
+    if engine != Engine::Postgres || password == PasswordIn::File {
         // Fail before credentials are fetched.
         client_files::directory(env)?;
     }
     let issued = get_token(env, settings)?;
     let files = ClientFiles { env, settings, issued: &issued };
-    let path = match secrets {
-        Secrets::InVariables => None,
-        Secrets::InFiles => Some(write_client_file(&files, engine, ca)?.display().to_string()),
+    let path = match password {
+        PasswordIn::Environment => None,
+        PasswordIn::File => Some(write_client_file(&files, engine, ca)?.display().to_string()),
     };
     let entry = &issued.entry;
-    let password = path.as_deref().map_or_else(|| Password::Token(entry.token.expose()), Password::File);
+    let value = path.as_deref().map_or_else(|| Password::Token(entry.token.expose()), Password::File);
     let expires = rfc3339::format(entry.expires_at());
-    let mut variables = variables(target, engine, via.as_ref(), ca_path, &password, &expires);
+    let mut variables = variables(target, engine, via.as_ref(), ca_path, &value, &expires);
     if engine != Engine::Postgres {
-        variables.extend(files.write_mysql_homes(ca, secrets.password())?);
+        variables.extend(files.write_mysql_homes(ca, password)?);
     }
     Ok((variables, issued))
 }
@@ -151,8 +133,7 @@ fn write_client_file(files: &ClientFiles, engine: Engine, ca: &Path) -> Result<P
         Engine::Mariadb => Flavor::Mariadb,
         Engine::Mysql => Flavor::Mysql,
     };
-    let installed = program::installed_dialect(files.env, engine, &files.settings.deadline)?;
-    let dialect = installed.unwrap_or(default.into());
+    let dialect = program::installed_dialect(files.env, engine, &files.settings.deadline)?.unwrap_or(default.into());
     let file = files.render_option_file(dialect, ca, LongToken::Refuse)?;
     files.write_option_file(dialect.flavor, &file.text)
 }

@@ -30,6 +30,7 @@ pub(crate) fn failure_output(args: &[OsString]) -> Option<&'static str> {
     let args: Vec<String> = args.iter().skip(1).map(|arg| arg.to_string_lossy().trim().to_owned()).collect();
     let words = words(&args);
     let first = words.first().map(String::as_str).unwrap_or_default();
+    let is_misspelled = || FILE_COMMANDS.iter().any(|name| strsim::osa_distance(first, name) == 1);
     let command = match is_command(first) {
         true => Some(first),
         false => words.iter().map(String::as_str).find(|word| FILE_COMMANDS.contains(word)),
@@ -38,13 +39,9 @@ pub(crate) fn failure_output(args: &[OsString]) -> Option<&'static str> {
         Some("cnf") if args.iter().any(|arg| arg == "--stdout") => Some(OPTION_FILE),
         Some("cnf" | "pgpass") => Some(PATH),
         Some("token" | "generate-db-auth-token") | None if selects_url(&args) => Some(URL),
-        None if words.len() > 1 && is_misspelled(first) => Some(PATH),
+        None if words.len() > 1 && is_misspelled() => Some(PATH),
         _ => None,
     }
-}
-
-fn is_misspelled(command: &str) -> bool {
-    FILE_COMMANDS.iter().any(|name| strsim::osa_distance(command, name) == 1)
 }
 
 /// Returns the arguments that are neither flags nor values of flags, in lower case.

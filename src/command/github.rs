@@ -31,6 +31,8 @@ pub(super) fn export(env: &Env, variables: &[Variable], lines: &str) -> Result<(
     let Some(path) = env.path_var("GITHUB_ENV") else {
         return Err(Error::usage("env: GITHUB_ENV is not set; --shell github is for a step of a workflow"));
     };
+    // `%` begins an escape in a workflow command.
+    let mask = |variable: &Variable| format!("::add-mask::{}\n", variable.value.replace('%', "%25"));
     let masks: String = variables.iter().filter(|variable| variable.is_secret).map(mask).collect();
     if !masks.is_empty() && !env.stdout_has_reader() {
         return Err(Error::usage(
@@ -42,9 +44,4 @@ pub(super) fn export(env: &Env, variables: &[Variable], lines: &str) -> Result<(
     let mut file = OpenOptions::new().append(true).open(&path).map_err(not_written)?;
     output::result(&masks)?;
     file.write_all(lines.as_bytes()).map_err(not_written)
-}
-
-/// Returns the workflow command that masks a variable's value. `%` begins an escape in it.
-fn mask(variable: &Variable) -> String {
-    format!("::add-mask::{}\n", variable.value.replace('%', "%25"))
 }
