@@ -139,64 +139,72 @@ fn a_token_too_long_for_the_option_file_is_in_the_environment() {
     }
 }
 
+/// Runs `cnf` with this `~/.my.cnf`. Returns the option file and stderr.
+fn cnf_with_user_file(sandbox: &Sandbox, user_file: impl AsRef<[u8]>) -> (String, String) {
+    std::fs::write(sandbox.path("home/.my.cnf"), user_file).unwrap();
+    sandbox.rds_token(["cnf", TARGET, "--flavor", "mysql", "--stdout"]).warns()
+}
+
 #[test]
 fn a_user_file_with_dns_srv_name_is_not_included() {
     let sandbox = Sandbox::new();
-    for line in ["dns-srv-name=_mysql._tcp.example.com", "loose_dns_srv_name = x", "dns-srv=x"] {
-        sandbox.write(".my.cnf", &format!("[mysql]\nprompt=mine\n[client]\n{line}\n"));
-        let (text, stderr) = sandbox.rds_token(["cnf", TARGET, "--flavor", "mysql", "--stdout"]).warns();
-        assert!(
-            !text.contains("!include") && stderr.contains(".my.cnf is not included: it has dns-srv-name"),
-            "{line}: {stderr}"
-        );
-    }
-    let included = sandbox.write("more.cnf", "[client]\ndns-srv-name=x\n");
-    let directory = sandbox.path("home/more.d");
-    std::fs::create_dir(&directory).unwrap();
-    std::fs::copy(&included, directory.join("a.cnf")).unwrap();
-    let (file, directory) = (included.display(), directory.display());
-    let included = [
-        format!("!include {file}"),
-        format!("! include {file}"),
-        "!include ~/more.cnf".to_owned(),
-        format!("!includedir {directory}"),
-        format!("!  includedir {directory}"),
-    ];
-    let spellings =
-        ["maximum-dns-srv-name=x", "loose-maximum-dns_srv_name=x", "dns-srv-name\u{b}=x", "skip-dns-srv-name"];
-    for line in included.iter().map(String::as_str).chain(spellings) {
-        sandbox.write(".my.cnf", &format!("[client]\n{line}\n"));
-        let (text, stderr) = sandbox.rds_token(["cnf", TARGET, "--flavor", "mysql", "--stdout"]).warns();
-        assert!(stderr.contains("has dns-srv-name") && !text.contains("!include"), "{line}: {stderr}");
-    }
-    // A file that can't be checked is not included: it is too long, missing, or has no end.
-    sandbox.write("loop.d/a.cnf", &format!("!includedir {}\n", sandbox.path("home/loop.d").display()));
-    sandbox.write(".my.cnf", &format!("!includedir {}\n", sandbox.path("home/loop.d").display()));
-    sandbox.rds_token(["cnf", TARGET, "--flavor", "mysql", "--stdout"]).succeeds();
-    for text in ["#".repeat(2 << 20), "!include x.cnf\n".to_owned(), "!include /dev/zero\n".to_owned()] {
-        sandbox.write(".my.cnf", &text);
-        let (text, stderr) = sandbox.rds_token(["cnf", TARGET, "--flavor", "mysql", "--stdout"]).warns();
-        assert!(stderr.contains("could not check") && !text.contains("!include"), "{stderr}");
+    let file = sandbox.write("more.cnf", "[client]\ndns-srv-name=x\n");
+    let directory = sandbox.write("more.d/a.cnf", "[client]\ndns-srv-name=x\n");
+    let (file, directory) = (file.display(), directory.parent().unwrap().display());
+    for line in [
+        "dns-srv-name=_mysql._tcp.example.com",
+        "loose_dns_srv_name = x",
+        "dns-srv=x",
+        "maximum-dns-srv-name=x",
+        "loose-maximum-dns_srv_name=x",
+        "dns-srv-name\u{b}=x",
+        "skip-dns-srv-name",
+        "!include ~/more.cnf",
+        &format!("!include {file}"),
+        &format!("! include {file}"),
+        &format!("!includedir {directory}"),
+        &format!("!  includedir {directory}"),
+    ] {
+        let (text, stderr) = cnf_with_user_file(&sandbox, format!("[mysql]\nprompt=mine\n[client]\n{line}\n"));
+        assert!(!text.contains("!include"), "{line}: {text}");
+        assert!(stderr.contains(".my.cnf is not included: it has dns-srv-name"), "{line}: {stderr}");
     }
     // MySQL's programs trim the white space of latin1.
-    std::fs::write(sandbox.path("home/.my.cnf"), b"[client]\n\xa0dns-srv-name=x\n").unwrap();
-    let (text, stderr) = sandbox.rds_token(["cnf", TARGET, "--flavor", "mysql", "--stdout"]).warns();
+    let (text, stderr) = cnf_with_user_file(&sandbox, b"[client]\n\xa0dns-srv-name=x\n");
     assert!(stderr.contains("has dns-srv-name") && !text.contains("!include"), "{stderr}");
-    // Files that the programs ignore do not matter.
-    sandbox.write("plain.d/README", "dns-srv-name = example\n");
-    sandbox.write("plain.d/sub/x.cnf", "dns-srv-name = example\n");
-    let directory = sandbox.path("home/plain.d");
-    sandbox.write(".my.cnf", &format!("!include /nonexistent/x.cnf\n!includedir {}\n", directory.display()));
-    assert!(sandbox.rds_token(["cnf", TARGET, "--flavor", "mysql", "--stdout"]).succeeds().contains("!include"));
+}
+
+#[test]
+fn a_user_file_that_cannot_be_checked_is_not_included() {
+    let sandbox = Sandbox::new();
+    for text in ["#".repeat(2 << 20), "!include x.cnf\n".to_owned(), "!include /dev/zero\n".to_owned()] {
+        let (text, stderr) = cnf_with_user_file(&sandbox, text);
+        assert!(stderr.contains("could not check") && !text.contains("!include"), "{stderr}");
+    }
     let fifo = sandbox.path("home/.my.cnf");
     std::fs::remove_file(&fifo).unwrap();
     assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
     let (_, stderr) = sandbox.rds_token(["cnf", TARGET, "--flavor", "mysql", "--stdout"]).warns();
     assert!(stderr.contains("could not check"), "{stderr}");
     sandbox.rds_token(["cnf", TARGET, "--flavor", "library", "--stdout"]).succeeds();
-    std::fs::remove_file(&fifo).unwrap();
-    sandbox.write(".my.cnf", "# dns-srv-name=x\n[mysql]\nprompt=mine\nd=1\n");
-    assert!(sandbox.rds_token(["cnf", TARGET, "--flavor", "mysql", "--stdout"]).succeeds().contains("!include"));
+}
+
+#[test]
+fn text_that_clients_ignore_does_not_exclude_a_user_file() {
+    let sandbox = Sandbox::new();
+    sandbox.write("plain.d/README", "dns-srv-name = example\n");
+    sandbox.write("plain.d/sub/x.cnf", "dns-srv-name = example\n");
+    let plain = sandbox.path("home/plain.d");
+    let circle = sandbox.path("home/circle.d");
+    sandbox.write("circle.d/a.cnf", &format!("!includedir {}\n", circle.display()));
+    for user_file in [
+        format!("!include /nonexistent/x.cnf\n!includedir {}\n", plain.display()),
+        format!("!includedir {}\n", circle.display()),
+        "# dns-srv-name=x\n[mysql]\nprompt=mine\nd=1\n".to_owned(),
+    ] {
+        let (text, stderr) = cnf_with_user_file(&sandbox, &user_file);
+        assert!(text.contains("!include") && stderr.is_empty(), "{user_file}: {stderr}");
+    }
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use crate::harness::{KEYS, Sandbox, Server, TARGET, key_id, parameter, rfc3339, tell};
+use crate::harness::{KEYS, Run, Sandbox, Server, TARGET, key_id, parameter, rfc3339, tell};
 
 const ROLE: &str = "arn:aws:iam::123456789012:role/lab";
 const THIRD_ROLE: &str = "arn:aws:iam::123456789012:role/third";
@@ -878,20 +878,23 @@ fn a_home_that_is_a_file_is_ignored() {
     assert!(stdout.contains("X-Amz-Signature"));
 }
 
+/// Returns a run without a cache, in a sandbox with one file.
+fn run_with_file(file: &str, text: &str) -> (Sandbox, Run) {
+    let sandbox = Sandbox::new();
+    sandbox.write(file, text);
+    let run = sandbox.without_keys([TARGET, "--no-cache"]);
+    (sandbox, run)
+}
+
 /// Keys that AWS would refuse fail with exit 3 and the reason, whatever their source.
 #[test]
 fn keys_that_cannot_work_sign_nothing() {
-    let with = |file: &str, text: &str| {
-        let sandbox = Sandbox::new();
-        sandbox.write(file, text);
-        let run = sandbox.without_keys([TARGET, "--no-cache"]);
-        (sandbox, run)
+    let profile = |lines: &str| run_with_file(".aws/credentials", &format!("[default]\n{lines}\n"));
+    let process = |keys: &str| {
+        run_with_file(".aws/config", &format!("[default]\ncredential_process = echo '{{\"Version\":1,{keys}}}'\n"))
     };
-    let profile = |lines: &str| with(".aws/credentials", &format!("[default]\n{lines}\n"));
-    let process =
-        |keys: &str| with(".aws/config", &format!("[default]\ncredential_process = echo '{{\"Version\":1,{keys}}}'\n"));
     let environment = |id: &str, secret: &str| {
-        let (sandbox, run) = with("unused", "");
+        let (sandbox, run) = run_with_file("unused", "");
         (sandbox, run.env("AWS_ACCESS_KEY_ID", id).env("AWS_SECRET_ACCESS_KEY", secret))
     };
     for ((_sandbox, run), part) in [
@@ -914,7 +917,7 @@ fn keys_that_cannot_work_sign_nothing() {
 #[test]
 fn the_older_names_of_the_session_token_are_read() {
     let sandbox = Sandbox::new();
-    let token = |run: crate::harness::Run| parameter(&run.succeeds(), "X-Amz-Security-Token").map(str::to_owned);
+    let token = |run: Run| parameter(&run.succeeds(), "X-Amz-Security-Token").map(str::to_owned);
     let run = || sandbox.rds_token([TARGET, "--no-cache"]);
     assert_eq!(token(run().env("AWS_SECURITY_TOKEN", "old")).as_deref(), Some("old"));
     let both = run().env("AWS_SECURITY_TOKEN", "old").env("AWS_SESSION_TOKEN", "new");
@@ -934,79 +937,61 @@ fn the_older_names_of_the_session_token_are_read() {
     }
 }
 
-/// In files, environment, programs and container responses, an expiry in any form is read, and an invalid one is an
-/// error. It is never read as "no expiry".
-#[test]
-fn an_expiry_is_read_in_every_form_from_every_source() {
-    let format = time::macros::format_description!("[year]-[month]-[day] [hour]:[minute]:[second]");
-    let time = (time::OffsetDateTime::now_utc() + time::Duration::seconds(200)).format(format).unwrap();
-    let forms =
-        [time.clone(), format!("{time}+0000"), time.replace(' ', "T") + ".123Z", time.replace(' ', "T") + "+00:00"];
-    let with = |file: &str, text: &str| {
-        let sandbox = Sandbox::new();
-        sandbox.write(file, text);
-        let run = sandbox.without_keys([TARGET, "--no-cache"]);
-        (sandbox, run)
-    };
-    let environment = |name: &'static str, value: &str| {
-        let (sandbox, run) = with("unused", "");
-        (sandbox, KEYS.into_iter().fold(run.env(name, value), |run, (name, key)| run.env(name, key)))
-    };
-    let file = |name: &str, value: &str| {
-        let keys = "aws_access_key_id = AKIDX\naws_secret_access_key = s\n";
-        with(".aws/credentials", &format!("[default]\n{keys}{name} = {value}\n"))
-    };
-    let process = |value: &str| {
-        let json =
-            format!("{{\"Version\":1,\"AccessKeyId\":\"AKIDX\",\"SecretAccessKey\":\"s\",\"Expiration\":\"{value}\"}}");
-        with(".aws/config", &format!("[default]\ncredential_process = echo '{json}'\n"))
-    };
-    let server = Server::start(|head, _| {
-        let value = head.split("value=").nth(1).unwrap().split(' ').next().unwrap().replace("%20", " ");
-        let keys = "\"AccessKeyId\":\"ASIAX\",\"SecretAccessKey\":\"s\",\"Token\":\"t\"";
-        (200, format!("{{{keys},\"Expiration\":\"{value}\"}}"))
-    });
-    let container = |value: &str| {
-        let (sandbox, run) = with("unused", "");
-        let uri = format!("{}/?value={}", server.url, value.replace(' ', "%20"));
-        (sandbox, run.env("AWS_CONTAINER_CREDENTIALS_FULL_URI", uri))
-    };
-    let file_keys = [
+/// Returns a run for each source that has an expiry, and the error if the expiry is invalid.
+fn runs_with_expiry(value: &str, container: &Server) -> Vec<(String, Sandbox, Run)> {
+    let mut runs = Vec::new();
+    for name in ["AWS_CREDENTIAL_EXPIRATION", "AWS_SESSION_EXPIRATION"] {
+        let (sandbox, mut run) = run_with_file("unused", "");
+        run.command.envs(KEYS);
+        runs.push((format!("{name} = '{value}', which is not a time"), sandbox, run.env(name, value)));
+    }
+    let keys = "aws_access_key_id = AKIDX\naws_secret_access_key = s\n";
+    for name in [
         "aws_credential_expiration",
         "aws_session_expiration",
         "aws_expiration",
         "expiration",
         "x_security_token_expires",
-    ];
-    for value in &forms {
-        let mut runs = vec![process(value), container(value)];
-        runs.extend(["AWS_CREDENTIAL_EXPIRATION", "AWS_SESSION_EXPIRATION"].map(|name| environment(name, value)));
-        for (_sandbox, run) in runs {
+    ] {
+        let (sandbox, run) = run_with_file(".aws/credentials", &format!("[default]\n{keys}{name} = {value}\n"));
+        runs.push((format!("{name} = '{value}', which is not a time"), sandbox, run));
+    }
+    // The output of a program or an endpoint may be a secret, so its expiry is not quoted.
+    let unquoted = "the Expiration is not a time".to_owned();
+    let json =
+        format!("{{\"Version\":1,\"AccessKeyId\":\"AKIDX\",\"SecretAccessKey\":\"s\",\"Expiration\":\"{value}\"}}");
+    let (sandbox, run) = run_with_file(".aws/config", &format!("[default]\ncredential_process = echo '{json}'\n"));
+    runs.push((unquoted.clone(), sandbox, run));
+    let (sandbox, run) = run_with_file("unused", "");
+    let uri = format!("{}/?value={}", container.url, value.replace(' ', "%20"));
+    runs.push((unquoted, sandbox, run.env("AWS_CONTAINER_CREDENTIALS_FULL_URI", uri)));
+    runs
+}
+
+/// In files, environment, programs and container responses, an expiry in any form is read, and an invalid one is an
+/// error. It is never read as "no expiry".
+#[test]
+fn an_expiry_is_read_in_every_form_from_every_source() {
+    let container = Server::start(|head, _| {
+        let value = head.split("value=").nth(1).unwrap().split(' ').next().unwrap().replace("%20", " ");
+        let keys = "\"AccessKeyId\":\"ASIAX\",\"SecretAccessKey\":\"s\",\"Token\":\"t\"";
+        (200, format!("{{{keys},\"Expiration\":\"{value}\"}}"))
+    });
+    let format = time::macros::format_description!("[year]-[month]-[day] [hour]:[minute]:[second]");
+    let time = (time::OffsetDateTime::now_utc() + time::Duration::seconds(200)).format(format).unwrap();
+    let (utc, offset) = (time.replace(' ', "T") + ".123Z", time.replace(' ', "T") + "+00:00");
+    for value in [time.clone(), format!("{time}+0000"), utc, offset] {
+        for (_, _sandbox, run) in runs_with_expiry(&value, &container) {
             let about = format!("{:?}", run.command);
             let (_, stderr) = run.warns();
             assert!(stderr.contains("because the AWS credentials do"), "{value}: {stderr}: {about}");
         }
-        for name in file_keys {
-            let (_sandbox, run) = file(name, value);
-            let (_, stderr) = run.warns();
-            assert!(stderr.contains("because the AWS credentials do"), "{name} = {value}: {stderr}");
-        }
     }
     for value in ["soon", "2026-31-01T12:00:00Z", "1769860800"] {
-        let runs = ["AWS_CREDENTIAL_EXPIRATION", "AWS_SESSION_EXPIRATION"].map(|name| environment(name, value));
-        for (_sandbox, run) in runs {
+        for (message, _sandbox, run) in runs_with_expiry(value, &container) {
             let line = run.fails(3);
-            assert!(line.contains(&format!("'{value}'")) && line.contains("not a time"), "{line}");
-        }
-        // The output of a program or an endpoint may be a secret, so it is not quoted.
-        for (_sandbox, run) in [process(value), container(value)] {
-            let line = run.fails(3);
-            assert!(!line.contains(value) && line.contains("the Expiration is not a time"), "{line}");
-        }
-        for name in file_keys {
-            let (_sandbox, run) = file(name, value);
-            let line = run.fails(3);
-            assert!(line.contains(&format!("{name} = '{value}', which is not a time")), "{line}");
+            assert!(line.contains(&message), "{message}: {line}");
+            assert_eq!(line.contains(value), message.contains(value), "{line}");
         }
     }
 }
@@ -1221,7 +1206,7 @@ fn another_identity_overrides_every_identity_default() {
 #[test]
 fn verbose_shows_the_region_and_ignored_credentials() {
     let sandbox = sandbox_with_profiles();
-    let stderr = |run: crate::harness::Run| run.warns().1;
+    let stderr = |run: Run| run.warns().1;
     let run = |args: &[&str]| sandbox.rds_token([&[TARGET, "--no-cache", "-v"], args].concat());
     assert!(stderr(run(&[])).contains("region: eu-west-1, from the host name\n"));
     let notes = stderr(run(&[]).env("AWS_PROFILE", "other").env("AWS_WEB_IDENTITY_TOKEN_FILE", "/x"));
