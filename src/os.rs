@@ -1,4 +1,4 @@
-//! What the program needs of the operating system.
+//! The operating system: environment, clock, files, name lookup.
 
 pub(crate) mod deadline;
 pub(crate) mod dns;

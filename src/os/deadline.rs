@@ -1,9 +1,9 @@
-//! The time limit of a run (`--timeout`), which is paused while the user is prompted.
+//! The time limit of a run (`--timeout`). It is paused while the user is prompted.
 
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
-/// The point in time at which the run gives up. Clones share their pauses.
+/// The time at which the run fails with a timeout. Clones share their pauses.
 #[derive(Clone, Debug)]
 pub struct Deadline {
     planned: Instant,
@@ -27,7 +27,7 @@ impl Deadline {
         Self { planned, pauses: Arc::default() }
     }
 
-    /// The current deadline. During a pause it moves with the clock.
+    /// The deadline, moved by all pauses so far.
     pub(crate) fn at(&self) -> Instant {
         let pauses = self.pauses.lock().unwrap_or_else(PoisonError::into_inner);
         self.planned + pauses.total + pauses.since.map_or(Duration::ZERO, |since| since.elapsed())
@@ -38,20 +38,20 @@ impl Deadline {
         self.at().saturating_duration_since(Instant::now())
     }
 
-    /// Stops the clock until the result is dropped. There is one pause at a time.
+    /// Pauses the deadline until the result is dropped. Pauses must not overlap.
     pub(crate) fn pause(&self) -> Pause<'_> {
         self.pauses.lock().unwrap_or_else(PoisonError::into_inner).since = Some(Instant::now());
         Pause(self)
     }
 
-    /// The result of `work`, or `None` once the deadline has passed.
+    /// Runs `work`, and returns its result. `None` if the deadline passes first.
     pub(crate) async fn within<T>(&self, work: impl Future<Output = T>) -> Option<T> {
         tokio::pin!(work);
         loop {
             let at = self.at();
             match tokio::time::timeout_at(at.into(), &mut work).await {
-                Ok(done) => return Some(done),
-                // A pause that has begun or ended meanwhile has moved it.
+                Ok(result) => return Some(result),
+                // A pause has moved the deadline meanwhile.
                 Err(_) if self.at() > Instant::now() => {}
                 Err(_) => return None,
             }
@@ -80,16 +80,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_pause_leaves_the_time_left_as_it_was() {
+    fn a_pause_moves_the_deadline() {
         let deadline = Deadline::new(Instant::now() + Duration::from_secs(60));
         let shared = deadline.clone();
         let planned = deadline.at();
         let pause = shared.pause();
         std::thread::sleep(Duration::from_millis(30));
-        assert!(deadline.at() >= planned + Duration::from_millis(30), "it moves during the pause");
+        assert!(deadline.at() >= planned + Duration::from_millis(30), "it moves during a pause");
         drop(pause);
         let moved = deadline.at();
         assert!(moved >= planned + Duration::from_millis(30));
-        assert_eq!(deadline.at(), moved, "and stands still after it");
+        assert_eq!(deadline.at(), moved, "it does not move after the pause");
     }
 }

@@ -20,23 +20,23 @@ impl ResolveDns for Resolver {
     }
 }
 
-/// Looks up the addresses of `name`, for callers without an async runtime. Fails after `deadline`.
+/// Looks up the addresses of `name`, for callers without an async runtime.
 ///
 /// # Errors
-/// The reason, when the name has no address or nothing answers in time.
+/// The reason, if the name has no address or no server answers before `deadline`.
 pub(crate) fn lookup_until(name: &str, deadline: &Deadline) -> Result<Vec<IpAddr>, String> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| e.to_string())?;
-    let found = runtime.block_on(async { deadline.within(lookup(name)).await });
-    // A system resolver that still runs in a thread must not delay the exit.
+    let addresses = runtime.block_on(deadline.within(lookup(name)));
+    // Do not wait for a system resolver that still runs in its thread.
     runtime.shutdown_background();
-    found.unwrap_or_else(|| Err(format!("the lookup of {name} timed out")))
+    addresses.unwrap_or_else(|| Err(format!("the lookup of {name} timed out")))
 }
 
-/// The addresses of `name`: an address itself, loopback for `localhost` (RFC 6761, section 6.3), else what
-/// the resolver finds.
+/// Looks up the addresses of `name`. An IP address needs no lookup, and `localhost` is always loopback (RFC 6761,
+/// section 6.3).
 ///
 /// # Errors
-/// If no address is found, with the reason.
+/// The reason, if the name has no address.
 async fn lookup(name: &str) -> Result<Vec<IpAddr>, String> {
     if let Ok(address) = name.parse() {
         return Ok(vec![address]);
@@ -67,36 +67,35 @@ mod platform {
     const MAX_FILE: u64 = 4 << 20;
 
     pub(super) async fn lookup(name: &str) -> Result<Vec<IpAddr>, String> {
-        let fail = |why: &dyn std::fmt::Display| format!("could not look up {name}: {why}");
-        let parsed = Name::from_str(name).map_err(|error| fail(&error))?;
-        // In a thread, since these files may be slow to read.
+        let message = |why: &dyn std::fmt::Display| format!("could not look up {name}: {why}");
+        let parsed = Name::from_str(name).map_err(|error| message(&error))?;
+        // Read in a thread, because these files may be on a slow file system.
         let files = tokio::task::spawn_blocking(|| (read("/etc/hosts"), read("/etc/resolv.conf")));
-        let (hosts, resolv_conf) = files.await.map_err(|error| fail(&error))?;
-        // As with glibc's `files`: a name in this file has the addresses there and no others.
-        let addresses = in_hosts(&hosts.unwrap_or_default(), &parsed);
+        let (hosts, resolv_conf) = files.await.map_err(|error| message(&error))?;
+        // As in glibc, the DNS is not queried for a name in this file.
+        let addresses = lookup_in_hosts(&hosts.unwrap_or_default(), &parsed);
         if !addresses.is_empty() {
             return Ok(addresses);
         }
-        // Glibc takes such a name for an address in another spelling, and no DNS server knows it.
+        // glibc parses such a name as a short form of an address (`127.1`). It never exists in the DNS.
         if name.rsplit('.').next().is_some_and(|label| label.starts_with(|c: char| c.is_ascii_digit())) {
-            return Err(fail(&"it is not a host name; write an address in full, such as 127.0.0.1"));
+            return Err(message(&"it is not a host name; write an address in full, such as 127.0.0.1"));
         }
         let resolv_conf = match resolv_conf {
             Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
-            read => read.map_err(|error| fail(&format!("/etc/resolv.conf: {error}")))?,
+            read => read.map_err(|error| message(&format!("/etc/resolv.conf: {error}")))?,
         };
-        let resolv_conf = as_glibc_reads(&resolv_conf);
-        let (config, mut options) =
-            parse_resolv_conf(resolv_conf).map_err(|error| fail(&format!("/etc/resolv.conf: {error}")))?;
+        let (config, mut options) = parse_resolv_conf(normalize_resolv_conf(&resolv_conf))
+            .map_err(|error| message(&format!("/etc/resolv.conf: {error}")))?;
         options.ip_strategy = LookupIpStrategy::Ipv4AndIpv6;
         options.use_hosts_file = ResolveHosts::Never;
         let builder = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default()).with_options(options);
-        let resolver = builder.build().map_err(|error| fail(&error))?;
-        let found = resolver.lookup_ip(parsed).await.map_err(|error| fail(&error))?;
-        Ok(found.iter().collect())
+        let resolver = builder.build().map_err(|error| message(&error))?;
+        let addresses = resolver.lookup_ip(parsed).await.map_err(|error| message(&error))?;
+        Ok(addresses.iter().collect())
     }
 
-    /// The text of a file whose comments may be in another encoding.
+    /// Reads a file as text. Its comments may be in another encoding than UTF-8.
     fn read(path: &str) -> io::Result<String> {
         let metadata = std::fs::metadata(path)?;
         if !metadata.is_file() || metadata.len() > MAX_FILE {
@@ -105,9 +104,9 @@ mod platform {
         Ok(String::from_utf8_lossy(&std::fs::read(path)?).into_owned())
     }
 
-    /// The text without the search domains that the parser refuses the whole file for, and with the server that glibc
-    /// asks if there is none.
-    fn as_glibc_reads(text: &str) -> String {
+    /// Removes invalid search domains, because the parser would reject the whole file. Adds the name server that glibc
+    /// queries if the file has none.
+    fn normalize_resolv_conf(text: &str) -> String {
         let mut has_server = false;
         let mut lines = Vec::new();
         for line in text.lines() {
@@ -129,17 +128,46 @@ mod platform {
         lines.join("\n")
     }
 
-    fn in_hosts(text: &str, name: &Name) -> Vec<IpAddr> {
+    /// The addresses of `name` in the text of `/etc/hosts`.
+    fn lookup_in_hosts(text: &str, name: &Name) -> Vec<IpAddr> {
         let mut hosts = Hosts::default();
         if hosts.read_hosts_conf(text.as_bytes()).is_err() {
             return Vec::new();
         }
         let mut addresses = Vec::new();
         for kind in [RecordType::A, RecordType::AAAA] {
-            let found = hosts.lookup_static_host(&Query::query(name.clone(), kind));
-            addresses.extend(found.iter().flat_map(|found| found.answers()).filter_map(|record| record.data.ip_addr()));
+            if let Some(lookup) = hosts.lookup_static_host(&Query::query(name.clone(), kind)) {
+                addresses.extend(lookup.answers().iter().filter_map(|record| record.data.ip_addr()));
+            }
         }
         addresses
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use super::*;
+
+        #[test]
+        fn resolv_conf_is_read_as_glibc_reads_it() {
+            for (text, expected) in [
+                ("", "nameserver 127.0.0.1"),
+                ("nameserver 192.0.2.1\nsearch a.example b..c", "nameserver 192.0.2.1\nsearch a.example"),
+                ("# none\ndomain a..b", "# none\ndomain\nnameserver 127.0.0.1"),
+            ] {
+                assert_eq!(normalize_resolv_conf(text), expected, "{text}");
+            }
+        }
+
+        #[test]
+        fn hosts_are_found_by_name_and_alias() {
+            let text = "192.0.2.1 db.example # comment\n2001:db8::1 db.example other\nnot an address\n";
+            for (name, expected) in
+                [("db.example", &["192.0.2.1", "2001:db8::1"][..]), ("other", &["2001:db8::1"]), ("comment", &[])]
+            {
+                let addresses: Vec<IpAddr> = expected.iter().map(|text| text.parse().unwrap()).collect();
+                assert_eq!(lookup_in_hosts(text, &Name::from_str(name).unwrap()), addresses, "{name}");
+            }
+        }
     }
 }
 
@@ -147,11 +175,11 @@ mod platform {
 mod platform {
     use std::net::{IpAddr, ToSocketAddrs as _};
 
-    /// The system's resolver blocks, so it runs in a thread.
+    /// Queries the system's resolver, in a thread because it blocks.
     pub(super) async fn lookup(name: &str) -> Result<Vec<IpAddr>, String> {
         let target = (name.to_owned(), 0);
-        let found = tokio::task::spawn_blocking(move || target.to_socket_addrs()).await.map_err(|e| e.to_string())?;
-        let found = found.map_err(|error| format!("could not look up {name}: {error}"))?;
-        Ok(found.map(|address| address.ip()).collect())
+        let lookup = tokio::task::spawn_blocking(move || target.to_socket_addrs()).await.map_err(|e| e.to_string())?;
+        let addresses = lookup.map_err(|error| format!("could not look up {name}: {error}"))?;
+        Ok(addresses.map(|address| address.ip()).collect())
     }
 }

@@ -1,14 +1,14 @@
-//! The process that the program runs in: environment, clock, directories, user.
+//! The environment of the process: variables, clock, directories, user, terminal.
 //!
-//! This is the one place that asks the operating system for them, once; everything else takes a
-//! [`Env`], so that a test can hand it any environment and any time.
+//! Only this module reads them from the operating system. All other code gets an [`Env`], so that tests can pass any
+//! environment.
 
-#![expect(clippy::disallowed_methods, reason = "the seam that clippy.toml points to")]
+#![expect(clippy::disallowed_methods, reason = "clippy.toml directs all other modules here")]
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::IsTerminal as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use time::OffsetDateTime;
@@ -25,80 +25,86 @@ use unix as platform;
 #[cfg(windows)]
 use windows as platform;
 
-/// A moment on two clocks: the wall clock, which dates a signature and may be set, and the time since
-/// boot, which counts sleep and can't be set.
+/// A point in time on two clocks. The wall clock dates signatures, but may be set back. The time since boot can't be
+/// set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timestamp {
     /// The wall clock, UTC.
     pub wall: OffsetDateTime,
-    /// The time since boot, suspend counted.
+    /// The time since boot, including suspend.
     pub boot: Duration,
 }
 
-/// Where the user is asked.
+impl Timestamp {
+    fn now() -> Self {
+        Self { wall: OffsetDateTime::now_utc(), boot: platform::since_boot() }
+    }
+}
+
+/// The terminal on which the user is prompted.
 pub(crate) struct Terminal {
-    /// What the user types.
+    /// The input from the user.
     pub(crate) input: File,
-    /// What the user sees.
+    /// The output to the user.
     pub(crate) output: File,
 }
 
-/// What the program knows of its process.
+/// The environment of the process.
 #[derive(Clone, Debug)]
 pub struct Env {
-    /// A list: looked through some thirty times, it is faster than what hashes or sorts it.
+    /// A list, because for some thirty lookups it is faster to search than a map is to build.
     vars: Vec<(OsString, OsString)>,
     started: Timestamp,
     started_instant: Instant,
 }
 
 impl Env {
-    /// Reads the process: call it once, first thing.
+    /// The environment of this process. Call it once, at the start.
     pub(crate) fn from_process() -> Self {
         Self::with_vars(std::env::vars_os().collect())
     }
 
-    /// A host with these environment variables and no others.
+    /// An environment with these variables only.
     pub fn with_vars(vars: Vec<(OsString, OsString)>) -> Self {
-        Self { vars, started: moment(), started_instant: Instant::now() }
+        Self { vars, started: Timestamp::now(), started_instant: Instant::now() }
     }
 
-    /// An environment variable; one that is blank counts as absent, as in the AWS SDKs. What is not
-    /// UTF-8 comes with replacement characters, which every validation refuses.
+    /// The value of a variable. `None` if it is blank, as in the AWS SDKs. Bytes that are not UTF-8 become replacement
+    /// characters, which every validation rejects.
     pub(crate) fn var(&self, name: &str) -> Option<String> {
         let value = self.var_os(name)?.to_string_lossy();
         (!value.trim().is_empty()).then(|| value.into_owned())
     }
 
-    /// An environment variable that holds a path.
+    /// The value of a variable as a path. `None` if it is empty.
     pub(crate) fn path_var(&self, name: &str) -> Option<PathBuf> {
         self.var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
     }
 
     fn var_os(&self, name: &str) -> Option<&OsStr> {
-        // On Windows it is `Path` that one finds.
+        // On Windows, names are case-insensitive: `PATH` is usually `Path`.
         let is_named = |key: &OsStr| if cfg!(windows) { key.eq_ignore_ascii_case(name) } else { key == name };
         self.vars.iter().find(|(key, _)| is_named(key)).map(|(_, value)| value.as_os_str())
     }
 
-    /// An environment variable as it is, even if it is blank.
+    /// The bytes of a variable, even if it is blank.
     pub(crate) fn raw_var(&self, name: &str) -> Option<&[u8]> {
         self.var_os(name).map(OsStr::as_encoded_bytes)
     }
 
     /// The values of the variables whose names satisfy `is_secret`, except paths of existing files.
     pub(crate) fn secret_vars(&self, is_secret: impl Fn(&str) -> bool) -> Vec<String> {
-        let is_path = |value: &str| value.starts_with('/') && std::path::Path::new(value).exists();
+        let is_path = |value: &str| value.starts_with('/') && Path::new(value).exists();
         let secret = self.vars.iter().filter(|(name, _)| is_secret(&name.to_string_lossy()));
         secret.map(|(_, value)| value.to_string_lossy().into_owned()).filter(|value| !is_path(value)).collect()
     }
 
-    /// The time now, on both clocks.
+    /// The current time.
     pub fn now(&self) -> Timestamp {
-        moment()
+        Timestamp::now()
     }
 
-    /// When the process began.
+    /// When the process started.
     pub(crate) fn started(&self) -> Timestamp {
         self.started
     }
@@ -108,8 +114,8 @@ impl Env {
         Deadline::new(self.started_instant + timeout)
     }
 
-    /// The user's home directory: `HOME`, else on Windows the profile directory. `getpwuid` is not called, because a
-    /// static program can't load NSS modules.
+    /// The user's home directory: `HOME`, else the profile directory on Windows. `getpwuid` is not called, because it
+    /// loads NSS modules, which a static program can't.
     pub(crate) fn home(&self) -> Option<PathBuf> {
         self.path_var("HOME").or_else(platform::home).filter(|path| path.is_absolute())
     }
@@ -129,16 +135,10 @@ impl Env {
         platform::data_dir(self).filter(|path| path.is_absolute())
     }
 
-    /// The configuration file: the one that `RDS_TOKEN_CONFIG` names, else the user's.
+    /// The configuration file: `RDS_TOKEN_CONFIG`, else `rds-token/config.toml` in the user's configuration directory.
     pub(crate) fn config_file(&self) -> Option<PathBuf> {
-        let users =
-            || Some(platform::config_dir(self).filter(|path| path.is_absolute())?.join("rds-token/config.toml"));
-        self.path_var("RDS_TOKEN_CONFIG").or_else(users)
-    }
-
-    /// Whether the environment names the configuration file, which then has to be there.
-    pub(crate) fn names_config_file(&self) -> bool {
-        self.path_var("RDS_TOKEN_CONFIG").is_some()
+        let directory = || platform::config_dir(self).filter(|path| path.is_absolute());
+        self.path_var("RDS_TOKEN_CONFIG").or_else(|| Some(directory()?.join("rds-token/config.toml")))
     }
 
     /// Expands a leading `~/` to the home directory.
@@ -149,61 +149,105 @@ impl Env {
         }
     }
 
-    /// The numeric id of the user; 0 where users have none.
+    /// The numeric id of the user. 0 on Windows.
     pub(crate) fn uid(&self) -> u32 {
         platform::uid()
     }
 
-    /// The host's name; empty where the system doesn't say.
+    /// The name of this machine. Empty on Windows.
     pub(crate) fn hostname(&self) -> String {
         platform::hostname()
     }
 
-    /// The current directory. Nothing is read from it but what the user names by a relative path.
+    /// The current directory. Only files that the user names with a relative path are read from it.
     pub(crate) fn current_dir(&self) -> Option<PathBuf> {
         std::env::current_dir().ok()
     }
 
-    /// What tells this boot of this machine from others; empty where the system doesn't say.
+    /// The id of this boot of this machine. Empty on macOS and Windows.
     pub(crate) fn boot_id(&self) -> String {
         platform::boot_id()
     }
 
-    /// Whether a person reads stderr.
+    /// Whether stderr is a terminal.
     pub(crate) fn stderr_is_terminal(&self) -> bool {
         std::io::stderr().is_terminal()
     }
 
-    /// Whether stdout is read while it is written. A file is not, nor is /dev/null, which the Rust runtime opens in
-    /// place of a closed stdout.
+    /// Whether another program reads stdout while it is written. False for a file, and for /dev/null, which the Rust
+    /// runtime opens in place of a closed stdout.
     pub(crate) fn stdout_has_reader(&self) -> bool {
         platform::stdout_has_reader()
     }
 
     /// Whether stdout is this file.
-    pub(crate) fn stdout_is(&self, path: &std::path::Path) -> bool {
+    pub(crate) fn stdout_is(&self, path: &Path) -> bool {
         platform::stdout_is(path)
     }
 
-    /// Whether the process is in the foreground of a terminal: somebody may answer a prompt, and
-    /// Ctrl-C reaches the whole process group.
+    /// Whether the process is in the foreground of a terminal: the user may answer a prompt, and Ctrl-C reaches the
+    /// whole process group.
     pub(crate) fn is_foreground(&self) -> bool {
         self.terminal().is_some()
     }
 
-    /// The terminal that the process is in the foreground of, to ask its user: in the background, reading from
-    /// it would stop us.
+    /// The terminal on which the user can be prompted. `None` in the background, where reading from the terminal stops
+    /// the process.
     pub(crate) fn terminal(&self) -> Option<Terminal> {
         platform::terminal()
     }
 
-    /// Forbids core dumps of this process and its being traced by other programs of the user: it is
-    /// about to hold secrets. What it later executes is not affected. On Linux alone.
+    /// Prevents core dumps of this process and tracing by other programs of the user, because it will hold secrets. It
+    /// does not affect programs that this process executes later. Linux only.
     pub(crate) fn forbid_dumps(&self) {
         platform::forbid_dumps();
     }
 }
 
-fn moment() -> Timestamp {
-    Timestamp { wall: OffsetDateTime::now_utc(), boot: platform::since_boot() }
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn env(vars: &[(&str, &str)]) -> Env {
+        Env::with_vars(vars.iter().map(|(name, value)| (name.into(), value.into())).collect())
+    }
+
+    #[test]
+    fn blank_variables_count_as_unset() {
+        for (value, var, path, raw) in [
+            ("x", Some("x"), Some("x"), Some(&b"x"[..])),
+            (" \t", None, Some(" \t"), Some(b" \t")),
+            ("", None, None, Some(b"")),
+        ] {
+            let env = env(&[("A", value)]);
+            assert_eq!(env.var("A").as_deref(), var, "{value:?}");
+            assert_eq!(env.path_var("A").as_deref(), path.map(Path::new), "{value:?}");
+            assert_eq!((env.raw_var("A"), env.raw_var("B")), (raw, None), "{value:?}");
+        }
+    }
+
+    #[cfg(all(unix, not(target_os = "macos")))]
+    #[test]
+    fn directories_follow_the_xdg_specification() {
+        for (vars, cache, config, data) in [
+            (&[("HOME", "/h")][..], "/h/.cache", "/h/.config", "/h/.local/share"),
+            (&[("HOME", "/h"), ("XDG_CACHE_HOME", "relative")], "/h/.cache", "/h/.config", "/h/.local/share"),
+            (&[("XDG_CACHE_HOME", "/c"), ("XDG_CONFIG_HOME", "/f"), ("XDG_DATA_HOME", "/d")], "/c", "/f", "/d"),
+        ] {
+            let env = env(vars);
+            let directories = [env.user_cache_dir(), env.config_file(), env.user_data_dir()].map(Option::unwrap);
+            let config_file = Path::new(config).join("rds-token/config.toml");
+            assert_eq!(directories, [cache.into(), config_file, data.into()], "{vars:?}");
+        }
+        let env = env(&[("HOME", "relative")]);
+        assert_eq!([env.user_cache_dir(), env.config_file(), env.user_data_dir()], [None, None, None]);
+    }
+
+    #[test]
+    fn a_leading_tilde_is_the_home_directory() {
+        let env = env(&[("HOME", "/h")]);
+        for (path, expected) in [("~/a", "/h/a"), ("~user/a", "~user/a"), ("/a/~/b", "/a/~/b")] {
+            assert_eq!(env.expand_home(path), Path::new(expected));
+        }
+    }
 }

@@ -1,5 +1,5 @@
-//! Single flight: of the processes that need the same result at once, one produces it. The others wait, and get
-//! its result or its failure.
+//! Single flight: if several processes need the same result at once, one of them produces it. The others wait, and
+//! receive its result or its failure.
 
 use std::fs::{File, TryLockError};
 use std::io::{self, Read as _, Seek as _, Write as _};
@@ -12,13 +12,14 @@ use crate::os::deadline::Deadline;
 use crate::os::env::{Env, Timestamp};
 use crate::os::private_file::LockFile;
 
-/// The first pause between two attempts; it doubles up to the last.
+/// The pause between two attempts. It doubles from the first value up to the last.
 const FIRST_PAUSE: Duration = Duration::from_millis(4);
 const LAST_PAUSE: Duration = Duration::from_millis(64);
 /// How long a wait may last before a progress message is printed.
 pub(crate) const PROGRESS_AFTER: Duration = Duration::from_secs(1);
-/// More than a failure's line has, in characters, and as it is stored, in bytes.
+/// Upper limit for the message in a note, in characters.
 const MAX_MESSAGE: usize = 2_000;
+/// Upper limit for a note, in bytes.
 const MAX_NOTE: u64 = 16 << 10;
 /// The extension of the lock file that the waiting processes share.
 pub(crate) const WAITING: &str = "waiting";
@@ -35,10 +36,10 @@ pub(crate) enum Outcome<T> {
     Unshared,
 }
 
-/// Holds the lock until dropped.
+/// The process that produces the result. It holds the lock until this is dropped.
 pub(crate) struct Leader {
     lock: File,
-    waiting: LockFile,
+    waiting_file: LockFile,
 }
 
 /// The leader's failure, written into the lock file for the waiting processes.
@@ -53,77 +54,91 @@ struct Note {
 /// When to stop waiting for another process: early enough to do the work itself before `deadline`.
 pub(crate) fn follower_deadline(deadline: &Deadline) -> Instant {
     let left = deadline.left();
-    // Late, because each process that goes on alone sends one more request. At different moments, because the
-    // first of them produces the result for the others.
+    // Late, because each process that stops waiting sends one more request. Random, because the first of them produces
+    // the result for the others.
     Instant::now() + left.mul_f64(0.7 + 0.15 * fastrand::f64())
 }
 
-/// Takes the lock, or waits for it until `give_up`. `look` returns the result if another process has already produced a
-/// usable one; it is called once the lock is held, since looking may be slow.
+/// Takes the lock, or waits for it until `wait_until`. `look` returns the result if another process has already produced
+/// a usable one. It is called only while the lock is held, because it may be slow.
 pub(crate) fn join<T>(
     lock_file: &LockFile,
     env: &Env,
-    give_up: Instant,
+    wait_until: Instant,
     progress: impl Fn(&str),
     look: impl Fn() -> Option<T>,
 ) -> Outcome<T> {
     let waiting_since = Instant::now();
     let (mut pause, mut has_reported) = (FIRST_PAUSE, false);
     let waiting_file = lock_file.with_extension(WAITING);
-    let mut waiting = None;
+    let mut waiting_lock = None;
     loop {
-        let Ok(mut lock) = lock_file.open() else { return Outcome::Unshared };
+        let Ok(lock) = lock_file.open() else { return Outcome::Unshared };
         match lock.try_lock() {
             Ok(()) => {
-                let ready = look().map(|result| Outcome::Ready(Box::new(result)));
-                let failed = || failure_since(&mut lock, env.started(), env.now()).map(Outcome::Failed);
-                if let Some(outcome) = ready.or_else(failed) {
-                    // The last process that waited removes the file that they share, and empties this one.
-                    if waiting.take().is_some() && remove_waiting_file(&waiting_file) {
-                        let _ = overwrite(&mut lock, b"");
-                    }
+                if let Some(outcome) = settle(lock_file, lock, &waiting_file, &mut waiting_lock, env, &look) {
                     return outcome;
                 }
-                if lock_file.is_current(&lock) {
-                    // An old note is left if the waiting processes were killed.
-                    if lock.metadata().is_ok_and(|metadata| metadata.len() > 0) {
-                        let _ = overwrite(&mut lock, b"");
-                    }
-                    return Outcome::Leader(Leader { lock, waiting: waiting_file });
-                }
             }
-            Err(TryLockError::WouldBlock) => {}
-            // A file system without locks.
+            Err(TryLockError::WouldBlock) => drop(lock),
+            // The file system has no locks.
             Err(TryLockError::Error(_)) => return Outcome::Unshared,
         }
-        drop(lock);
-        if waiting.is_none() {
-            waiting = waiting_file.open().ok().filter(|file| file.try_lock_shared().is_ok());
+        if waiting_lock.is_none() {
+            waiting_lock = waiting_file.open().ok().filter(|file| file.try_lock_shared().is_ok());
         }
-        if Instant::now() >= give_up {
+        if Instant::now() >= wait_until {
             return Outcome::Unshared;
         }
         if !has_reported && waiting_since.elapsed() >= PROGRESS_AFTER {
             progress("waiting for another rds-token process that is fetching the same credentials");
             has_reported = true;
         }
-        // Jitter keeps many waiting processes from trying all at once.
+        // Jitter prevents many waiting processes from retrying at the same time.
         std::thread::sleep(pause.mul_f64(0.5 + fastrand::f64()));
         pause = (pause * 2).min(LAST_PAUSE);
     }
 }
 
-/// Removes the file that waiting processes share. Returns whether no process waits.
-fn remove_waiting_file(waiting: &LockFile) -> bool {
-    waiting.directory.remove_unlocked(&waiting.name);
-    !waiting.exists()
+/// The outcome for the process that holds the lock. `None` if the lock file was removed before it was locked.
+fn settle<T>(
+    lock_file: &LockFile,
+    mut lock: File,
+    waiting_file: &LockFile,
+    waiting_lock: &mut Option<File>,
+    env: &Env,
+    look: impl Fn() -> Option<T>,
+) -> Option<Outcome<T>> {
+    let ready = look().map(|result| Outcome::Ready(Box::new(result)));
+    let failed = || failure_since(&mut lock, env.started(), env.now()).map(Outcome::Failed);
+    if let Some(outcome) = ready.or_else(failed) {
+        // The last waiting process removes the shared file and empties the lock file.
+        if waiting_lock.take().is_some() && remove_waiting_file(waiting_file) {
+            let _ = overwrite(&mut lock, b"");
+        }
+        return Some(outcome);
+    }
+    if !lock_file.is_current(&lock) {
+        return None;
+    }
+    // An old note is left if the waiting processes were killed.
+    if lock.metadata().is_ok_and(|metadata| metadata.len() > 0) {
+        let _ = overwrite(&mut lock, b"");
+    }
+    Some(Outcome::Leader(Leader { lock, waiting_file: waiting_file.clone() }))
+}
+
+/// Removes the file that waiting processes share. Returns whether no process is waiting.
+fn remove_waiting_file(file: &LockFile) -> bool {
+    file.directory.remove_unlocked(&file.name);
+    !file.exists()
 }
 
 impl Leader {
-    /// Hands the failure to the waiting processes, unless it concerns this one alone. If it can't be written, they
-    /// find out by themselves.
+    /// Shares the failure with the waiting processes, unless it is local to this process. If the note can't be written,
+    /// the next waiting process becomes the leader.
     pub(crate) fn fail(mut self, error: &Error, now: Timestamp) {
-        if error.is_process_local() || remove_waiting_file(&self.waiting) {
+        if error.is_process_local() || remove_waiting_file(&self.waiting_file) {
             return;
         }
         let note = Note {
@@ -135,15 +150,15 @@ impl Leader {
     }
 }
 
-/// A failure that happened after `started`, so that an old one is not reported.
+/// The failure in the lock file. `None` if it is older than this process (`started`).
 fn failure_since(lock: &mut File, started: Timestamp, now: Timestamp) -> Option<Error> {
     let mut bytes = Vec::new();
     if lock.take(MAX_NOTE).read_to_end(&mut bytes).ok()? == 0 {
         return None;
     }
     let note: Note = serde_json::from_slice(&bytes).ok()?;
-    let is_ours = (millis(started)..=millis(now)).contains(&note.failed_at_boot);
-    is_ours.then(|| Error::new(ExitCode::from_code(note.exit), note.message))
+    let is_recent = (millis(started)..=millis(now)).contains(&note.failed_at_boot);
+    is_recent.then(|| Error::new(ExitCode::from_code(note.exit), note.message))
 }
 
 fn overwrite(file: &mut File, bytes: &[u8]) -> io::Result<()> {
@@ -152,8 +167,8 @@ fn overwrite(file: &mut File, bytes: &[u8]) -> io::Result<()> {
     file.write_all(bytes)
 }
 
-fn millis(moment: Timestamp) -> u64 {
-    u64::try_from(moment.boot.as_millis()).unwrap_or(u64::MAX)
+fn millis(timestamp: Timestamp) -> u64 {
+    u64::try_from(timestamp.boot.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
@@ -165,7 +180,7 @@ mod tests {
     use crate::os::private_file::Directory;
 
     #[test]
-    fn nothing_is_looked_for_while_another_holds_the_lock() {
+    fn look_is_called_only_while_the_lock_is_held() {
         let temporary = tempfile::tempdir().unwrap();
         let directory = Arc::new(Directory::create(&temporary.path().join("cache")).unwrap());
         let lock = LockFile { directory, name: "x.lock".to_owned() };
@@ -183,7 +198,7 @@ mod tests {
         };
         let outcome = join(&lock, &env, Instant::now() + Duration::from_secs(60), |_| {}, look);
         assert!(matches!(outcome, Outcome::Leader(_)));
-        assert_eq!(looks.get(), 1, "once, with the lock");
+        assert_eq!(looks.get(), 1, "it is called once, with the lock");
         holder.join().unwrap();
     }
 }

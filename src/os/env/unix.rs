@@ -1,4 +1,4 @@
-//! The process on Linux, macOS and their like.
+//! The process on Linux, macOS and other Unix systems.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use rustix::time::{ClockId, clock_gettime};
 
 use super::{Env, Terminal};
 
-/// `CLOCK_MONOTONIC` counts sleep on Apple's systems and doesn't on Linux.
+/// The clock that counts suspend: `CLOCK_MONOTONIC` does on macOS, but not on Linux.
 #[cfg(target_os = "linux")]
 const SINCE_BOOT: ClockId = ClockId::Boottime;
 #[cfg(not(target_os = "linux"))]
@@ -54,12 +54,14 @@ pub(super) fn forbid_dumps() {
     let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
 }
 
-/// Returns `None`: on Unix only `HOME` names the home directory.
+/// Returns `None`, because only `HOME` sets the home directory.
 pub(super) fn home() -> Option<PathBuf> {
     None
 }
 
-/// Where caches are: the XDG base directory specification, and Apple's "File System Programming Guide".
+/// The cache directory.
+///
+/// Source: the XDG base directory specification, and "File System Programming Guide" by Apple.
 pub(super) fn cache_dir(env: &Env) -> Option<PathBuf> {
     #[cfg(target_os = "macos")]
     return Some(env.home()?.join("Library/Caches"));
@@ -83,7 +85,8 @@ pub(super) fn config_dir(env: &Env) -> Option<PathBuf> {
     return xdg_dir(env, "XDG_CONFIG_HOME", ".config");
 }
 
-/// A relative path in the variable counts as unset.
+/// The directory that `variable` names, else `default` in the home directory. A relative path in the variable is
+/// ignored.
 #[cfg(not(target_os = "macos"))]
 fn xdg_dir(env: &Env, variable: &str, default: &str) -> Option<PathBuf> {
     let set = env.path_var(variable).filter(|path| path.is_absolute());

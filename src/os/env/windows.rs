@@ -8,12 +8,12 @@ use coarsetime::Instant;
 
 use super::{Env, Terminal};
 
-/// `GetTickCount64`, which a tick of this crate's comes from, and which counts sleep.
+/// The time since boot, including suspend. The crate's clock is `GetTickCount64`.
 pub(super) fn since_boot() -> Duration {
     Instant::now().duration_since(Instant::from_ticks(0)).into()
 }
 
-/// Users have no numbers; each has a cache in a profile directory of their own.
+/// Returns 0: Windows has no numeric user ids, and each user's cache is in their profile directory.
 pub(super) fn uid() -> u32 {
     0
 }
@@ -26,14 +26,15 @@ pub(super) fn hostname() -> String {
     String::new()
 }
 
-/// The console, where there is one.
+/// The console. `None` if the process has none.
 pub(super) fn terminal() -> Option<Terminal> {
     let open = |name| File::options().read(true).write(true).open(name).ok();
     Some(Terminal { input: open("CONIN$")?, output: open("CONOUT$")? })
 }
 
 pub(super) fn stdout_is(path: &Path) -> bool {
-    matches!((same_file::Handle::stdout(), same_file::Handle::from_path(path)), (Ok(stdout), Ok(file)) if stdout == file)
+    let (stdout, file) = (same_file::Handle::stdout(), same_file::Handle::from_path(path));
+    matches!((stdout, file), (Ok(stdout), Ok(file)) if stdout == file)
 }
 
 pub(super) fn stdout_has_reader() -> bool {
