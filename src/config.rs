@@ -1,7 +1,7 @@
-//! The configuration file: named targets, and defaults.
+//! The configuration file: named targets and defaults.
 
 use std::collections::BTreeMap;
-use std::io::ErrorKind;
+use std::io;
 use std::ops::Range;
 use std::path::Path;
 
@@ -14,7 +14,7 @@ use crate::os::env::Env;
 use crate::os::private_file::read_trusted;
 use crate::similar::nearest;
 
-/// The keys of a `[target.NAME]` table, which are the long flags.
+/// The keys of a `[target.NAME]` table. Most are the names of long flags.
 const TARGET_KEYS: [&str; 15] = [
     "url",
     "host",
@@ -52,32 +52,32 @@ pub struct Config {
     pub targets: BTreeMap<String, Layer>,
 }
 
-/// Where the reader is, for messages.
-struct Place<'a> {
+/// Upper limit for the file, in bytes.
+const MAX_FILE: u64 = 4 << 20;
+
+/// The file that is parsed. Errors name its path and the line.
+struct Source<'a> {
     path: &'a Path,
     text: &'a str,
 }
 
-impl Place<'_> {
-    fn fail(&self, span: &Range<usize>, why: &str) -> Error {
+impl Source<'_> {
+    fn error(&self, span: &Range<usize>, why: &str) -> Error {
         let before = self.text.get(..span.start).unwrap_or_default();
         let line = before.matches('\n').count() + 1;
         Error::usage(format!("configuration: {}:{line}: {why}", self.path.display()))
     }
 }
 
-/// Upper limit for the file, in bytes.
-const MAX_FILE: u64 = 4 << 20;
-
 impl Config {
-    /// Reads the user's file: `RDS_TOKEN_CONFIG`, else `rds-token/config.toml` in the user's configuration
-    /// directory. The latter may be absent.
+    /// Reads the file that `RDS_TOKEN_CONFIG` names, else `rds-token/config.toml` in the user's configuration directory,
+    /// which may be missing.
     ///
     /// # Errors
-    /// As [`Config::parse`], and when the file can't be read (exit 2).
+    /// As [`Config::parse`], and if the file can't be read or trusted (exit 2).
     pub fn load(env: &Env) -> Result<Self, Error> {
         let Some(path) = env.config_file() else { return Ok(Self::default()) };
-        let fail = |why: &dyn std::fmt::Display| {
+        let error = |why: &dyn std::fmt::Display| {
             Error::usage(format!("configuration: {}: {why}; check the file and its permissions", path.display()))
         };
         if !path.is_absolute() {
@@ -86,121 +86,121 @@ impl Config {
                 path.display()
             )));
         }
+        let is_missing =
+            |error: &io::Error| matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory);
         let bytes = match read_trusted(&path, MAX_FILE) {
-            Err(error)
-                if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
-                    && !env.names_config_file() =>
-            {
+            Err(error) if is_missing(&error) && env.path_var("RDS_TOKEN_CONFIG").is_none() => {
                 return Ok(Self::default());
             }
-            read => read.map_err(|error| fail(&error))?,
+            read => read.map_err(|why| error(&why))?,
         };
-        let text = String::from_utf8(bytes).map_err(|_| fail(&"it is not UTF-8"))?;
+        let text = String::from_utf8(bytes).map_err(|_| error(&"it is not UTF-8"))?;
         Self::parse(&path, &text)
     }
 
-    /// Reads the text of the file at `path`.
+    /// Parses the text of the file at `path`.
     ///
     /// # Errors
-    /// Names the file, the line and what would be right (exit 2).
+    /// Names the file, the line and the remedy (exit 2).
     pub fn parse(path: &Path, text: &str) -> Result<Self, Error> {
-        let place = Place { path, text };
+        let source = Source { path, text };
         let document = DeTable::parse(text).map_err(|error| {
-            place.fail(&error.span().unwrap_or(0..0), &format!("{}; fix the line", error.message()))
+            source.error(&error.span().unwrap_or(0..0), &format!("{}; fix the line", error.message()))
         })?;
         let mut config = Self::default();
         for (key, value) in document.get_ref() {
             match key.get_ref().as_ref() {
-                "defaults" => config.defaults = place.table(value, "[defaults]", &DEFAULTS_KEYS)?,
+                "defaults" => config.defaults = source.layer(value, "[defaults]", &DEFAULTS_KEYS)?,
                 "target" => {
-                    for (name, value) in place.as_table(value, "target")? {
-                        place.check_name(name)?;
+                    for (name, value) in source.table(value, "target", "[target.NAME]")? {
+                        source.check_name(name)?;
                         let name = name.get_ref().to_string();
-                        let table = place.table(value, &format!("[target.{name}]"), &TARGET_KEYS)?;
-                        config.targets.insert(name, table);
+                        let layer = source.layer(value, &format!("[target.{name}]"), &TARGET_KEYS)?;
+                        config.targets.insert(name, layer);
                     }
                 }
-                other => return Err(place.fail(&key.span(), &unknown_table(other, value.get_ref()))),
+                other => return Err(source.error(&key.span(), &unknown_table(other, value.get_ref()))),
             }
         }
         Ok(config)
     }
 
-    /// The name of a target that is most like `name`.
+    /// The name of the target that is most similar to `name`. `None` if none is similar enough.
     pub(crate) fn nearest(&self, name: &str) -> Option<&str> {
         nearest(name, self.targets.keys().map(String::as_str))
     }
 }
 
-impl Place<'_> {
-    fn as_table<'t, 'i>(&self, value: &'t Spanned<DeValue<'i>>, what: &str) -> Result<&'t DeTable<'i>, Error> {
-        match value.get_ref() {
-            DeValue::Table(table) => Ok(table),
-            _ => {
-                let header = if what == "target" { "[target.NAME]" } else { what };
-                Err(self
-                    .fail(&value.span(), &format!("{what} is not a table; write {header} on the line above its keys")))
-            }
-        }
-    }
-
-    fn table(&self, value: &Spanned<DeValue<'_>>, what: &str, valid: &[&'static str]) -> Result<Layer, Error> {
-        let mut table = Layer::default();
-        for (key, value) in self.as_table(value, what)? {
-            let name = key.get_ref().as_ref();
-            if matches!(value.get_ref(), DeValue::Table(_)) {
-                let why = format!("{what} has a table '{name}' in it; the name of a target can't contain '.'");
-                return Err(self.fail(&key.span(), &why));
-            }
-            if let Some((_, hint)) = KEY_HINTS.iter().find(|(known, _)| *known == name) {
-                return Err(self.fail(&key.span(), &format!("unknown key '{name}' in {what}; {hint}")));
-            }
-            let Some(known) = valid.iter().find(|known| **known == name) else {
-                return Err(self.fail(&key.span(), &unknown("key", name, what, valid.iter().copied())));
-            };
-            let text = match value.get_ref() {
-                DeValue::String(text) => text.to_string(),
-                DeValue::Integer(number) => number.to_string(),
-                _ => return Err(self.fail(&value.span(), &format!("{name} must be a string or an integer"))),
-            };
-            table.insert(known, Setting { text, origin: Origin::Table(what.to_owned()) });
-        }
+impl Source<'_> {
+    /// The value as a table. `header` is the line that begins it.
+    fn table<'t, 'i>(
+        &self,
+        value: &'t Spanned<DeValue<'i>>,
+        name: &str,
+        header: &str,
+    ) -> Result<&'t DeTable<'i>, Error> {
+        let DeValue::Table(table) = value.get_ref() else {
+            let why = format!("{name} is not a table; write {header} on the line above its keys");
+            return Err(self.error(&value.span(), &why));
+        };
         Ok(table)
     }
 
-    /// Checks that a target's name can't be mistaken for a host, a URL or a flag. A command's name is allowed: `rds-
-    /// token token NAME` selects the target.
+    /// The settings in a table. `valid` are its keys.
+    fn layer(&self, value: &Spanned<DeValue<'_>>, header: &str, valid: &[&'static str]) -> Result<Layer, Error> {
+        let mut layer = Layer::default();
+        for (key, value) in self.table(value, header, header)? {
+            let name = key.get_ref().as_ref();
+            let text = match value.get_ref() {
+                DeValue::Table(_) => {
+                    let why = format!("{header} has a table '{name}' in it; the name of a target can't contain '.'");
+                    return Err(self.error(&key.span(), &why));
+                }
+                DeValue::String(text) => Some(text.to_string()),
+                DeValue::Integer(number) => Some(number.to_string()),
+                _ => None,
+            };
+            let Some(known) = valid.iter().find(|known| **known == name) else {
+                return Err(self.error(&key.span(), &unknown_key(name, header, valid)));
+            };
+            let Some(text) = text else {
+                return Err(self.error(&value.span(), &format!("{name} must be a string or an integer")));
+            };
+            layer.insert(known, Setting { text, origin: Origin::Table(header.to_owned()) });
+        }
+        Ok(layer)
+    }
+
+    /// Checks that a target's name can't be mistaken for a host, a URL or a flag. It may be the name of a command, because
+    /// `rds-token token NAME` selects the target.
     fn check_name(&self, name: &Spanned<impl AsRef<str>>) -> Result<(), Error> {
         let text = name.get_ref().as_ref();
         let is_plain = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_');
         if text.is_empty() || text.starts_with('-') || !text.chars().all(is_plain) {
             let why = format!("a target can't be named '{text}'; use letters, digits, '-' and '_'");
-            return Err(self.fail(&name.span(), &why));
+            return Err(self.error(&name.span(), &why));
         }
         Ok(())
     }
 }
 
 fn unknown_table(name: &str, value: &DeValue<'_>) -> String {
-    let near = nearest(name, ["default", "defaults", "target", "targets"]);
-    match (near, value) {
-        (Some(near), _) if strsim::jaro_winkler(name, near) > 0.9 => {
-            let table = if near.starts_with('d') { "[defaults]" } else { "[target.NAME]" };
-            format!("unknown table '{name}'; did you mean {table}?")
+    let similar = nearest(name, ["default", "defaults", "target", "targets"]);
+    match (similar, value) {
+        (Some(similar), _) if strsim::jaro_winkler(name, similar) > 0.9 => {
+            let header = if similar.starts_with('d') { "[defaults]" } else { "[target.NAME]" };
+            format!("unknown table '{name}'; did you mean {header}?")
         }
         (_, DeValue::Table(_)) => format!("unknown table '{name}'; did you mean [target.{name}]?"),
         _ => format!("'{name}' is not in a table; move it below [defaults] or [target.NAME]"),
     }
 }
 
-fn unknown<'a>(kind: &str, name: &str, place: &str, valid: impl IntoIterator<Item = &'a str> + Clone) -> String {
-    match nearest(name, valid.clone()) {
-        Some(near) => format!("unknown {kind} '{name}' in {place}; did you mean '{near}'?"),
-        None => {
-            let valid: Vec<&str> = valid.into_iter().collect();
-            format!("unknown {kind} '{name}' in {place}; it can be {}", valid.join(", "))
-        }
-    }
+fn unknown_key(name: &str, header: &str, valid: &[&str]) -> String {
+    let hint = KEY_HINTS.iter().find(|(known, _)| *known == name).map(|(_, hint)| (*hint).to_owned());
+    let similar = || nearest(name, valid.iter().copied()).map(|similar| format!("did you mean '{similar}'?"));
+    let hint = hint.or_else(similar).unwrap_or_else(|| format!("it can be {}", valid.join(", ")));
+    format!("unknown key '{name}' in {header}; {hint}")
 }
 
 #[cfg(test)]
