@@ -61,7 +61,7 @@ impl CacheDirectory {
             let _ = directory.remove(name);
         }
         self.sweep_mysql_homes(directory, now);
-        directory.sweep_unfinished(now.wall.into());
+        directory.remove_old_temporaries(now.wall.into());
         old(&LOCKS, LOCK_AGE).iter().for_each(|name| directory.remove_unlocked(name));
         true
     }

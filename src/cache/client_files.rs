@@ -8,7 +8,7 @@ use std::io;
 use std::path::PathBuf;
 
 use super::directory::{CLIENT_FILES, CacheDirectory};
-use crate::os::private_file::{Directory, is_leftover_temp};
+use crate::os::private_file::{Directory, is_temporary};
 
 /// The file in a directory that clients read.
 pub(super) const OPTION_FILE: &str = "my.cnf";
@@ -78,7 +78,7 @@ impl CacheDirectory {
         }
         let home = Directory::open(&self.open()?.path().join(name))?;
         // What killed processes left of their writes may have a token.
-        home.files()?.iter().filter(|name| is_leftover_temp(name)).for_each(|name| home.remove_unlocked(name));
+        home.files()?.iter().filter(|name| is_temporary(name)).for_each(|name| home.remove_unlocked(name));
         Ok(())
     }
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use crate::os::env::Env;
-use crate::os::private_file::{Directory, LockFile, check_directory, is_leftover_temp};
+use crate::os::private_file::{Directory, LockFile, check_directory, is_temporary};
 use crate::os::single_flight::WAITING;
 
 /// Extension of files with a token.
@@ -128,7 +128,7 @@ impl CacheDirectory {
 
     pub(super) fn unfinished(&self) -> io::Result<Vec<String>> {
         let mut names = self.open()?.files()?;
-        names.retain(|name| is_leftover_temp(name));
+        names.retain(|name| is_temporary(name));
         Ok(names)
     }
 }

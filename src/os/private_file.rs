@@ -1,4 +1,4 @@
-//! Files that only their owner may read or change: the one place that creates, reads and replaces them.
+//! Files that only their owner can read or change. Only this module creates, reads and replaces them.
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read as _, Write as _};
@@ -16,18 +16,18 @@ use unix as platform;
 #[cfg(windows)]
 use windows as platform;
 
-/// The beginning of the name of a file that is being written.
+/// Prefix of the name of a file that is being written.
 const TEMPORARY: &str = ".rds-token-";
-/// How many characters follow it.
+/// Length of the random part after the prefix.
 const TEMPORARY_SUFFIX: usize = 16;
-/// How old an unfinished write may get.
-const UNFINISHED_AGE: Duration = Duration::from_secs(60 * 60);
+/// Maximum age of a temporary file. An older one was left by a killed process.
+const MAX_TEMPORARY_AGE: Duration = Duration::from_secs(60 * 60);
 
 fn refused(path: &Path, why: &str) -> io::Error {
     io::Error::new(ErrorKind::PermissionDenied, format!("{} {why}", path.display()))
 }
 
-/// The error, with the path that it is about.
+/// Adds the path to the error's message.
 fn at(path: &Path, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("{}: {error}", path.display()))
 }
@@ -41,7 +41,7 @@ enum EntryKind {
 
 /// An open directory.
 ///
-/// Its files are opened relative to it, so that a directory that is swapped in meanwhile is not used.
+/// Its files are opened relative to it, so that a directory that replaces it meanwhile is not used.
 #[derive(Debug)]
 pub(crate) struct Directory {
     path: PathBuf,
@@ -49,13 +49,11 @@ pub(crate) struct Directory {
 }
 
 impl Directory {
-    /// Opens a private directory.
-    ///
-    /// Only this user can access it, and no other user can replace it.
+    /// Opens a private directory: only this user can access it, and no other user can replace it.
     ///
     /// # Errors
-    /// `NotFound` if it does not exist. Else the reason why it can't be trusted: it is a link, another user owns it or
-    /// can read it, or another user owns or can write a directory above it.
+    /// `NotFound` if it does not exist. Otherwise why it can't be trusted: it is a link, another user owns it or can read
+    /// it, or another user owns or can write to a directory above it.
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
         let path = platform::check_parents(path)?;
         let handle = platform::Handle::open(&path).map_err(|error| at(&path, &error))?;
@@ -78,21 +76,21 @@ impl Directory {
     }
 
     /// Opens a directory that other programs use too. It may be a link, and is not checked.
-    fn shared(path: &Path) -> io::Result<Self> {
+    fn open_shared(path: &Path) -> io::Result<Self> {
         let path = path.canonicalize().map_err(|error| at(path, &error))?;
         let handle = platform::Handle::open(&path).map_err(|error| at(&path, &error))?;
         Ok(Self { path, handle })
     }
 
-    /// The path, without links.
+    /// The path with its links resolved.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Reads a private file of at most `max` bytes. Follows no link, and does not wait for a FIFO.
+    /// Reads a private file of at most `max` bytes. Does not follow links or wait for a FIFO.
     ///
     /// # Errors
-    /// If the file can't be read or trusted.
+    /// If the file can't be read or trusted, or is longer.
     pub(crate) fn read(&self, name: &str, max: u64) -> io::Result<Vec<u8>> {
         let file = self.check(name, self.handle.read(name)?)?;
         let size = file.metadata()?.len();
@@ -104,10 +102,10 @@ impl Directory {
         Ok(bytes)
     }
 
-    /// Replaces a file, or creates it. Readers see the old bytes or the new ones, nothing in between.
+    /// Replaces or creates a file. Readers see the old bytes or the new bytes, never a mix.
     ///
     /// # Errors
-    /// If it can't be written. Nothing of it is left then.
+    /// If it can't be written. No partial file is left.
     pub(crate) fn write(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
         match self.write_once(name, bytes) {
             // `cache clear` removed the new file before it was locked.
@@ -120,7 +118,7 @@ impl Directory {
         let suffix: String = std::iter::repeat_with(fastrand::alphanumeric).take(TEMPORARY_SUFFIX).collect();
         let temporary = format!("{TEMPORARY}{suffix}");
         let mut file = self.handle.create_new(&temporary)?;
-        // While it is locked, `cache clear` leaves it. Some file systems have no locks.
+        // `cache clear` does not remove a locked file. Some file systems have no locks.
         let _ = file.try_lock();
         let written = platform::restrict(&file).and_then(|()| file.write_all(bytes));
         let replaced = written.and_then(|()| self.handle.replace(&temporary, name));
@@ -130,13 +128,13 @@ impl Directory {
         replaced
     }
 
-    /// Opens a file to lock and to write notes into, and creates it if it does not exist.
+    /// Opens a lock file for reading and writing, and creates it if it does not exist.
     ///
     /// # Errors
     /// If it can't be opened or trusted.
     pub(crate) fn open_lock(&self, name: &str) -> io::Result<File> {
         let file = self.check(name, self.handle.read_or_create(name)?)?;
-        // The umask may have taken permissions away when it was created.
+        // The umask may have removed permissions when the file was created.
         platform::restrict(&file)?;
         Ok(file)
     }
@@ -154,8 +152,7 @@ impl Directory {
 
     /// Removes a file unless another process holds its lock.
     ///
-    /// A process that waits for the lock finds, once it holds it, that the file has no name any more, and creates a new
-    /// one.
+    /// A process that waits for the lock notices that the file was removed, and creates a new one.
     pub(crate) fn remove_unlocked(&self, name: &str) {
         if let Ok(file) = self.handle.read(name).and_then(|file| self.check(name, file))
             && file.try_lock().is_ok()
@@ -165,24 +162,25 @@ impl Directory {
         }
     }
 
-    /// Whether `file` still has this name: it may have been removed, and another created in its place.
+    /// Whether `file` still has this name. It may have been removed or replaced.
     fn is_still_linked(&self, file: &File, name: &str) -> bool {
         self.handle.is_still_linked(file, name).unwrap_or(false)
     }
 
+    /// Returns the file if it is private.
     fn check(&self, name: &str, file: File) -> io::Result<File> {
-        let path = || self.path.join(name);
+        let path = self.path.join(name);
         let metadata = file.metadata()?;
         if !metadata.is_file() {
-            return Err(refused(&path(), "is not a regular file"));
+            return Err(refused(&path, "is not a regular file"));
         }
         platform::reject_hard_links(&path, &metadata)?;
         platform::check_owner(&path, &metadata)?;
         Ok(file)
     }
 
-    /// Whether a file was last written longer than `age` ago. `None` if it does not exist, or if its time is in what is
-    /// now the future: the clock was set back, and its age is not known.
+    /// Whether a file was last written longer than `age` ago. `None` if it does not exist, or if its time is in the
+    /// future because the clock was set back.
     pub(crate) fn is_older(&self, name: &str, age: Duration, now: SystemTime) -> Option<bool> {
         let modified = self.handle.modified(name).ok()?;
         Some(now.duration_since(modified).ok()? > age)
@@ -212,19 +210,19 @@ impl Directory {
         self.handle.remove_directory(name)
     }
 
-    /// Removes what killed processes left of their writes.
-    pub(crate) fn sweep_unfinished(&self, now: SystemTime) {
+    /// Removes the temporary files of killed processes.
+    pub(crate) fn remove_old_temporaries(&self, now: SystemTime) {
         let names = self.files().unwrap_or_default();
-        for name in names.iter().filter(|name| is_leftover_temp(name)) {
-            if self.is_older(name, UNFINISHED_AGE, now).unwrap_or(false) {
+        for name in names.iter().filter(|name| is_temporary(name)) {
+            if self.is_older(name, MAX_TEMPORARY_AGE, now).unwrap_or(false) {
                 let _ = self.handle.remove(name);
             }
         }
     }
 }
 
-/// Whether a name is that of a write of ours that is not finished.
-pub(crate) fn is_leftover_temp(name: &str) -> bool {
+/// Whether a name is that of a temporary file: a write that is running, or that a killed process did not finish.
+pub(crate) fn is_temporary(name: &str) -> bool {
     name.strip_prefix(TEMPORARY).is_some_and(|suffix| {
         suffix.len() == TEMPORARY_SUFFIX && suffix.bytes().all(|byte| byte.is_ascii_alphanumeric())
     })
@@ -235,35 +233,34 @@ pub(crate) fn is_leftover_temp(name: &str) -> bool {
 /// # Errors
 /// As [`Directory::read`].
 pub(crate) fn read(path: &Path, max: u64) -> io::Result<Vec<u8>> {
-    let (directory, name) = shared(path)?;
+    let (directory, name) = open_shared_parent(path)?;
     directory.read(name, max)
 }
 
-/// Replaces a private file in a directory that other programs use too, and removes what killed processes left of their
-/// writes there.
+/// Replaces a private file in a directory that other programs use too. Removes the temporary files of killed processes
+/// there.
 ///
 /// # Errors
 /// As [`Directory::write`].
 pub(crate) fn write(path: &Path, bytes: &[u8], now: SystemTime) -> io::Result<()> {
-    let (directory, name) = shared(path)?;
+    let (directory, name) = open_shared_parent(path)?;
     let written = directory.write(name, bytes);
-    directory.sweep_unfinished(now);
+    directory.remove_old_temporaries(now);
     written
 }
 
-fn shared(path: &Path) -> io::Result<(Directory, &str)> {
+/// The directory of a file, and the file's name.
+fn open_shared_parent(path: &Path) -> io::Result<(Directory, &str)> {
     let name = path.file_name().and_then(|name| name.to_str());
     let name = name.ok_or_else(|| refused(path, "is not the path of a file"))?;
-    Ok((Directory::shared(path.parent().unwrap_or(Path::new("/")))?, name))
+    Ok((Directory::open_shared(path.parent().unwrap_or(Path::new("/")))?, name))
 }
 
 /// A lock file in an open directory.
 #[derive(Clone, Debug)]
 pub(crate) struct LockFile {
-    /// The directory.
     pub(crate) directory: Arc<Directory>,
-    /// The name of the file.
-    pub name: String,
+    pub(crate) name: String,
 }
 
 impl LockFile {
@@ -275,17 +272,17 @@ impl LockFile {
         self.directory.open_lock(&self.name)
     }
 
-    /// Whether `file` still has the name.
+    /// Whether `file` is still the file with this name.
     pub(crate) fn is_current(&self, file: &File) -> bool {
         self.directory.is_still_linked(file, &self.name)
     }
 
-    /// Whether a file has the name.
+    /// Whether the file exists.
     pub(crate) fn exists(&self) -> bool {
         self.directory.handle.modified(&self.name).is_ok()
     }
 
-    /// Another lock file beside this one.
+    /// The lock file with the same stem and another extension.
     #[must_use]
     pub(crate) fn with_extension(&self, extension: &str) -> Self {
         let stem = self.name.rsplit_once('.').map_or(self.name.as_str(), |(stem, _)| stem);
@@ -293,10 +290,10 @@ impl LockFile {
     }
 }
 
-/// Makes a directory, 0700 whatever the umask, and its parents if they are missing. One that exists stays as it is.
+/// Creates a directory with mode 0700, and its missing parents. An existing directory is not changed.
 ///
 /// # Errors
-/// If it can't be made.
+/// If it can't be created.
 pub(crate) fn make_directory(path: &Path) -> io::Result<()> {
     if let Some(parent) = path.parent()
         && !parent.is_dir()
@@ -306,14 +303,14 @@ pub(crate) fn make_directory(path: &Path) -> io::Result<()> {
     match platform::make_directory(path) {
         // Another process was first.
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
-        made => made.map_err(|error| at(path, &error)),
+        created => created.map_err(|error| at(path, &error)),
     }
 }
 
-/// Checks that a path is a directory of this user, closed to others. The directories above it are not checked.
+/// Checks that a path is a directory that only this user can access. The directories above it are not checked.
 ///
 /// # Errors
-/// If it can't be opened, is a link, or is open to others.
+/// If it can't be opened, is a link, or other users can access it.
 pub(crate) fn check_directory(path: &Path) -> io::Result<()> {
     platform::Handle::open(path)?.check_owner(path)
 }
@@ -329,7 +326,7 @@ pub(crate) fn check_parents(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Checks that no other user can put files into a directory, if it exists. Others may list it.
+/// Checks that no other user can create files in a directory, if it exists. Others may list it.
 ///
 /// # Errors
 /// If another user owns it, or can write to it. A group that has no other member is not another user.
@@ -341,9 +338,8 @@ pub(crate) fn check_writers(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Reads a regular file of at most `max` bytes that only its owner or root may change, such as the configuration file.
-///
-/// Others may read it, and it may be a link.
+/// Reads a regular file of at most `max` bytes that no other user can change, such as the configuration file. Others may
+/// read it, and it may be a link.
 ///
 /// # Errors
 /// If it can't be read, another user owns it, or another user can write to it.
@@ -356,10 +352,10 @@ pub(crate) fn read_trusted(path: &Path, max: u64) -> io::Result<Vec<u8>> {
     platform::check_trusted(path, &metadata)?;
     let mut bytes = Vec::new();
     file.take(max + 1).read_to_end(&mut bytes)?;
-    match bytes.len() as u64 > max {
-        true => Err(io::Error::other(format!("it is longer than {max} bytes"))),
-        false => Ok(bytes),
+    if bytes.len() as u64 > max {
+        return Err(io::Error::other(format!("it is longer than {max} bytes")));
     }
+    Ok(bytes)
 }
 
 /// Checks that a file, if it exists, belongs to root or this user, and that no other user can write to it.
@@ -370,17 +366,17 @@ pub(crate) fn check_trusted(path: &Path) -> io::Result<()> {
     fs::metadata(path).map_or(Ok(()), |metadata| platform::check_trusted(path, &metadata))
 }
 
-/// Creates a file in memory, and returns it with its path.
+/// Creates a private file in memory, and returns it with its path.
 ///
-/// Only its owner can read it. A program that this process executes can open the path. The file exists until the last
-/// process that has it open exits.
+/// A program that this process executes can open the path. The file exists until the last process that has it open
+/// exits.
 ///
 /// # Errors
 /// If it can't be created.
 #[cfg(target_os = "linux")]
 pub(crate) fn in_memory(name: &str, bytes: &[u8]) -> io::Result<(File, PathBuf)> {
     use std::os::fd::AsRawFd as _;
-    // Without CLOEXEC: it is for the program that comes after.
+    // Without CLOEXEC, because the executed program reads it.
     let mut file = File::from(rustix::fs::memfd_create(name, rustix::fs::MemfdFlags::empty())?);
     platform::restrict(&file)?;
     file.write_all(bytes)?;

@@ -1,4 +1,4 @@
-//! Private means: owned by our uid, and no permission for group and others.
+//! Private files on Unix: owned by this user, without permissions for the group and others.
 
 use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, Permissions};
 use std::io::{self, ErrorKind};
@@ -12,10 +12,10 @@ use super::{EntryKind, refused};
 
 /// Permission bits of group and others.
 const NOT_OWNER: u32 = 0o077;
-/// Permission bits to write, of the group and of others.
+/// Write permission of the group and of others.
 const GROUP_WRITE: u32 = 0o020;
 const OTHER_WRITE: u32 = 0o002;
-/// In such a directory, only its owner and the owner of an entry can remove or rename the entry.
+/// The sticky bit: only the owners of the directory and of an entry can remove or rename the entry.
 const STICKY: u32 = 0o1000;
 
 /// An open directory.
@@ -36,7 +36,7 @@ impl Handle {
     }
 
     pub(super) fn check_owner(&self, path: &Path) -> io::Result<()> {
-        check_owner(&|| path.to_owned(), &self.0.metadata()?)
+        check_owner(path, &self.0.metadata()?)
     }
 
     pub(super) fn read(&self, name: &str) -> io::Result<File> {
@@ -51,7 +51,7 @@ impl Handle {
         self.open_file(name, OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL)
     }
 
-    /// Follows no link, waits for no FIFO, creates files with 0600.
+    /// Opens or creates a file with mode 0600. Does not follow a link or wait for a FIFO.
     fn open_file(&self, name: &str, flags: OFlags) -> io::Result<File> {
         let flags = flags | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
         Ok(File::from(rustix::fs::openat(&self.0, name, flags, Mode::RUSR | Mode::WUSR)?))
@@ -60,9 +60,8 @@ impl Handle {
     /// Renames a new file over another.
     pub(super) fn replace(&self, new: &str, name: &str) -> io::Result<()> {
         if self.exchange(new, name) {
-            // The old file has the temporary name now. If it is a directory, it is removed only if it is empty.
-            let removed = self.remove(new);
-            if removed.is_err() {
+            // The old entry now has the temporary name. If it is a directory, it is removed only if it is empty.
+            if self.remove(new).is_err() {
                 let _ = self.remove_directory(new);
             }
             return Ok(());
@@ -70,8 +69,8 @@ impl Handle {
         Ok(rustix::fs::renameat(&self.0, new, &self.0, name)?)
     }
 
-    /// Swaps two files that exist. If a file is replaced by renaming another over it, ext4 writes that other to disk at
-    /// once (`auto_da_alloc`), which takes longer than everything else here. Swapping avoids this.
+    /// Swaps two existing files, and returns whether that succeeded. After a rename over an existing file, ext4 writes
+    /// the new one to disk at once (`auto_da_alloc`), which takes longer than everything else here. A swap avoids this.
     #[cfg(target_os = "linux")]
     fn exchange(&self, new: &str, old: &str) -> bool {
         rustix::fs::renameat_with(&self.0, new, &self.0, old, rustix::fs::RenameFlags::EXCHANGE).is_ok()
@@ -91,8 +90,8 @@ impl Handle {
     }
 
     pub(super) fn is_still_linked(&self, file: &File, name: &str) -> io::Result<bool> {
-        let (ours, named) = (rustix::fs::fstat(file)?, self.stat(name)?);
-        Ok((ours.st_dev, ours.st_ino) == (named.st_dev, named.st_ino))
+        let (open, named) = (rustix::fs::fstat(file)?, self.stat(name)?);
+        Ok((open.st_dev, open.st_ino) == (named.st_dev, named.st_ino))
     }
 
     pub(super) fn modified(&self, name: &str) -> io::Result<SystemTime> {
@@ -123,10 +122,10 @@ impl Handle {
     }
 }
 
-/// Makes one directory, 0700 whatever the umask.
+/// Creates one directory, with mode 0700 whatever the umask.
 pub(super) fn make_directory(path: &Path) -> io::Result<()> {
     DirBuilder::new().mode(0o700).create(path)?;
-    // A link that was put there meanwhile is refused when the directory is opened.
+    // If it was replaced with a link meanwhile, opening the directory fails.
     if fs::symlink_metadata(path)?.is_dir() {
         fs::set_permissions(path, Permissions::from_mode(0o700))?;
     }
@@ -139,25 +138,25 @@ pub(super) fn make_directory(path: &Path) -> io::Result<()> {
 /// `NotFound`.
 pub(super) fn check_parents(path: &Path) -> io::Result<PathBuf> {
     let Some(parent) = path.parent() else { return Ok(path.to_owned()) };
-    let has_links = check_each(parent)? || path.components().any(|part| part == Component::ParentDir);
+    let has_links = check_ancestors(parent)? || path.components().any(|part| part == Component::ParentDir);
     if !has_links {
         return Ok(path.to_owned());
     }
     // Check the directories that the links lead to.
-    let real = match path.file_name() {
-        Some(name) => without_links(parent)?.join(name),
-        // It ends in `..`.
-        None => without_links(path)?,
+    let resolved = match path.file_name() {
+        Some(name) => resolve_links(parent)?.join(name),
+        // The path ends in `..`.
+        None => resolve_links(path)?,
     };
-    // A link in the resolved path was put there meanwhile.
-    match check_each(real.parent().unwrap_or(&real))? {
-        true => Err(refused(path, "changed while it was checked")),
-        false => Ok(real),
+    // A link in the resolved path was created meanwhile.
+    if check_ancestors(resolved.parent().unwrap_or(&resolved))? {
+        return Err(refused(path, "changed while it was checked"));
     }
+    Ok(resolved)
 }
 
 /// Checks a directory and each one above it, up to the first link. Returns whether there is a link.
-fn check_each(directory: &Path) -> io::Result<bool> {
+fn check_ancestors(directory: &Path) -> io::Result<bool> {
     let mut ancestors: Vec<&Path> = directory.ancestors().collect();
     ancestors.reverse();
     for path in ancestors {
@@ -171,34 +170,39 @@ fn check_each(directory: &Path) -> io::Result<bool> {
     Ok(false)
 }
 
-/// The path with its links resolved. The last components may be missing.
-fn without_links(path: &Path) -> io::Result<PathBuf> {
+/// Resolves the links in a path. The last components may not exist.
+fn resolve_links(path: &Path) -> io::Result<PathBuf> {
     match path.canonicalize() {
         Err(error) if error.kind() == ErrorKind::NotFound => match (path.parent(), path.file_name()) {
-            (Some(parent), Some(name)) => Ok(without_links(parent)?.join(name)),
+            (Some(parent), Some(name)) => Ok(resolve_links(parent)?.join(name)),
             _ => Err(error),
         },
         resolved => resolved.map_err(|error| super::at(path, &error)),
     }
 }
 
-fn is_trusted(uid: u32) -> bool {
-    uid == 0 || uid == rustix::process::getuid().as_raw()
+fn is_this_user(uid: u32) -> bool {
+    uid == rustix::process::getuid().as_raw()
 }
 
-/// Fails unless the file belongs to this user and is closed to others. `path` is evaluated only for an error.
-pub(super) fn check_owner(path: &dyn Fn() -> PathBuf, metadata: &Metadata) -> io::Result<()> {
-    if metadata.uid() != rustix::process::getuid().as_raw() {
-        return Err(refused(&path(), "belongs to another user"));
+fn is_trusted(uid: u32) -> bool {
+    uid == 0 || is_this_user(uid)
+}
+
+/// Fails unless the file belongs to this user, and the group and others have no permissions.
+pub(super) fn check_owner(path: &Path, metadata: &Metadata) -> io::Result<()> {
+    if !is_this_user(metadata.uid()) {
+        return Err(refused(path, "belongs to another user"));
     }
     if metadata.mode() & NOT_OWNER != 0 {
-        return Err(refused(&path(), &format!("is open to others (mode {:o})", metadata.mode() & 0o7777)));
+        return Err(refused(path, &format!("is open to others (mode {:o})", metadata.mode() & 0o7777)));
     }
     Ok(())
 }
 
+/// Fails unless `path` belongs to this user, and no other user can write to it.
 pub(super) fn check_writers(path: &Path, metadata: &Metadata) -> io::Result<()> {
-    if metadata.uid() != rustix::process::getuid().as_raw() {
+    if !is_this_user(metadata.uid()) {
         return Err(refused(path, "belongs to another user"));
     }
     check_trusted(path, metadata)
@@ -223,35 +227,40 @@ pub(super) fn check_trusted(path: &Path, metadata: &Metadata) -> io::Result<()> 
     Ok(())
 }
 
-/// Whether the group is the primary group of the user `uid` and has no other member, as in distributions that give
-/// each user a group, and a umask of 002. The files are read directly, because a static program can't ask NSS. A group
-/// that is not in /etc/group counts as private if its number equals the user's.
+/// Whether the group is the primary group of the user `uid` and has no other member. Some distributions give each user
+/// such a group, and a umask of 002.
+///
+/// The files are read directly, because a static program can't use NSS.
 fn is_private_group(gid: u32, uid: u32) -> bool {
-    let lines = |path: &str| -> Vec<Vec<String>> {
-        let text = fs::read(path).unwrap_or_default();
-        let fields = |line: &str| line.split(':').map(|field| field.trim().to_owned()).collect();
-        String::from_utf8_lossy(&text).lines().map(fields).collect()
-    };
-    let number = |fields: &[String], at: usize| fields.get(at).and_then(|text| text.parse::<u32>().ok());
-    let (users, groups) = (lines("/etc/passwd"), lines("/etc/group"));
-    let user = users.iter().find(|user| number(user, 2) == Some(uid));
-    let (name, primary) = (user.map(|user| user[0].as_str()), user.and_then(|user| number(user, 3)).unwrap_or(uid));
-    let is_ours = |member: &str| member.is_empty() || Some(member) == name;
-    let has_no_other = |group: &Vec<String>| {
-        group.get(3).is_none_or(|members| members.split(',').all(|member| is_ours(member.trim())))
-    };
-    let is_primary_of_another = users.iter().any(|user| number(user, 3) == Some(gid) && number(user, 2) != Some(uid));
-    let mut of_gid = groups.iter().filter(|group| number(group, 2) == Some(gid)).peekable();
-    let is_known = of_gid.peek().is_some();
-    gid == primary && !is_primary_of_another && (is_known || gid == uid) && of_gid.all(has_no_other)
+    let read = |path: &str| String::from_utf8_lossy(&fs::read(path).unwrap_or_default()).into_owned();
+    is_private_group_in(&read("/etc/passwd"), &read("/etc/group"), gid, uid)
 }
 
-/// Whether an access list adds users or groups to the mode's. The mode's group bits are then the list's mask.
+/// As [`is_private_group`], from the text of both files. A group that is not in `/etc/group` counts as private if its
+/// number equals the user's.
+fn is_private_group_in(passwd: &str, group: &str, gid: u32, uid: u32) -> bool {
+    let entries = |text| str::lines(text).map(|line| line.split(':').map(str::trim).collect::<Vec<&str>>());
+    let number = |entry: &[&str], field: usize| entry.get(field).and_then(|text| text.parse::<u32>().ok());
+    let users: Vec<_> = entries(passwd).map(|user| (user[0], number(&user, 2), number(&user, 3))).collect();
+    let user = users.iter().find(|(_, number, _)| *number == Some(uid));
+    let primary = user.and_then(|(_, _, primary)| *primary).unwrap_or(uid);
+    let is_primary_of_another = users.iter().any(|(_, number, primary)| *primary == Some(gid) && *number != Some(uid));
+    let is_user = |member: &str| member.is_empty() || user.is_some_and(|(name, _, _)| *name == member);
+    let groups: Vec<_> = entries(group).filter(|group| number(group, 2) == Some(gid)).collect();
+    let mut members = groups.iter().filter_map(|group| group.get(3)).flat_map(|members| members.split(','));
+    gid == primary
+        && !is_primary_of_another
+        && (!groups.is_empty() || gid == uid)
+        && members.all(|member| is_user(member.trim()))
+}
+
+/// Whether the file may have an access list that grants more than its mode. The mode's group bits are then the list's
+/// mask.
 #[cfg(target_os = "linux")]
 fn has_access_list(path: &Path) -> bool {
-    let mut none: [u8; 0] = [];
+    let mut buffer: [u8; 0] = [];
     !matches!(
-        rustix::fs::getxattr(path, "system.posix_acl_access", &mut none[..]),
+        rustix::fs::getxattr(path, "system.posix_acl_access", &mut buffer[..]),
         Err(rustix::io::Errno::NODATA | rustix::io::Errno::NOTSUP)
     )
 }
@@ -261,14 +270,39 @@ fn has_access_list(_: &Path) -> bool {
     true
 }
 
-pub(super) fn reject_hard_links(path: &dyn Fn() -> PathBuf, metadata: &Metadata) -> io::Result<()> {
+/// Fails if the file has more than one name.
+pub(super) fn reject_hard_links(path: &Path, metadata: &Metadata) -> io::Result<()> {
     if metadata.nlink() > 1 {
-        return Err(refused(&path(), "has more than one name (a hard link)"));
+        return Err(refused(path, "has more than one name (a hard link)"));
     }
     Ok(())
 }
 
-/// Makes a file of ours 0600.
+/// Sets the file's mode to 0600.
 pub(super) fn restrict(file: &File) -> io::Result<()> {
     file.set_permissions(Permissions::from_mode(0o600))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_group_is_private_if_only_its_user_is_in_it() {
+        let passwd = "root:x:0:0::/root:/bin/sh\nann:x:1000:1000::/:\nbob:x:1001:1001::/:\ncy:x:1002:100::/:\n+\n";
+        let group = "users:x:100:\nann:x:1000:\nbob:x:1001:bob, ann\n";
+        for (gid, uid, expected) in [
+            (1000, 1000, true),
+            // Another member, another user's primary group, and not the primary group.
+            (1001, 1001, false),
+            (1000, 1001, false),
+            (100, 1000, false),
+            (100, 1002, true),
+            // Not in the files: only a group with the user's number.
+            (2000, 2000, true),
+            (2001, 2000, false),
+        ] {
+            assert_eq!(is_private_group_in(passwd, group, gid, uid), expected, "group {gid}, user {uid}");
+        }
+    }
 }

@@ -1,8 +1,9 @@
-//! Private is what lies in the user's profile directory: its access list, which everything in it inherits,
-//! lets in the user, the administrators and the system. An access list itself can't be read or set without
-//! `unsafe`, so any other place is refused.
+//! Private files on Windows: files in the user's profile directory.
+//!
+//! They inherit its access list, which grants access to the user, the administrators and the system. An access list
+//! can't be read or set without `unsafe`, so all other directories are refused.
 
-#![expect(clippy::disallowed_methods, reason = "the profile as the system has it, which no variable moves")]
+#![expect(clippy::disallowed_methods, reason = "no environment variable may move the profile directory")]
 
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io;
@@ -12,9 +13,9 @@ use std::time::SystemTime;
 
 use super::{EntryKind, refused};
 
-/// Opens a link itself rather than its target.
+/// Opens a link instead of its target.
 const FILE_FLAG_OPEN_REPARSE_POINT: u32 = 0x0020_0000;
-/// A link, or a file that is not really there.
+/// The attribute of links and of files that are stored elsewhere.
 const FILE_ATTRIBUTE_REPARSE_POINT: u32 = 0x0000_0400;
 
 /// A directory in the user's profile. Other users can't replace it, so it is not held open.
@@ -23,16 +24,15 @@ pub(super) struct Handle(PathBuf);
 
 impl Handle {
     pub(super) fn open(path: &Path) -> io::Result<Self> {
-        match fs::symlink_metadata(path)?.is_dir() {
-            true => Ok(Self(path.to_owned())),
-            false => {
-                Err(io::Error::new(io::ErrorKind::NotADirectory, "it is not a directory (links are not followed)"))
-            }
+        if !fs::symlink_metadata(path)?.is_dir() {
+            let why = "it is not a directory (links are not followed)";
+            return Err(io::Error::new(io::ErrorKind::NotADirectory, why));
         }
+        Ok(Self(path.to_owned()))
     }
 
     pub(super) fn check_owner(&self, path: &Path) -> io::Result<()> {
-        check_place(path)
+        check_is_in_profile(path)
     }
 
     pub(super) fn read(&self, name: &str) -> io::Result<File> {
@@ -89,45 +89,47 @@ pub(super) fn make_directory(path: &Path) -> io::Result<()> {
     fs::create_dir(path)
 }
 
-/// Nothing to check: other users can't write in the profile directory.
+/// Checks nothing, because other users can't write to the profile directory.
 pub(super) fn check_parents(path: &Path) -> io::Result<PathBuf> {
     Ok(path.to_owned())
 }
 
-fn check_place(path: &Path) -> io::Result<()> {
-    let is_inside = |profile: &Path| Ok::<_, io::Error>(path.canonicalize()?.starts_with(profile.canonicalize()?));
-    match dirs::home_dir().map(|profile| is_inside(&profile)).transpose()? {
-        Some(true) => Ok(()),
-        _ => Err(refused(path, "is not in your profile directory, and others may be able to read it")),
+fn check_is_in_profile(path: &Path) -> io::Result<()> {
+    if let Some(profile) = dirs::home_dir()
+        && path.canonicalize()?.starts_with(profile.canonicalize()?)
+    {
+        return Ok(());
     }
+    Err(refused(path, "is not in your profile directory, and others may be able to read it"))
 }
 
-pub(super) fn check_owner(path: &dyn Fn() -> PathBuf, _: &Metadata) -> io::Result<()> {
-    check_place(&path())
+pub(super) fn check_owner(path: &Path, _: &Metadata) -> io::Result<()> {
+    check_is_in_profile(path)
 }
 
 pub(super) fn check_writers(path: &Path, _: &Metadata) -> io::Result<()> {
-    check_place(path)
+    check_is_in_profile(path)
 }
 
 pub(super) fn open_trusted(path: &Path) -> io::Result<File> {
     File::open(path)
 }
 
-/// An access list can't be read without `unsafe`, so a file in any place is accepted.
+/// Accepts every file, because an access list can't be read without `unsafe`.
 pub(super) fn check_trusted(_: &Path, _: &Metadata) -> io::Result<()> {
     Ok(())
 }
 
-/// The standard library does not return the number of names here. A hard link has the access list of its file.
-pub(super) fn reject_hard_links(path: &dyn Fn() -> PathBuf, metadata: &Metadata) -> io::Result<()> {
+/// Fails if the file is a symbolic link. The standard library does not return the number of names on Windows, but a hard
+/// link has the access list of its file.
+pub(super) fn reject_hard_links(path: &Path, metadata: &Metadata) -> io::Result<()> {
     if metadata.file_attributes() & FILE_ATTRIBUTE_REPARSE_POINT != 0 {
-        return Err(refused(&path(), "is a link"));
+        return Err(refused(path, "is a link"));
     }
     Ok(())
 }
 
-/// A file in the profile directory is private from the start.
+/// Does nothing, because a file in the profile directory is created private.
 pub(super) fn restrict(_: &File) -> io::Result<()> {
     Ok(())
 }
