@@ -1,4 +1,4 @@
-//! The cache of tokens, and of the files that clients read.
+//! The cache directory: tokens, lock files, and files that clients read.
 
 mod cleanup;
 mod client_files;

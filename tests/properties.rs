@@ -93,7 +93,7 @@ fn entry(data: &[u8]) {
     let signed = Timestamp { wall: OffsetDateTime::UNIX_EPOCH, boot };
     let Some(entry) = Entry::new(Secret::new(token), signed, end) else { return };
     let says_the_same = |read: &Entry| {
-        assert_eq!((&read.token, &read.claims), (&entry.token, &entry.claims));
+        assert_eq!((&read.token, &read.fields), (&entry.token, &entry.fields));
         assert_eq!((read.signed_at_boot, read.credentials_expire_at), (boot, end));
     };
     let stored = entry.encode(&KEY);
@@ -109,7 +109,7 @@ fn entry(data: &[u8]) {
     if let Some(read) = Entry::decode(&changed, KEY.as_str()) {
         says_the_same(&read);
     }
-    for wall in [entry.claims.signed_at, OffsetDateTime::UNIX_EPOCH, entry.expires_at()] {
+    for wall in [entry.fields.signed_at, OffsetDateTime::UNIX_EPOCH, entry.expires_at()] {
         for boot in [Duration::ZERO, boot, Duration::MAX] {
             let left = entry.remaining(Timestamp { wall, boot }).unwrap_or_default();
             assert!(left <= Duration::from_secs(905), "{left:?}");

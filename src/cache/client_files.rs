@@ -1,8 +1,8 @@
-//! The files that database clients read: option files, passfiles, and directories for `MYSQL_HOME` and `MARIADB_HOME`,
-//! each with one option file.
+//! Files that database clients read: option files, passfiles, and directories for `MYSQL_HOME` and `MARIADB_HOME`, each
+//! with one option file.
 //!
-//! A client ignores a missing directory, and connects to the local server. Therefore an expired option file is not
-//! removed. It is replaced with one that no client can connect with.
+//! A client ignores a missing directory, and connects to the local server. Therefore the option file of an old directory
+//! is not removed, but replaced with one that no client can connect with.
 
 use std::io;
 use std::path::PathBuf;
@@ -10,17 +10,18 @@ use std::path::PathBuf;
 use super::directory::{CLIENT_FILES, CacheDirectory};
 use crate::os::private_file::{Directory, is_temporary};
 
-/// The file in a directory that clients read.
+/// The option file in a directory for `MYSQL_HOME`.
 pub(super) const OPTION_FILE: &str = "my.cnf";
-/// Upper limit for the file, in bytes.
+/// Upper limit for a file, in bytes.
 const MAX_FILE: u64 = 64 << 10;
-/// Replaces the host in the option file of an old directory. It never resolves (RFC 6761, section 6.4).
+/// The host in the option file of an old directory. It never resolves (RFC 6761, section 6.4).
 const EXPIRED: &str = "host=rds-token-expired.invalid";
+
 impl CacheDirectory {
     /// Writes a file that clients read, and returns its path. A file with the same text is not rewritten.
     ///
     /// # Errors
-    /// When it can't be written.
+    /// If it can't be written.
     pub(crate) fn write_client_file(&self, name: &str, text: &str) -> io::Result<PathBuf> {
         self.prepare()?;
         let directory = self.open()?;
@@ -31,18 +32,20 @@ impl CacheDirectory {
         Ok(directory.path().join(name))
     }
 
-    /// The files with a token that clients read: name and text of each.
+    /// The names and texts of the option files and passfiles.
     ///
     /// # Errors
-    /// When the directory can't be read or trusted.
+    /// If the directory can't be read or trusted.
     pub(crate) fn client_files(&self) -> io::Result<Vec<(String, String)>> {
         let Some(directory) = self.existing()? else { return Ok(Vec::new()) };
-        let text = |name: &str| String::from_utf8(directory.read(name, MAX_FILE).ok()?).ok();
-        let names = self.files_with(&CLIENT_FILES)?.into_iter();
-        Ok(names.filter_map(|name| text(&name).map(|text| (name, text))).collect())
+        let read = |name: String| {
+            let text = String::from_utf8(directory.read(&name, MAX_FILE).ok()?).ok()?;
+            Some((name, text))
+        };
+        Ok(self.files_with(&CLIENT_FILES)?.into_iter().filter_map(read).collect())
     }
 
-    /// Writes the option file of a directory, and returns the directory's path. Rewrites the file on each use, so that
+    /// Writes the option file of a directory, and returns the directory's path. The file is rewritten on each use, so that
     /// its age counts from the last use.
     ///
     /// # Errors
@@ -54,31 +57,50 @@ impl CacheDirectory {
         Ok(home.path().to_owned())
     }
 
-    /// Returns the option file of a directory. `None` if it can't be read or trusted.
+    /// The text of a directory's option file. `None` if it can't be read or trusted.
     pub(crate) fn read_mysql_home(&self, name: &str) -> Option<String> {
         let home = Directory::open(&self.open().ok()?.path().join(name)).ok()?;
         String::from_utf8(home.read(OPTION_FILE, MAX_FILE).ok()?).ok()
     }
 
-    /// Replaces an option file with one that no client can connect with. The TLS options stay, because a host on the
-    /// client's command line overrides the file's.
+    /// Replaces a directory's option file with one that no client can connect with. The TLS options remain, because a host
+    /// on the client's command line overrides the file's.
     ///
     /// # Errors
     /// If it can't be written.
     pub(crate) fn expire_mysql_home(&self, name: &str) -> io::Result<()> {
         let text = self.read_mysql_home(name).unwrap_or_else(|| "[client]\nhost=\nprotocol=tcp\n".to_owned());
         if !text.lines().any(|line| line == EXPIRED) {
-            let line = |line: &str| match line.split('=').next() {
-                Some("password") => String::new(),
-                Some("host") => format!("{EXPIRED}\n"),
-                _ if line.starts_with('#') => String::new(),
-                _ => format!("{line}\n"),
-            };
-            self.write_mysql_home(name, &text.lines().map(line).collect::<String>())?;
+            self.write_mysql_home(name, &expired(&text))?;
         }
         let home = Directory::open(&self.open()?.path().join(name))?;
-        // What killed processes left of their writes may have a token.
+        // A temporary file of a killed process may have a token.
         home.files()?.iter().filter(|name| is_temporary(name)).for_each(|name| home.remove_unlocked(name));
         Ok(())
+    }
+}
+
+/// The text of an option file without the host, the password and comments.
+fn expired(text: &str) -> String {
+    let line = |line: &str| match line.split('=').next() {
+        Some("password") => String::new(),
+        Some("host") => format!("{EXPIRED}\n"),
+        _ if line.starts_with('#') => String::new(),
+        _ => format!("{line}\n"),
+    };
+    text.lines().map(line).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_expired_option_file_has_no_token_but_verifies_tls() {
+        let text =
+            "# rds-token: u@h:1 r\n[client]\nhost=\"h\"\nport=1\npassword=\"h:1/?x\"\nssl-mode=VERIFY_IDENTITY\n";
+        let expected = "[client]\nhost=rds-token-expired.invalid\nport=1\nssl-mode=VERIFY_IDENTITY\n";
+        assert_eq!(expired(text), expected);
+        assert_eq!(expired(expected), expected);
     }
 }

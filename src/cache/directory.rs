@@ -1,4 +1,4 @@
-//! The cache directory: where it is, and the names of the files in it.
+//! The location of the cache directory, and the names of its files.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -8,56 +8,56 @@ use crate::os::env::Env;
 use crate::os::private_file::{Directory, LockFile, check_directory, is_temporary};
 use crate::os::single_flight::WAITING;
 
-/// Extension of files with a token.
+/// Extension of cache entries.
 pub(super) const TOKEN: &str = "token";
 const LOCK: &str = "lock";
-/// Extensions of lock files: of the leader, and of the waiting processes.
+/// Extensions of lock files: of the leader, and of waiting processes.
 pub(super) const LOCKS: [&str; 2] = [LOCK, WAITING];
 /// Extension of the directories for `MYSQL_HOME` and `MARIADB_HOME`.
-pub(super) const HOME: &str = "home";
+const HOME: &str = "home";
 /// Extensions of the files that clients read.
 pub(super) const CLIENT_FILES: [&str; 2] = ["cnf", "pgpass"];
 
-/// The remedy for a directory that can't be used.
+/// The remedy in messages about a directory that can't be used.
 pub(crate) const CACHE_DIR_REMEDY: &str =
     "correct its owner or mode (`chmod go-w`), or set RDS_TOKEN_CACHE_DIR to a directory that only you can write";
 
-/// The private directory for tokens, locks and the files of clients.
+/// The private directory for tokens, lock files, and files that clients read.
 #[derive(Clone, Debug)]
 pub struct CacheDirectory {
     path: PathBuf,
-    /// The directory, once it is open.
+    /// The open directory. Set on first use.
     directory: OnceLock<Arc<Directory>>,
 }
 
 impl CacheDirectory {
-    /// Selects the directory from the environment: `RDS_TOKEN_CACHE_DIR`; the user's runtime directory if that is private;
-    /// the user's cache directory. Only the runtime directory is checked.
+    /// Selects the directory: `RDS_TOKEN_CACHE_DIR`, else the user's runtime directory if it is private, else the user's
+    /// cache directory.
     ///
     /// # Errors
-    /// The reason why none of them is usable.
+    /// The reason why there is no usable directory.
     pub(crate) fn locate(env: &Env) -> Result<Self, String> {
         let named = env.path_var("RDS_TOKEN_CACHE_DIR");
         if let Some(path) = named.as_ref().filter(|path| !path.is_absolute()) {
             return Err(format!("RDS_TOKEN_CACHE_DIR is '{}', which is not absolute", path.display()));
         }
         // The directories above it are checked when the cache in it is opened.
-        let private = |path: &PathBuf| check_directory(path).is_ok();
-        let standard = || env.runtime_dir().filter(private).or_else(|| env.user_cache_dir());
-        let path = named.or_else(|| standard().map(|path| path.join("rds-token")));
-        // Paths in it are printed, a line each.
+        let is_private = |path: &PathBuf| check_directory(path).is_ok();
+        let default = || env.runtime_dir().filter(is_private).or_else(|| env.user_cache_dir());
+        let path = named.or_else(|| default().map(|path| path.join("rds-token")));
+        // Commands print paths in the directory, one on each line.
         let is_plain = |path: &PathBuf| path.to_str().is_some_and(|path| !path.contains(char::is_control));
         if let Some(path) = path.as_ref().filter(|path| !is_plain(path)) {
             return Err(format!("the path {} is not UTF-8, or has control characters", path.display()));
         }
         match path {
-            // By its components, without a final `/` or `/.`, by which a link would be followed.
+            // Without a final `/` or `/.`, which would make the system follow a link.
             Some(path) if path.is_absolute() => Ok(Self::at(path.components().collect())),
             _ => Err("HOME and XDG_RUNTIME_DIR are not set; set one of them, or RDS_TOKEN_CACHE_DIR".to_owned()),
         }
     }
 
-    /// The cache in this directory.
+    /// The cache directory at this path.
     pub fn at(path: PathBuf) -> Self {
         Self { path, directory: OnceLock::new() }
     }
@@ -75,15 +75,15 @@ impl CacheDirectory {
     /// Creates the directory if it does not exist.
     ///
     /// # Errors
-    /// When it can't be created or trusted.
+    /// If it can't be created or trusted.
     pub fn prepare(&self) -> io::Result<()> {
         self.opened(Directory::create).map(drop)
     }
 
-    /// Removes one file of the cache.
+    /// Removes a file.
     ///
     /// # Errors
-    /// When it can't be removed.
+    /// If it can't be removed.
     pub(crate) fn remove(&self, name: &str) -> io::Result<()> {
         self.open()?.remove(name)
     }
@@ -92,7 +92,7 @@ impl CacheDirectory {
         self.opened(Directory::open)
     }
 
-    /// The directory, which `open` opens unless it is open already.
+    /// The directory. Calls `open` unless it is already open.
     fn opened(&self, open: impl Fn(&Path) -> io::Result<Directory>) -> io::Result<&Arc<Directory>> {
         if self.directory.get().is_none() {
             let _ = self.directory.set(Arc::new(open(&self.path)?));
@@ -119,34 +119,63 @@ impl CacheDirectory {
         Ok(names)
     }
 
-    /// The files of ours with one of these extensions.
+    /// The names of cache files with one of these extensions.
     pub(super) fn files_with(&self, extensions: &[&str]) -> io::Result<Vec<String>> {
         let mut names = self.open()?.files()?;
         names.retain(|name| has_extension(name, extensions));
         Ok(names)
     }
 
-    pub(super) fn unfinished(&self) -> io::Result<Vec<String>> {
+    /// The names of temporary files.
+    pub(super) fn temporaries(&self) -> io::Result<Vec<String>> {
         let mut names = self.open()?.files()?;
         names.retain(|name| is_temporary(name));
         Ok(names)
     }
 }
 
-/// Whether a name is one of ours with one of these extensions.
+/// Whether a name is that of a cache file with one of these extensions.
 fn has_extension(name: &str, extensions: &[&str]) -> bool {
-    is_our_file_name(name) && name.rsplit_once('.').is_some_and(|(_, extension)| extensions.contains(&extension))
+    is_cache_file(name) && name.rsplit_once('.').is_some_and(|(_, extension)| extensions.contains(&extension))
 }
 
-/// Whether a file is named as those of the cache are: a digest, and an extension that goes with its length. Other
-/// programs may use the directory too.
-fn is_our_file_name(name: &str) -> bool {
-    let Some((digest, end)) = name.split_once('.') else { return false };
+/// Whether a name is that of a cache file: a digest, and a suffix that fits its length. Files of other programs in the
+/// directory must not be removed.
+fn is_cache_file(name: &str) -> bool {
+    let Some((digest, suffix)) = name.split_once('.') else { return false };
     let is_digest = digest.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
     let is_known = match digest.len() {
-        64 => end == TOKEN || LOCKS.contains(&end),
-        24 => ["pgpass", "mysql.cnf", "mariadb.cnf", "library.cnf"].contains(&end) || end.ends_with(HOME),
+        64 => suffix == TOKEN || LOCKS.contains(&suffix),
+        24 => ["pgpass", "mysql.cnf", "mariadb.cnf", "library.cnf"].contains(&suffix) || suffix.ends_with(HOME),
         _ => false,
     };
     is_digest && is_known
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_of_other_programs_are_not_cache_files() {
+        let (long, short) = ("0123456789abcdef".repeat(4), "0123456789abcdef01234567");
+        for (name, extensions, expected) in [
+            (format!("{long}.token"), &[TOKEN][..], true),
+            (format!("{long}.lock"), &LOCKS, true),
+            (format!("{long}.waiting"), &LOCKS, true),
+            (format!("{short}.pgpass"), &CLIENT_FILES, true),
+            (format!("{short}.mariadb.cnf"), &CLIENT_FILES, true),
+            (format!("{short}.mysql.token.home"), &[HOME], true),
+            (format!("{long}.token"), &LOCKS, false),
+            (format!("{short}.token"), &[TOKEN], false),
+            (format!("{long}.cnf"), &CLIENT_FILES, false),
+            (format!("{short}.other.cnf"), &CLIENT_FILES, false),
+            (format!("{}.token", long.to_uppercase()), &[TOKEN], false),
+            (format!("{}.token", &long[1..]), &[TOKEN], false),
+            ("my.cnf".to_owned(), &CLIENT_FILES, false),
+            (long.clone(), &[TOKEN], false),
+        ] {
+            assert_eq!(has_extension(&name, extensions), expected, "{name}");
+        }
+    }
 }

@@ -1,4 +1,4 @@
-//! A token in the cache, and how long it may still be handed out.
+//! A token in the cache, and its remaining lifetime.
 
 use std::time::Duration;
 
@@ -12,23 +12,22 @@ use crate::secret::Secret;
 use crate::target::Target;
 use crate::token::{LIFETIME, Token, TokenFields};
 
-/// The version of the stored form; another one is a miss.
+/// The version of the stored form. An entry of another version is ignored.
 const VERSION: u32 = 1;
 
-/// How far a signature may lie ahead of the clock: the two are read one after the other, and clocks
-/// are slewed.
+/// How far a signature may be ahead of the clock. The two clocks are read one after the other, and may be slewed.
 const TOLERANCE: time::Duration = time::Duration::seconds(5);
 
-/// A token with all that decides how long it lives.
+/// A token with the data that determines its lifetime.
 #[derive(Clone, Debug)]
 pub struct Entry {
     /// The token.
     pub token: Token,
-    /// What it says.
-    pub claims: TokenFields,
+    /// The fields of the token.
+    pub fields: TokenFields,
     /// The time since boot when it was signed.
     pub signed_at_boot: Duration,
-    /// When the credentials end that signed it, and the token with them.
+    /// When its credentials expire. The token is invalid from then on.
     pub credentials_expire_at: Option<OffsetDateTime>,
 }
 
@@ -46,7 +45,7 @@ struct EntryRecord {
 }
 
 impl EntryRecord {
-    /// Covers the key too, so that an entry is worth nothing under another name.
+    /// The checksum. It covers the key too, so that a renamed entry is invalid.
     fn checksum(&self, key: &str) -> String {
         Fingerprint::default()
             .field(key)
@@ -59,74 +58,119 @@ impl EntryRecord {
 }
 
 impl Entry {
-    /// An entry for a token that was signed at `signed`. None when the token can't be read back.
+    /// An entry for a token that was signed at `signed`. `None` if the token can't be parsed.
     pub fn new(token: Token, signed: Timestamp, credentials_expire_at: Option<OffsetDateTime>) -> Option<Self> {
-        let claims = TokenFields::parse(token.expose())?;
-        Some(Self { token, claims, signed_at_boot: signed.boot, credentials_expire_at })
+        let fields = TokenFields::parse(token.expose())?;
+        Some(Self { token, fields, signed_at_boot: signed.boot, credentials_expire_at })
     }
 
-    /// The stored form.
+    /// Returns the stored form, for storage under `key`.
     pub fn encode(&self, key: &Key) -> Vec<u8> {
-        let mut stored = EntryRecord {
+        let mut record = EntryRecord {
             version: VERSION,
             token: self.token.expose().clone(),
             signed_at_boot: u64::try_from(self.signed_at_boot.as_millis()).unwrap_or(u64::MAX),
             credentials_expire_at: self.credentials_expire_at.map(OffsetDateTime::unix_timestamp),
             checksum: String::new(),
         };
-        stored.checksum = stored.checksum(key.as_str());
-        let mut bytes = serde_json::to_vec(&stored).unwrap_or_default();
+        record.checksum = record.checksum(key.as_str());
+        let mut bytes = serde_json::to_vec(&record).unwrap_or_default();
         bytes.push(b'\n');
         bytes
     }
 
-    /// Reads what was stored under `key`. None for any damage or another version.
+    /// Reads the stored form of the entry under `key`. `None` if it is damaged or has another version.
     pub fn decode(bytes: &[u8], key: &str) -> Option<Self> {
-        let stored: EntryRecord = serde_json::from_slice(bytes).ok()?;
-        if stored.version != VERSION || stored.checksum != stored.checksum(key) {
+        let record: EntryRecord = serde_json::from_slice(bytes).ok()?;
+        if record.version != VERSION || record.checksum != record.checksum(key) {
             return None;
         }
-        let expire_at = stored.credentials_expire_at.map(OffsetDateTime::from_unix_timestamp);
+        let expire_at = record.credentials_expire_at.map(OffsetDateTime::from_unix_timestamp);
         Some(Self {
-            claims: TokenFields::parse(&stored.token)?,
-            token: Secret::new(stored.token),
-            signed_at_boot: Duration::from_millis(stored.signed_at_boot),
+            fields: TokenFields::parse(&record.token)?,
+            token: Secret::new(record.token),
+            signed_at_boot: Duration::from_millis(record.signed_at_boot),
             credentials_expire_at: expire_at.transpose().ok()?,
         })
     }
 
-    /// Whether it is what a request for `target` would get.
+    /// Whether the token is for `target`.
     pub fn is_for(&self, target: &Target) -> bool {
-        self.claims.is_for(target)
+        self.fields.is_for(target)
     }
 
-    /// When it ends by the wall clock: 15 minutes after its signature, or with its credentials.
+    /// When it expires by the wall clock: 15 minutes after its signature, or earlier with its credentials.
     pub fn expires_at(&self) -> OffsetDateTime {
-        let by_itself = self.claims.signed_at + self.claims.lifetime.min(LIFETIME);
-        self.credentials_expire_at.map_or(by_itself, |end| end.min(by_itself))
+        let expires_at = self.fields.signed_at + self.fields.lifetime.min(LIFETIME);
+        self.credentials_expire_at.map_or(expires_at, |credentials_expire_at| credentials_expire_at.min(expires_at))
     }
 
-    /// How long it still lives, by whichever clock has gone further since the signature: the wall clock
-    /// may have been set back, the time since boot can't be. None when it is over, or was signed in
-    /// what is now the future.
+    /// The remaining lifetime. `None` if it has expired, or was signed in the future.
+    ///
+    /// Of the wall clock and the time since boot, the one that shows more elapsed time counts, because the wall clock may
+    /// have been set back.
     pub fn remaining(&self, now: Timestamp) -> Option<Duration> {
-        let by_wall = now.wall - self.claims.signed_at;
+        let by_wall = now.wall - self.fields.signed_at;
         let by_boot = time::Duration::try_from(now.boot).ok()? - time::Duration::try_from(self.signed_at_boot).ok()?;
         if by_wall < -TOLERANCE || by_boot < -TOLERANCE {
             return None;
         }
-        let lifetime = self.expires_at() - self.claims.signed_at;
+        let lifetime = self.expires_at() - self.fields.signed_at;
         let left = lifetime - by_wall.max(by_boot);
         Duration::try_from(left).ok().filter(|left| !left.is_zero())
     }
 
-    /// Whether it has at least `min_ttl` to live.
+    /// Whether its remaining lifetime is at least `min_ttl`.
     pub fn is_fresh(&self, now: Timestamp, min_ttl: Duration) -> bool {
         self.remaining(now).is_some_and(|left| left >= min_ttl)
     }
 
-    /// Whether it was signed at `moment` or later.
-    pub(crate) fn is_signed_since(&self, moment: Timestamp) -> bool {
-        self.signed_at_boot.as_millis() >= moment.boot.as_millis()
+    /// Whether it was signed at `time` or later.
+    pub(crate) fn is_signed_since(&self, time: Timestamp) -> bool {
+        self.signed_at_boot.as_millis() >= time.boot.as_millis()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_clock_that_shows_more_elapsed_time_counts() {
+        // The clocks of now and the expiry of the credentials, in seconds after the signature.
+        for (wall, boot, credentials_expire, expected) in [
+            (0, 0, None, Some(900)),
+            (899, 10, None, Some(1)),
+            (10, 899, None, Some(1)),
+            (900, 0, None, None),
+            (0, 900, None, None),
+            // The wall clock was set back: by a little, and by more.
+            (-5, 300, None, Some(600)),
+            (-6, 300, None, None),
+            (300, -6, None, None),
+            (0, 0, Some(60), Some(60)),
+            (60, 0, Some(60), None),
+            (0, 0, Some(3_600), Some(900)),
+        ] {
+            let after = |seconds: i64| OffsetDateTime::UNIX_EPOCH + time::Duration::seconds(seconds);
+            let fields = TokenFields {
+                host: "h".to_owned(),
+                port: 3306,
+                user: "u".to_owned(),
+                region: "eu-west-1".to_owned(),
+                signed_at: after(0),
+                lifetime: LIFETIME,
+            };
+            let entry = Entry {
+                token: Secret::new(String::new()),
+                fields,
+                signed_at_boot: Duration::from_secs(100),
+                credentials_expire_at: credentials_expire.map(after),
+            };
+            let now = Timestamp { wall: after(wall), boot: Duration::from_secs((100 + boot).try_into().unwrap()) };
+            let case = (wall, boot, credentials_expire);
+            assert_eq!(entry.remaining(now), expected.map(Duration::from_secs), "{case:?}");
+            assert_eq!(entry.is_fresh(now, Duration::from_secs(300)), expected >= Some(300), "{case:?}");
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! Token entries in the files of the cache directory.
+//! Cache entries as files in the cache directory.
 
 use std::io;
 
@@ -7,41 +7,39 @@ use super::entry::Entry;
 use super::key::Key;
 use crate::target::Target;
 
-/// More than an entry with the largest session token has, in bytes.
+/// Upper limit for an entry, in bytes.
 const MAX_ENTRY: u64 = 64 << 10;
 
 impl CacheDirectory {
-    /// The entry under `key`. Damage, a file that can't be trusted, or a token for another target counts as no entry.
+    /// The entry under `key`. `None` if it does not exist, is damaged, can't be trusted, or is for another target.
     pub fn load(&self, key: &Key, target: &Target) -> Option<Entry> {
         let bytes = self.open().ok()?.read(&token_file(key), MAX_ENTRY).ok()?;
         Entry::decode(&bytes, key.as_str()).filter(|entry| entry.is_for(target))
     }
 
-    /// Stores `entry` under `key`, in place of the one there.
+    /// Stores `entry` under `key`, and replaces an older entry.
     ///
     /// # Errors
-    /// When it can't be written.
+    /// If it can't be written.
     pub fn store(&self, key: &Key, entry: &Entry) -> io::Result<()> {
         self.open()?.write(&token_file(key), &entry.encode(key))
     }
 
-    /// All whole entries, live or expired: file name and entry of each.
+    /// The file names and entries in the directory, also expired ones. Skips damaged files.
     ///
     /// # Errors
-    /// When the directory can't be read or trusted.
+    /// If the directory can't be read or trusted.
     pub(crate) fn entries(&self) -> io::Result<Vec<(String, Entry)>> {
         let Some(directory) = self.existing()? else { return Ok(Vec::new()) };
-        let entry = |name: &str| Entry::decode(&directory.read(name, MAX_ENTRY).ok()?, stem(name));
-        let names = self.files_with(&[TOKEN])?.into_iter();
-        Ok(names.filter_map(|name| entry(&name).map(|entry| (name, entry))).collect())
+        let read = |name: String| {
+            let (key, _) = name.split_once('.')?;
+            let entry = Entry::decode(&directory.read(&name, MAX_ENTRY).ok()?, key)?;
+            Some((name, entry))
+        };
+        Ok(self.files_with(&[TOKEN])?.into_iter().filter_map(read).collect())
     }
 }
 
 fn token_file(key: &Key) -> String {
     format!("{}.{TOKEN}", key.as_str())
-}
-
-/// A file's name up to its first dot: a digest.
-fn stem(name: &str) -> &str {
-    name.split('.').next().unwrap_or_default()
 }

@@ -1,24 +1,24 @@
-//! What an entry is found by.
+//! The key of a cache entry.
 
 use crate::aws::Identity;
 use crate::fingerprint::Fingerprint;
 use crate::os::env::Env;
 use crate::target::Target;
 
-/// Grows when what an entry means changes.
+/// The version of the key's fields. Increase it when they change.
 const FORMAT: u32 = 1;
 
-/// A digest of everything that a token depends on: change any of it and there is no entry.
+/// A digest of everything that a token depends on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Key(String);
 
 impl Key {
-    /// The key of a token for `target` signed as `identity`, by this user since this boot.
+    /// The key of a token that this user signs for `target` with the credentials of `identity`.
     pub fn of(env: &Env, target: &Target, identity: &Identity) -> Self {
         let fingerprint = Fingerprint::default()
             .field(FORMAT.to_be_bytes())
             .field(env.uid().to_be_bytes())
-            // An entry is dated by the time since boot too, which means nothing to another boot.
+            // An entry is also dated by the time since boot, which is valid only for this boot.
             .field(env.boot_id())
             .field(&target.host)
             .field(target.port.to_be_bytes())
@@ -28,7 +28,7 @@ impl Key {
         Self(fingerprint.hex())
     }
 
-    /// The key as it names a file.
+    /// The digest, in lower-case hexadecimal.
     pub fn as_str(&self) -> &str {
         &self.0
     }

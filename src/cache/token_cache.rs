@@ -1,4 +1,4 @@
-//! The token cache: files, or a keyring.
+//! The token cache: files or the system's keyring.
 
 use super::directory::{CACHE_DIR_REMEDY, CacheDirectory};
 use super::entry::Entry;
@@ -8,7 +8,7 @@ use crate::os::env::Timestamp;
 use crate::os::private_file::LockFile;
 use crate::target::Target;
 
-/// Where tokens are kept.
+/// Where tokens are cached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum CacheKind {
     /// Private files
@@ -39,64 +39,64 @@ impl CacheKind {
 pub(crate) enum TokenCache {
     /// Private files.
     Files(CacheDirectory),
-    /// A keyring, and where there is one, a directory for the locks, which hold no secret.
+    /// A keyring, and a directory for lock files, which contain no secret.
     Keyring(Keyring, Option<CacheDirectory>),
 }
 
 impl TokenCache {
-    /// The entry under `key`, where there is a whole one for `target`.
+    /// The entry under `key`. `None` if it does not exist, is damaged, or is for another target.
     pub(crate) fn load(&self, key: &Key, target: &Target) -> Option<Entry> {
         match self {
-            Self::Files(store) => store.load(key, target),
+            Self::Files(directory) => directory.load(key, target),
             Self::Keyring(keyring, _) => keyring.load(key, target),
         }
     }
 
-    /// Makes what is missing of it, after a miss.
+    /// Creates the directory if it does not exist, and checks that the cache can be used. Call it after a miss.
     ///
     /// # Errors
-    /// When it can't be used, in words.
+    /// The reason why the cache can't be used.
     pub(crate) fn prepare(&self) -> Result<(), String> {
         match self {
-            Self::Files(store) => store.prepare().map_err(|error| format!("{error}; {CACHE_DIR_REMEDY}")),
+            Self::Files(directory) => directory.prepare().map_err(|error| format!("{error}; {CACHE_DIR_REMEDY}")),
             Self::Keyring(keyring, locks) => {
-                // Who has no lock goes alone.
+                // Without lock files, each process signs its own token.
                 let _ = locks.as_ref().map(CacheDirectory::prepare);
                 keyring.check()
             }
         }
     }
 
-    /// Keeps `entry` under `key`, in place of what was there.
+    /// Stores `entry` under `key`, and replaces an older entry.
     ///
     /// # Errors
-    /// When it can't be kept, in words.
+    /// The reason why it can't be stored.
     pub(crate) fn store(&self, key: &Key, entry: &Entry, now: Timestamp) -> Result<(), String> {
         match self {
-            Self::Files(store) => store.store(key, entry).map_err(|error| error.to_string()),
+            Self::Files(directory) => directory.store(key, entry).map_err(|error| error.to_string()),
             Self::Keyring(keyring, _) => keyring.store(key, entry, now),
         }
     }
 
-    /// Removes what is too old to be of use, from time to time.
+    /// Removes expired entries and old files, at most every half hour.
     pub(crate) fn sweep(&self, now: Timestamp) {
         match self {
-            Self::Files(store) => {
-                store.sweep(now);
+            Self::Files(directory) => {
+                directory.sweep(now);
             }
-            // The lock files' stamp says when the keyring was last swept, too.
+            // The keyring is swept when the lock files are.
             Self::Keyring(keyring, locks) => {
-                if locks.as_ref().is_none_or(|store| store.sweep(now)) {
+                if locks.as_ref().is_none_or(|directory| directory.sweep(now)) {
                     keyring.sweep(now);
                 }
             }
         }
     }
 
-    /// The lock file of the digest `key`. `None` without a cache directory.
+    /// The lock file of the digest `key`. `None` if there is no cache directory.
     pub(crate) fn lock(&self, key: &str) -> Option<LockFile> {
         match self {
-            Self::Files(store) => store.lock(key),
+            Self::Files(directory) => directory.lock(key),
             Self::Keyring(_, locks) => locks.as_ref()?.lock(key),
         }
     }

@@ -75,7 +75,7 @@ fn list(env: &Env, entries: impl Iterator<Item = Entry>) -> Result<(), Error> {
         entries.filter_map(|entry| entry.remaining(now).map(|left| (entry, left.as_secs()))).collect();
     live.sort_by_key(|(_, seconds)| *seconds);
     let line = |(entry, seconds): &(Entry, u64)| {
-        let fields = &entry.claims;
+        let fields = &entry.fields;
         let expires = rfc3339::format(entry.expires_at());
         let user = escape_for_terminal(&fields.user);
         format!("{user}@{}:{}\t{}\t{expires}\t{seconds}s\n", fields.host, fields.port, fields.region)
@@ -104,7 +104,7 @@ fn clear(
     Ok(())
 }
 
-fn matches_entry(filter: &TokenFilter, Entry { claims: fields, .. }: &Entry) -> bool {
+fn matches_entry(filter: &TokenFilter, Entry { fields, .. }: &Entry) -> bool {
     filter.matches(&fields.user, &fields.host, &fields.port.to_string(), &fields.region)
 }
 
