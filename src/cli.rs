@@ -11,7 +11,7 @@ use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 
 use crate::aws::is_code;
 use crate::cache::CacheKind;
-use crate::client::environment::Shell;
+use crate::client::shell::Shell;
 
 const TARGET_HELP: &str = "mysql://USER@HOST/DATABASE, USER@HOST:PORT, or a configured target";
 const TARGET_FORMS: &str = "\

@@ -8,5 +8,6 @@ pub(crate) mod option_file;
 pub(crate) mod passfile;
 pub(crate) mod program;
 pub(crate) mod saved;
+pub(crate) mod shell;
 pub(crate) mod url;
 pub(crate) mod user_option_file;

@@ -3,11 +3,11 @@
 pub use crate::aws::{AccessKeys, Choice, Identity, ProfileFiles, Profiles};
 pub use crate::cache::{CacheDirectory, Entry, Key};
 pub use crate::client::ca::Roots;
-pub use crate::client::environment::{Shell, Variable};
 pub use crate::client::heading::read_heading;
 pub use crate::client::json::render as render_json;
 pub use crate::client::option_file::{Flavor, OptionFile, PasswordIn};
 pub use crate::client::passfile::render as render_passfile;
+pub use crate::client::shell::Shell;
 pub use crate::client::url::Url;
 pub use crate::config::Config;
 pub use crate::error::Error;

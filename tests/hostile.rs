@@ -9,11 +9,11 @@ use std::process::Stdio;
 use rds_token::testing::Env;
 use rds_token::testing::Key;
 use rds_token::testing::Secret;
+use rds_token::testing::Shell;
 use rds_token::testing::Url;
 use rds_token::testing::render_passfile;
 use rds_token::testing::{Choice, Identity, ProfileFiles};
 use rds_token::testing::{Engine, Region, Target, TargetSpec};
-use rds_token::testing::{Shell, Variable};
 
 use crate::clients::odd_text;
 use crate::harness::{HOST, KEYS, PROGRAM, Sandbox, Server, TARGET, has, is_root, skip, texts};
@@ -96,9 +96,7 @@ fn shells_read_any_value() {
             "pwsh" => "[Console]::Out.Write(\"$env:PGUSER`0\");\n",
             _ => "printf '%s\\0' \"$PGUSER\";\n",
         };
-        let line = |value: &String| {
-            shell.set(&Variable { name: "PGUSER", value: value.clone(), is_secret: false }).unwrap() + print
-        };
+        let line = |value: &String| shell.set("PGUSER", value).unwrap() + print;
         let script = sandbox.write("script", &values.iter().map(line).collect::<String>());
         let mut command = sandbox.command(name);
         if name == "fish" {

@@ -12,6 +12,7 @@ use percent_encoding::percent_decode_str;
 use rds_token::testing::Config;
 use rds_token::testing::Error;
 use rds_token::testing::Secret;
+use rds_token::testing::Shell;
 use rds_token::testing::Url;
 use rds_token::testing::encode;
 use rds_token::testing::{AccessKeys, Choice, Identity, ProfileFiles};
@@ -19,7 +20,6 @@ use rds_token::testing::{Engine, Region, Target, TargetSpec, Via};
 use rds_token::testing::{Entry, Key};
 use rds_token::testing::{Env, Timestamp};
 use rds_token::testing::{Flavor, OptionFile, PasswordIn};
-use rds_token::testing::{Shell, Variable};
 use rds_token::testing::{TokenFields, TokenSource, sign};
 use rds_token::testing::{read_heading, render_json, render_passfile};
 use time::OffsetDateTime;
@@ -454,7 +454,7 @@ fn json(data: &[u8]) {
 fn environment(data: &[u8]) {
     let [value] = fields(data);
     for shell in Shell::ALL {
-        match shell.set(&Variable { name: "PGUSER", value: value.clone(), is_secret: false }) {
+        match shell.set("PGUSER", &value) {
             Ok(line) => assert_eq!((read_variable(shell, &line), line.matches('\n').count()), (value.clone(), 1)),
             Err(error) => {
                 assert_harmless(&error);

@@ -11,11 +11,11 @@ use crate::target::Target;
 /// Where tokens are cached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum CacheKind {
-    /// Private files
+    /// In private files.
     File,
-    /// The system's keyring
+    /// In the system's keyring.
     Keyring,
-    /// Nowhere
+    /// Nowhere.
     Off,
 }
 

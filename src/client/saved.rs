@@ -1,17 +1,19 @@
-//! Saves the values that variables had before `env` set them.
+//! The values that variables had before `env` set them.
 //!
-//! `rds-env --unset` restores them from a shell variable. It is not exported, because a value may be the user's
-//! password.
+//! `rds-env` saves them in a shell variable, and `rds-env --unset` restores them. The shell variable is not exported,
+//! because a value may be the user's password.
 
 use percent_encoding::percent_decode_str;
 
-use super::environment::{NAMES, Shell, Variable};
+use super::environment::{NAMES, Variable};
+use super::shell::Shell;
+use crate::error::Error;
 use crate::percent::encode;
 
 /// The name of the shell variable.
 pub(crate) const SAVED: &str = "RDS_TOKEN_SAVED";
 
-/// The variables that are saved: those that `env` sets, and one that it unsets.
+/// The names of the saved variables: all that `env` may set, and `PGSERVICE`, which it unsets.
 pub(crate) fn names() -> impl Iterator<Item = &'static str> {
     NAMES.into_iter().chain(["PGSERVICE"])
 }
@@ -22,7 +24,7 @@ pub(crate) fn render(variables: &[Variable]) -> Option<String> {
     (!variables.is_empty()).then(|| pairs.collect::<Vec<_>>().join("&"))
 }
 
-/// Decodes variables, and ignores everything else.
+/// Decodes variables. Ignores invalid pairs and other names.
 pub(crate) fn parse(text: &str) -> Vec<Variable> {
     let variable = |pair: &str| {
         let (name, value) = pair.split_once('=')?;
@@ -33,8 +35,8 @@ pub(crate) fn parse(text: &str) -> Vec<Variable> {
 }
 
 impl Shell {
-    /// The line that saves the text in a variable of the shell that is not exported. `None` if the shell has no
-    /// integration that would restore it.
+    /// The line that saves encoded variables in a shell variable that is not exported. `None` if there is no integration
+    /// for the shell.
     pub(crate) fn save(self, text: &str) -> Option<String> {
         match self {
             Self::Sh => Some(format!("{SAVED}='{text}';\n")),
@@ -47,13 +49,31 @@ impl Shell {
         }
     }
 
-    /// Returns the line that unsets the saved values.
+    /// The line that unsets the shell variable. `None` if there is no integration for the shell.
     pub(crate) fn unset_saved(self) -> Option<String> {
         match self {
             Self::Powershell => Some(format!("$global:{SAVED} = $null;\n")),
             Self::Sh | Self::Bash | Self::Zsh | Self::Fish => self.unset(SAVED),
             Self::Nushell | Self::Cmd | Self::Dotenv | Self::Github | Self::Gitlab => None,
         }
+    }
+
+    /// The lines that unset all variables that `env` may have set, or restore their values in `saved`.
+    ///
+    /// # Errors
+    /// If the syntax can only set variables (exit 2).
+    pub(crate) fn unset_all(self, saved: &[Variable]) -> Result<String, Error> {
+        // A value that the syntax can't represent is unset.
+        let restore = |variable: &Variable| self.set(variable.name, &variable.value).ok();
+        let line = |name: &&str| {
+            let saved = saved.iter().find(|variable| variable.name == *name);
+            saved.and_then(restore).or_else(|| self.unset(name))
+        };
+        let lines: Option<String> = NAMES.iter().map(line).collect();
+        let lines =
+            lines.ok_or_else(|| Error::usage("env: --unset is for shells; remove the lines from the file instead"))?;
+        let others = saved.iter().filter(|variable| !NAMES.contains(&variable.name));
+        Ok(lines + &others.filter_map(restore).collect::<String>())
     }
 }
 
@@ -62,9 +82,30 @@ mod tests {
     use super::*;
 
     #[test]
+    fn shells_unset_all_variables() {
+        for shell in Shell::ALL {
+            let Ok(lines) = shell.unset_all(&[]) else {
+                assert!(matches!(shell, Shell::Dotenv | Shell::Github | Shell::Gitlab), "{shell:?}");
+                continue;
+            };
+            assert!(NAMES.iter().all(|name| lines.contains(name)), "{lines}");
+            assert!(shell == Shell::Cmd || lines.lines().all(|line| line.ends_with(';')), "{lines}");
+        }
+    }
+
+    #[test]
+    fn saved_values_are_restored_or_unset() {
+        let saved = ["PGHOST", "PGSERVICE"].map(|name| Variable::new(name, "x"));
+        let lines = Shell::Sh.unset_all(&saved).unwrap();
+        assert!(lines.starts_with("export PGHOST='x';\nunset PGHOSTADDR;\n"), "{lines}");
+        assert!(lines.ends_with("export PGSERVICE='x';\n"), "{lines}");
+        let lines = Shell::Sh.unset_all(&[Variable::new("PGHOST", "\n")]).unwrap();
+        assert!(lines.starts_with("unset PGHOST;\n"), "{lines}");
+    }
+
+    #[test]
     fn values_are_restored_byte_for_byte() {
-        let variables =
-            [Variable::new("PGHOST", "a'b\"c\\d &=%é\n".to_owned()), Variable::new("PGSERVICE", String::new())];
+        let variables = [Variable::new("PGHOST", "a'b\"c\\d &=%é\n"), Variable::new("PGSERVICE", "")];
         let text = render(&variables).unwrap();
         assert!(text.chars().all(|c| c.is_ascii_alphanumeric() || "-_.~%&=".contains(c)), "{text}");
         assert_eq!(parse(&text), variables);
