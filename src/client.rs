@@ -1,4 +1,4 @@
-//! What database clients need: which program is installed, and the files, variables and URLs that it reads.
+//! Database clients: the programs, and the files, variables and URLs that they read.
 
 pub(crate) mod ca;
 pub(crate) mod environment;

@@ -1,16 +1,16 @@
-//! The root certificates of RDS, built in.
+//! The built-in root certificates of RDS.
 
-/// The roots that clients trust.
+/// The root certificates that clients trust.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Roots {
-    /// Those of RDS, and Amazon's public ones, which RDS Proxy and Aurora Serverless have certificates from.
+    /// The roots of RDS, and the public roots of Amazon, which sign the certificates of RDS Proxy and Aurora Serverless.
     All,
-    /// Those of RDS alone, for clients that do not check the server's name.
+    /// The roots of RDS only, for clients that do not verify the server's name.
     Rds,
 }
 
 impl Roots {
-    /// The certificates, in PEM. `src/client/ca/update` writes them.
+    /// The certificates, in PEM. `src/client/ca/update` generates the files.
     pub fn pem(self) -> &'static str {
         match self {
             Self::All => concat!(include_str!("ca/rds.pem"), include_str!("ca/public.pem")),

@@ -1,19 +1,17 @@
-//! The forms that a token is handed out in, one file each. A sink escapes what it is given, or refuses
-//! it; none does I/O.
+//! The first line of an option file or passfile, which names the target of its token.
 
 use crate::target::Target;
 
-/// What the first line of a client's file begins with; it says whose token the file has.
-const HEADING: &str = "# rds-token: ";
+const PREFIX: &str = "# rds-token: ";
 
-/// The first line of a client's file.
+/// The first line of a file with a token for `target`.
 pub(super) fn heading(target: &Target) -> String {
-    format!("{HEADING}{target} {}\n", target.region)
+    format!("{PREFIX}{target} {}\n", target.region)
 }
 
-/// Whose token a client's file has: user, host, port and region. None for other files.
+/// Parses the first line: user, host, port and region. `None` if the file has no such line.
 pub fn read_heading(text: &str) -> Option<(&str, &str, &str, &str)> {
-    let (target, region) = text.lines().next()?.strip_prefix(HEADING)?.rsplit_once(' ')?;
+    let (target, region) = text.lines().next()?.strip_prefix(PREFIX)?.rsplit_once(' ')?;
     let (user, address) = target.rsplit_once('@')?;
     let (host, port) = address.rsplit_once(':')?;
     Some((user, host, port, region))

@@ -1,4 +1,4 @@
-//! One line of JSON, every value a string: what Terraform's `external` data source takes.
+//! JSON output: one line, in which every value is a string, as Terraform's `external` data source requires.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use crate::target::Target;
 use crate::token::{Token, TokenSource};
 
 #[derive(Serialize)]
-struct Answer<'a> {
+struct Output<'a> {
     version: &'a str,
     token: &'a str,
     host: &'a str,
@@ -20,9 +20,9 @@ struct Answer<'a> {
     source: &'a str,
 }
 
-/// The line, without a newline. `expires_at` is RFC 3339; `ttl` goes out in whole seconds.
+/// The line, without a newline. `expires_at` is in RFC 3339. `ttl` is printed in whole seconds.
 pub fn render(target: &Target, token: &Token, expires_at: &str, ttl: Duration, source: TokenSource) -> String {
-    let answer = Answer {
+    let output = Output {
         version: "1",
         token: token.expose(),
         host: &target.host,
@@ -33,5 +33,5 @@ pub fn render(target: &Target, token: &Token, expires_at: &str, ttl: Duration, s
         ttl: ttl.as_secs().to_string(),
         source: source.name(),
     };
-    serde_json::to_string(&answer).unwrap_or_default()
+    serde_json::to_string(&output).unwrap_or_default()
 }

@@ -1,7 +1,7 @@
-//! An option file for the programs and libraries of MySQL and MariaDB.
+//! Option files for the programs and libraries of MySQL and MariaDB.
 //!
-//! Source of the grammar: "Using Option Files" in the MySQL manual, and `mysys/my_default.c`, where quoted
-//! values have their escapes undone and lines are read into a buffer of fixed size.
+//! Source of the syntax: "Using Option Files" in the MySQL manual, and `mysys/my_default.c`, which unescapes quoted values
+//! and reads lines into a buffer of fixed size.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -9,9 +9,9 @@ use std::path::Path;
 use crate::client::heading::heading;
 use crate::error::Error;
 use crate::target::{Target, Via};
-use crate::token::Token;
+use crate::token::{Token, is_token_char};
 
-/// The flavor of an option file: each family of readers fails on an option that another family needs.
+/// The flavor of an option file. Clients of one flavor reject options that another flavor needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flavor {
     /// Oracle's clients.
@@ -32,8 +32,8 @@ impl Flavor {
         }
     }
 
-    /// The longest line that its readers take whole, in bytes. Longer lines are cut, and the rest is read as another
-    /// option. Oracle's clients have had no limit since 8.0.33.
+    /// The longest line that its clients read, in bytes. They cut a longer line, and read the rest as another option.
+    /// Oracle's clients have no limit since 8.0.33.
     pub fn max_line(self) -> usize {
         match self {
             Self::Mysql => usize::MAX,
@@ -42,12 +42,12 @@ impl Flavor {
     }
 }
 
-/// The longest line that MariaDB's readers, and Oracle's before 8.0.33, take whole, in bytes.
+/// The longest line that MariaDB's clients read, and Oracle's before 8.0.33, in bytes.
 ///
 /// Source: the buffer of 4,096 bytes in `mysys/my_default.c`.
 pub(crate) const LEGACY_MAX_LINE: usize = 4_094;
 
-/// Where a reader of an option file gets the token from.
+/// Where the client reads the token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PasswordIn {
     /// The file.
@@ -56,33 +56,33 @@ pub enum PasswordIn {
     Environment,
 }
 
-/// Oracle's programs that accept `enable-cleartext-plugin`; each reads the group of its own name.
+/// Oracle's programs that accept `enable-cleartext-plugin`. Each reads the group with its name.
 pub(crate) const CLEARTEXT_PROGRAMS: [&str; 7] =
     ["mysqladmin", "mysqlcheck", "mysqldump", "mysqlimport", "mysqlshow", "mysqlslap", "mysql"];
 
-/// The option that makes libmariadb and MariaDB's programs verify the server's name.
+/// The option with which libmariadb and MariaDB's programs verify the server's name.
 const VERIFY: &str = "ssl-verify-server-cert=1\n";
 
-/// An option file that lacks only the token.
+/// The content of an option file, except the token.
 pub struct OptionFile<'a> {
     /// The database.
     pub target: &'a Target,
-    /// Where to dial.
+    /// The address to connect to, if it is not the endpoint.
     pub via: Option<&'a Via>,
     /// The CA file to trust.
     pub ca: &'a Path,
-    /// The user's own option file: its settings hold, but for those that follow.
+    /// The user's own option file. The options after it override its options.
     pub include: Option<&'a Path>,
     /// Its flavor.
     pub flavor: Flavor,
-    /// The longest line that the reader takes whole, in bytes.
+    /// The longest line that the client reads, in bytes.
     pub max_line: usize,
-    /// Where the reader gets the token from.
+    /// Where the client reads the token.
     pub password: PasswordIn,
 }
 
 impl OptionFile<'_> {
-    /// Whether the line of the token is longer than the reader takes.
+    /// Whether the line with the token is too long for the client.
     pub(crate) fn is_too_long(&self, token: &Token) -> bool {
         option("password", token.expose()).len() > self.max_line
     }
@@ -95,50 +95,61 @@ impl OptionFile<'_> {
         let mut text = heading(self.target);
         if let Some(path) = self.include {
             // The rest of the line is the path, without quotes.
-            self.push(&mut text, "!include", &format!("!include {}", plain(path)?))?;
+            self.push_line(&mut text, "!include", &format!("!include {}", utf8(path)?))?;
         }
-        let (host, port) = match self.via {
-            Some(via) => (via.host.as_str(), via.port),
-            None => (self.target.host.as_str(), self.target.port),
-        };
-        text.push_str("[client]\n");
-        self.line(&mut text, "host", host)?;
-        // A host called localhost would otherwise mean a socket.
-        let _ = writeln!(text, "port={port}\nprotocol=tcp");
-        self.line(&mut text, "user", &self.target.user)?;
-        if self.password == PasswordIn::File {
-            self.line(&mut text, "password", token.expose())?;
-        }
-        self.line(&mut text, "ssl-ca", plain(self.ca)?)?;
-        text.push_str(match (self.flavor, self.via) {
-            (Flavor::Mysql, None) => "ssl-mode=VERIFY_IDENTITY\n",
-            // The client connects to a name that is not the endpoint's.
-            (Flavor::Mysql, Some(_)) => "ssl-mode=VERIFY_CA\n",
-            // libmariadb reads an option without a value as 0. A library's file must not enable the cleartext plugin:
-            // libmariadb does not need that, and MySQL's client library would send the token to any server, because it
-            // takes no TLS verification from a file.
-            (Flavor::Mariadb | Flavor::Library, None) => VERIFY,
-            (Flavor::Mariadb, Some(_)) => "skip-ssl-verify-server-cert\n",
-            (Flavor::Library, Some(_)) => "",
-        });
+        self.push_client_group(&mut text, token)?;
         if self.flavor == Flavor::Mysql {
-            // libmariadb ignores ssl-mode. MariaDB's programs reject it.
-            let verify = if self.via.is_none() { VERIFY } else { "" };
-            let _ = write!(text, "[client-mariadb]\n{verify}");
-            // Not in [client]: mysqlbinlog reads that too, and takes the plugin only from the environment.
-            for program in CLEARTEXT_PROGRAMS {
-                let _ = writeln!(text, "[{program}]\nloose-enable-cleartext-plugin");
-            }
+            self.push_mysql_groups(&mut text);
         }
         if let Some(database) = &self.target.database {
-            // In [client], mysqladmin and mysqldump would reject it.
+            // mysqladmin and mysqldump read [client], and reject this option.
             text.push_str(if self.flavor == Flavor::Library { "" } else { "[mysql]\n" });
-            self.line(&mut text, "database", database)?;
+            self.push_option(&mut text, "database", database)?;
         }
         if self.flavor == Flavor::Library {
             self.push_connector_python(&mut text, token)?;
         }
         Ok(text)
+    }
+
+    /// The group that all clients read.
+    fn push_client_group(&self, text: &mut String, token: &Token) -> Result<(), Error> {
+        let (host, port) = match self.via {
+            Some(via) => (via.host.as_str(), via.port),
+            None => (self.target.host.as_str(), self.target.port),
+        };
+        text.push_str("[client]\n");
+        self.push_option(text, "host", host)?;
+        // Without protocol=tcp, a client connects to a socket if the host is localhost.
+        let _ = writeln!(text, "port={port}\nprotocol=tcp");
+        self.push_option(text, "user", &self.target.user)?;
+        if self.password == PasswordIn::File {
+            self.push_option(text, "password", token.expose())?;
+        }
+        self.push_option(text, "ssl-ca", utf8(self.ca)?)?;
+        text.push_str(match (self.flavor, self.via) {
+            (Flavor::Mysql, None) => "ssl-mode=VERIFY_IDENTITY\n",
+            // The host is not the name in the server's certificate.
+            (Flavor::Mysql, Some(_)) => "ssl-mode=VERIFY_CA\n",
+            // libmariadb reads an option without a value as 0. A library's file must not enable the cleartext plugin:
+            // libmariadb does not need it, and MySQL's client library would send the token to any server, because it
+            // can't be configured to verify TLS by a file.
+            (Flavor::Mariadb | Flavor::Library, None) => VERIFY,
+            (Flavor::Mariadb, Some(_)) => "skip-ssl-verify-server-cert\n",
+            (Flavor::Library, Some(_)) => "",
+        });
+        Ok(())
+    }
+
+    /// The groups that not all clients read.
+    fn push_mysql_groups(&self, text: &mut String) {
+        // libmariadb ignores ssl-mode. MariaDB's programs reject it.
+        let verify = if self.via.is_none() { VERIFY } else { "" };
+        let _ = write!(text, "[client-mariadb]\n{verify}");
+        // mysqlbinlog reads [client], and rejects this option.
+        for program in CLEARTEXT_PROGRAMS {
+            let _ = writeln!(text, "[{program}]\nloose-enable-cleartext-plugin");
+        }
     }
 
     /// The group that only mysql-connector-python reads (`option_files`). It ignores the TLS options in `[client]`, and
@@ -148,34 +159,33 @@ impl OptionFile<'_> {
     fn push_connector_python(&self, text: &mut String, token: &Token) -> Result<(), Error> {
         let token = token.expose();
         // The value is not quoted, so it may contain only characters that are valid in a token.
-        if let Some(c) = token.chars().find(|c| !(c.is_ascii_alphanumeric() || "-._~%&=?/:".contains(*c))) {
+        if let Some(c) = token.chars().find(|c| !is_token_char(*c)) {
             return Err(Error::other(format!(
                 "option file: the token contains {c:?}, which is not valid in a token; use --refresh"
             )));
         }
         text.push_str("[connector_python]\n");
-        self.push(text, "password", &format!("password={token}"))?;
-        // Its C extension enables the cleartext plugin only if this names it.
+        self.push_line(text, "password", &format!("password={token}"))?;
+        // Its C extension enables the cleartext plugin only with this option.
         text.push_str("auth_plugin=mysql_clear_password\nssl_verify_cert=True\n");
         text.push_str(if self.via.is_none() { "ssl_verify_identity=True\n" } else { "" });
         Ok(())
     }
 
-    /// One option. Quoted, a value may hold any character that is not a control character.
-    fn line(&self, text: &mut String, name: &str, value: &str) -> Result<(), Error> {
-        self.push(text, name, &option(name, value))
+    fn push_option(&self, text: &mut String, name: &str, value: &str) -> Result<(), Error> {
+        self.push_line(text, name, &option(name, value))
     }
 
-    /// A line that its readers take whole.
-    fn push(&self, text: &mut String, name: &str, line: &str) -> Result<(), Error> {
+    /// Adds a line, if the client can read it.
+    fn push_line(&self, text: &mut String, name: &str, line: &str) -> Result<(), Error> {
         if let Some(c) = line.chars().find(|c| c.is_control()) {
             return Err(Error::usage(format!("option file: the value of {name} has the character {c:?}; remove it")));
         }
         let (max, flavor) = (self.max_line, self.flavor.name());
         if line.len() > max {
             return Err(Error::usage(format!(
-                "option file: the line of {name} is {} bytes long, and this reader (flavor {flavor}) takes {max}; use \
-                 `rds-token connect` or MYSQL_PWD (`rds-token env`), or a role with a shorter session token",
+                "option file: the line of {name} is {} bytes long, and this client (flavor {flavor}) reads only {max}; \
+                 use `rds-token connect` or MYSQL_PWD (`rds-token env`), or a role with a shorter session token",
                 line.len()
             )));
         }
@@ -185,12 +195,87 @@ impl OptionFile<'_> {
     }
 }
 
+/// An option with a quoted value. Quoted, a value may contain any character that is not a control character.
 fn option(name: &str, value: &str) -> String {
     format!("{name}=\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
-fn plain(path: &Path) -> Result<&str, Error> {
+fn utf8(path: &Path) -> Result<&str, Error> {
     path.to_str().filter(|path| !path.contains(char::is_control)).ok_or_else(|| {
-        Error::usage(format!("option file: the path {} can't stand in it; give it another name", path.display()))
+        let path = path.display();
+        Error::usage(format!(
+            "option file: the path {path} is not UTF-8, or has control characters; rename the file or directory"
+        ))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The text of an option file for a sample target.
+    fn render(flavor: Flavor, via: Option<&Via>, password: PasswordIn) -> Result<String, Error> {
+        let target = Target {
+            host: "h.x".to_owned(),
+            port: 1,
+            user: "a\"b\\c".to_owned(),
+            database: Some("d".to_owned()),
+            engine: None,
+            region: "eu-west-1".to_owned(),
+        };
+        let (ca, max_line) = (Path::new("/ca"), flavor.max_line());
+        let file = OptionFile { target: &target, via, ca, include: None, flavor, max_line, password };
+        file.render(&Token::new("h.x:1/?t".to_owned()))
+    }
+
+    #[test]
+    fn each_flavor_verifies_tls_in_its_way() {
+        let via = Via { host: "localhost".to_owned(), port: 2 };
+        let head = "# rds-token: a\"b\\c@h.x:1 eu-west-1\n[client]\n";
+        let plugins: String =
+            CLEARTEXT_PROGRAMS.iter().map(|name| format!("[{name}]\nloose-enable-cleartext-plugin\n")).collect();
+        let direct = "host=\"h.x\"\nport=1\nprotocol=tcp\nuser=\"a\\\"b\\\\c\"\n";
+        let tunnel = "host=\"localhost\"\nport=2\nprotocol=tcp\nuser=\"a\\\"b\\\\c\"\n";
+        let password = "password=\"h.x:1/?t\"\n";
+        let (ca, database) = ("ssl-ca=\"/ca\"\n", "database=\"d\"\n");
+        let python = "[connector_python]\npassword=h.x:1/?t\nauth_plugin=mysql_clear_password\nssl_verify_cert=True\n";
+        for (flavor, via, place, expected) in [
+            (
+                Flavor::Mysql,
+                None,
+                PasswordIn::File,
+                format!(
+                    "{direct}{password}{ca}ssl-mode=VERIFY_IDENTITY\n[client-mariadb]\n{VERIFY}{plugins}[mysql]\n{database}"
+                ),
+            ),
+            (
+                Flavor::Mysql,
+                Some(&via),
+                PasswordIn::Environment,
+                format!("{tunnel}{ca}ssl-mode=VERIFY_CA\n[client-mariadb]\n{plugins}[mysql]\n{database}"),
+            ),
+            (Flavor::Mariadb, None, PasswordIn::File, format!("{direct}{password}{ca}{VERIFY}[mysql]\n{database}")),
+            (
+                Flavor::Mariadb,
+                Some(&via),
+                PasswordIn::File,
+                format!("{tunnel}{password}{ca}skip-ssl-verify-server-cert\n[mysql]\n{database}"),
+            ),
+            (
+                Flavor::Library,
+                None,
+                PasswordIn::File,
+                format!("{direct}{password}{ca}{VERIFY}{database}{python}ssl_verify_identity=True\n"),
+            ),
+            (Flavor::Library, Some(&via), PasswordIn::File, format!("{tunnel}{password}{ca}{database}{python}")),
+        ] {
+            assert_eq!(render(flavor, via, place).unwrap(), format!("{head}{expected}"), "{flavor:?}");
+        }
+    }
+
+    #[test]
+    fn a_path_that_no_client_can_read_is_refused() {
+        assert_eq!(utf8(Path::new("/a 'b\"")).unwrap(), "/a 'b\"");
+        assert!(utf8(Path::new("/a\nb")).is_err());
+    }
 }

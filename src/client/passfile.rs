@@ -4,8 +4,9 @@ use crate::client::heading::heading;
 use crate::target::{Target, Via};
 use crate::token::Token;
 
-/// The text of the file: the token for this user at this endpoint, whatever the database. Where clients
-/// dial elsewhere, it goes by the port that they dial, and by either host.
+/// The text of the file: the token for the user at the endpoint, for any database.
+///
+/// With `via`, libpq looks up the port of `via`, and the host of the endpoint or of `via`.
 pub fn render(target: &Target, via: Option<&Via>, token: &Token) -> String {
     let line = |host: &str, port: u16| {
         format!("{}:{port}:*:{}:{}\n", escape(host), escape(&target.user), escape(token.expose()))
@@ -17,7 +18,31 @@ pub fn render(target: &Target, via: Option<&Via>, token: &Token) -> String {
     heading(target) + &lines
 }
 
-/// An unescaped `:` would end the field, and nobody would say so.
 fn escape(field: &str) -> String {
     field.replace('\\', "\\\\").replace(':', "\\:")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_are_escaped_and_via_adds_a_line() {
+        let target = Target {
+            host: "h.x".to_owned(),
+            port: 5432,
+            user: "a:b\\c".to_owned(),
+            database: None,
+            engine: None,
+            region: "eu-west-1".to_owned(),
+        };
+        let via = Via { host: "::1".to_owned(), port: 1 };
+        for (via, expected) in [
+            (None, "h.x:5432:*:a\\:b\\\\c:h.x\\:5432/?t\n"),
+            (Some(&via), "h.x:1:*:a\\:b\\\\c:h.x\\:5432/?t\n\\:\\:1:1:*:a\\:b\\\\c:h.x\\:5432/?t\n"),
+        ] {
+            let text = render(&target, via, &Token::new("h.x:5432/?t".to_owned()));
+            assert_eq!(text.split_once('\n').unwrap(), ("# rds-token: a:b\\c@h.x:5432 eu-west-1", expected));
+        }
+    }
 }

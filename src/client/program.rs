@@ -1,4 +1,4 @@
-//! Client programs: finding them, and the option file that each of them reads.
+//! Client programs: how they are found, and which option file each of them reads.
 
 use std::env::consts::EXE_SUFFIX;
 use std::ffi::OsStr;
@@ -13,180 +13,9 @@ use crate::os::dns::lookup_until;
 use crate::os::env::Env;
 use crate::target::{Engine, Via};
 
-/// The programs on `PATH` that serve as an engine's own client, the first choice first.
-pub(crate) fn candidates(engine: Engine) -> &'static [&'static str] {
-    match engine {
-        Engine::Mysql => &["mysql", "mariadb"],
-        Engine::Mariadb => &["mariadb", "mysql"],
-        Engine::Postgres => &["psql"],
-    }
-}
-
-/// The program's path: itself when it has a `/`, else the first executable of that name in a directory of
-/// `PATH`. Relative directories are passed over: nothing is run from the current directory.
-pub(crate) fn find(env: &Env, program: &OsStr) -> Option<PathBuf> {
-    if Path::new(program).components().count() > 1 {
-        return Some(PathBuf::from(program));
-    }
-    let path = env.path_var("PATH")?;
-    let mut program = program.to_owned();
-    if Path::new(&program).extension().is_none() {
-        program.push(EXE_SUFFIX);
-    }
-    let places = std::env::split_paths(&path).filter(|place| place.is_absolute()).map(|place| place.join(&program));
-    places.into_iter().find(|path| std::fs::metadata(path).is_ok_and(|metadata| platform::is_executable(&metadata)))
-}
-
-/// The option-file flavor and the line limit of a client program.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Dialect {
-    /// Its flavor.
-    pub(crate) flavor: Flavor,
-    /// The longest line that the program takes whole, in bytes.
-    pub max_line: usize,
-}
-
-impl From<Flavor> for Dialect {
-    fn from(flavor: Flavor) -> Self {
-        Self { flavor, max_line: flavor.max_line() }
-    }
-}
-
-/// Returns the dialect of a client program.
-///
-/// `None` if it is not a MySQL or MariaDB client. A program named `mysql…` may be either, so its version is queried.
-/// A symbolic link with an unknown name is identified by its target.
-///
-/// # Errors
-/// When the program does not answer before `deadline` (exit 4).
-pub(crate) fn dialect(program: &Path, deadline: &Deadline) -> Result<Option<Dialect>, Error> {
-    // `mysql` is often a link to `mariadb`, so the link's target decides.
-    let target = || program.canonicalize().ok().and_then(|path| family(&path));
-    let known = match family(program) {
-        Some(Family::Mariadb) => Some(Family::Mariadb),
-        family => target().or(family),
-    };
-    match known {
-        None => Ok(None),
-        Some(Family::Mariadb) => Ok(Some(Flavor::Mariadb.into())),
-        Some(Family::Mysql) => query_version(program, deadline).map(Some),
-    }
-}
-
-/// Detects the dialect of the engine's client on `PATH`.
-///
-/// `None` if no client is installed.
-///
-/// # Errors
-/// As [`dialect`].
-pub(crate) fn installed_dialect(env: &Env, engine: Engine, deadline: &Deadline) -> Result<Option<Dialect>, Error> {
-    installed(env, engine).map_or(Ok(None), |path| dialect(&path, deadline))
-}
-
-/// Returns the path of the engine's client on `PATH`. `None` if no client is installed.
-pub(crate) fn installed(env: &Env, engine: Engine) -> Option<PathBuf> {
-    candidates(engine).iter().find_map(|name| find(env, name.as_ref()))
-}
-
-/// The dialect of the option file in `MYSQL_HOME`.
-///
-/// It is that of MySQL's programs, unless the client on `PATH` is a MariaDB that does not read `MARIADB_HOME`. MySQL's own
-/// `mysql` ignores the options of MariaDB's flavor, so it would verify nothing.
-///
-/// # Errors
-/// As [`dialect`].
-pub(crate) fn mysql_home_dialect(env: &Env, deadline: &Deadline) -> Result<Dialect, Error> {
-    let default = Flavor::Mysql.into();
-    let Some(program) = installed(env, Engine::Mysql) else { return Ok(default) };
-    let found = dialect(&program, deadline)?.unwrap_or(default);
-    Ok(if found.flavor == Flavor::Mariadb && knows_mariadb_home(&program) { default } else { found })
-}
-
-/// Whether a program of Oracle's takes the cleartext plugin from its own group of the option file.
-pub(crate) fn has_cleartext_group(program: &Path) -> bool {
-    let is_listed =
-        |path: &Path| path.file_stem().is_some_and(|name| CLEARTEXT_PROGRAMS.iter().any(|known| name == *known));
-    is_listed(program) || program.canonicalize().is_ok_and(|path| is_listed(&path))
-}
-
-/// Whether this is the name of a MySQL, MariaDB or PostgreSQL client.
-pub(crate) fn is_client(name: &str) -> bool {
-    family(Path::new(name)).is_some() || is_libpq_client(Path::new(name))
-}
-
-/// Whether a program is one of PostgreSQL's own clients, which open the files that they inherit.
-pub(crate) fn is_libpq_client(program: &Path) -> bool {
-    program.file_name().is_some_and(|name| LIBPQ_CLIENTS.iter().any(|known| name == *known))
-}
-
-const LIBPQ_CLIENTS: [&str; 10] = [
-    "psql",
-    "pg_dump",
-    "pg_dumpall",
-    "pg_restore",
-    "pg_isready",
-    "pgbench",
-    "vacuumdb",
-    "reindexdb",
-    "clusterdb",
-    "createdb",
-];
-
-/// Whether a program is linked with MySQL's client library, which can't be configured to verify TLS by an option file.
-pub(crate) fn uses_libmysqlclient(program: &Path) -> bool {
-    // The names of an ELF file's libraries are near its start.
-    let start = start_of(program);
-    start.starts_with(b"\x7fELF") && contains(&start, b"libmysqlclient.so")
-}
-
-/// Whether a client of MariaDB reads `MARIADB_HOME`. Old versions read only `MYSQL_HOME`.
-pub(crate) fn knows_mariadb_home(program: &Path) -> bool {
-    contains(&start_of(program), b"MARIADB_HOME\0")
-}
-
-fn start_of(program: &Path) -> Vec<u8> {
-    let mut start = Vec::new();
-    let read = std::fs::File::open(program).and_then(|file| file.take(MAX_START).read_to_end(&mut start));
-    read.map(|_| start).unwrap_or_default()
-}
-
-fn contains(bytes: &[u8], name: &[u8]) -> bool {
-    bytes.windows(name.len()).any(|part| part == name)
-}
-
-/// Whether a program reads MySQL's variables but can't be given an option file. It verifies the server only with its
-/// own options.
-pub(crate) fn reads_no_option_file(program: &Path) -> bool {
-    program.file_name().is_some_and(|name| name == "mycli" || name == "sysbench")
-}
-
-/// How much of a program is searched, in bytes.
-const MAX_START: u64 = 4 << 20;
-
-enum Family {
-    Mariadb,
-    /// By its name. MariaDB installs its clients under these names too.
-    Mysql,
-}
-
-/// The family that a program's name says. Other programs have such names too (`mysqltuner`, `mariadb-waitpid`), and
-/// read no `--defaults-file`.
-fn family(path: &Path) -> Option<Family> {
-    let name = path.file_name()?.to_str()?;
-    let name = if cfg!(windows) { name.to_ascii_lowercase() } else { name.to_owned() };
-    let name = name.strip_suffix(EXE_SUFFIX).unwrap_or(&name).replace('_', "-");
-    let is_client = |prefix| {
-        let part = name.strip_prefix(prefix).map(|part| part.trim_start_matches('-'));
-        part.is_some_and(|part| PARTS.contains(&part))
-    };
-    if is_client("mariadb") {
-        return Some(Family::Mariadb);
-    }
-    is_client("mysql").then_some(Family::Mysql)
-}
-
-/// What follows the family's name in the names of its clients.
-const PARTS: [&str; 14] = [
+/// The names of MySQL's and MariaDB's clients, after the prefix `mysql` or `mariadb`. Other programs with such a prefix
+/// (`mysqltuner`, `mariadb-waitpid`) accept no `--defaults-file`.
+const CLIENT_SUFFIXES: [&str; 14] = [
     "",
     "admin",
     "analyze",
@@ -203,28 +32,207 @@ const PARTS: [&str; 14] = [
     "secure-installation",
 ];
 
-/// Runs the program with `--version`. MariaDB's clients name themselves.
+/// PostgreSQL's own clients.
+const LIBPQ_CLIENTS: [&str; 10] = [
+    "psql",
+    "pg_dump",
+    "pg_dumpall",
+    "pg_restore",
+    "pg_isready",
+    "pgbench",
+    "vacuumdb",
+    "reindexdb",
+    "clusterdb",
+    "createdb",
+];
+
+/// How much of a program is searched for a name, in bytes.
+const MAX_SEARCH: u64 = 4 << 20;
+/// Upper limit for the output of `--version`, in bytes.
+const MAX_VERSION: u64 = 4 << 10;
+
+/// The programs that are used as an engine's client, in order of preference.
+pub(crate) fn candidates(engine: Engine) -> &'static [&'static str] {
+    match engine {
+        Engine::Mysql => &["mysql", "mariadb"],
+        Engine::Mariadb => &["mariadb", "mysql"],
+        Engine::Postgres => &["psql"],
+    }
+}
+
+/// The path of a program: `program` itself if it contains a `/`, else the first executable with this name in a directory
+/// of `PATH`. Relative directories are skipped, so that nothing is run from the current directory.
+pub(crate) fn find(env: &Env, program: &OsStr) -> Option<PathBuf> {
+    if Path::new(program).components().count() > 1 {
+        return Some(PathBuf::from(program));
+    }
+    let path = env.path_var("PATH")?;
+    let mut program = program.to_owned();
+    if Path::new(&program).extension().is_none() {
+        program.push(EXE_SUFFIX);
+    }
+    std::env::split_paths(&path)
+        .filter(|directory| directory.is_absolute())
+        .map(|directory| directory.join(&program))
+        .find(|path| std::fs::metadata(path).is_ok_and(|metadata| platform::is_executable(&metadata)))
+}
+
+/// The path of the engine's client on `PATH`. `None` if no client is installed.
+pub(crate) fn installed(env: &Env, engine: Engine) -> Option<PathBuf> {
+    candidates(engine).iter().find_map(|name| find(env, name.as_ref()))
+}
+
+/// The option-file flavor and the line limit of a client program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Dialect {
+    /// The flavor of the option file.
+    pub(crate) flavor: Flavor,
+    /// The longest line that the program reads, in bytes.
+    pub(crate) max_line: usize,
+}
+
+impl From<Flavor> for Dialect {
+    fn from(flavor: Flavor) -> Self {
+        Self { flavor, max_line: flavor.max_line() }
+    }
+}
+
+/// The dialect of a client program. `None` if it is not a client of MySQL or MariaDB.
+///
+/// A symbolic link with an unknown name is identified by its target. A program named `mysql…` may belong to either family,
+/// so its version is queried.
+///
+/// # Errors
+/// If the program does not print its version before `deadline` (exit 4).
+pub(crate) fn dialect(program: &Path, deadline: &Deadline) -> Result<Option<Dialect>, Error> {
+    let target_family = || program.canonicalize().ok().and_then(|path| family(&path));
+    let family = match family(program) {
+        Some(Family::Mariadb) => Some(Family::Mariadb),
+        // `mysql` is often a link to `mariadb`.
+        family => target_family().or(family),
+    };
+    match family {
+        None => Ok(None),
+        Some(Family::Mariadb) => Ok(Some(Flavor::Mariadb.into())),
+        Some(Family::Mysql) => query_version(program, deadline).map(Some),
+    }
+}
+
+/// The dialect of the engine's client on `PATH`. `None` if no client is installed.
+///
+/// # Errors
+/// As [`dialect`].
+pub(crate) fn installed_dialect(env: &Env, engine: Engine, deadline: &Deadline) -> Result<Option<Dialect>, Error> {
+    installed(env, engine).map_or(Ok(None), |path| dialect(&path, deadline))
+}
+
+/// The dialect of the option file in `MYSQL_HOME`.
+///
+/// It is the dialect of MySQL's programs, unless the client on `PATH` is a MariaDB client that does not read
+/// `MARIADB_HOME`. MySQL's own `mysql` ignores the options of MariaDB's flavor, so it would not verify the server.
+///
+/// # Errors
+/// As [`dialect`].
+pub(crate) fn mysql_home_dialect(env: &Env, deadline: &Deadline) -> Result<Dialect, Error> {
+    let default = Flavor::Mysql.into();
+    let Some(program) = installed(env, Engine::Mysql) else { return Ok(default) };
+    let dialect = dialect(&program, deadline)?.unwrap_or(default);
+    Ok(if dialect.flavor == Flavor::Mariadb && reads_mariadb_home(&program) { default } else { dialect })
+}
+
+/// Whether a program of Oracle's reads the option for the cleartext plugin from the group with its name.
+pub(crate) fn has_cleartext_group(program: &Path) -> bool {
+    let is_listed =
+        |path: &Path| path.file_stem().is_some_and(|name| CLEARTEXT_PROGRAMS.iter().any(|known| name == *known));
+    is_listed(program) || program.canonicalize().is_ok_and(|path| is_listed(&path))
+}
+
+/// Whether this is the name of a MySQL, MariaDB or PostgreSQL client.
+pub(crate) fn is_client(name: &str) -> bool {
+    family(Path::new(name)).is_some() || is_libpq_client(Path::new(name))
+}
+
+/// Whether a program is one of PostgreSQL's own clients, which can read files that they inherit.
+pub(crate) fn is_libpq_client(program: &Path) -> bool {
+    program.file_name().is_some_and(|name| LIBPQ_CLIENTS.iter().any(|known| name == *known))
+}
+
+/// Whether a program is linked with MySQL's client library, which can't be configured to verify TLS by an option file.
+pub(crate) fn uses_libmysqlclient(program: &Path) -> bool {
+    // The names of an ELF file's libraries are near its start.
+    let start = start_of(program);
+    start.starts_with(b"\x7fELF") && contains(&start, b"libmysqlclient.so")
+}
+
+/// Whether a MariaDB client reads `MARIADB_HOME`. Old versions read only `MYSQL_HOME`.
+fn reads_mariadb_home(program: &Path) -> bool {
+    contains(&start_of(program), b"MARIADB_HOME\0")
+}
+
+/// Whether a program reads MySQL's variables but no option file. It verifies the server only with its own options.
+pub(crate) fn reads_no_option_file(program: &Path) -> bool {
+    program.file_name().is_some_and(|name| name == "mycli" || name == "sysbench")
+}
+
+fn start_of(program: &Path) -> Vec<u8> {
+    let mut start = Vec::new();
+    let read = std::fs::File::open(program).and_then(|file| file.take(MAX_SEARCH).read_to_end(&mut start));
+    read.map(|_| start).unwrap_or_default()
+}
+
+fn contains(bytes: &[u8], name: &[u8]) -> bool {
+    bytes.windows(name.len()).any(|part| part == name)
+}
+
+/// The prefix in a client's name.
+#[derive(Debug, PartialEq, Eq)]
+enum Family {
+    Mariadb,
+    /// MariaDB installs its clients under these names too.
+    Mysql,
+}
+
+/// The family in the name of a client. `None` for other programs.
+fn family(program: &Path) -> Option<Family> {
+    let name = program.file_name()?.to_str()?;
+    let name = if cfg!(windows) { name.to_ascii_lowercase() } else { name.to_owned() };
+    let name = name.strip_suffix(EXE_SUFFIX).unwrap_or(&name).replace('_', "-");
+    let has_prefix = |prefix| {
+        let suffix = name.strip_prefix(prefix).map(|suffix| suffix.trim_start_matches('-'));
+        suffix.is_some_and(|suffix| CLIENT_SUFFIXES.contains(&suffix))
+    };
+    if has_prefix("mariadb") {
+        return Some(Family::Mariadb);
+    }
+    has_prefix("mysql").then_some(Family::Mysql)
+}
+
+/// Runs the program with `--version`, and returns its dialect.
 fn query_version(program: &Path, deadline: &Deadline) -> Result<Dialect, Error> {
     let mut command = Command::new(program);
     command.arg("--version").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
-    platform::in_group(&mut command);
-    // A program that can't be run is reported when it is to be run.
+    platform::create_group(&mut command);
+    // If the program can't be run, the error is reported when it is run to connect.
     let Ok(mut child) = command.spawn() else { return Ok(Flavor::Mysql.into()) };
     let stdout = child.stdout.take();
-    let version = run_within(deadline.left(), move || {
-        let mut text = Vec::new();
-        let _ = stdout.map(|stdout| stdout.take(MAX_VERSION).read_to_end(&mut text));
-        text
+    let output = run_within(deadline.left(), move || {
+        let mut output = Vec::new();
+        let _ = stdout.map(|stdout| stdout.take(MAX_VERSION).read_to_end(&mut output));
+        output
     });
-    platform::end(&mut child);
+    platform::kill(&mut child);
     let _ = child.wait();
-    let text = version.ok_or_else(|| {
-        let why = "does not print its version in time; check the program, or choose the flavor with `cnf --flavor` or `connect --client-flavor`";
-        Error::network(format!("client: {} {why}", program.display()))
+    let output = output.ok_or_else(|| {
+        Error::network(format!(
+            "client: {} does not print its version in time; check the program, or choose the flavor with `cnf --flavor` \
+             or `connect --client-flavor`",
+            program.display()
+        ))
     })?;
-    Ok(dialect_of_version(&String::from_utf8_lossy(&text)))
+    Ok(dialect_of_version(&String::from_utf8_lossy(&output)))
 }
 
+/// The dialect of a client that prints `text` as its version.
 fn dialect_of_version(text: &str) -> Dialect {
     if text.contains("MariaDB") {
         return Flavor::Mariadb.into();
@@ -237,22 +245,18 @@ fn dialect_of_version(text: &str) -> Dialect {
     Dialect { flavor: Flavor::Mysql, max_line: if is_old { LEGACY_MAX_LINE } else { Flavor::Mysql.max_line() } }
 }
 
-/// More than a version has to say, in bytes.
-const MAX_VERSION: u64 = 4 << 10;
-
-/// Where to dial as an address, as libpq's `hostaddr` needs it.
+/// Resolves the host of `via` to an IP address, as libpq's `hostaddr` requires.
 ///
 /// # Errors
-/// When the name has no address, or nothing answers before `deadline` (exit 4).
+/// If the name has no address, or no server answers before `deadline` (exit 4).
 pub(crate) fn resolve(via: &Via, deadline: &Deadline) -> Result<Via, Error> {
     let address = match via.address() {
         Some(address) => address,
         None => {
-            let found = lookup_until(&via.host, deadline);
-            let addresses = found.map_err(|why| {
+            let addresses = lookup_until(&via.host, deadline).map_err(|why| {
                 Error::network(format!("via: {why}; use an IP address, such as --via 127.0.0.1:5433"))
             })?;
-            // Tunnels mostly listen on IPv4.
+            // Tunnels usually listen on IPv4.
             *addresses.iter().find(|ip| ip.is_ipv4()).unwrap_or(&addresses[0])
         }
     };
@@ -272,12 +276,12 @@ mod platform {
         metadata.is_file() && metadata.permissions().mode() & 0o111 != 0
     }
 
-    /// Gives the program a process group of its own, which can be ended whole.
-    pub(super) fn in_group(command: &mut Command) {
+    /// Runs the program in a new process group, so that its children can be killed with it.
+    pub(super) fn create_group(command: &mut Command) {
         command.process_group(0);
     }
 
-    pub(super) fn end(child: &mut Child) {
+    pub(super) fn kill(child: &mut Child) {
         let _ = kill_process_group(Pid::from_child(child), Signal::KILL);
     }
 }
@@ -291,10 +295,10 @@ mod platform {
         metadata.is_file()
     }
 
-    pub(super) fn in_group(_: &mut Command) {}
+    pub(super) fn create_group(_: &mut Command) {}
 
-    /// The program alone: none of MySQL's starts others.
-    pub(super) fn end(child: &mut Child) {
+    /// Kills only the program, because MySQL's programs start no others.
+    pub(super) fn kill(child: &mut Child) {
         let _ = child.kill();
     }
 }
@@ -304,7 +308,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_version_tells_the_dialect() {
+    fn the_version_determines_the_dialect() {
         let mysql = |max_line| Dialect { flavor: Flavor::Mysql, max_line };
         for (text, expected) in [
             ("mysql  Ver 14.14 Distrib 5.7.44, for Linux (x86_64) using  EditLine wrapper", mysql(LEGACY_MAX_LINE)),
@@ -320,14 +324,45 @@ mod tests {
 
     #[test]
     fn clients_are_known_by_name() {
-        let is_client = |name: &str| family(Path::new(name)).is_some();
-        for name in
-            ["mysql", "/opt/bin/mysqldump", "mysql_secure_installation", "mariadb-secure-installation", "mysql_upgrade"]
-        {
-            assert!(is_client(name), "{name}");
+        for (name, expected) in [
+            ("mysql", Some(Family::Mysql)),
+            ("/opt/bin/mysqldump", Some(Family::Mysql)),
+            ("mysql_secure_installation", Some(Family::Mysql)),
+            ("mysql_upgrade", Some(Family::Mysql)),
+            ("mariadb-dump", Some(Family::Mariadb)),
+            ("mariadb-secure-installation", Some(Family::Mariadb)),
+            ("mysqltuner", None),
+            ("mariadb-waitpid", None),
+            ("mysql_config_editor", None),
+            ("mysqld", None),
+            ("mydumper", None),
+            ("psql", None),
+        ] {
+            assert_eq!(family(Path::new(name)), expected, "{name}");
+            assert_eq!(is_client(name), expected.is_some() || name == "psql", "{name}");
         }
-        for name in ["mysqltuner", "mariadb-waitpid", "psql", "mydumper", "mysql_config_editor", "mysqld"] {
-            assert!(!is_client(name), "{name}");
+    }
+
+    #[test]
+    fn programs_are_found_in_absolute_directories_of_path() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = format!("relative:/nonexistent:{}", directory.path().display());
+        let env = Env::with_vars(vec![("PATH".into(), path.into())]);
+        std::fs::write(directory.path().join("file"), "").unwrap();
+        for (program, expected) in [
+            ("./mysql", Some("./mysql".into())),
+            ("/bin/mysql", Some("/bin/mysql".into())),
+            ("file", None),
+            ("no", None),
+        ] {
+            assert_eq!(find(&env, program.as_ref()), expected, "{program}");
+        }
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            let file = directory.path().join("file");
+            std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o700)).unwrap();
+            assert_eq!(find(&env, "file".as_ref()), Some(file));
         }
     }
 }
