@@ -1,4 +1,4 @@
-//! The database that a token is for: what the user gives, and the checked [`Target`].
+//! Targets: the database and the user that a token is for.
 
 mod check;
 pub(crate) mod endpoint;

@@ -4,26 +4,28 @@ use super::engine::Engine;
 use crate::error::Error;
 use crate::escape::without_userinfo;
 
-/// Longest host name that DNS has (RFC 1035, section 2.3.4), in bytes.
+/// Longest host name in the DNS (RFC 1035, section 2.3.4), in bytes.
 const MAX_HOST: usize = 253;
 /// Longest label of a host name, in bytes.
 pub(super) const MAX_LABEL: usize = 63;
 /// Longest name of a PostgreSQL role or database, in bytes (`NAMEDATALEN` − 1).
 const MAX_POSTGRES_NAME: usize = 63;
-/// Longest user name that MySQL (32) or MariaDB (80) takes, in characters: port 3306 may be either.
+/// Longest user name of MySQL (32) or MariaDB (80), in characters. The server on port 3306 may be either.
 pub(super) const MAX_MYSQL_USER: usize = 80;
 /// Longest name of a MySQL or MariaDB database, in characters.
 pub(super) const MAX_MYSQL_DATABASE: usize = 64;
 
+/// The error for an invalid part of a target. Shows the text without a password in it.
 pub(super) fn refuse(part: &'static str, text: &str, why: &str) -> Error {
-    // A password may be part of the text.
     let text = match text.split_once(':') {
         Some((user, _)) if part == "user" => format!("{user}:…"),
         _ => without_userinfo(text),
     };
-    // JDBC has host lists with passwords: `(host=h,password=p)`.
-    let text = text.split_inclusive('(').next().map_or(String::new(), |start| start.replace('(', "…"));
-    // A value may have any length.
+    // JDBC URLs may have host lists with passwords: `(host=h,password=p)`.
+    let text = match text.split_once('(') {
+        Some((start, _)) => format!("{start}…"),
+        None => text,
+    };
     let mut shown: String = text.chars().take(80).collect();
     if shown.len() < text.len() {
         shown.push('…');
@@ -31,16 +33,16 @@ pub(super) fn refuse(part: &'static str, text: &str, why: &str) -> Error {
     Error::usage(format!("target: {part} '{shown}' {why}")).about(part)
 }
 
-/// Returns the host in lower case. Rejects other characters, which could change the address or the signed text.
+/// Returns the host in lower case. Other characters are refused, because they could change the address or the signed text.
 pub(super) fn check_host(host: &str) -> Result<String, Error> {
-    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    let is_allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     if host.is_empty() {
         return Err(refuse("host", host, "is empty; use the RDS endpoint"));
     }
     if host.contains("://") {
         return Err(refuse("host", host, "has a scheme; use the bare host name, or the URL as TARGET"));
     }
-    if let Some(c) = host.chars().find(|c| !allowed(*c)) {
+    if let Some(c) = host.chars().find(|c| !is_allowed(*c)) {
         let port = if c == ':' { "; set the port separately" } else { "" };
         let why = format!("has the character {c:?}; a host name has letters, digits, '-' and '.'{port}");
         return Err(refuse("host", host, &why));
@@ -66,6 +68,7 @@ pub(super) fn check_engine(name: &str) -> Result<Engine, Error> {
     Engine::from_name(name).ok_or_else(|| refuse("engine", name, "is not mysql, mariadb or postgres"))
 }
 
+/// Checks the name of a user or database. `max_mysql` is the longest name in MySQL and MariaDB, in characters.
 pub(super) fn check_name(
     part: &'static str,
     name: &str,
@@ -83,11 +86,8 @@ pub(super) fn check_name(
         _ => (name.chars().count(), max_mysql),
     };
     if length > max {
-        return Err(refuse(
-            part,
-            name,
-            &format!("is longer than the {max} characters or bytes that the server accepts"),
-        ));
+        let why = format!("is longer than the {max} characters or bytes that the server accepts");
+        return Err(refuse(part, name, &why));
     }
     Ok(())
 }

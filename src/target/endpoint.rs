@@ -1,9 +1,9 @@
-//! What a host name says: which service it belongs to, and its region.
+//! The AWS service and region in a host name.
 //!
-//! Source of the shapes: the endpoint pages of the Amazon RDS and Aurora user guides, the host patterns of AWS's
-//! JDBC wrapper (`RdsUtils.java`), and `partitions.json` in botocore.
+//! Source of the forms: the endpoint pages of the Amazon RDS and Aurora user guides, the host patterns of AWS's JDBC
+//! wrapper (`RdsUtils.java`), and `partitions.json` in botocore.
 
-/// The domains that AWS serves RDS under, one a partition.
+/// The domains of RDS endpoints, one for each partition.
 const DOMAINS: [&str; 9] = [
     "amazonaws.com",
     "amazonaws.com.cn",
@@ -16,11 +16,11 @@ const DOMAINS: [&str; 9] = [
     "csp.hci.ic.gov",
 ];
 
-/// Further domains of AWS, which RDS is not served under.
+/// Domains of other AWS services.
 const OTHER_DOMAINS: [&str; 3] = ["on.aws", "api.aws", "api.amazonwebservices.com.cn"];
 
-/// The labels that stand for the service, beside the region.
-const SERVICES: [&str; 2] = ["rds", "rds-fips"];
+/// The labels of RDS, next to the region.
+const RDS_LABELS: [&str; 2] = ["rds", "rds-fips"];
 
 /// Labels of other AWS services and their names in messages: databases that do not accept RDS tokens, and services
 /// that often front a database.
@@ -46,39 +46,39 @@ const OTHER_SERVICES: [(&str, &str); 19] = [
     ("compute", "EC2"),
 ];
 
-/// What a host name belongs to.
+/// The kind of endpoint that a host name belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Endpoint<'a> {
     /// RDS, Aurora or RDS Proxy, in this region.
     Rds(&'a str),
-    /// A global database of Aurora, whose name has no region.
+    /// An Aurora global database, whose name has no region.
     Global,
-    /// A name of RDS in a shape that is not known.
+    /// A host name of RDS in an unknown form.
     UnknownRds,
-    /// Another service of AWS; its name, if known.
+    /// Another AWS service, with its name if known.
     OtherService(Option<&'static str>),
-    /// Not a name of AWS: a CNAME, a tunnel, an address.
+    /// Not a host name of AWS: a CNAME, a tunnel, an address.
     Foreign,
 }
 
 /// Classifies a host name in lower case.
 ///
-/// RDS serves both orders: `NAME.ID.REGION.rds.DOMAIN`, and `NAME.ID.rds.REGION.DOMAIN` in China, GovCloud and the
-/// isolated partitions. The whole name is matched, label by label from its end, so that a lookalike reveals no
-/// region.
+/// RDS uses two forms: `NAME.ID.REGION.rds.DOMAIN`, and `NAME.ID.rds.REGION.DOMAIN` in China, GovCloud and the isolated
+/// partitions. The whole name is matched, label by label from its end, so that a similar name of another domain does not
+/// match.
 pub(crate) fn classify(host: &str) -> Endpoint<'_> {
-    let inside = |domain: &&str| host.strip_suffix(domain).and_then(|rest| rest.strip_suffix('.'));
-    let Some(name) = DOMAINS.iter().find_map(inside) else {
-        return match OTHER_DOMAINS.iter().find_map(inside) {
+    let without_domain = |domain: &&str| host.strip_suffix(domain).and_then(|rest| rest.strip_suffix('.'));
+    let Some(name) = DOMAINS.iter().find_map(without_domain) else {
+        return match OTHER_DOMAINS.iter().find_map(without_domain) {
             Some(name) => Endpoint::OtherService(other_service(name)),
             None => Endpoint::Foreign,
         };
     };
-    let has_service = || name.split('.').any(|label| SERVICES.contains(&label));
+    let has_rds_label = || name.split('.').any(|label| RDS_LABELS.contains(&label));
     match rds_region(name) {
         Some("global") => Endpoint::Global,
         Some(region) => Endpoint::Rds(region),
-        None if has_service() => Endpoint::UnknownRds,
+        None if has_rds_label() => Endpoint::UnknownRds,
         None => Endpoint::OtherService(other_service(name)),
     }
 }
@@ -89,15 +89,15 @@ pub(crate) fn is_proxy(host: &str) -> bool {
     matches!(classify(host), Endpoint::Rds(_)) && host.split('.').any(|label| label.starts_with("proxy-"))
 }
 
-/// The region in the part of a host name before the domain, or `global`.
+/// The region in the part of a host name before the domain, or `global`. `None` if it is not the name of a database.
 fn rds_region(name: &str) -> Option<&str> {
     let (rest, last) = name.rsplit_once('.')?;
-    let (rest, before) = rest.rsplit_once('.')?;
-    // An instance or cluster name and the account's id come first. Without them it is not a database.
+    let (rest, second_last) = rest.rsplit_once('.')?;
+    // The name of a database begins with the instance or cluster and the account's id.
     let is_database = rest.split('.').count() >= 2 && rest.split('.').all(|label| !label.is_empty());
-    let region = if SERVICES.contains(&last) {
-        before
-    } else if SERVICES.contains(&before) {
+    let region = if RDS_LABELS.contains(&last) {
+        second_last
+    } else if RDS_LABELS.contains(&second_last) {
         last
     } else {
         return None;
@@ -105,12 +105,13 @@ fn rds_region(name: &str) -> Option<&str> {
     (is_database && (is_region(region) || region == "global")).then_some(region)
 }
 
-/// The service that a label identifies. The last matching label wins.
+/// The service of the last label in [`OTHER_SERVICES`].
 fn other_service(name: &str) -> Option<&'static str> {
-    let known = |label: &str| {
-        OTHER_SERVICES.iter().find(|(known, _)| *known == label || label.starts_with("dsql-") && *known == "dsql")
+    let entry = |label: &str| {
+        let label = if label.starts_with("dsql-") { "dsql" } else { label };
+        OTHER_SERVICES.iter().find(|(known, _)| *known == label)
     };
-    name.rsplit('.').find_map(known).map(|(_, service)| *service)
+    name.rsplit('.').find_map(entry).map(|(_, service)| *service)
 }
 
 /// Whether `text` has the form of a region's name: `eu-west-1`, `us-gov-east-1`, `us-isob-east-1`.
@@ -131,7 +132,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_shape_of_endpoint_tells_its_region() {
+    fn each_form_of_endpoint_has_its_region() {
         for (host, expected) in [
             ("db.abc123.eu-west-1.rds.amazonaws.com", "eu-west-1"),
             ("c.cluster-abc123.ap-southeast-2.rds.amazonaws.com", "ap-southeast-2"),
@@ -160,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn lookalikes_and_other_names_tell_none() {
+    fn similar_names_have_no_region() {
         for host in [
             "x.rds.amazonaws.com.evil.com",
             "db.abc123.eu-west-1.rds.amazonaws.com.evil.com",
@@ -205,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn other_hosts_are_told_apart() {
+    fn other_hosts_are_classified() {
         use Endpoint::{Foreign, Global, OtherService, UnknownRds};
         for (host, expected) in [
             ("x.global-abc123.global.rds.amazonaws.com", Global),

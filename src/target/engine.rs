@@ -1,6 +1,6 @@
 //! The database engines.
 
-/// The family of the server, which decides ports, URLs and limits.
+/// The engine of a database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Engine {
     /// MySQL, Aurora MySQL
@@ -14,7 +14,7 @@ pub enum Engine {
 impl Engine {
     const ALL: [Self; 3] = [Self::Mysql, Self::Mariadb, Self::Postgres];
 
-    /// Its name on the command line and in URLs that this program writes.
+    /// Its name on the command line and in URLs.
     pub fn name(self) -> &'static str {
         match self {
             Self::Mysql => "mysql",
@@ -23,7 +23,7 @@ impl Engine {
         }
     }
 
-    /// The port that its servers listen on by default.
+    /// The default port of its servers.
     pub(crate) fn default_port(self) -> u16 {
         match self {
             Self::Mysql | Self::Mariadb => 3306,
@@ -31,6 +31,7 @@ impl Engine {
         }
     }
 
+    /// The engine with this default port: MySQL for 3306, which MariaDB uses too.
     pub(super) fn from_port(port: u16) -> Option<Self> {
         match port {
             3306 => Some(Self::Mysql),
@@ -39,6 +40,7 @@ impl Engine {
         }
     }
 
+    /// The engine with this name on the command line or in a URL.
     pub(super) fn from_name(name: &str) -> Option<Self> {
         let name = if name == "postgresql" { "postgres" } else { name };
         Self::ALL.into_iter().find(|engine| engine.name() == name)

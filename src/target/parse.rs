@@ -16,7 +16,7 @@ impl TargetSpec {
         }
     }
 
-    /// A user name may hold any of `/:@`, a host none of them: so the last `@` ends the user.
+    /// Splits at the last `@`, because a user name may contain `/`, `:` and `@`, and a host can't.
     fn parse_host_form(text: &str) -> Result<Self, Error> {
         let (user, rest) = match text.rsplit_once('@') {
             Some((user, rest)) => (Some(user), rest),

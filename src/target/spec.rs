@@ -1,11 +1,11 @@
-//! The parts of a target as the user gives them, unchecked.
+//! The parts of a target before validation.
 
 use super::engine::Engine;
 
-/// A region, and where it is configured.
+/// A region before validation.
 #[derive(Clone, Debug)]
 pub struct Region {
-    /// Its name, unchecked.
+    /// Its name.
     pub name: String,
     /// Where it is configured, such as `--region` or `AWS_REGION`.
     pub origin: String,
@@ -18,7 +18,7 @@ impl Region {
     }
 }
 
-/// The parts of a target as they were given, unchecked.
+/// The parts of a target before validation.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TargetSpec {
     /// Host name of the RDS endpoint.
@@ -34,8 +34,7 @@ pub struct TargetSpec {
 }
 
 impl TargetSpec {
-    /// Whether `text` can only be the name of a configured target: it has nothing that a host form or a
-    /// URL has.
+    /// Whether `text` can only be the name of a configured target, because a host or URL would contain other characters.
     pub fn is_name(text: &str) -> bool {
         !text.contains(['.', ':', '@', '/'])
     }
@@ -46,8 +45,8 @@ impl TargetSpec {
         self.engine.as_deref().map_or_else(from_port, Engine::from_name)
     }
 
-    /// Adds the engine's default port, if there is an engine and no port. It then overrides a port from a source of
-    /// lower precedence, which belongs to another engine.
+    /// Adds the engine's default port, if there is an engine and no port. It then overrides a port of lower precedence,
+    /// which belongs to another engine.
     #[must_use]
     pub(crate) fn with_default_port(self) -> Self {
         let engine = self.engine.as_deref().and_then(Engine::from_name);
@@ -56,9 +55,9 @@ impl TargetSpec {
     }
 }
 
-/// Splits `text` at the first `at`, if it contains one.
-pub(super) fn split_optional(text: &str, at: char) -> (&str, Option<&str>) {
-    match text.split_once(at) {
+/// Splits `text` at the first `separator`. The second part is `None` if there is no separator.
+pub(super) fn split_optional(text: &str, separator: char) -> (&str, Option<&str>) {
+    match text.split_once(separator) {
         Some((head, tail)) => (head, Some(tail)),
         None => (text, None),
     }

@@ -1,4 +1,4 @@
-//! Tables of targets: what is accepted, and what is refused.
+//! Tables of valid and invalid targets.
 
 use crate::error::Error;
 use crate::target::{Engine, Region, Target, TargetSpec};
@@ -48,7 +48,7 @@ fn the_forms_of_a_target() {
 }
 
 #[test]
-fn what_cannot_be_is_refused_by_the_name_of_its_part() {
+fn errors_name_the_invalid_part() {
     for (text, part) in [
         (format!("u@{HOST}"), "there is no port"),
         (format!("{HOST}:3306"), "there is no user"),
@@ -108,16 +108,16 @@ fn passwords_in_urls_are_detected() {
 
 #[test]
 fn a_scheme_inside_a_host_is_refused() {
-    let parts = TargetSpec { host: Some("https://db.example.com".into()), ..TargetSpec::parse("u@x.y:1").unwrap() };
-    let error = parts.validate(Some(Region::of_flag("eu-west-1")), || Ok(None)).unwrap_err();
+    let spec = TargetSpec { host: Some("https://db.example.com".into()), ..TargetSpec::parse("u@x.y:1").unwrap() };
+    let error = spec.validate(Some(Region::of_flag("eu-west-1")), || Ok(None)).unwrap_err();
     assert!(error.to_string().contains("has a scheme"), "{error}");
 }
 
 #[test]
 fn the_region_is_never_guessed() {
     let at = |host: &str, explicit: Option<&str>, other: Option<&str>| {
-        let parts = TargetSpec::parse(&format!("u@{host}:3306"))?;
-        parts.validate(explicit.map(Region::of_flag), || Ok(other.map(Region::of_flag))).map(|(target, _)| target)
+        let spec = TargetSpec::parse(&format!("u@{host}:3306"))?;
+        spec.validate(explicit.map(Region::of_flag), || Ok(other.map(Region::of_flag))).map(|(target, _)| target)
     };
     assert_eq!(at(HOST, None, Some("us-east-1")).unwrap().region, "eu-west-1");
     assert_eq!(at(HOST, Some("eu-west-1"), None).unwrap().region, "eu-west-1");

@@ -1,4 +1,4 @@
-//! Connection URLs, as users and applications write them.
+//! Connection URLs, also in the forms of application frameworks and JDBC.
 
 use percent_encoding::percent_decode_str;
 
@@ -9,8 +9,8 @@ use crate::error::Error;
 /// Prefix of JDBC URL schemes.
 const JDBC: &str = "jdbc:";
 
-/// The engine of a URL scheme, as applications write it: `mysql2`, `postgresql+psycopg`, `jdbc:mariadb`,
-/// `jdbc:aws-wrapper:mysql`.
+/// The engine of a URL scheme, also one such as `mysql2`, `postgresql+psycopg`, `jdbc:mariadb` or
+/// `jdbc:aws-wrapper:mysql`. `None` if the scheme is unknown.
 fn engine(scheme: &str) -> Option<Engine> {
     let scheme = match scheme.strip_prefix(JDBC) {
         Some(jdbc) => jdbc.strip_prefix("aws-wrapper:").unwrap_or(jdbc),
@@ -22,7 +22,7 @@ fn engine(scheme: &str) -> Option<Engine> {
     }
 }
 
-/// Whether `text` is a URL with a password, which is ignored.
+/// Whether `text` is a URL with a password.
 pub(crate) fn has_password(text: &str) -> bool {
     let Some((scheme, rest)) = text.split_once("://") else { return false };
     let (rest, query) = split_query(rest);
@@ -33,8 +33,8 @@ pub(crate) fn has_password(text: &str) -> bool {
 
 /// Parses a URL that is split at its `://`.
 ///
-/// RFC 3986: the authority ends at the first `/`, `?` or `#`; user and database are percent-encoded. Password and
-/// parameters are ignored, except for the user in a JDBC URL.
+/// The authority ends at the first `/`, `?` or `#`, and the user and the database are percent-encoded (RFC 3986). The
+/// password and parameters are ignored, except the user in a JDBC URL.
 ///
 /// # Errors
 /// Names the invalid part (exit 2).
@@ -47,54 +47,52 @@ pub(super) fn parse(scheme: &str, rest: &str) -> Result<TargetSpec, Error> {
     let is_jdbc = scheme.starts_with(JDBC);
     let (rest, query) = split_query(rest);
     let (authority, database) = split_optional(rest, '/');
-    // The text before this '@' may be a password, which an error about the host or port would show.
+    // The text before such an '@' may be part of a password, which an error about the host or port would show.
     let has_at = |pair: &str| pair.contains('@') && !(is_jdbc && pair.contains('='));
     if database.is_some_and(|database| database.contains('@')) || query.split('&').any(has_at) {
         return Err(Error::usage(
-            "target: the URL has an '@' after its first '/', '?' or '#'; remove the password, and write '@', '/', '?' and \
-             '#' in the user and database as %40, %2F, %3F and %23",
+            "target: the URL has an '@' after its first '/', '?' or '#'; remove the password, and write '@', '/', '?' \
+             and '#' in the user and database as %40, %2F, %3F and %23",
         ));
     }
-    let (userinfo, address) = match authority.rsplit_once('@') {
-        Some((userinfo, address)) => (Some(userinfo), address),
-        None => (None, authority),
+    let (user, address) = match authority.rsplit_once('@') {
+        Some((userinfo, address)) => (Some(split_optional(userinfo, ':').0), address),
+        None => (parameter(query, "user").filter(|_| is_jdbc), authority),
     };
-    let in_query = parameter(query, "user").filter(|_| is_jdbc);
-    let user = userinfo.map(|userinfo| split_optional(userinfo, ':').0).or(in_query);
     let (host, port) = split_optional(address, ':');
     if port.is_some_and(|port| !port.bytes().all(|byte| byte.is_ascii_digit())) {
         return Err(Error::usage(
-            "target: the text after the host's ':' in the URL is not a port; write a URL as mysql://USER@HOST:PORT/DATABASE, \
-             without a password",
+            "target: the text after the host's ':' in the URL is not a port; write a URL as \
+             mysql://USER@HOST:PORT/DATABASE, without a password",
         ));
     }
+    let database = database.filter(|database| !database.is_empty());
     Ok(TargetSpec {
         host: Some(host.to_owned()),
         port: port.map(str::to_owned),
         user: user.map(|user| decode("user", user)).transpose()?,
-        database: database.filter(|d| !d.is_empty()).map(|d| decode("database", d)).transpose()?,
+        database: database.map(|database| decode("database", database)).transpose()?,
         engine: Some(engine.name().to_owned()),
     })
 }
 
-/// Splits a URL into the part before its query or fragment, and the rest.
+/// Splits a URL before its query or fragment.
 fn split_query(text: &str) -> (&str, &str) {
     text.split_at(text.find(['?', '#']).unwrap_or(text.len()))
 }
 
-/// The value of a parameter in a query.
+/// The value of a parameter in a query. `None` if the query does not have the parameter.
 fn parameter<'a>(query: &'a str, name: &str) -> Option<&'a str> {
     query.split(['?', '&', '#']).find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))
 }
 
 fn decode(part: &str, text: &str) -> Result<String, Error> {
-    let broken = text
-        .as_bytes()
-        .split(|&b| b == b'%')
-        .skip(1)
-        .any(|rest| !matches!(rest, [high, low, ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit()));
+    // The decoder would leave an incomplete escape as it is.
+    let is_escape =
+        |rest: &[u8]| matches!(rest, [high, low, ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit());
+    let is_valid = text.as_bytes().split(|&byte| byte == b'%').skip(1).all(is_escape);
     match percent_decode_str(text).decode_utf8() {
-        Ok(decoded) if !broken => Ok(decoded.into_owned()),
+        Ok(decoded) if is_valid => Ok(decoded.into_owned()),
         _ => {
             Err(Error::usage(format!("target: {part} '{text}' is not percent-encoded UTF-8; write a literal % as %25")))
         }

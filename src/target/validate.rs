@@ -1,4 +1,4 @@
-//! A validated target.
+//! Validated targets.
 
 use std::fmt;
 
@@ -11,17 +11,16 @@ use super::spec::{Region, TargetSpec};
 use crate::error::Error;
 use crate::percent::encode;
 
-/// A database that a token can be signed for. Every field has been checked: nothing in it can end a
-/// line, and the host is in lower case.
+/// A validated target. No field contains a control character, and the host is in lower case.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
     /// Host name of the RDS endpoint.
     pub host: String,
     /// Its port.
     pub port: u16,
-    /// The database user, as the server knows it.
+    /// The database user.
     pub user: String,
-    /// The database to use; no part of a token.
+    /// The database to use. It is not part of a token.
     pub database: Option<String>,
     /// The engine, if known.
     pub engine: Option<Engine>,
@@ -36,15 +35,17 @@ impl fmt::Display for Target {
 }
 
 impl TargetSpec {
-    /// Checks every part. The region comes from the host name, which `region` must not contradict; for a host name
-    /// without one, from `region`, else from `other_region`. Returns the target and the origin of its region.
+    /// Validates every part. Returns the target and the origin of its region.
+    ///
+    /// The region is the one in the host name, which `region` must not contradict. If there is none in the host name, it is
+    /// `region`, else `default_region`.
     ///
     /// # Errors
-    /// Names the part that is missing or unusable (exit 2).
+    /// Names the part that is missing or invalid (exit 2).
     pub fn validate(
         self,
         region: Option<Region>,
-        other_region: impl FnOnce() -> Result<Option<Region>, Error>,
+        default_region: impl FnOnce() -> Result<Option<Region>, Error>,
     ) -> Result<(Target, String), Error> {
         let host = check_host(&required(self.host, "host", "use TARGET or --host")?)?;
         let user = required(self.user, "user", "use USER@HOST or --user")?;
@@ -52,31 +53,20 @@ impl TargetSpec {
         let port = match (&self.port, engine) {
             (Some(port), _) => check_port(port)?,
             (None, Some(engine)) => engine.default_port(),
-            (None, None) => {
-                // The text after a colon may be a password, so the user is not shown.
-                let user = if user.contains(':') { "USER".to_owned() } else { encode(&user).to_string() };
-                return Err(Error::usage(format!(
-                    "target: there is no port; use a URL, whose scheme sets the port: mysql://{user}@{host}, mariadb://{user}@{host} \
-                     or postgres://{user}@{host}; or add :PORT"
-                ))
-                .about("port"));
-            }
+            (None, None) => return Err(no_port(&host, &user)),
         };
         let engine = engine.or_else(|| Engine::from_port(port));
         check_name("user", &user, engine, MAX_MYSQL_USER)?;
         if let Some(database) = &self.database {
             check_name("database", database, engine, MAX_MYSQL_DATABASE)?;
-            // Some of PostgreSQL's programs read such a name as connection settings, host and TLS mode included
-            // (libpq, `recognized_connection_string`).
+            // Some of PostgreSQL's programs read such a name as connection settings, including host and TLS mode (libpq,
+            // `recognized_connection_string`).
             if engine == Some(Engine::Postgres) && (database.contains('=') || database.contains("://")) {
-                return Err(refuse(
-                    "database",
-                    database,
-                    "has '=' or '://', which libpq takes for connection settings",
-                ));
+                let why = "has '=' or '://', so libpq would read it as connection settings";
+                return Err(refuse("database", database, why));
             }
         }
-        let Region { name: region, origin } = check_region(&host, region, other_region)?;
+        let Region { name: region, origin } = check_region(&host, region, default_region)?;
         Ok((Target { host, port, user, database: self.database, engine, region }, origin))
     }
 }
@@ -85,10 +75,18 @@ fn required(part: Option<String>, name: &'static str, remedy: &str) -> Result<St
     part.ok_or_else(|| Error::usage(format!("target: there is no {name}; {remedy}")).about(name))
 }
 
+fn no_port(host: &str, user: &str) -> Error {
+    // The text after a colon may be a password, so the user is not shown.
+    let user = if user.contains(':') { "USER".to_owned() } else { encode(user).to_string() };
+    let urls = format!("mysql://{user}@{host}, mariadb://{user}@{host} or postgres://{user}@{host}");
+    Error::usage(format!("target: there is no port; use a URL, whose scheme sets the port: {urls}; or add :PORT"))
+        .about("port")
+}
+
 fn check_region(
     host: &str,
     explicit: Option<Region>,
-    other: impl FnOnce() -> Result<Option<Region>, Error>,
+    default: impl FnOnce() -> Result<Option<Region>, Error>,
 ) -> Result<Region, Error> {
     let in_host = match endpoint::classify(host) {
         Endpoint::Rds(region) => Some(region),
@@ -96,19 +94,19 @@ fn check_region(
         Endpoint::Global | Endpoint::UnknownRds | Endpoint::Foreign => None,
     };
     let region = match (in_host, explicit) {
-        (Some(found), Some(Region { name, origin })) if found != name => {
+        (Some(in_host), Some(Region { name, origin })) if in_host != name => {
             return Err(Error::usage(format!(
-                "target: {origin} is {name}, but the host is in {found}, and no server would accept that token; remove \
-                 {origin}"
+                "target: {origin} is {name}, but the host is in {in_host}, and no server would accept that token; \
+                 remove {origin}"
             )));
         }
-        (Some(found), _) => return Ok(Region { name: found.to_owned(), origin: "the host name".to_owned() }),
+        (Some(in_host), _) => return Ok(Region { name: in_host.to_owned(), origin: "the host name".to_owned() }),
         (None, Some(explicit)) => explicit,
-        (None, None) => other()?.ok_or_else(|| no_region(host))?,
+        (None, None) => default()?.ok_or_else(|| no_region(host))?,
     };
     let name = &region.name;
-    let is_plain = name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
-    if name.is_empty() || name.len() > MAX_LABEL || !is_plain {
+    let is_valid = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    if name.is_empty() || name.len() > MAX_LABEL || !name.bytes().all(is_valid) {
         return Err(refuse("region", name, "is not the name of a region, such as eu-west-1"));
     }
     Ok(region)
@@ -132,7 +130,7 @@ fn wrong_service(service: Option<&str>) -> String {
     let remedy =
         "use the endpoint of the RDS database as --host, and --via for a load balancer or a tunnel in front of it";
     match service {
-        Some("Aurora DSQL") => "belongs to Aurora DSQL, which needs a token of its own kind; use `aws dsql \
+        Some("Aurora DSQL") => "belongs to Aurora DSQL, which accepts only another kind of token; use `aws dsql \
              generate-db-connect-auth-token`"
             .to_owned(),
         Some(service) => format!("belongs to {service}, which does not accept RDS tokens; {remedy}"),
