@@ -1,37 +1,37 @@
-//! What can go wrong, as the user sees it: one line and an exit code.
+//! Errors as the user sees them: one line and an exit code.
 
 use std::fmt;
 
 use crate::escape::escape_for_terminal;
 
-/// The documented exit codes; a caller's script branches on them.
+/// The documented exit codes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ExitCode {
-    /// Anything that has no code of its own.
+    /// Any other failure.
     Other = 1,
     /// Usage, configuration or target.
     Usage = 2,
     /// No usable AWS credentials.
     Credentials = 3,
-    /// The network, or out of time.
+    /// A network failure or a timeout.
     Network = 4,
-    /// `connect`: the command is there but can't be run.
+    /// `connect`: the command exists, but can't be run.
     NotExecutable = 126,
-    /// `connect`: the command is not there.
+    /// `connect`: the command does not exist.
     NotFound = 127,
-    /// Ended by SIGHUP, as a shell says it.
+    /// Terminated by SIGHUP: 128 + the number of the signal, as in a shell.
     Hangup = 129,
-    /// Ended by SIGINT.
+    /// Terminated by SIGINT.
     Interrupt = 130,
-    /// Ended by SIGQUIT.
+    /// Terminated by SIGQUIT.
     Quit = 131,
-    /// Ended by SIGTERM.
+    /// Terminated by SIGTERM.
     #[cfg(unix)]
     Terminate = 143,
 }
 
 impl ExitCode {
-    /// The exit of a recorded code; what is not known is [`ExitCode::Other`].
+    /// The code of a failure that another process recorded. [`ExitCode::Other`] if it is unknown.
     pub(crate) fn from_code(code: u8) -> Self {
         match code {
             2 => Self::Usage,
@@ -42,16 +42,16 @@ impl ExitCode {
     }
 }
 
-/// A failure that ends the program. Its `Display` is one line of the form
-/// `what failed: why; what to do`, safe to print on a terminal.
+/// A failure of the program. Its `Display` is one line of the form `what failed: why; what to do`, which is safe to print
+/// on a terminal.
 #[derive(Clone, Debug)]
 pub struct Error {
     exit: ExitCode,
     message: String,
-    /// The last line of a helper program's stderr. It is not shared with waiting processes.
+    /// The last line of a helper program's stderr.
     quotation: Option<String>,
     is_process_local: bool,
-    /// The part of a target that is missing or wrong.
+    /// The part of a target that is missing or invalid.
     part: Option<&'static str>,
 }
 
@@ -61,19 +61,18 @@ impl Error {
         Self { exit, message: message.into(), quotation: None, is_process_local: false, part: None }
     }
 
-    /// Sets the part of a target that is missing or wrong, so that the caller can add where it comes from.
+    /// Sets the part of a target that is missing or invalid, so that the caller can add its origin.
     #[must_use]
     pub(crate) fn about(self, part: &'static str) -> Self {
         Self { part: Some(part), ..self }
     }
 
-    /// The part of a target that is missing or wrong.
+    /// The part of a target that is missing or invalid.
     pub(crate) fn part(&self) -> Option<&'static str> {
         self.part
     }
 
-    /// Marks a failure that another process in the same place would not have: this one's time was out, or
-    /// it was told to end.
+    /// Marks a failure that only this process has, such as a timeout or a signal. It is not shared with waiting processes.
     #[must_use]
     pub(crate) fn process_local(self) -> Self {
         Self { is_process_local: true, ..self }
@@ -85,12 +84,12 @@ impl Error {
         Self { quotation, ..self }
     }
 
-    /// Whether it says nothing to another process in the same place.
+    /// Whether only this process has this failure.
     pub(crate) fn is_process_local(&self) -> bool {
         self.is_process_local
     }
 
-    /// A wrong argument, target or configuration (exit 2).
+    /// An invalid argument, target or configuration (exit 2).
     pub(crate) fn usage(message: impl Into<String>) -> Self {
         Self::new(ExitCode::Usage, message)
     }
@@ -100,22 +99,22 @@ impl Error {
         Self::new(ExitCode::Credentials, message)
     }
 
-    /// The network, or out of time (exit 4).
+    /// A network failure or a timeout (exit 4).
     pub(crate) fn network(message: impl Into<String>) -> Self {
         Self::new(ExitCode::Network, message)
     }
 
-    /// Anything else (exit 1).
+    /// Any other failure (exit 1).
     pub(crate) fn other(message: impl Into<String>) -> Self {
         Self::new(ExitCode::Other, message)
     }
 
-    /// The exit code to end with.
+    /// The exit code of the program.
     pub(crate) fn exit(&self) -> ExitCode {
         self.exit
     }
 
-    /// The message as it was given, not escaped and without the quotation.
+    /// The message, not escaped and without the quotation.
     pub(crate) fn message(&self) -> &str {
         &self.message
     }

@@ -1,6 +1,6 @@
-//! Text from outside in messages: passwords are cut out, and control characters are escaped.
+//! Escapes text from other sources in messages, and removes passwords from it.
 
-/// Returns an address to quote, without a user and password before its `@`.
+/// Returns an address without the user and the password before its `@`.
 pub(crate) fn without_userinfo(text: &str) -> String {
     match text.rsplit_once('@') {
         Some((user, rest)) if user.contains(':') => format!("…@{rest}"),
@@ -11,11 +11,11 @@ pub(crate) fn without_userinfo(text: &str) -> String {
 /// Returns `text` without the passwords in URLs: `scheme://user:password@` becomes `scheme://…@`, and the value of a
 /// parameter `password` becomes `…`.
 pub(crate) fn without_passwords(text: &str) -> String {
-    // A path that is made of a URL has one slash.
+    // A URL that was normalized as a path has one slash.
     let mut parts = text.split(":/");
     let first = parts.next().unwrap_or_default().to_owned();
     let text = parts.fold(first, |shown, part| {
-        // A password may have any character, so the last '@' counts.
+        // A password may contain any character, so the last '@' ends it.
         let userinfo = part.rfind('@').filter(|at| part[..*at].contains(':'));
         let slash = if part.starts_with('/') { "/" } else { "" };
         shown + ":/" + &userinfo.map_or(part.to_owned(), |at| format!("{slash}…{}", &part[at..]))
@@ -23,12 +23,12 @@ pub(crate) fn without_passwords(text: &str) -> String {
     without_parameter(&text, "password=")
 }
 
-/// Replaces the values of a parameter, in any case.
+/// Replaces the values of a parameter, whose name may be in any case.
 fn without_parameter(text: &str, parameter: &str) -> String {
     let lower = text.to_ascii_lowercase();
     let (mut shown, mut rest) = (String::new(), 0);
-    while let Some(at) = lower[rest..].find(parameter) {
-        let start = rest + at + parameter.len();
+    while let Some(position) = lower[rest..].find(parameter) {
+        let start = rest + position + parameter.len();
         let end = text[start..].find(|c: char| c.is_whitespace() || "&'\"`)<>,;".contains(c));
         shown.push_str(&text[rest..start]);
         shown.push('…');
@@ -37,27 +37,28 @@ fn without_parameter(text: &str, parameter: &str) -> String {
     shown + &text[rest..]
 }
 
-/// `text` with every character escaped that could end the line, drive a terminal or reorder what is
-/// read on it: messages quote hosts, profile names, server answers and the stderr of other programs.
+/// Escapes every character that could break the line, control a terminal or reorder the text on it.
+///
+/// Messages quote hosts, profile names, responses of servers and the stderr of other programs.
 pub(crate) fn escape_for_terminal(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
+    let mut escaped = String::with_capacity(text.len());
     for c in text.trim_end().chars() {
         if c.is_control() || is_invisible(c) {
-            out.extend(c.escape_default());
+            escaped.extend(c.escape_default());
         } else {
-            out.push(c);
+            escaped.push(c);
         }
     }
-    out
+    escaped
 }
 
-/// Bidirectional controls, zero-width characters, line and paragraph separators, tag characters.
+/// Whether this is a bidirectional control, a zero-width character, a line or paragraph separator, or a tag character.
 fn is_invisible(c: char) -> bool {
     matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
         | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
-/// An argument of a command that a message suggests, quoted for a shell if it needs to be.
+/// Quotes an argument for a shell if necessary, for a command that a message suggests.
 pub(crate) fn quote_argument(text: &str) -> String {
     let is_plain = |c: char| c.is_alphanumeric() || "-_.@/+=:,".contains(c);
     if text.chars().all(is_plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', "'\\''")) }
@@ -92,5 +93,12 @@ mod tests {
     fn a_message_is_one_harmless_line() {
         let hostile = "a\x1b[31mb\nc\r\u{9b}d\u{202e}e\u{200b}f é日";
         assert_eq!(escape_for_terminal(hostile), "a\\u{1b}[31mb\\nc\\r\\u{9b}d\\u{202e}e\\u{200b}f é日");
+    }
+
+    #[test]
+    fn arguments_are_quoted_if_necessary() {
+        for (text, expected) in [("dev-1", "dev-1"), ("a b", "'a b'"), ("a'b", "'a'\\''b'"), ("$(x)", "'$(x)'")] {
+            assert_eq!(quote_argument(text), expected);
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! What goes to stderr and stdout: nothing else in the program writes there.
+//! Output on stdout and stderr. Only this module writes there.
 
 use std::io::{self, Write as _};
 
@@ -6,41 +6,41 @@ use crate::error::Error;
 use crate::escape::{escape_for_terminal, without_passwords};
 use crate::os::env::Env;
 
-/// How much is said on stderr.
+/// Prints warnings, notes and progress messages on stderr.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Report {
-    /// No warnings (`-q`).
+    /// Whether warnings are suppressed (`-q`).
     pub(crate) quiet: bool,
-    /// Where things came from (`-v`).
+    /// Whether notes are printed (`-v`).
     pub(crate) verbose: bool,
-    /// Whether a person reads stderr.
+    /// Whether stderr is a terminal.
     pub(crate) is_terminal: bool,
 }
 
 impl Report {
-    /// The report that `-q` and `-v` ask for.
+    /// A report with the flags `-q` and `-v`.
     pub(crate) fn new(env: &Env, quiet: bool, verbose: bool) -> Self {
         Self { quiet, verbose, is_terminal: env.stderr_is_terminal() }
     }
 
-    /// Something the user should know, though the result is there.
+    /// Prints a warning, unless `-q` is set.
     pub(crate) fn warn(&self, message: &str) {
         if !self.quiet {
-            line(&format!("warning: {message}"));
+            print_line(&format!("warning: {message}"));
         }
     }
 
-    /// Where something came from.
+    /// Prints a detail about the result, if `-v` is set.
     pub(crate) fn note(&self, message: &str) {
         if self.verbose {
-            line(message);
+            print_line(message);
         }
     }
 
-    /// What is being waited for: news for a person, noise in a log.
+    /// Prints what the program is waiting for, on a terminal or if `-v` is set.
     pub(crate) fn progress(&self, message: &str) {
         if self.verbose || (self.is_terminal && !self.quiet) {
-            line(message);
+            print_line(message);
         }
     }
 }
@@ -48,7 +48,7 @@ impl Report {
 /// Prints an error on stderr, and `output` on stdout for the client. Prints nothing if the error has no message.
 pub(crate) fn error(error: &Error, output: Option<&str>) {
     if !error.message().is_empty() {
-        line(&error.to_string());
+        print_line(&error.to_string());
         let _ = output.map(result);
     }
 }
@@ -59,19 +59,20 @@ pub(crate) fn usage(text: &str) -> Error {
     Error::usage("")
 }
 
-/// The longest line, in characters: arguments and answers are quoted, and may be of any length.
+/// The longest line, in characters. Quoted arguments and responses may have any length.
 const MAX_LINE: usize = 2_000;
 
-/// One line on stderr. A stderr that can't be written to is no reason to fail.
-fn line(message: &str) {
+/// Prints one line on stderr. Ignores errors.
+fn print_line(message: &str) {
     let message: String = without_passwords(message).chars().take(MAX_LINE).collect();
     let _ = io::stderr().write_all(format!("rds-token: {}\n", escape_for_terminal(&message)).as_bytes());
 }
 
-/// Writes the result, in one write, once nothing else can fail.
+/// Prints the result on stdout. Call it after everything that can fail.
 ///
 /// # Errors
-/// If stdout can't be written to (exit 1). A closed pipe prints no message, because its reader needs no more output.
+/// If stdout can't be written to (exit 1). The error for a closed pipe has no message, because the reader needs no more
+/// output.
 pub(crate) fn result(text: &str) -> Result<(), Error> {
     let mut stdout = io::stdout().lock();
     let written = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
