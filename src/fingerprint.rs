@@ -1,10 +1,9 @@
-//! A SHA-256 over fields, none of which can run into its neighbour.
+//! Digests: SHA-256 over separate fields, and SHA-1.
 
 use sha1::{Digest as _, Sha1};
 use sha2::{Digest as _, Sha256};
 
-/// Collects fields; each goes in with its length ahead of it, so that `("ab", "c")` and `("a", "bc")`
-/// differ.
+/// A SHA-256 over fields. The length of each field is included, so that `("ab", "c")` and `("a", "bc")` differ.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Fingerprint(Sha256);
 
@@ -18,7 +17,7 @@ impl Fingerprint {
         self
     }
 
-    /// Adds a field that may be absent; absent and empty differ.
+    /// Adds an optional field. `None` and an empty value differ.
     #[must_use]
     pub(crate) fn optional(self, value: Option<impl AsRef<[u8]>>) -> Self {
         match value {
@@ -42,7 +41,7 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
     })
 }
 
-/// The SHA-1 of a text, in lower-case hexadecimal. The AWS CLI names files by it.
+/// The SHA-1 of a text, in lower-case hexadecimal, which the AWS CLI uses in file names.
 pub(crate) fn sha1(text: &str) -> String {
     hex(&Sha1::digest(text))
 }
@@ -52,11 +51,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn fields_do_not_run_together() {
-        let of = |fields: &[&str]| fields.iter().fold(Fingerprint::default(), |f, v| f.field(v)).hex();
-        assert_ne!(of(&["ab", "c"]), of(&["a", "bc"]));
-        assert_ne!(of(&["a"]), of(&["a", ""]));
-        let absent = Fingerprint::default().optional(None::<&str>).hex();
-        assert_ne!(absent, Fingerprint::default().optional(Some("")).hex());
+    fn the_boundaries_of_fields_count() {
+        let digest = |fields: &[&str]| {
+            fields.iter().fold(Fingerprint::default(), |fingerprint, field| fingerprint.field(field)).hex()
+        };
+        assert_ne!(digest(&["ab", "c"]), digest(&["a", "bc"]));
+        assert_ne!(digest(&["a"]), digest(&["a", ""]));
+        let none = Fingerprint::default().optional(None::<&str>).hex();
+        assert_ne!(none, Fingerprint::default().optional(Some("")).hex());
     }
 }

@@ -1,24 +1,24 @@
-//! Settings from one origin. Layers are merged by precedence: flags and TARGET, the table that TARGET names, the
-//! environment, `[defaults]`.
+//! Settings in layers, which are merged by precedence: flags and TARGET, the table that TARGET names, the environment,
+//! `[defaults]`.
 
 use std::collections::BTreeMap;
 
 use crate::error::Error;
 use crate::target::TargetSpec;
 
-/// Where a setting comes from.
+/// The origin of a setting.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Origin {
     /// A flag or TARGET.
     CommandLine,
     /// An environment variable.
     Variable(String),
-    /// A table of the configuration file, by its header, such as `[target.prod]`.
+    /// A table of the configuration file, named by its header, such as `[target.prod]`.
     Table(String),
 }
 
 impl Origin {
-    /// Its name in messages. `None` for the command line, which the user sees.
+    /// Its name in messages. `None` for the command line, because the user sees it.
     pub(crate) fn name(&self) -> Option<&str> {
         match self {
             Self::CommandLine => None,
@@ -27,7 +27,7 @@ impl Origin {
     }
 }
 
-/// A value as the user gives it, unchecked.
+/// A value before validation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Setting {
     pub(crate) text: String,
@@ -35,7 +35,7 @@ pub(crate) struct Setting {
 }
 
 impl Setting {
-    /// Validates the value. Errors name its origin.
+    /// Validates the value with `check`. Errors name its origin.
     pub(crate) fn check<T>(&self, check: impl FnOnce(&str) -> Result<T, Error>) -> Result<T, Error> {
         check(&self.text).map_err(|error| match self.origin.name() {
             Some(origin) => Error::usage(format!("{origin}: {}", error.message())),
@@ -44,12 +44,12 @@ impl Setting {
     }
 }
 
-/// Settings by the name of their key in the configuration file.
+/// Settings, by their keys in the configuration file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Layer(BTreeMap<&'static str, Setting>);
 
 impl Layer {
-    /// A layer of values with one origin. Leaves out values that are `None`.
+    /// A layer of values with one origin. Skips values that are `None`.
     pub(crate) fn new<const N: usize>(origin: &Origin, values: [(&'static str, Option<String>); N]) -> Self {
         let setting = |text| Setting { text, origin: origin.clone() };
         Self(values.into_iter().filter_map(|(key, text)| Some((key, setting(text?)))).collect())
@@ -62,7 +62,7 @@ impl Layer {
         Self::new(origin, values)
     }
 
-    /// Sets a value.
+    /// Adds or replaces a setting.
     pub(crate) fn insert(&mut self, key: &'static str, setting: Setting) {
         self.0.insert(key, setting);
     }
@@ -86,7 +86,7 @@ impl Layer {
         self
     }
 
-    /// Adds the engine's default port, if there is an engine and no port. It then overrides a port from a lower layer,
+    /// Adds the engine's default port, if there is an engine and no port. It then overrides a port of a lower layer,
     /// which belongs to another engine.
     #[must_use]
     pub(crate) fn with_default_port(mut self) -> Self {
@@ -98,7 +98,7 @@ impl Layer {
         self
     }
 
-    /// The parts of a target in it.
+    /// The parts of a target in this layer.
     pub(crate) fn spec(&self) -> TargetSpec {
         let text = |key| self.text(key).map(str::to_owned);
         TargetSpec {
@@ -120,14 +120,15 @@ mod tests {
     }
 
     #[test]
-    fn a_higher_layer_wins_and_keeps_its_origin() {
+    fn a_higher_layer_overrides_a_lower_one() {
         let flags = layer(Origin::CommandLine, [("user", "a")]);
         let table = layer(Origin::Table("[target.x]".into()), [("user", "b"), ("host", "h")]);
         let merged = flags.or(&table);
-        let found = |key| merged.get(key).map(|setting| (setting.text.as_str(), setting.origin.name()));
-        assert_eq!(found("user"), Some(("a", None)));
-        assert_eq!(found("host"), Some(("h", Some("[target.x]"))));
-        assert_eq!(found("port"), None);
+        for (key, expected) in [("user", Some(("a", None))), ("host", Some(("h", Some("[target.x]")))), ("port", None)]
+        {
+            let setting = merged.get(key).map(|setting| (setting.text.as_str(), setting.origin.name()));
+            assert_eq!(setting, expected, "{key}");
+        }
     }
 
     #[test]
@@ -145,14 +146,14 @@ mod tests {
 
     #[test]
     fn errors_name_the_origin() {
-        let fail = |_: &str| Err::<(), _>(Error::usage("no"));
+        let refuse = |_: &str| Err::<(), _>(Error::usage("no"));
         for (origin, message) in [
             (Origin::CommandLine, "no"),
             (Origin::Variable("V".into()), "V: no"),
             (Origin::Table("[t]".into()), "[t]: no"),
         ] {
             let setting = Setting { text: String::new(), origin };
-            assert_eq!(setting.check(fail).unwrap_err().message(), message);
+            assert_eq!(setting.check(refuse).unwrap_err().message(), message);
         }
     }
 }

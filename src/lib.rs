@@ -1,6 +1,6 @@
 //! `rds-token`: AWS RDS and Aurora IAM tokens for database clients. See `README.md`.
 //!
-//! The crate has no API. The program and its command line are the interface.
+//! The crate has no API. Its interface is the command line.
 
 mod aws;
 mod cache;
@@ -33,10 +33,10 @@ use os::env::Env;
 /// Runs the program with the arguments and the environment of this process, and returns its exit code.
 pub fn run() -> ExitCode {
     let args: Vec<OsString> = std::env::args_os().collect();
-    // Report a panic like any other failure.
+    // Report a panic as an error message.
     std::panic::set_hook(Box::new(|panic| {
-        let place = panic.location().map(|place| format!(" at {}:{}", place.file(), place.line()));
-        let error = Error::other(format!("internal error{}; please report this", place.unwrap_or_default()));
+        let location = panic.location().map(|location| format!(" at {}:{}", location.file(), location.line()));
+        let error = Error::other(format!("internal error{}; please report this", location.unwrap_or_default()));
         output::error(&error, command::failure_output(&std::env::args_os().collect::<Vec<_>>()));
         std::process::exit(error::ExitCode::Other as i32);
     }));

@@ -1,4 +1,4 @@
-//! The program `rds-token`.
+//! The `rds-token` program.
 
 use std::process::ExitCode;
 

@@ -1,17 +1,17 @@
-//! Times as text, as this program and the AWS tools write them.
+//! Times in RFC 3339, and in the similar forms that AWS tools write.
 
 use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
 use time::{OffsetDateTime, UtcOffset};
 
-/// A time to the second, in UTC (RFC 3339).
+/// Formats a time in UTC, with seconds.
 pub(crate) fn format(time: OffsetDateTime) -> String {
-    let form = format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]Z");
-    time.to_offset(UtcOffset::UTC).format(form).unwrap_or_default()
+    let description = format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]Z");
+    time.to_offset(UtcOffset::UTC).format(description).unwrap_or_default()
 }
 
-/// Reads a time in RFC 3339 or a spelling close to it: a blank for the `T`, `UTC` for the `Z`, an offset such
-/// as `+0000`, or no offset, which means UTC. `None` if it is not a time.
+/// Parses a time in RFC 3339 or a similar form: a space instead of the `T`, `UTC` instead of the `Z`, an offset such as
+/// `+0000`, or no offset, which means UTC. `None` if it is not a time.
 pub(crate) fn parse(text: &str) -> Option<OffsetDateTime> {
     let (date, rest) = text.trim().split_at_checked("2026-01-31".len())?;
     let rest = rest.strip_prefix(['T', 't', ' '])?.trim_start();
@@ -28,7 +28,7 @@ pub(crate) fn parse(text: &str) -> Option<OffsetDateTime> {
     OffsetDateTime::parse(&format!("{date}T{time}{offset}"), &Rfc3339).ok()
 }
 
-/// The text in quotes, or `(not shown)` if it may be a secret: the user may have set the wrong variable.
+/// Quotes a text that is not a valid time. Returns `(not shown)` if it may be a secret in the wrong variable.
 pub(crate) fn quote(text: &str) -> String {
     let is_like_a_time = text.len() <= 40 && text.chars().all(|c| c.is_ascii_digit() || "-:.+TtZzUC ".contains(c));
     if is_like_a_time || text.len() < 8 { format!("'{text}'") } else { "(not shown)".to_owned() }
@@ -39,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_spellings_of_a_time() {
+    fn valid_times_are_parsed() {
         for text in [
             "2026-01-31T12:00:00Z",
             "2026-01-31T12:00:00UTC",
@@ -60,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_a_time() {
+    fn invalid_times_are_refused() {
         for text in [
             "",
             "soon",

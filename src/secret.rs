@@ -1,9 +1,9 @@
-//! A value that must not be shown.
+//! Values that must not be shown.
 
 use std::fmt;
 
-/// Holds a secret: there is no `Display`, `Debug` is redacted, and reading it takes a call that a
-/// reviewer can search for.
+/// A secret value. It has no `Display`, and `Debug` redacts it. It is read only with [`Secret::expose`], which a reviewer
+/// can search for.
 #[derive(Clone, PartialEq, Eq, serde::Deserialize)]
 pub struct Secret<T>(T);
 
@@ -13,7 +13,7 @@ impl<T> Secret<T> {
         Self(value)
     }
 
-    /// The value itself. Call it only where the secret leaves for the place it is meant for.
+    /// Returns the value. Call it only where the secret is used.
     pub fn expose(&self) -> &T {
         &self.0
     }

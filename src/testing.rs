@@ -1,4 +1,4 @@
-//! The parts of the program that `tests/` and `fuzz/` test directly. They are no API.
+//! The items that `tests/` and `fuzz/` use directly. They are not an API.
 
 pub use crate::aws::{AccessKeys, Choice, Identity, ProfileFiles, Profiles};
 pub use crate::cache::{CacheDirectory, Entry, Key};
