@@ -70,8 +70,8 @@ impl Source<'_> {
 }
 
 impl Config {
-    /// Reads the file that `RDS_TOKEN_CONFIG` names, else `rds-token/config.toml` in the user's configuration directory,
-    /// which may be missing.
+    /// Reads the file that `RDS_TOKEN_CONFIG` names, else `rds-token/config.toml` in the user's configuration
+    /// directory, which may be missing.
     ///
     /// # Errors
     /// As [`Config::parse`], and if the file can't be read or trusted (exit 2).
@@ -171,8 +171,8 @@ impl Source<'_> {
         Ok(layer)
     }
 
-    /// Checks that a target's name can't be mistaken for a host, a URL or a flag. It may be the name of a command, because
-    /// `rds-token token NAME` selects the target.
+    /// Checks that a target's name can't be mistaken for a host, a URL or a flag. It may be the name of a command,
+    /// because `rds-token token NAME` selects the target.
     fn check_name(&self, name: &Spanned<impl AsRef<str>>) -> Result<(), Error> {
         let text = name.get_ref().as_ref();
         let is_plain = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_');
@@ -214,7 +214,7 @@ mod tests {
     #[test]
     fn targets_and_defaults() {
         let config = parse(
-            "# mine\n[defaults]\nmin_ttl = \"2m\"\n[target.prod]\nhost = \"h.x\"\nport = 3306\n[target.b-2]\nuser = 'u'\n",
+            "# x\n[defaults]\nmin_ttl = '2m'\n[target.prod]\nhost = \"h.x\"\nport = 3306\n[target.b-2]\nuser = 'u'\n",
         )
         .unwrap();
         assert_eq!(config.defaults.text("min_ttl"), Some("2m"));

@@ -42,8 +42,8 @@ impl ExitCode {
     }
 }
 
-/// A failure of the program. Its `Display` is one line of the form `what failed: why; what to do`, which is safe to print
-/// on a terminal.
+/// A failure of the program. Its `Display` is one line of the form `what failed: why; what to do`, which is safe to
+/// print on a terminal.
 #[derive(Clone, Debug)]
 pub struct Error {
     exit: ExitCode,
@@ -72,7 +72,8 @@ impl Error {
         self.part
     }
 
-    /// Marks a failure that only this process has, such as a timeout or a signal. It is not shared with waiting processes.
+    /// Marks a failure that only this process has, such as a timeout or a signal. It is not shared with waiting
+    /// processes.
     #[must_use]
     pub(crate) fn process_local(self) -> Self {
         Self { is_process_local: true, ..self }

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-/// A secret value. It has no `Display`, and `Debug` redacts it. It is read only with [`Secret::expose`], which a reviewer
-/// can search for.
+/// A secret value. It has no `Display`, and `Debug` redacts it. It is read only with [`Secret::expose`], which a
+/// reviewer can search for.
 #[derive(Clone, PartialEq, Eq, serde::Deserialize)]
 pub struct Secret<T>(T);
 

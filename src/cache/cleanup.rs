@@ -11,8 +11,8 @@ use crate::token::LIFETIME;
 
 /// Interval between two sweeps.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(30 * 60);
-/// Maximum age of a file that clients read. It is longer than a token's, because a file is rewritten at the time when its
-/// token expires.
+/// Maximum age of a file that clients read. It is longer than a token's, because a file is rewritten at the time when
+/// its token expires.
 const MAX_CLIENT_FILE_AGE: Duration = Duration::from_secs(60 * 60);
 /// Maximum age of a `MYSQL_HOME` directory. It is long because a shell may stay open for days.
 const MAX_HOME_AGE: Duration = Duration::from_secs(30 * 24 * 60 * 60);

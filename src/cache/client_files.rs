@@ -1,8 +1,8 @@
 //! Files that database clients read: option files, passfiles, and directories for `MYSQL_HOME` and `MARIADB_HOME`, each
 //! with one option file.
 //!
-//! A client ignores a missing directory, and connects to the local server. Therefore the option file of an old directory
-//! is not removed, but replaced with one that no client can connect with.
+//! A client ignores a missing directory, and connects to the local server. Therefore the option file of an old
+//! directory is not removed, but replaced with one that no client can connect with.
 
 use std::io;
 use std::path::PathBuf;
@@ -37,16 +37,11 @@ impl CacheDirectory {
     /// # Errors
     /// If the directory can't be read or trusted.
     pub(crate) fn client_files(&self) -> io::Result<Vec<(String, String)>> {
-        let Some(directory) = self.existing()? else { return Ok(Vec::new()) };
-        let read = |name: String| {
-            let text = String::from_utf8(directory.read(&name, MAX_FILE).ok()?).ok()?;
-            Some((name, text))
-        };
-        Ok(self.files_with(&CLIENT_FILES)?.into_iter().filter_map(read).collect())
+        self.read_files(&CLIENT_FILES, MAX_FILE, |_, bytes| String::from_utf8(bytes).ok())
     }
 
-    /// Writes the option file of a directory, and returns the directory's path. The file is rewritten on each use, so that
-    /// its age counts from the last use.
+    /// Writes the option file of a directory, and returns the directory's path. The file is rewritten on each use, so
+    /// that its age counts from the last use.
     ///
     /// # Errors
     /// If it can't be written.
@@ -63,8 +58,8 @@ impl CacheDirectory {
         String::from_utf8(home.read(OPTION_FILE, MAX_FILE).ok()?).ok()
     }
 
-    /// Replaces a directory's option file with one that no client can connect with. The TLS options remain, because a host
-    /// on the client's command line overrides the file's.
+    /// Replaces a directory's option file with one that no client can connect with. The TLS options remain, because a
+    /// host on the client's command line overrides the file's.
     ///
     /// # Errors
     /// If it can't be written.
@@ -82,13 +77,8 @@ impl CacheDirectory {
 
 /// The text of an option file without the host, the password and comments.
 fn expired(text: &str) -> String {
-    let line = |line: &str| match line.split('=').next() {
-        Some("password") => String::new(),
-        Some("host") => format!("{EXPIRED}\n"),
-        _ if line.starts_with('#') => String::new(),
-        _ => format!("{line}\n"),
-    };
-    text.lines().map(line).collect()
+    let lines = text.lines().filter(|line| !line.starts_with("password=") && !line.starts_with('#'));
+    lines.flat_map(|line| [if line.starts_with("host=") { EXPIRED } else { line }, "\n"]).collect()
 }
 
 #[cfg(test)]

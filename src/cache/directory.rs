@@ -31,8 +31,8 @@ pub struct CacheDirectory {
 }
 
 impl CacheDirectory {
-    /// Selects the directory: `RDS_TOKEN_CACHE_DIR`, else the user's runtime directory if it is private, else the user's
-    /// cache directory.
+    /// Selects the directory: `RDS_TOKEN_CACHE_DIR`, else the user's runtime directory if it is private, else the
+    /// user's cache directory.
     ///
     /// # Errors
     /// The reason why there is no usable directory.
@@ -124,6 +124,22 @@ impl CacheDirectory {
         let mut names = self.open()?.files()?;
         names.retain(|name| has_extension(name, extensions));
         Ok(names)
+    }
+
+    /// The names of cache files with one of these extensions, and what `parse` returns for their stem and bytes. Skips
+    /// files that can't be read, and those for which `parse` returns `None`.
+    pub(super) fn read_files<T>(
+        &self,
+        extensions: &[&str],
+        max: u64,
+        parse: impl Fn(&str, Vec<u8>) -> Option<T>,
+    ) -> io::Result<Vec<(String, T)>> {
+        let Some(directory) = self.existing()? else { return Ok(Vec::new()) };
+        let read = |name: String| {
+            let parsed = parse(name.split_once('.')?.0, directory.read(&name, max).ok()?)?;
+            Some((name, parsed))
+        };
+        Ok(self.files_with(extensions)?.into_iter().filter_map(read).collect())
     }
 
     /// The names of temporary files.

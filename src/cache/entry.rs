@@ -107,8 +107,8 @@ impl Entry {
 
     /// The remaining lifetime. `None` if it has expired, or was signed in the future.
     ///
-    /// Of the wall clock and the time since boot, the one that shows more elapsed time counts, because the wall clock may
-    /// have been set back.
+    /// Of the wall clock and the time since boot, the one that shows more elapsed time counts, because the wall clock
+    /// may have been set back.
     pub fn remaining(&self, now: Timestamp) -> Option<Duration> {
         let by_wall = now.wall - self.fields.signed_at;
         let by_boot = time::Duration::try_from(now.boot).ok()? - time::Duration::try_from(self.signed_at_boot).ok()?;

@@ -30,13 +30,7 @@ impl CacheDirectory {
     /// # Errors
     /// If the directory can't be read or trusted.
     pub(crate) fn entries(&self) -> io::Result<Vec<(String, Entry)>> {
-        let Some(directory) = self.existing()? else { return Ok(Vec::new()) };
-        let read = |name: String| {
-            let (key, _) = name.split_once('.')?;
-            let entry = Entry::decode(&directory.read(&name, MAX_ENTRY).ok()?, key)?;
-            Some((name, entry))
-        };
-        Ok(self.files_with(&[TOKEN])?.into_iter().filter_map(read).collect())
+        self.read_files(&[TOKEN], MAX_ENTRY, |key, bytes| Entry::decode(&bytes, key))
     }
 }
 

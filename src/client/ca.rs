@@ -3,7 +3,8 @@
 /// The root certificates that clients trust.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Roots {
-    /// The roots of RDS, and the public roots of Amazon, which sign the certificates of RDS Proxy and Aurora Serverless.
+    /// The roots of RDS, and the public roots of Amazon, which sign the certificates of RDS Proxy and Aurora
+    /// Serverless.
     All,
     /// The roots of RDS only, for clients that do not verify the server's name.
     Rds,

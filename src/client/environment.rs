@@ -114,8 +114,8 @@ fn port(target: &Target, via: Option<&Via>) -> String {
     via.map_or(target.port, |via| via.port).to_string()
 }
 
-/// The variables to unset, because they would override `variables` if another target or the user set them: libpq connects
-/// to `PGHOSTADDR`, and prefers a service file to variables and `PGPASSWORD` to a passfile.
+/// The variables to unset, because they would override `variables` if another target or the user set them: libpq
+/// connects to `PGHOSTADDR`, and prefers a service file to variables and `PGPASSWORD` to a passfile.
 pub(crate) fn conflicting(variables: &[Variable]) -> impl Iterator<Item = &'static str> {
     let is_set = |name: &str| variables.iter().any(|variable| variable.name == name);
     let conflicting: &[&str] = match is_set("PGHOST") {

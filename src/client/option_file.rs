@@ -1,7 +1,7 @@
 //! Option files for the programs and libraries of MySQL and MariaDB.
 //!
-//! Source of the syntax: "Using Option Files" in the MySQL manual, and `mysys/my_default.c`, which unescapes quoted values
-//! and reads lines into a buffer of fixed size.
+//! Source of the syntax: "Using Option Files" in the MySQL manual, and `mysys/my_default.c`, which unescapes quoted
+//! values and reads lines into a buffer of fixed size.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -245,7 +245,8 @@ mod tests {
                 None,
                 PasswordIn::File,
                 format!(
-                    "{direct}{password}{ca}ssl-mode=VERIFY_IDENTITY\n[client-mariadb]\n{VERIFY}{plugins}[mysql]\n{database}"
+                    "{direct}{password}{ca}ssl-mode=VERIFY_IDENTITY\n[client-mariadb]\n{VERIFY}{plugins}[mysql]\n\
+                     {database}"
                 ),
             ),
             (

@@ -60,8 +60,8 @@ pub(crate) fn candidates(engine: Engine) -> &'static [&'static str] {
     }
 }
 
-/// The path of a program: `program` itself if it contains a `/`, else the first executable with this name in a directory
-/// of `PATH`. Relative directories are skipped, so that nothing is run from the current directory.
+/// The path of a program: `program` itself if it contains a `/`, else the first executable with this name in a
+/// directory of `PATH`. Relative directories are skipped, so that nothing is run from the current directory.
 pub(crate) fn find(env: &Env, program: &OsStr) -> Option<PathBuf> {
     if Path::new(program).components().count() > 1 {
         return Some(PathBuf::from(program));
@@ -99,8 +99,8 @@ impl From<Flavor> for Dialect {
 
 /// The dialect of a client program. `None` if it is not a client of MySQL or MariaDB.
 ///
-/// A symbolic link with an unknown name is identified by its target. A program named `mysql…` may belong to either family,
-/// so its version is queried.
+/// A symbolic link with an unknown name is identified by its target. A program named `mysql…` may belong to either
+/// family, so its version is queried.
 ///
 /// # Errors
 /// If the program does not print its version before `deadline` (exit 4).
@@ -224,8 +224,8 @@ fn query_version(program: &Path, deadline: &Deadline) -> Result<Dialect, Error> 
     let _ = child.wait();
     let output = output.ok_or_else(|| {
         Error::network(format!(
-            "client: {} does not print its version in time; check the program, or choose the flavor with `cnf --flavor` \
-             or `connect --client-flavor`",
+            "client: {} does not print its version in time; check the program, or choose the flavor with \
+             `cnf --flavor` or `connect --client-flavor`",
             program.display()
         ))
     })?;

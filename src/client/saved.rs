@@ -35,8 +35,8 @@ pub(crate) fn parse(text: &str) -> Vec<Variable> {
 }
 
 impl Shell {
-    /// The line that saves encoded variables in a shell variable that is not exported. `None` if there is no integration
-    /// for the shell.
+    /// The line that saves encoded variables in a shell variable that is not exported. `None` if there is no
+    /// integration for the shell.
     pub(crate) fn save(self, text: &str) -> Option<String> {
         match self {
             Self::Sh => Some(format!("{SAVED}='{text}';\n")),

@@ -1,7 +1,7 @@
 //! Connection URLs with the token as the password.
 //!
-//! The parameters make libpq verify the server's name and CA, and disable Kerberos encryption, which it would try before
-//! TLS (PostgreSQL manual, section 34.1.2).
+//! The parameters make libpq verify the server's name and CA, and disable Kerberos encryption, which it would try
+//! before TLS (PostgreSQL manual, section 34.1.2).
 
 use std::path::Path;
 
@@ -25,8 +25,8 @@ impl Url {
     pub fn new(target: &Target, engine: Engine, via: Option<&Via>, ca: &Path) -> Result<Self, Error> {
         if engine != Engine::Postgres {
             return Err(Error::usage(
-                "output: --output url is for PostgreSQL only, because no client of MySQL or MariaDB verifies the server \
-                 with such a URL; use `rds-token cnf`, `connect` or `env`, or --output json",
+                "output: --output url is for PostgreSQL only, because no client of MySQL or MariaDB verifies the \
+                 server with such a URL; use `rds-token cnf`, `connect` or `env`, or --output json",
             ));
         }
         let database = target.database.as_deref().map(|name| encode(name).to_string()).unwrap_or_default();

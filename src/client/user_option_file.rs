@@ -18,8 +18,8 @@ pub(crate) struct UserOptionFile {
     /// Its path.
     pub(crate) path: PathBuf,
     names: BTreeSet<String>,
-    /// The reason why some options are unknown, or can't be trusted: a file could not be read, or another user can write
-    /// to it.
+    /// The reason why some options are unknown, or can't be trusted: a file could not be read, or another user can
+    /// write to it.
     pub(crate) unread: Option<String>,
 }
 

@@ -52,8 +52,8 @@ impl Directory {
     /// Opens a private directory: only this user can access it, and no other user can replace it.
     ///
     /// # Errors
-    /// `NotFound` if it does not exist. Otherwise why it can't be trusted: it is a link, another user owns it or can read
-    /// it, or another user owns or can write to a directory above it.
+    /// `NotFound` if it does not exist. Otherwise why it can't be trusted: it is a link, another user owns it or can
+    /// read it, or another user owns or can write to a directory above it.
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
         let path = platform::check_parents(path)?;
         let handle = platform::Handle::open(&path).map_err(|error| at(&path, &error))?;
@@ -186,6 +186,11 @@ impl Directory {
         Some(now.duration_since(modified).ok()? > age)
     }
 
+    /// Whether a file exists.
+    pub(crate) fn exists(&self, name: &str) -> bool {
+        self.handle.modified(name).is_ok()
+    }
+
     /// The names of the regular files.
     ///
     /// # Errors
@@ -277,11 +282,6 @@ impl LockFile {
         self.directory.is_still_linked(file, &self.name)
     }
 
-    /// Whether the file exists.
-    pub(crate) fn exists(&self) -> bool {
-        self.directory.handle.modified(&self.name).is_ok()
-    }
-
     /// The lock file with the same stem and another extension.
     #[must_use]
     pub(crate) fn with_extension(&self, extension: &str) -> Self {
@@ -338,8 +338,8 @@ pub(crate) fn check_writers(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Reads a regular file of at most `max` bytes that no other user can change, such as the configuration file. Others may
-/// read it, and it may be a link.
+/// Reads a regular file of at most `max` bytes that no other user can change, such as the configuration file. Others
+/// may read it, and it may be a link.
 ///
 /// # Errors
 /// If it can't be read, another user owns it, or another user can write to it.

@@ -39,7 +39,7 @@ pub(crate) enum Outcome<T> {
 /// The process that produces the result. It holds the lock until this is dropped.
 pub(crate) struct Leader {
     lock: File,
-    waiting_file: LockFile,
+    lock_file: LockFile,
 }
 
 /// The leader's failure, written into the lock file for the waiting processes.
@@ -59,8 +59,8 @@ pub(crate) fn follower_deadline(deadline: &Deadline) -> Instant {
     Instant::now() + left.mul_f64(0.7 + 0.15 * fastrand::f64())
 }
 
-/// Takes the lock, or waits for it until `wait_until`. `look` returns the result if another process has already produced
-/// a usable one. It is called only while the lock is held, because it may be slow.
+/// Takes the lock, or waits for it until `wait_until`. `look` returns the result if another process has already
+/// produced a usable one. It is called only while the lock is held, because it may be slow.
 pub(crate) fn join<T>(
     lock_file: &LockFile,
     env: &Env,
@@ -70,13 +70,12 @@ pub(crate) fn join<T>(
 ) -> Outcome<T> {
     let waiting_since = Instant::now();
     let (mut pause, mut has_reported) = (FIRST_PAUSE, false);
-    let waiting_file = lock_file.with_extension(WAITING);
     let mut waiting_lock = None;
     loop {
         let Ok(lock) = lock_file.open() else { return Outcome::Unshared };
         match lock.try_lock() {
             Ok(()) => {
-                if let Some(outcome) = settle(lock_file, lock, &waiting_file, &mut waiting_lock, env, &look) {
+                if let Some(outcome) = settle(lock_file, lock, &mut waiting_lock, env, &look) {
                     return outcome;
                 }
             }
@@ -85,6 +84,7 @@ pub(crate) fn join<T>(
             Err(TryLockError::Error(_)) => return Outcome::Unshared,
         }
         if waiting_lock.is_none() {
+            let waiting_file = lock_file.with_extension(WAITING);
             waiting_lock = waiting_file.open().ok().filter(|file| file.try_lock_shared().is_ok());
         }
         if Instant::now() >= wait_until {
@@ -104,7 +104,6 @@ pub(crate) fn join<T>(
 fn settle<T>(
     lock_file: &LockFile,
     mut lock: File,
-    waiting_file: &LockFile,
     waiting_lock: &mut Option<File>,
     env: &Env,
     look: impl Fn() -> Option<T>,
@@ -113,7 +112,7 @@ fn settle<T>(
     let failed = || failure_since(&mut lock, env.started(), env.now()).map(Outcome::Failed);
     if let Some(outcome) = ready.or_else(failed) {
         // The last waiting process removes the shared file and empties the lock file.
-        if waiting_lock.take().is_some() && remove_waiting_file(waiting_file) {
+        if waiting_lock.take().is_some() && remove_waiting_file(lock_file) {
             let _ = overwrite(&mut lock, b"");
         }
         return Some(outcome);
@@ -125,20 +124,21 @@ fn settle<T>(
     if lock.metadata().is_ok_and(|metadata| metadata.len() > 0) {
         let _ = overwrite(&mut lock, b"");
     }
-    Some(Outcome::Leader(Leader { lock, waiting_file: waiting_file.clone() }))
+    Some(Outcome::Leader(Leader { lock, lock_file: lock_file.clone() }))
 }
 
 /// Removes the file that waiting processes share. Returns whether no process is waiting.
-fn remove_waiting_file(file: &LockFile) -> bool {
-    file.directory.remove_unlocked(&file.name);
-    !file.exists()
+fn remove_waiting_file(lock_file: &LockFile) -> bool {
+    let LockFile { directory, name } = lock_file.with_extension(WAITING);
+    directory.remove_unlocked(&name);
+    !directory.exists(&name)
 }
 
 impl Leader {
     /// Shares the failure with the waiting processes, unless it is local to this process. If the note can't be written,
     /// the next waiting process becomes the leader.
     pub(crate) fn fail(mut self, error: &Error, now: Timestamp) {
-        if error.is_process_local() || remove_waiting_file(&self.waiting_file) {
+        if error.is_process_local() || remove_waiting_file(&self.lock_file) {
             return;
         }
         let note = Note {

@@ -33,7 +33,8 @@ pub(super) fn refuse(part: &'static str, text: &str, why: &str) -> Error {
     Error::usage(format!("target: {part} '{shown}' {why}")).about(part)
 }
 
-/// Returns the host in lower case. Other characters are refused, because they could change the address or the signed text.
+/// Returns the host in lower case. Other characters are refused, because they could change the address or the signed
+/// text.
 pub(super) fn check_host(host: &str) -> Result<String, Error> {
     let is_allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     if host.is_empty() {

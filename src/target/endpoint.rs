@@ -64,8 +64,8 @@ pub(crate) enum Endpoint<'a> {
 /// Classifies a host name in lower case.
 ///
 /// RDS uses two forms: `NAME.ID.REGION.rds.DOMAIN`, and `NAME.ID.rds.REGION.DOMAIN` in China, GovCloud and the isolated
-/// partitions. The whole name is matched, label by label from its end, so that a similar name of another domain does not
-/// match.
+/// partitions. The whole name is matched, label by label from its end, so that a similar name of another domain does
+/// not match.
 pub(crate) fn classify(host: &str) -> Endpoint<'_> {
     let without_domain = |domain: &&str| host.strip_suffix(domain).and_then(|rest| rest.strip_suffix('.'));
     let Some(name) = DOMAINS.iter().find_map(without_domain) else {

@@ -34,7 +34,8 @@ pub struct TargetSpec {
 }
 
 impl TargetSpec {
-    /// Whether `text` can only be the name of a configured target, because a host or URL would contain other characters.
+    /// Whether `text` can only be the name of a configured target, because a host or URL would contain other
+    /// characters.
     pub fn is_name(text: &str) -> bool {
         !text.contains(['.', ':', '@', '/'])
     }

@@ -37,8 +37,8 @@ impl fmt::Display for Target {
 impl TargetSpec {
     /// Validates every part. Returns the target and the origin of its region.
     ///
-    /// The region is the one in the host name, which `region` must not contradict. If there is none in the host name, it is
-    /// `region`, else `default_region`.
+    /// The region is the one in the host name, which `region` must not contradict. If there is none in the host name,
+    /// it is `region`, else `default_region`.
     ///
     /// # Errors
     /// Names the part that is missing or invalid (exit 2).
@@ -59,8 +59,8 @@ impl TargetSpec {
         check_name("user", &user, engine, MAX_MYSQL_USER)?;
         if let Some(database) = &self.database {
             check_name("database", database, engine, MAX_MYSQL_DATABASE)?;
-            // Some of PostgreSQL's programs read such a name as connection settings, including host and TLS mode (libpq,
-            // `recognized_connection_string`).
+            // Some of PostgreSQL's programs read such a name as connection settings, including host and TLS mode
+            // (libpq, `recognized_connection_string`).
             if engine == Some(Engine::Postgres) && (database.contains('=') || database.contains("://")) {
                 let why = "has '=' or '://', so libpq would read it as connection settings";
                 return Err(refuse("database", database, why));

@@ -120,8 +120,8 @@ pub(super) fn check_trusted(_: &Path, _: &Metadata) -> io::Result<()> {
     Ok(())
 }
 
-/// Fails if the file is a symbolic link. The standard library does not return the number of names on Windows, but a hard
-/// link has the access list of its file.
+/// Fails if the file is a symbolic link. The standard library does not return the number of names on Windows, but a
+/// hard link has the access list of its file.
 pub(super) fn reject_hard_links(path: &Path, metadata: &Metadata) -> io::Result<()> {
     if metadata.file_attributes() & FILE_ATTRIBUTE_REPARSE_POINT != 0 {
         return Err(refused(path, "is a link"));
