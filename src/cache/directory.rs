@@ -77,7 +77,7 @@ impl CacheDirectory {
     /// # Errors
     /// If it can't be created or trusted.
     pub fn prepare(&self) -> io::Result<()> {
-        self.opened(Directory::create).map(drop)
+        self.get_or_open(Directory::create).map(drop)
     }
 
     /// Removes a file.
@@ -89,11 +89,11 @@ impl CacheDirectory {
     }
 
     pub(super) fn open(&self) -> io::Result<&Arc<Directory>> {
-        self.opened(Directory::open)
+        self.get_or_open(Directory::open)
     }
 
     /// The directory. Calls `open` unless it is already open.
-    fn opened(&self, open: impl Fn(&Path) -> io::Result<Directory>) -> io::Result<&Arc<Directory>> {
+    fn get_or_open(&self, open: impl Fn(&Path) -> io::Result<Directory>) -> io::Result<&Arc<Directory>> {
         if self.directory.get().is_none() {
             let _ = self.directory.set(Arc::new(open(&self.path)?));
         }

@@ -18,7 +18,7 @@ pub enum Flavor {
     Mysql,
     /// MariaDB's clients.
     Mariadb,
-    /// Drivers that verify TLS by this file: those on libmariadb, PyMySQL from 1.2 and mysql-connector-python.
+    /// Drivers that read TLS options from this file: those on libmariadb, PyMySQL since 1.2, mysql-connector-python.
     Library,
 }
 
@@ -133,7 +133,7 @@ impl OptionFile<'_> {
             (Flavor::Mysql, Some(_)) => "ssl-mode=VERIFY_CA\n",
             // libmariadb reads an option without a value as 0. A library's file must not enable the cleartext plugin:
             // libmariadb does not need it, and MySQL's client library would send the token to any server, because it
-            // can't be configured to verify TLS by a file.
+            // reads no option for TLS verification from a file.
             (Flavor::Mariadb | Flavor::Library, None) => VERIFY,
             (Flavor::Mariadb, Some(_)) => "skip-ssl-verify-server-cert\n",
             (Flavor::Library, Some(_)) => "",
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn each_flavor_verifies_tls_in_its_way() {
+    fn each_flavor_has_its_options() {
         let via = Via { host: "localhost".to_owned(), port: 2 };
         let head = "# rds-token: a\"b\\c@h.x:1 eu-west-1\n[client]\n";
         let plugins: String =
@@ -239,7 +239,7 @@ mod tests {
         let password = "password=\"h.x:1/?t\"\n";
         let (ca, database) = ("ssl-ca=\"/ca\"\n", "database=\"d\"\n");
         let python = "[connector_python]\npassword=h.x:1/?t\nauth_plugin=mysql_clear_password\nssl_verify_cert=True\n";
-        for (flavor, via, place, expected) in [
+        for (flavor, via, password_in, expected) in [
             (
                 Flavor::Mysql,
                 None,
@@ -270,7 +270,7 @@ mod tests {
             ),
             (Flavor::Library, Some(&via), PasswordIn::File, format!("{tunnel}{password}{ca}{database}{python}")),
         ] {
-            assert_eq!(render(flavor, via, place).unwrap(), format!("{head}{expected}"), "{flavor:?}");
+            assert_eq!(render(flavor, via, password_in).unwrap(), format!("{head}{expected}"), "{flavor:?}");
         }
     }
 

@@ -105,7 +105,7 @@ mod platform {
     }
 
     /// Removes invalid search domains, because the parser would reject the whole file. Adds the name server that glibc
-    /// queries if the file has none.
+    /// queries if the file names no server.
     fn normalize_resolv_conf(text: &str) -> String {
         let mut has_server = false;
         let mut lines = Vec::new();

@@ -28,7 +28,7 @@ fn refused(path: &Path, why: &str) -> io::Error {
 }
 
 /// Adds the path to the error's message.
-fn at(path: &Path, error: &io::Error) -> io::Error {
+fn with_path(path: &Path, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("{}: {error}", path.display()))
 }
 
@@ -56,7 +56,7 @@ impl Directory {
     /// read it, or another user owns or can write to a directory above it.
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
         let path = platform::check_parents(path)?;
-        let handle = platform::Handle::open(&path).map_err(|error| at(&path, &error))?;
+        let handle = platform::Handle::open(&path).map_err(|error| with_path(&path, &error))?;
         handle.check_owner(&path)?;
         Ok(Self { path, handle })
     }
@@ -77,8 +77,8 @@ impl Directory {
 
     /// Opens a directory that other programs use too. It may be a link, and is not checked.
     fn open_shared(path: &Path) -> io::Result<Self> {
-        let path = path.canonicalize().map_err(|error| at(path, &error))?;
-        let handle = platform::Handle::open(&path).map_err(|error| at(&path, &error))?;
+        let path = path.canonicalize().map_err(|error| with_path(path, &error))?;
+        let handle = platform::Handle::open(&path).map_err(|error| with_path(&path, &error))?;
         Ok(Self { path, handle })
     }
 
@@ -145,7 +145,7 @@ impl Directory {
     /// If it can't be removed.
     pub(crate) fn remove(&self, name: &str) -> io::Result<()> {
         match self.handle.remove(name) {
-            Err(error) if error.kind() != ErrorKind::NotFound => Err(at(&self.path.join(name), &error)),
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(with_path(&self.path.join(name), &error)),
             _ => Ok(()),
         }
     }
@@ -303,7 +303,7 @@ pub(crate) fn make_directory(path: &Path) -> io::Result<()> {
     match platform::make_directory(path) {
         // Another process was first.
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
-        created => created.map_err(|error| at(path, &error)),
+        created => created.map_err(|error| with_path(path, &error)),
     }
 }
 
@@ -333,7 +333,7 @@ pub(crate) fn check_parents(path: &Path) -> io::Result<()> {
 pub(crate) fn check_writers(path: &Path) -> io::Result<()> {
     match fs::metadata(path) {
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(()),
-        Err(error) => Err(at(path, &error)),
+        Err(error) => Err(with_path(path, &error)),
         Ok(metadata) => platform::check_writers(path, &metadata),
     }
 }

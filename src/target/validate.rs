@@ -37,8 +37,8 @@ impl fmt::Display for Target {
 impl TargetSpec {
     /// Validates every part. Returns the target and the origin of its region.
     ///
-    /// The region is the one in the host name, which `region` must not contradict. If there is none in the host name,
-    /// it is `region`, else `default_region`.
+    /// The region is in the host name, and `region` must not contradict it. For a host name without a region, it is
+    /// `region`, else `default_region`.
     ///
     /// # Errors
     /// Names the part that is missing or invalid (exit 2).

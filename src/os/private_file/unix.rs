@@ -161,7 +161,7 @@ fn check_ancestors(directory: &Path) -> io::Result<bool> {
     ancestors.reverse();
     for path in ancestors {
         match fs::symlink_metadata(path) {
-            Err(error) => return Err(super::at(path, &error)),
+            Err(error) => return Err(super::with_path(path, &error)),
             Ok(metadata) if metadata.is_symlink() => return Ok(true),
             Ok(metadata) if metadata.mode() & STICKY != 0 && is_trusted(metadata.uid()) => {}
             Ok(metadata) => check_trusted(path, &metadata)?,
@@ -177,7 +177,7 @@ fn resolve_links(path: &Path) -> io::Result<PathBuf> {
             (Some(parent), Some(name)) => Ok(resolve_links(parent)?.join(name)),
             _ => Err(error),
         },
-        resolved => resolved.map_err(|error| super::at(path, &error)),
+        resolved => resolved.map_err(|error| super::with_path(path, &error)),
     }
 }
 
