@@ -58,3 +58,35 @@ impl Url {
         format!("{}{}{}", self.head, encode(token.expose()), self.tail)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_is_encoded_and_verifies_tls() {
+        let target = Target {
+            host: "h.x".to_owned(),
+            port: 5432,
+            user: "a@b".to_owned(),
+            database: Some("d/e".to_owned()),
+            engine: None,
+            region: "eu-west-1".to_owned(),
+        };
+        let tls = "sslmode=verify-full&sslrootcert=%2Fa%20b&gssencmode=disable";
+        for (via, expected) in [
+            ("", format!("@h.x:5432/d%2Fe?{tls}")),
+            ("localhost:1", format!("@h.x:1/d%2Fe?{tls}&hostaddr=127.0.0.1")),
+            ("[::1]:1", format!("@h.x:1/d%2Fe?{tls}&hostaddr=%3A%3A1")),
+        ] {
+            let via = (!via.is_empty()).then(|| Via::parse(via).unwrap());
+            let url = Url::new(&target, Engine::Postgres, via.as_ref(), Path::new("/a b")).unwrap();
+            let token = Token::new("h:1/?x".to_owned());
+            assert_eq!(url.render(&token), format!("postgresql://a%40b:h%3A1%2F%3Fx{expected}"));
+        }
+        let bastion = Via::parse("bastion:1").unwrap();
+        for (engine, via) in [(Engine::Postgres, Some(&bastion)), (Engine::Mysql, None), (Engine::Mariadb, None)] {
+            assert!(Url::new(&target, engine, via, Path::new("/ca")).is_err(), "{engine:?} {via:?}");
+        }
+    }
+}
