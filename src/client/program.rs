@@ -343,26 +343,25 @@ mod tests {
         }
     }
 
+    #[cfg(unix)]
     #[test]
     fn programs_are_found_in_absolute_directories_of_path() {
+        use std::os::unix::fs::PermissionsExt as _;
         let directory = tempfile::tempdir().unwrap();
-        let path = format!("relative:/nonexistent:{}", directory.path().display());
-        let env = Env::with_vars(vec![("PATH".into(), path.into())]);
-        std::fs::write(directory.path().join("file"), "").unwrap();
+        let path = |name: &str| directory.path().join(name);
+        for (name, mode) in [("program", 0o700), ("document", 0o600)] {
+            std::fs::write(path(name), "").unwrap();
+            std::fs::set_permissions(path(name), std::fs::Permissions::from_mode(mode)).unwrap();
+        }
+        let variable = format!("relative:/nonexistent:{}", directory.path().display());
+        let env = Env::with_vars(vec![("PATH".into(), variable.into())]);
         for (program, expected) in [
+            ("program", Some(path("program"))),
+            ("document", None),
+            ("missing", None),
             ("./mysql", Some("./mysql".into())),
-            ("/bin/mysql", Some("/bin/mysql".into())),
-            ("file", None),
-            ("no", None),
         ] {
             assert_eq!(find(&env, program.as_ref()), expected, "{program}");
-        }
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt as _;
-            let file = directory.path().join("file");
-            std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o700)).unwrap();
-            assert_eq!(find(&env, "file".as_ref()), Some(file));
         }
     }
 }

@@ -243,6 +243,7 @@ mod tests {
         assert_eq!([env.user_cache_dir(), env.config_file(), env.user_data_dir()], [None, None, None]);
     }
 
+    #[cfg(unix)]
     #[test]
     fn a_leading_tilde_is_the_home_directory() {
         let env = env(&[("HOME", "/h")]);
