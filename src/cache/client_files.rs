@@ -75,7 +75,7 @@ impl CacheDirectory {
     }
 }
 
-/// The text of an option file without the host, the password and comments.
+/// The text of an option file with the host [`EXPIRED`], and without the password and comments.
 fn expired(text: &str) -> String {
     let lines = text.lines().filter(|line| !line.starts_with("password=") && !line.starts_with('#'));
     lines.flat_map(|line| [if line.starts_with("host=") { EXPIRED } else { line }, "\n"]).collect()

@@ -137,7 +137,7 @@ mod tests {
 
     #[test]
     fn the_clock_that_shows_more_elapsed_time_counts() {
-        // The clocks of now and the expiry of the credentials, in seconds after the signature.
+        // In seconds after the signature: the wall clock, the time since boot, and the expiry of the credentials.
         for (wall, boot, credentials_expire, expected) in [
             (0, 0, None, Some(900)),
             (899, 10, None, Some(1)),

@@ -141,12 +141,12 @@ impl OptionFile<'_> {
         Ok(())
     }
 
-    /// The groups that not all clients read.
+    /// The groups for libmariadb and for Oracle's programs.
     fn push_mysql_groups(&self, text: &mut String) {
         // libmariadb ignores ssl-mode. MariaDB's programs reject it.
         let verify = if self.via.is_none() { VERIFY } else { "" };
         let _ = write!(text, "[client-mariadb]\n{verify}");
-        // mysqlbinlog reads [client], and rejects this option.
+        // Not in [client], because mysqlbinlog also reads that group, and enables the plugin only with a variable.
         for program in CLEARTEXT_PROGRAMS {
             let _ = writeln!(text, "[{program}]\nloose-enable-cleartext-plugin");
         }

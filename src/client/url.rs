@@ -10,7 +10,7 @@ use crate::percent::encode;
 use crate::target::{Engine, Target, Via};
 use crate::token::Token;
 
-/// A URL that lacks only the token.
+/// The content of a URL, except the token.
 #[derive(Debug)]
 pub struct Url {
     head: String,

@@ -18,7 +18,7 @@ struct Pauses {
     since: Option<Instant>,
 }
 
-/// Ends the pause when dropped.
+/// A pause of the deadline, until dropped.
 pub(crate) struct Pause<'a>(&'a Deadline);
 
 impl Deadline {

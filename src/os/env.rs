@@ -115,7 +115,7 @@ impl Env {
     }
 
     /// The user's home directory: `HOME`, else the profile directory on Windows. `getpwuid` is not called, because it
-    /// loads NSS modules, which a static program can't.
+    /// needs NSS modules, which a static program can't load.
     pub(crate) fn home(&self) -> Option<PathBuf> {
         self.path_var("HOME").or_else(platform::home).filter(|path| path.is_absolute())
     }

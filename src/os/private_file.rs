@@ -318,7 +318,7 @@ pub(crate) fn check_directory(path: &Path) -> io::Result<()> {
 /// Checks that each directory above `path` belongs to root or this user, and is sticky or not writable by others.
 ///
 /// # Errors
-/// If an existing one does not; the message names it.
+/// If an existing directory fails the check. The message names it.
 pub(crate) fn check_parents(path: &Path) -> io::Result<()> {
     match platform::check_parents(path) {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(error),

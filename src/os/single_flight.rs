@@ -36,7 +36,7 @@ pub(crate) enum Outcome<T> {
     Unshared,
 }
 
-/// The process that produces the result. It holds the lock until this is dropped.
+/// The lock of the process that produces the result. It is held until dropped.
 pub(crate) struct Leader {
     lock: File,
     lock_file: LockFile,
