@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use crate::cli::EnvArgs;
-use crate::client::environment::{Password, Shell, Variable, conflicting, variables};
+use crate::client::environment::{Password, Variable, conflicting, variables};
 use crate::client::option_file::{Flavor, PasswordIn};
 use crate::client::program;
 use crate::client::saved::{self, SAVED};
+use crate::client::shell::Shell;
 use crate::command::ca;
 use crate::command::client_files::{self, ClientFiles, LongToken};
 use crate::command::get_token::{IssuedToken, get_token};
@@ -31,7 +32,8 @@ pub(super) fn run(env: &Env, args: &EnvArgs) -> Result<(), Error> {
     let ca = ca::file(env, &settings)?;
     let (variables, _) = login_variables(env, &settings, &ca, password)?;
     warn_about_format(env, &settings, shell, &variables);
-    let set_lines: String = variables.iter().map(|variable| shell.set(variable)).collect::<Result<_, Error>>()?;
+    let set_lines: String =
+        variables.iter().map(|variable| shell.set(variable.name, &variable.value)).collect::<Result<_, Error>>()?;
     let clear_lines: String = conflicting(&variables).filter_map(|name| shell.clear(name)).collect();
     let lines = set_lines + &clear_lines + &save_line(env, shell).unwrap_or_default();
     match shell {
