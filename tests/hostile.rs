@@ -1,26 +1,22 @@
-//! What the program is handed by those who wish it ill: a directory to stand in, files in the places of its
-//! own, texts full of what its readers give a meaning.
+//! Hostile input: a prepared current directory, files planted at the paths of the program's own files, and values with
+//! special characters.
 
 use std::ffi::OsString;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use rds_token::testing::Env;
-use rds_token::testing::Key;
-use rds_token::testing::Secret;
-use rds_token::testing::Shell;
-use rds_token::testing::Url;
-use rds_token::testing::render_passfile;
-use rds_token::testing::{Choice, Identity, ProfileFiles};
-use rds_token::testing::{Engine, Region, Target, TargetSpec};
+use rds_token::testing::{
+    Choice, Engine, Env, Identity, Key, ProfileFiles, Region, Secret, Shell, Target, TargetSpec, Url, Variable,
+    render_passfile,
+};
 
 use crate::clients::odd_text;
 use crate::harness::{HOST, KEYS, PROGRAM, Sandbox, Server, TARGET, has, is_root, skip, texts};
 use crate::rogue::Rogue;
 use crate::servers::Postgres;
 
-/// Control characters, of ASCII and beyond; an argument can't have NUL.
+/// Control characters inside and outside ASCII. NUL is missing because an argument can't contain it.
 const CONTROLS: [char; 8] = ['\n', '\r', '\t', '\u{1}', '\u{1b}', '\u{7f}', '\u{85}', '\u{9b}'];
 
 #[test]
@@ -65,7 +61,7 @@ fn control_characters_are_refused_in_every_input() {
             let run = if name == "AWS_PROFILE" { sandbox.without_keys([TARGET]) } else { sandbox.rds_token([TARGET]) };
             run.env(name, &bad).fails(code);
         }
-        // A CA file may have such a name; what can't carry it refuses it.
+        // The file itself may have such a name, but the output formats refuse it.
         let ca = sandbox.write(&format!("{bad}.pem"), "");
         let ca = ca.to_str().unwrap();
         sandbox.rds_token(["cnf", TARGET, "--flavor", "mysql", "--ca", ca]).fails(2);
@@ -73,9 +69,9 @@ fn control_characters_are_refused_in_every_input() {
     }
 }
 
-/// Shells that Debian has read back every value as it was.
+/// The real shells read back every value unchanged.
 #[test]
-fn shells_read_any_value() {
+fn shells_read_back_any_value() {
     let mut values: Vec<String> = (0..600).map(|_| odd_text(40)).collect();
     values.push("%2B%2F".repeat(4_000));
     for (name, shell) in [
@@ -87,7 +83,7 @@ fn shells_read_any_value() {
     ] {
         if !has(name) {
             if name != "pwsh" {
-                skip("shells_read_any_value", &format!("{name} is not installed"));
+                skip("shells_read_back_any_value", &format!("{name} is not installed"));
             }
             continue;
         }
@@ -110,8 +106,8 @@ fn shells_read_any_value() {
     }
 }
 
-/// What libpq sends a server: user, database, password. None for what it sends no password.
-fn heard_from_psql(
+/// Returns the user, the database and the password that libpq sends to the server.
+fn values_from_libpq(
     rogue: &Rogue,
     sandbox: &Sandbox,
     vars: &[(&str, &str)],
@@ -121,35 +117,33 @@ fn heard_from_psql(
     command.args(["-XAtw", "-c", "SELECT 1", "-d", connection]).envs(vars.iter().copied());
     command.stdout(Stdio::null());
     let (_, stderr) = texts(&command.output().unwrap());
-    let heard = rogue.take();
+    let packets = rogue.take();
     let packet =
-        |kind: &[u8]| heard.iter().find(|packet| packet.starts_with(kind) || kind.is_empty() && packet[0] == 0);
+        |kind: &[u8]| packets.iter().find(|packet| packet.starts_with(kind) || kind.is_empty() && packet[0] == 0);
     let startup = packet(b"").unwrap_or_else(|| panic!("{stderr}"));
     let startup = String::from_utf8(startup[8..].to_vec()).unwrap();
     let texts: Vec<&str> = startup.split('\0').collect();
     let value = |name: &str| {
-        let place = texts.iter().step_by(2).position(|text| *text == name).unwrap();
-        texts[place * 2 + 1].to_owned()
+        let index = texts.iter().step_by(2).position(|text| *text == name).unwrap();
+        texts[index * 2 + 1].to_owned()
     };
     let password = packet(b"p").unwrap_or_else(|| panic!("no password: {stderr}"));
     let password = String::from_utf8(password[5..password.len() - 1].to_vec()).unwrap();
     (value("user"), value("database"), password)
 }
 
-/// Passfiles and URLs, read by libpq itself: it says what it read to a server that asks.
+/// libpq reads the passfile or URL itself, and sends the values to a server that requests them.
 #[test]
-#[ignore = "needs database clients"]
-fn libpq_reads_passfiles_and_urls_as_they_were_meant() {
+fn libpq_reads_the_same_values_from_passfiles_and_urls() {
     if !has("psql") {
-        return skip("libpq_reads_passfiles_and_urls_as_they_were_meant", "psql is not installed");
+        return skip("libpq_reads_the_same_values_from_passfiles_and_urls", "psql is not installed");
     }
     let sandbox = Sandbox::new();
     let rogue = Rogue::start(Postgres);
     let target = |user: &str, database: &str| -> Option<Target> {
-        let given = |text: &str| Some(text.to_owned());
-        let (port, engine) = (Some(rogue.port.to_string()), given("postgres"));
-        let parts = TargetSpec { host: given(HOST), port, user: given(user), database: given(database), engine };
-        parts.validate(None, || Ok(None)).ok().map(|(target, _)| target)
+        let [host, user, database, engine] = [HOST, user, database, "postgres"].map(|text| Some(text.to_owned()));
+        let spec = TargetSpec { host, port: Some(rogue.port.to_string()), user, database, engine };
+        spec.validate(None, || Ok(None)).ok().map(|(target, _)| target)
     };
     let port = rogue.port.to_string();
     let mut tried = 0;
@@ -160,7 +154,7 @@ fn libpq_reads_passfiles_and_urls_as_they_were_meant() {
         let secret = Secret::new(token.clone());
         let expected = (user.clone(), database.clone(), token);
         let file = sandbox.write("pgpass", &render_passfile(&target, None, &secret));
-        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
+        set_mode(&file, 0o600);
         let vars = [
             ("PGPASSFILE", file.to_str().unwrap()),
             ("PGHOST", HOST),
@@ -170,21 +164,21 @@ fn libpq_reads_passfiles_and_urls_as_they_were_meant() {
             ("PGSSLMODE", "disable"),
             ("PGDATABASE", &database),
         ];
-        // Given by `-d` it could be read as settings: that is why `=` is refused.
-        assert_eq!(heard_from_psql(&rogue, &sandbox, &vars, &database), expected);
+        // `-d` accepts connection settings too, so a database name with `=` is refused.
+        assert_eq!(values_from_libpq(&rogue, &sandbox, &vars, &database), expected);
         let url = Url::new(&target, Engine::Postgres, None, Path::new("/ca.pem")).unwrap().render(&secret);
-        // The server is no endpoint: it has neither name nor TLS.
+        // The server has neither the endpoint's name nor TLS.
         let url = format!("{url}&hostaddr=127.0.0.1&sslmode=disable");
-        assert_eq!(heard_from_psql(&rogue, &sandbox, &[], &url), expected, "{url}");
+        assert_eq!(values_from_libpq(&rogue, &sandbox, &[], &url), expected, "{url}");
     }
 }
 
-/// Every sink takes a token of every size, or says which limit it has.
+/// Every output format contains the complete token, or the error names the limit of the format.
 #[test]
-fn a_token_of_any_size_is_whole_or_refused_by_name() {
+fn a_token_of_any_size_is_complete_or_refused() {
     let sandbox = Sandbox::new();
     let postgres = format!("postgres://app@{HOST}");
-    let mut sinks: Vec<Vec<&str>> = vec![
+    let mut commands: Vec<Vec<&str>> = vec![
         vec![TARGET],
         vec![TARGET, "--output", "json"],
         vec![&postgres, "--output", "url"],
@@ -196,52 +190,52 @@ fn a_token_of_any_size_is_whole_or_refused_by_name() {
         vec!["connect", &postgres, "--", "env"],
     ];
     for shell in ["sh", "bash", "zsh", "fish", "powershell", "nushell", "cmd", "dotenv"] {
-        sinks.push(vec!["env", TARGET, "--shell", shell]);
-        sinks.push(vec!["env", &postgres, "--shell", shell]);
+        commands.push(vec!["env", TARGET, "--shell", shell]);
+        commands.push(vec!["env", &postgres, "--shell", shell]);
     }
     for size in [300, 1_000, 1_600, 2_500, 4_000, 8_000] {
-        // A quarter of it grows threefold.
         let session = "+abc".repeat(size / 4);
-        let once = "%2Babc".repeat(size / 4);
+        let encoded = "%2Babc".repeat(size / 4);
         let get = |args: &[&str]| sandbox.rds_token(args).env("AWS_SESSION_TOKEN", &session);
         let token = get(&[TARGET]).succeeds();
-        assert!(token.contains(&format!("&X-Amz-Security-Token={once}&")), "{size}");
-        for sink in &sinks {
-            let output = get(sink).output();
+        assert!(token.contains(&format!("&X-Amz-Security-Token={encoded}&")), "{size}");
+        for command in &commands {
+            let output = get(command).output();
             let (stdout, stderr) = texts(&output);
             if output.status.success() {
                 let stdout =
-                    if sink[0] == "pgpass" { std::fs::read_to_string(stdout.trim_end()).unwrap() } else { stdout };
-                let forms = [once.clone(), once.replace('%', "%25"), once.replace('%', "%%")];
-                assert!(forms.iter().any(|form| stdout.contains(form)), "{size}, {sink:?}");
+                    if command[0] == "pgpass" { std::fs::read_to_string(stdout.trim_end()).unwrap() } else { stdout };
+                let forms = [encoded.clone(), encoded.replace('%', "%25"), encoded.replace('%', "%%")];
+                assert!(forms.iter().any(|form| stdout.contains(form)), "{size}, {command:?}");
             } else {
                 // `cnf` prints a file that no client can connect with.
-                assert!(stdout.is_empty() || stdout.contains("rds-token-failed"), "{size}, {sink:?}: {stdout}");
-                assert_eq!(output.status.code(), Some(2), "{size}, {sink:?}: {stderr}");
-                assert!(stderr.contains("4094") || stderr.contains("8191"), "{size}, {sink:?}: {stderr}");
-                let is_narrow = ["mariadb", "library", "cmd"].contains(sink.last().unwrap());
-                assert!(is_narrow && size >= 2_500, "{size}, {sink:?}: {stderr}");
+                assert!(stdout.is_empty() || stdout.contains("rds-token-failed"), "{size}, {command:?}: {stdout}");
+                assert_eq!(output.status.code(), Some(2), "{size}, {command:?}: {stderr}");
+                assert!(stderr.contains("4094") || stderr.contains("8191"), "{size}, {command:?}: {stderr}");
+                let is_narrow = ["mariadb", "library", "cmd"].contains(command.last().unwrap());
+                assert!(is_narrow && size >= 2_500, "{size}, {command:?}: {stderr}");
             }
         }
     }
 }
 
-/// Puts something in the place of a file that the program is to write or to lock. It goes on, and what a link
-/// leads to stays as it is.
+/// Plants something at the path of a file that the program writes or locks. The command succeeds, and the target of a
+/// link does not change.
 #[test]
-fn what_is_planted_in_a_files_place_leads_nowhere() {
-    type Make = fn(&Path, &Path);
-    let made: [(&str, Make); 7] = [
+fn files_planted_by_another_user_are_replaced_and_not_followed() {
+    /// Plants something at the first path. A link leads to the second path.
+    type Plant = fn(&Path, &Path);
+    let kinds: [(&str, Plant); 7] = [
         ("symbolic link", |path, victim| symlink(victim, path).unwrap()),
         ("dangling link", |path, victim| symlink(victim.with_extension("none"), path).unwrap()),
         ("hard link", |path, victim| std::fs::hard_link(victim, path).unwrap()),
         ("pipe", |path, _| {
-            let made = std::process::Command::new("mkfifo").args(["-m", "600"]).arg(path).status();
-            assert!(made.unwrap().success());
+            let status = std::process::Command::new("mkfifo").args(["-m", "600"]).arg(path).status();
+            assert!(status.unwrap().success());
         }),
-        ("open file", |path, _| {
+        ("file readable by others", |path, _| {
             std::fs::write(path, "planted").unwrap();
-            std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o644)).unwrap();
+            set_mode(path, 0o644);
         }),
         ("directory", |path, _| std::fs::create_dir(path).unwrap()),
         ("1 GiB", |path, _| {
@@ -251,7 +245,7 @@ fn what_is_planted_in_a_files_place_leads_nowhere() {
         }),
     ];
     let postgres = format!("postgres://app@{HOST}");
-    for (what, make) in made {
+    for (kind, plant) in kinds {
         let sandbox = Sandbox::new();
         let cnf = ["cnf", TARGET, "--flavor", "mysql"];
         let (cnf, pgpass) = (&cnf[..], &["pgpass", "-q", &postgres][..]);
@@ -264,63 +258,62 @@ fn what_is_planted_in_a_files_place_leads_nowhere() {
         for (number, path) in planted.iter().enumerate() {
             std::fs::remove_file(path).unwrap();
             let victim = sandbox.write(&format!("victim{number}"), "precious");
-            std::fs::set_permissions(&victim, std::fs::Permissions::from_mode(0o640)).unwrap();
-            make(path, &victim);
+            set_mode(&victim, 0o640);
+            plant(path, &victim);
         }
         for args in [cnf, pgpass, &["ca"], &[TARGET, "--refresh"]] {
             let output = sandbox.rds_token(args).output();
             let (stdout, stderr) = texts(&output);
-            assert!(output.status.success() && !stdout.is_empty(), "{what}, {args:?}: {stderr}");
+            assert!(output.status.success() && !stdout.is_empty(), "{kind}, {args:?}: {stderr}");
         }
         for file in [&cnf_file, &pgpass_file, &ca_file] {
             let metadata = std::fs::symlink_metadata(file).unwrap();
-            assert!(metadata.is_file(), "{what}: {}", file.display());
-            assert_eq!(metadata.permissions().mode() & 0o777, 0o600, "{what}: {}", file.display());
+            assert!(metadata.is_file(), "{kind}: {}", file.display());
+            assert_eq!(metadata.permissions().mode() & 0o777, 0o600, "{kind}: {}", file.display());
             let text = std::fs::read_to_string(file).unwrap();
-            assert!(text.contains("X-Amz-Signature") || text.contains("BEGIN CERTIFICATE"), "{what}: {text}");
+            assert!(text.contains("X-Amz-Signature") || text.contains("BEGIN CERTIFICATE"), "{kind}: {text}");
         }
         for (number, planted) in planted.iter().enumerate() {
             let victim = sandbox.path(format!("home/victim{number}"));
-            assert_eq!(std::fs::read_to_string(&victim).unwrap(), "precious", "{what}");
-            assert_eq!(victim.metadata().unwrap().permissions().mode() & 0o777, 0o640, "{what}: {}", planted.display());
+            assert_eq!(std::fs::read_to_string(&victim).unwrap(), "precious", "{kind}");
+            assert_eq!(victim.metadata().unwrap().permissions().mode() & 0o777, 0o640, "{kind}: {}", planted.display());
         }
+        let mut names = sandbox.path("home").read_dir().unwrap().map(|entry| entry.unwrap().file_name());
         assert!(
-            !sandbox
-                .path("home")
-                .read_dir()
-                .unwrap()
-                .flatten()
-                .any(|e| e.file_name().to_string_lossy().ends_with("none"))
+            !names.any(|name| name.to_string_lossy().ends_with("none")),
+            "{kind}: the target of a link was created"
         );
     }
 }
 
-/// The paths that a run names to the kernel, and how: relative ones are the current directory's.
-fn paths(sandbox: &Sandbox, directory: &Path, args: &[&str], vars: &[(&str, &str)]) -> Vec<String> {
+fn set_mode(path: &Path, mode: u32) {
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+}
+
+/// The system calls of a run that name a file, without those of the programs that it starts.
+fn file_calls(sandbox: &Sandbox, directory: &Path, args: &[&str], vars: &[(&str, &str)]) -> Vec<String> {
     let log = sandbox.path("strace.log");
     let mut command = sandbox.command("strace");
     command.args(["-f", "-qq", "-s", "4096", "-e", "trace=%file", "-o"]).arg(&log).arg(PROGRAM).args(args);
     command.envs(KEYS).envs(vars.iter().copied()).current_dir(directory).output().unwrap();
     let calls = std::fs::read_to_string(&log).unwrap();
-    // What another program does, once it has been started, is its own.
-    let mut others = Vec::new();
-    let is_ours = |call: &&str| {
+    let mut other_programs = Vec::new();
+    let is_own_call = |call: &&str| {
         let process = call.split(' ').next().unwrap().to_owned();
-        let is_ours = !call.contains("resumed>") && !others.contains(&process);
+        let is_own = !call.contains("resumed>") && !other_programs.contains(&process);
         if call.contains("execve(") && !call.contains(PROGRAM) {
-            others.push(process);
+            other_programs.push(process);
         }
-        is_ours
+        is_own
     };
-    calls.lines().filter(is_ours).map(str::to_owned).collect()
+    calls.lines().filter(is_own_call).map(str::to_owned).collect()
 }
 
 #[test]
-#[ignore = "needs root and strace"]
-fn nothing_is_looked_for_where_one_stands() {
-    let test = "nothing_is_looked_for_where_one_stands";
+fn no_file_is_searched_in_the_current_directory() {
+    let test = "no_file_is_searched_in_the_current_directory";
     if !has("strace") || !is_root() {
-        return skip(test, "needs strace and root, to trace a program that ordinary users can't trace");
+        return skip(test, "requires strace, and root to trace a program that forbids it");
     }
     let sandbox = Sandbox::new();
     let trap = sandbox.path("trap");
@@ -353,7 +346,7 @@ fn nothing_is_looked_for_where_one_stands() {
         let path = trap.join(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(&path, evil).unwrap();
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        set_mode(&path, 0o755);
     }
     let sts = Server::sts(std::time::Duration::ZERO, 3600);
     let cache = sandbox.path("cache");
@@ -386,15 +379,15 @@ fn nothing_is_looked_for_where_one_stands() {
         ("HOME", ""),
     ] {
         for args in lines {
-            // The user database's home is none of this test's.
+            // With XDG_CACHE_HOME, the home directory in the user database is not used.
             let mut vars = vec![("PATH", "/usr/bin:/bin"), ("XDG_CACHE_HOME", cache.to_str().unwrap())];
             vars.extend([("AWS_ENDPOINT_URL_STS", sts.url.as_str()), (name, value)]);
-            for call in paths(&sandbox, &trap, args, &vars) {
-                // In a directory that is open already.
+            for call in file_calls(&sandbox, &trap, args, &vars) {
+                // A relative path below an open directory.
                 if call.split_once('(').is_some_and(|(_, rest)| rest.starts_with(|c: char| c.is_ascii_digit())) {
                     continue;
                 }
-                // An empty path is none: what is open already is asked of, or nothing is.
+                // An empty path stands for the open file itself.
                 let Some(path) = call.split('"').nth(1).filter(|path| !path.is_empty()) else { continue };
                 seen += 1;
                 let is_elsewhere = path.starts_with('/') && !Path::new(path).starts_with(&trap);
@@ -405,21 +398,20 @@ fn nothing_is_looked_for_where_one_stands() {
     assert!(seen > 1_000, "{seen} calls were seen");
 }
 
-/// A file of ours is private from its first moment, and made by us.
+/// The mode of a new file is 0600 from the start, and the file is a new one or a lock.
 #[test]
-#[ignore = "needs root and strace"]
-fn what_is_written_is_made_private() {
-    let test = "what_is_written_is_made_private";
+fn new_files_are_private_from_the_start() {
+    let test = "new_files_are_private_from_the_start";
     if !has("strace") || !is_root() {
-        return skip(test, "needs strace and root, to trace a program that ordinary users can't trace");
+        return skip(test, "requires strace, and root to trace a program that forbids it");
     }
     let sandbox = Sandbox::new();
-    let mut made = 0;
+    let mut created = 0;
     let postgres = format!("postgres://app@{HOST}");
     for args in [&[TARGET][..], &["cnf", TARGET, "--flavor", "mysql"], &["pgpass", &postgres], &["ca"]] {
-        for call in paths(&sandbox, &sandbox.path(""), args, &[("PATH", "/usr/bin:/bin")]) {
+        for call in file_calls(&sandbox, &sandbox.path(""), args, &[("PATH", "/usr/bin:/bin")]) {
             if call.contains("O_CREAT") {
-                made += 1;
+                created += 1;
                 assert!(call.contains(", 0600)"), "{call}");
                 assert!(
                     call.contains("O_EXCL")
@@ -430,53 +422,44 @@ fn what_is_written_is_made_private() {
             assert!(!call.contains("mkdir") || call.contains(", 0700)"), "{call}");
         }
     }
-    assert!(made >= 6, "{made} files were made");
+    assert!(created >= 6, "{created} files were created");
 }
 
-/// Each of these is part of the key: a change of one is a miss.
 #[test]
-fn every_part_of_the_key_counts() {
+fn every_part_of_the_identity_changes_the_cache_key() {
     let sandbox = Sandbox::new();
-    let profiles = "[profile a]\nrole_arn = r\nsource_profile = base\n[profile b]\nrole_arn = r\nsource_profile = base\n\
-                    [profile base]\naws_access_key_id = A\naws_secret_access_key = s\n";
+    let profiles = "[profile a]\nrole_arn = r\nsource_profile = base\n[profile b]\nrole_arn = r\n\
+                    source_profile = base\n[profile base]\naws_access_key_id = A\naws_secret_access_key = s\n";
     let config = sandbox.write("config", profiles).into_os_string();
     let same = sandbox.write("same", profiles).into_os_string();
     let changed = sandbox.write("changed", &profiles.replace("= s", "= other")).into_os_string();
-    let none: OsString = "/nonexistent".into();
     let key = |vars: &[(&str, OsString)], target: &str, profile: Option<&str>, role: Option<&str>| {
-        let set = |vars: &[(&str, OsString)]| {
-            vars.iter().map(|(n, v)| ((*n).into(), v.clone())).collect::<Vec<(OsString, OsString)>>()
-        };
-        // What is set comes ahead of what is there by default.
-        let env = Env::with_vars(
-            [set(vars), set(&[("AWS_CONFIG_FILE", config.clone()), ("AWS_SHARED_CREDENTIALS_FILE", none.clone())])]
-                .concat(),
-        );
+        // The first value of a variable counts.
+        let defaults = [("AWS_CONFIG_FILE", config.clone()), ("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent".into())];
+        let vars = vars.iter().chain(&defaults).map(|(name, value)| ((*name).into(), value.clone()));
+        let env = Env::with_vars(vars.collect());
         let profiles = ProfileFiles::new(env.deadline(std::time::Duration::from_secs(60)));
         let choice = Choice { profile, role_arn: role, ..Choice::default() };
         let identity = Identity::find(&env, &profiles, choice).unwrap();
-        let region = (!target.contains("amazonaws")).then_some("eu-west-1");
-        let region = if target.starts_with("r@") { Some("us-east-1") } else { region };
-        let target = TargetSpec::parse(target.trim_start_matches("r@"))
-            .unwrap()
-            .validate(region.map(Region::of_flag), || Ok(None))
-            .unwrap()
-            .0;
+        // The prefix selects another region.
+        let region = if target.starts_with("r@") { "us-east-1" } else { "eu-west-1" };
+        let spec = TargetSpec::parse(target.trim_start_matches("r@")).unwrap();
+        let target = spec.validate(Some(Region::of_flag(region)), || Ok(None)).unwrap().0;
         Key::of(&env, &target, &identity).as_str().to_owned()
     };
     let keys =
         |id: &str, secret: &str| vec![("AWS_ACCESS_KEY_ID", id.into()), ("AWS_SECRET_ACCESS_KEY", secret.into())];
     let with = |name: &'static str, value: &str| [keys("A", "s"), vec![(name, value.into())]].concat();
-    let base = key(&keys("A", "s"), "u@db.example.com:3306", None, None);
-    assert_eq!(key(&keys("A", "s"), "u@db.example.com:3306", None, None), base, "nothing changed");
-    assert_eq!(key(&with("LANG", "x"), "u@db.example.com:3306/Ex", None, None), base, "nothing that counts changed");
+    let target = "u@db.example.com:3306";
+    let base = key(&keys("A", "s"), target, None, None);
+    assert_eq!(key(&keys("A", "s"), target, None, None), base, "nothing changed");
+    assert_eq!(key(&with("LANG", "x"), &format!("{target}/Ex"), None, None), base, "nothing relevant changed");
     let mut all = vec![base];
-    for target in
+    for other in
         ["u@other.example.com:3306", "u@db.example.com:3307", "v@db.example.com:3306", "r@u@db.example.com:3306"]
     {
-        all.push(key(&keys("A", "s"), target, None, None));
+        all.push(key(&keys("A", "s"), other, None, None));
     }
-    let target = "u@db.example.com:3306";
     all.push(key(&keys("A", "s"), target, None, Some("arn:aws:iam::1:role/x")));
     all.push(key(&keys("A", "s"), target, None, Some("arn:aws:iam::1:role/y")));
     all.push(key(&keys("B", "s"), target, None, None));
@@ -503,5 +486,5 @@ fn every_part_of_the_key_counts() {
     let count = all.len();
     all.sort();
     all.dedup();
-    assert_eq!(all.len(), count, "two of them have the same key");
+    assert_eq!(all.len(), count, "two cases have the same key");
 }

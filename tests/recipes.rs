@@ -172,7 +172,7 @@ impl<'a> Kitchen<'a> {
 
     /// Whether a server without TLS got a token.
     pub(crate) fn has_leaked(&self) -> bool {
-        self.rogues.iter().flatten().any(Rogue::has_a_token)
+        self.rogues.iter().flatten().any(Rogue::has_token)
     }
 
     /// Runs it, and fails if a server gets a token, or if `command` succeeds.
@@ -347,9 +347,9 @@ fn a_careless_client_gives_the_token_away() {
         (mysql, "mariadb --no-defaults --ssl-ca=ca.pem --ssl -h HOST -P 3306 -u app -p\"$(rds-token prod)\""),
         (postgres, "PGPASSWORD=\"$(rds-token pg)\" psql 'host=HOST port=5432 user=app sslmode=prefer'"),
     ] {
-        assert!(!rogue.has_a_token());
+        assert!(!rogue.has_token());
         kitchen.command("sh").args(["-c", &kitchen.adapt(client)]).output().unwrap();
-        assert!(rogue.has_a_token(), "{client}");
+        assert!(rogue.has_token(), "{client}");
     }
 }
 

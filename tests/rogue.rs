@@ -1,4 +1,4 @@
-//! Database servers without TLS, which ask for the password in clear: what somebody in between would play.
+//! Database servers without TLS that request the password in clear text, as a man in the middle would.
 
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -7,72 +7,72 @@ use std::time::Duration;
 
 use crate::servers::{Engine, Mariadb, Postgres};
 
-/// Serves one client, and records what the client sends.
-type Play = fn(TcpStream, &Mutex<Vec<Vec<u8>>>) -> std::io::Result<()>;
+/// Serves one client, and records the packets that the client sends.
+type Protocol = fn(TcpStream, &Mutex<Vec<Vec<u8>>>) -> std::io::Result<()>;
 
-/// A server without TLS that takes any password, in clear.
+/// A server without TLS that requests the password in clear text.
 pub(crate) struct Rogue {
     pub(crate) port: u16,
-    heard: Arc<Mutex<Vec<Vec<u8>>>>,
+    packets: Arc<Mutex<Vec<Vec<u8>>>>,
 }
 
 impl Rogue {
-    /// One that requests the password in clear after the client has sent the user name.
+    /// Starts a server that requests the password in clear text after the client has sent the user name.
     pub(crate) fn start(engine: Engine) -> Self {
-        Self::play(match engine {
-            Mariadb => |stream, ears| play_mysql(stream, ears, "mysql_native_password"),
-            Postgres => play_postgres,
+        Self::serve(match engine {
+            Mariadb => |stream, packets| serve_mysql(stream, packets, "mysql_native_password"),
+            Postgres => serve_postgres,
         })
     }
 
-    /// A MySQL server that requests the password in clear in its greeting.
+    /// Starts a MySQL server that requests the password in clear text in its greeting.
     pub(crate) fn start_with_clear_greeting() -> Self {
-        Self::play(|stream, ears| play_mysql(stream, ears, "mysql_clear_password"))
+        Self::serve(|stream, packets| serve_mysql(stream, packets, "mysql_clear_password"))
     }
 
-    fn play(play: Play) -> Self {
+    fn serve(protocol: Protocol) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
-        let heard = Arc::new(Mutex::new(Vec::new()));
-        let ears = Arc::clone(&heard);
+        let packets = Arc::new(Mutex::new(Vec::new()));
+        let recorded = Arc::clone(&packets);
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let ears = Arc::clone(&ears);
+                let recorded = Arc::clone(&recorded);
                 std::thread::spawn(move || {
-                    stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
-                    let _ = play(stream, &ears);
+                    stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+                    let _ = protocol(stream, &recorded);
                 });
             }
         });
-        Self { port, heard }
+        Self { port, packets }
     }
 
-    pub(crate) fn has_a_token(&self) -> bool {
-        has_a_token(&self.heard.lock().unwrap().concat())
+    pub(crate) fn has_token(&self) -> bool {
+        has_token(&self.packets.lock().unwrap().concat())
     }
 
-    /// What it has heard since the last time.
+    /// The packets since the last call.
     pub(crate) fn take(&self) -> Vec<Vec<u8>> {
-        std::mem::take(&mut self.heard.lock().unwrap())
+        std::mem::take(&mut self.packets.lock().unwrap())
     }
 }
 
-fn has_a_token(heard: &[u8]) -> bool {
-    String::from_utf8_lossy(heard).contains("X-Amz-Signature")
+fn has_token(packet: &[u8]) -> bool {
+    String::from_utf8_lossy(packet).contains("X-Amz-Signature")
 }
 
-/// What comes next, kept in `ears`. Empty at the end.
-fn hear(stream: &mut TcpStream, ears: &Mutex<Vec<Vec<u8>>>) -> std::io::Result<Vec<u8>> {
+/// Reads and records the next packet, which is empty at the end of the stream.
+fn read_packet(stream: &mut TcpStream, packets: &Mutex<Vec<Vec<u8>>>) -> std::io::Result<Vec<u8>> {
     let mut bytes = vec![0; 16_384];
     let length = stream.read(&mut bytes)?;
     bytes.truncate(length);
-    ears.lock().unwrap().push(bytes.clone());
+    packets.lock().unwrap().push(bytes.clone());
     Ok(bytes)
 }
 
-/// The MySQL protocol: a greeting that offers no TLS and names `plugin`, then a request for `mysql_clear_password`.
-/// It hangs up once it has a token, so that the client does not wait.
-fn play_mysql(mut stream: TcpStream, ears: &Mutex<Vec<Vec<u8>>>, plugin: &str) -> std::io::Result<()> {
+/// The MySQL protocol: a greeting without TLS that names `plugin`, then a request for `mysql_clear_password`. The
+/// server closes the connection after it has received a token, so that the client does not wait.
+fn serve_mysql(mut stream: TcpStream, packets: &Mutex<Vec<Vec<u8>>>, plugin: &str) -> std::io::Result<()> {
     let packet = |number: u8, body: &[u8]| {
         let mut packet = vec![u8::try_from(body.len()).unwrap(), 0, 0, number];
         packet.extend(body);
@@ -85,25 +85,25 @@ fn play_mysql(mut stream: TcpStream, ears: &Mutex<Vec<Vec<u8>>>, plugin: &str) -
     greeting.extend(plugin.as_bytes());
     greeting.push(0);
     stream.write_all(&packet(0, &greeting))?;
-    if has_a_token(&hear(&mut stream, ears)?) {
+    if has_token(&read_packet(&mut stream, packets)?) {
         return Ok(());
     }
     stream.write_all(&packet(2, b"\xfemysql_clear_password\0"))?;
-    while let heard = hear(&mut stream, ears)?
-        && !heard.is_empty()
-        && !has_a_token(&heard)
+    while let packet = read_packet(&mut stream, packets)?
+        && !packet.is_empty()
+        && !has_token(&packet)
     {}
     Ok(())
 }
 
-/// PostgreSQL's: no to TLS and to GSSAPI, then a request for the password in clear.
-fn play_postgres(mut stream: TcpStream, ears: &Mutex<Vec<Vec<u8>>>) -> std::io::Result<()> {
-    while let request @ [first, ..] = hear(&mut stream, ears)?.as_slice() {
+/// The PostgreSQL protocol: TLS and GSSAPI are refused, then the password is requested in clear text.
+fn serve_postgres(mut stream: TcpStream, packets: &Mutex<Vec<Vec<u8>>>) -> std::io::Result<()> {
+    while let request @ [first, ..] = read_packet(&mut stream, packets)?.as_slice() {
         if *first == b'p' {
             break; // the password
         }
-        let asks_for_encryption = request.len() == 8 && request[4..6] == [0x04, 0xd2];
-        let answer: &[u8] = if asks_for_encryption { b"N" } else { b"R\0\0\0\x08\0\0\0\x03" };
+        let requests_encryption = request.len() == 8 && request[4..6] == [0x04, 0xd2];
+        let answer: &[u8] = if requests_encryption { b"N" } else { b"R\0\0\0\x08\0\0\0\x03" };
         stream.write_all(answer)?;
     }
     Ok(())
