@@ -1,4 +1,4 @@
-//! The structure of `src/`: imports run downwards only, and never in a circle.
+//! The structure of `src/`: imports run downwards only, without cycles.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -24,36 +24,37 @@ const LAYERS: [&[&str]; 13] = [
 type Module = Vec<String>;
 
 #[test]
-fn imports_form_no_circle() {
+fn imports_have_no_cycle() {
     let imports = imports();
-    let mut circles = Vec::new();
+    let mut cycles = Vec::new();
     for (module, import) in imports.iter().flat_map(|(module, imports)| imports.iter().map(move |i| (module, i))) {
         if reachable(import, &imports).contains(module) {
-            circles.push(format!("{} -> {}", module.join("::"), import.join("::")));
+            cycles.push(format!("{} -> {}", module.join("::"), import.join("::")));
         }
     }
-    assert!(circles.is_empty(), "these imports are part of a circle: {circles:#?}");
+    assert!(cycles.is_empty(), "these imports are part of a cycle: {cycles:#?}");
 }
 
 /// The modules that `module` imports, directly or through others.
 fn reachable(module: &Module, imports: &BTreeMap<Module, BTreeSet<Module>>) -> BTreeSet<Module> {
-    let (mut found, mut pending) = (BTreeSet::new(), vec![module.clone()]);
+    let (mut reached, mut pending) = (BTreeSet::new(), vec![module.clone()]);
     while let Some(module) = pending.pop() {
-        let new = imports.get(&module).into_iter().flatten().filter(|import| found.insert((*import).clone()));
+        let new = imports.get(&module).into_iter().flatten().filter(|import| reached.insert((*import).clone()));
         pending.extend(new.cloned().collect::<Vec<_>>());
     }
-    found
+    reached
 }
 
 #[test]
 fn imports_run_downwards() {
-    let rank = |module: &Module| {
+    let layer_number = |module: &Module| {
         let part = module[0].as_str();
         LAYERS.iter().position(|layer| layer.contains(&part)).unwrap_or_else(|| panic!("{part} is in no layer"))
     };
     let mut upwards = Vec::new();
     for (module, imports) in imports() {
-        let others = imports.iter().filter(|import| import[0] != module[0] && rank(import) <= rank(&module));
+        let others =
+            imports.iter().filter(|import| import[0] != module[0] && layer_number(import) <= layer_number(&module));
         upwards.extend(others.map(|import| format!("{} -> {}", module.join("::"), import.join("::"))));
     }
     assert!(upwards.is_empty(), "these imports run upwards: {upwards:#?}");
@@ -62,7 +63,8 @@ fn imports_run_downwards() {
 /// The modules that each module imports.
 fn imports() -> BTreeMap<Module, BTreeSet<Module>> {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let files = source_files(&source);
+    let mut files = files_below(&source);
+    files.retain(|path| path.extension().is_some_and(|extension| extension == "rs"));
     let modules: BTreeSet<Module> = files.iter().map(|path| module(&source, path)).collect();
     assert!(modules.len() > 60, "{modules:?}");
     let mut imports: BTreeMap<Module, BTreeSet<Module>> = BTreeMap::new();
@@ -70,31 +72,33 @@ fn imports() -> BTreeMap<Module, BTreeSet<Module>> {
         let module = module(&source, path);
         let text = std::fs::read_to_string(path).unwrap();
         let paths = imported_paths(&text, &module_path(&source, path));
-        // A module imports the modules that it declares, so they must import nothing from it.
+        // A declaration counts as an import, so a module may not import from its parent.
         let declared = text.lines().filter_map(|line| line.split_once("mod ")?.1.strip_suffix(';'));
         let children = declared.map(|name| [module.as_slice(), &[name.to_owned()]].concat());
         let children: Vec<Module> = children.filter(|child| modules.contains(child) && module[0] != "lib").collect();
-        let found = paths.iter().filter_map(|path| nearest_module(path, &modules)).chain(children);
-        let found = found.filter(|import| *import != module);
-        imports.entry(module.clone()).or_default().extend(found);
+        let imported = paths.iter().filter_map(|path| nearest_module(path, &modules)).chain(children);
+        let imported = imported.filter(|import| *import != module);
+        imports.entry(module.clone()).or_default().extend(imported);
     }
     imports
 }
 
-fn source_files(directory: &Path) -> Vec<PathBuf> {
+/// The files below a directory, in order, without build directories and Git's own.
+pub(crate) fn files_below(directory: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
-    for entry in std::fs::read_dir(directory).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            files.extend(source_files(&path));
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            files.push(path);
+    for entry in std::fs::read_dir(directory).unwrap().map(Result::unwrap) {
+        if entry.file_type().unwrap().is_dir() {
+            let is_skipped = entry.file_name() == "target" || entry.file_name() == ".git";
+            files.extend((!is_skipped).then(|| files_below(&entry.path())).into_iter().flatten());
+        } else {
+            files.push(entry.path());
         }
     }
+    files.sort();
     files
 }
 
-/// The module of a file. `unix.rs` and `windows.rs` are the halves of the module that they belong to.
+/// The module of a file. `unix.rs`, `windows.rs` and `tests.rs` count as part of their parent module.
 fn module(source: &Path, path: &Path) -> Module {
     let mut module = module_path(source, path);
     if module.len() > 1 && ["unix", "windows", "tests"].contains(&module.last().unwrap().as_str()) {
@@ -108,18 +112,18 @@ fn module_path(source: &Path, path: &Path) -> Module {
     relative.iter().map(|part| part.to_str().unwrap().to_owned()).collect()
 }
 
-/// The paths in a file that begin with `crate::` or `super::`, in `use` lines and elsewhere, without tests.
+/// The paths in a file that begin with `crate::` or `super::`, in `use` lines and elsewhere. Tests are left out.
 fn imported_paths(text: &str, module: &Module) -> BTreeSet<Vec<String>> {
     let text = text.split("#[cfg(test)]").next().unwrap();
     let code: String = text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
     let mut paths = BTreeSet::new();
-    for (start, parent) in [("crate::", Vec::new()), ("super::", module[..module.len() - 1].to_vec())] {
-        for (at, _) in code.match_indices(start) {
-            let before = code[..at].chars().next_back();
-            if before.is_some_and(|c| c.is_alphanumeric() || c == ':' || c == '_') || code[..at].ends_with("pub(in ") {
+    for (prefix, parent) in [("crate::", Vec::new()), ("super::", module[..module.len() - 1].to_vec())] {
+        for (index, _) in code.match_indices(prefix) {
+            let before = &code[..index];
+            if before.ends_with(|c: char| c.is_alphanumeric() || c == ':' || c == '_') || before.ends_with("pub(in ") {
                 continue;
             }
-            let (mut path, mut rest) = (parent.clone(), &code[at + start.len()..]);
+            let (mut path, mut rest) = (parent.clone(), &code[index + prefix.len()..]);
             while let Some(inner) = rest.strip_prefix("super::") {
                 path.pop();
                 rest = inner;
@@ -141,12 +145,12 @@ fn expand(parent: &[String], text: &str, paths: &mut BTreeSet<Vec<String>>) {
         return;
     }
     let (mut depth, mut start) = (0, 1);
-    for (at, c) in rest.char_indices() {
+    for (index, c) in rest.char_indices() {
         match c {
             '{' => depth += 1,
             '}' | ',' if depth == 1 => {
-                expand(&path, rest[start..at].trim(), paths);
-                start = at + 1;
+                expand(&path, rest[start..index].trim(), paths);
+                start = index + 1;
                 if c == '}' {
                     return;
                 }
@@ -157,7 +161,7 @@ fn expand(parent: &[String], text: &str, paths: &mut BTreeSet<Vec<String>>) {
     }
 }
 
-/// The module that a path leads into: its longest beginning that is one.
+/// The module that a path points into: its longest prefix that is a module.
 fn nearest_module(path: &[String], modules: &BTreeSet<Module>) -> Option<Module> {
     (1..=path.len()).rev().map(|length| path[..length].to_vec()).find(|module| modules.contains(module))
 }

@@ -1,21 +1,21 @@
-//! The properties that `make fuzz` attacks, tried on what is kept in fuzz/corpus: seeds, and every input that
-//! once broke one.
+//! The properties that `make fuzz` tests, applied to the inputs in fuzz/corpus: seeds, and every input that once broke
+//! a property.
 
 use std::path::Path;
 
 use crate::properties::ALL;
 
-/// The kept inputs of one property.
+/// The stored inputs of one property.
 fn corpus(name: &str) -> Vec<Vec<u8>> {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(name);
     let files = std::fs::read_dir(&directory).unwrap_or_else(|error| panic!("{}: {error}", directory.display()));
     let inputs: Vec<Vec<u8>> = files.map(|file| std::fs::read(file.unwrap().path()).unwrap()).collect();
-    assert!(inputs.len() >= 3, "{name}: there is next to nothing to begin with");
+    assert!(inputs.len() >= 3, "{name}: only {} inputs", inputs.len());
     inputs
 }
 
 #[test]
-fn what_fuzzing_found_stays_mended() {
+fn stored_inputs_break_no_property() {
     for (name, property) in ALL {
         for input in corpus(name) {
             property(&input);
@@ -23,9 +23,9 @@ fn what_fuzzing_found_stays_mended() {
     }
 }
 
-/// Parts of the kept inputs put together in other ways, and what has a meaning somewhere in between.
+/// Combines parts of the stored inputs with special characters.
 #[test]
-fn what_is_like_it_holds_too() {
+fn mutations_of_stored_inputs_break_no_property() {
     let seed = fastrand::u64(..);
     let mut random = fastrand::Rng::with_seed(seed);
     let special: Vec<char> =
@@ -37,8 +37,8 @@ fn what_is_like_it_holds_too() {
         for round in 0..400 {
             let mut input = random.choice(&inputs).unwrap().clone();
             for _ in 0..random.usize(1..4) {
-                let place = random.usize(..=input.len());
-                let end = random.usize(place..=input.len()).min(place + 4);
+                let start = random.usize(..=input.len());
+                let end = random.usize(start..=input.len()).min(start + 4);
                 let other = random.choice(&inputs).unwrap();
                 let from = random.usize(..=other.len());
                 let patch: Vec<u8> = match random.u8(..4) {
@@ -46,12 +46,12 @@ fn what_is_like_it_holds_too() {
                     1 => vec![0xff],
                     _ => random.choice(&special).unwrap().to_string().into_bytes(),
                 };
-                input.splice(place..end, patch);
+                input.splice(start..end, patch);
             }
-            // A failure has to tell what it failed on.
-            let shown = input.escape_ascii().to_string();
+            // A failure names the input.
+            let escaped = input.escape_ascii().to_string();
             let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| property(&input)));
-            assert!(outcome.is_ok(), "{name}, seed {seed}, round {round}: {shown}");
+            assert!(outcome.is_ok(), "{name}, seed {seed}, round {round}: {escaped}");
         }
     }
 }

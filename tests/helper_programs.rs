@@ -1,12 +1,14 @@
 //! `credential_process` and `mfa_process`: their stderr, their PATH, and the inputs of their result.
 
 use std::path::PathBuf;
-use std::process::Stdio;
+use std::process::{Child, Stdio};
 use std::time::Duration;
 
-use crate::harness::{Run, Sandbox, Server, TARGET, key_id, texts};
+use crate::architecture::files_below;
+use crate::harness::{Sandbox, Server, TARGET, key_id, texts};
+use crate::single_flight::wait_for_waiting_processes;
 
-/// A sandbox whose default profile runs a script.
+/// A sandbox whose default profile has a script as `credential_process`.
 fn with_script(script: &str) -> Sandbox {
     let sandbox = Sandbox::new();
     let path = sandbox.write("helper", script);
@@ -14,16 +16,10 @@ fn with_script(script: &str) -> Sandbox {
     sandbox
 }
 
-/// Every file that a sandbox has below its home, apart from what a test put there.
-fn files(sandbox: &Sandbox) -> Vec<PathBuf> {
-    fn walk(directory: PathBuf, found: &mut Vec<PathBuf>) {
-        for path in std::fs::read_dir(directory).into_iter().flatten().map(|entry| entry.unwrap().path()) {
-            if path.is_dir() { walk(path, found) } else { found.push(path) }
-        }
-    }
-    let mut found = Vec::new();
-    walk(sandbox.path("home/.cache"), &mut found);
-    found
+/// The files that the program has written.
+fn written_files(sandbox: &Sandbox) -> Vec<PathBuf> {
+    let directory = sandbox.path("home/.cache");
+    if directory.exists() { files_below(&directory) } else { Vec::new() }
 }
 
 /// Dumps of the environment, traces and debug output go to stderr, which the message quotes.
@@ -51,17 +47,17 @@ fn no_secret_on_stderr_is_quoted_or_stored() {
                 "[other]\naws_access_key_id = AKIDOTHER\naws_secret_access_key = CANARYPROFILESECRET\n\
                  aws_session_token = CANARYPROFILETOKEN\n",
             );
-            let mut leader = start(&sandbox, &["--cache", cache, "-v"]);
-            // One waits for the other, or both run the program.
-            let follower = start(&sandbox, &["--cache", cache, "-v"]).wait_with_output().unwrap();
-            for stderr in [texts(&follower).1, texts(&leader_output(&mut leader)).1] {
+            // One process waits for the other, or both run the script.
+            let children = ["first", "second"].map(|_| start(&sandbox, &["--cache", cache, "-v"]));
+            for child in children {
+                let stderr = texts(&child.wait_with_output().unwrap()).1;
                 assert!(stderr.contains("credential_process"), "{script}: {stderr}");
                 assert!(!stderr.contains("CANARY"), "{script}: {stderr}");
             }
             if cache != "off" {
-                assert!(!files(&sandbox).is_empty());
+                assert!(!written_files(&sandbox).is_empty());
             }
-            for path in files(&sandbox) {
+            for path in written_files(&sandbox) {
                 let bytes = std::fs::read(&path).unwrap();
                 assert!(!String::from_utf8_lossy(&bytes).contains("CANARY"), "{script}: {}", path.display());
             }
@@ -69,22 +65,14 @@ fn no_secret_on_stderr_is_quoted_or_stored() {
     }
 }
 
-fn start(sandbox: &Sandbox, args: &[&str]) -> std::process::Child {
+fn start(sandbox: &Sandbox, args: &[&str]) -> Child {
     let run = sandbox.without_keys([&[TARGET], args].concat()).env("DB_PASSWORD", "CANARYENV+/=PASSWORD");
     let run = run.env("TWO_LINES_SECRET", "CANARY one\nCANARY two").env("TWO_LINES", "");
     let mut run = run.env("SLACK_TOKEN", "xoxb-CANARY-1").env("RUST_LOG", "trace");
     run.command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
 }
 
-fn leader_output(child: &mut std::process::Child) -> std::process::Output {
-    use std::io::Read as _;
-    let mut stderr = Vec::new();
-    child.stderr.take().unwrap().read_to_end(&mut stderr).unwrap();
-    let status = child.wait().unwrap();
-    std::process::Output { status, stdout: Vec::new(), stderr }
-}
-
-/// One line of what it says helps: the last one.
+/// The last line that is not empty.
 #[test]
 fn the_last_line_of_a_helper_program_is_quoted() {
     let sandbox = with_script("echo first >&2; echo 'the vault is sealed' >&2; echo >&2; exit 3");
@@ -98,27 +86,29 @@ fn the_last_line_of_a_helper_program_is_quoted() {
     assert!(line.ends_with("the program failed (exit status: 3)"), "{line}");
 }
 
-/// The last waiting process removes the failure from the lock file. What the program said is never in it.
+/// The last waiting process removes the failure from the lock file, which never contains the output of the script.
 #[test]
 fn the_lock_file_is_emptied_when_no_process_waits() {
-    let script = "echo run >>\"$RUNS\"; sleep 0.7; echo 'UNKNOWNTOALL' >&2; exit 3";
+    let script = "echo run >>\"$RUNS\"; while [ ! -e \"$GATE\" ]; do sleep 0.05; done; echo 'SECRET-LINE' >&2; exit 3";
     let sandbox = with_script(script);
-    let runs = sandbox.path("runs");
-    let spawn = || {
-        let mut run = sandbox.without_keys([TARGET]).env("RUNS", &runs);
-        run.command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    let (runs, gate) = (sandbox.path("runs"), sandbox.path("gate"));
+    let spawn = |_| {
+        let run = sandbox.without_keys([TARGET, "--timeout", "5m"]).env("RUNS", &runs);
+        run.env("GATE", &gate).command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
     };
-    let children: Vec<_> = (0..10).map(|_| spawn()).collect();
-    let said: Vec<String> = children.into_iter().map(|child| texts(&child.wait_with_output().unwrap()).1).collect();
-    assert!(said.iter().all(|line| line.contains("the program failed (exit status: 3)")), "{said:?}");
-    assert_eq!(said.iter().filter(|line| line.contains("UNKNOWNTOALL")).count(), 1, "{said:?}");
-    assert_eq!(std::fs::read_to_string(&runs).unwrap(), "run\n", "one process ran it for all");
-    let left = files(&sandbox);
-    assert!(left.iter().all(|path| path.metadata().unwrap().len() == 0), "{left:?}");
-    assert!(!left.iter().any(|path| path.extension().is_some_and(|end| end == "waiting")), "{left:?}");
+    let children: Vec<Child> = (0..10).map(spawn).collect();
+    wait_for_waiting_processes(&sandbox, 9);
+    std::fs::write(&gate, "").unwrap();
+    let stderrs: Vec<String> = children.into_iter().map(|child| texts(&child.wait_with_output().unwrap()).1).collect();
+    assert!(stderrs.iter().all(|line| line.contains("the program failed (exit status: 3)")), "{stderrs:?}");
+    assert_eq!(stderrs.iter().filter(|line| line.contains("SECRET-LINE")).count(), 1, "{stderrs:?}");
+    assert_eq!(std::fs::read_to_string(&runs).unwrap(), "run\n", "only one process runs the script");
+    let files = written_files(&sandbox);
+    assert!(files.iter().all(|path| path.metadata().unwrap().len() == 0), "{files:?}");
+    assert!(sandbox.cached("waiting").is_empty(), "{files:?}");
 }
 
-/// With `.` in PATH, a program by bare name would be one of the current directory.
+/// If PATH contains `.`, a name without a slash could mean a program in the current directory.
 #[test]
 fn no_helper_program_is_run_from_the_current_directory() {
     let script = "#!/bin/sh\necho '{\"Version\":1,\"AccessKeyId\":\"AKIDPWNED\",\"SecretAccessKey\":\"s\"}'\n";
@@ -142,9 +132,9 @@ fn no_helper_program_is_run_from_the_current_directory() {
     }
 }
 
-/// A variable can select the credentials that a program prints. Each value has its own token.
+/// A variable can select the credentials that a program prints, so each value has its own token.
 #[test]
-fn variables_that_the_command_names_count_for_the_cache() {
+fn variables_in_the_command_are_part_of_the_cache_key() {
     let json = "{\\\"Version\\\":1,\\\"AccessKeyId\\\":\\\"AKID$STAGE\\\",\\\"SecretAccessKey\\\":\\\"s\\\"}";
     for command in [format!("echo \"{json}\""), format!("echo \"{}\"", json.replace("$STAGE", "${STAGE:-none}"))] {
         let sandbox = Sandbox::new();
@@ -152,14 +142,14 @@ fn variables_that_the_command_names_count_for_the_cache() {
         let token = |stage: &str| sandbox.without_keys([TARGET]).env("STAGE", stage).succeeds();
         let (dev, prod) = (token("DEV"), token("PROD"));
         assert_eq!((key_id(&dev), key_id(&prod)), ("AKIDDEV", "AKIDPROD"));
-        assert_eq!((token("DEV"), token("PROD")), (dev, prod), "each is cached");
+        assert_eq!((token("DEV"), token("PROD")), (dev, prod), "both tokens are cached");
         let other = sandbox.without_keys([TARGET]).env("STAGE", "DEV").env("UNRELATED", "x");
         assert_eq!(key_id(&other.succeeds()), "AKIDDEV");
         assert_eq!(sandbox.cached("token").len(), 2);
     }
 }
 
-/// The seed of an MFA device, which `mfa_process` works with.
+/// An `mfa_process` works with the seed of the MFA device.
 #[test]
 fn no_secret_of_an_mfa_process_is_quoted() {
     let sts = Server::sts(Duration::ZERO, 3600);
@@ -168,13 +158,8 @@ fn no_secret_of_an_mfa_process_is_quoted() {
         mfa_serial = arn:aws:iam::123456789012:mfa/jane\n\
         mfa_process = sh -c 'echo \"oathtool failed: MFA_SEED=CANARYSEED CANARYUSERSECRET\" >&2; exit 3'\n";
     sandbox.write(".aws/credentials", config);
-    let run: Run = sandbox.without_keys([TARGET]).env("AWS_ENDPOINT_URL_STS", &sts.url);
-    let line = run.fails(3);
-    assert!(
-        line.contains(
-            "mfa_process: the program failed (exit status: 3); the last line of its stderr: oathtool failed: MFA_SEED=…"
-        ),
-        "{line}"
-    );
+    let line = sandbox.without_keys([TARGET]).env("AWS_ENDPOINT_URL_STS", &sts.url).fails(3);
+    let quoted = "the last line of its stderr: oathtool failed: MFA_SEED=…";
+    assert!(line.contains(&format!("mfa_process: the program failed (exit status: 3); {quoted}")), "{line}");
     assert!(!line.contains("CANARY") && sts.requests() == 0, "{line}");
 }

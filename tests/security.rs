@@ -11,11 +11,10 @@ fn every_protection_names_tests_that_exist() {
     for row in rows {
         let cell = row.trim_end_matches('|').trim().rsplit(" | ").next().unwrap();
         for name in cell.split(", ") {
-            let (module, test) = name.trim_matches('`').split_once("::").unwrap_or_else(|| panic!("no test: {row}"));
+            let (module, test) =
+                name.trim_matches('`').split_once("::").unwrap_or_else(|| panic!("the row names no test: {row}"));
             let source = std::fs::read_to_string(root.join(format!("tests/{module}.rs"))).unwrap_or_default();
-            let (before, _) = source.split_once(&format!("\nfn {test}()")).unwrap_or_else(|| panic!("no test: {name}"));
-            let mut attributes = before.lines().rev().take_while(|line| line.starts_with("#["));
-            assert!(attributes.any(|line| line == "#[test]"), "{name} is not a test");
+            assert!(source.contains(&format!("#[test]\nfn {test}()")), "the test {name} does not exist");
             count += 1;
         }
     }
