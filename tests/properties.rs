@@ -1,30 +1,23 @@
-//! What has to hold for any input. Of the parsers: no panic, messages of one harmless line, and what they read
-//! prints back to the same. Of the sinks: a reader of our own finds in what they wrote the values that they
-//! were given and nothing else, or they refused.
+//! Properties that hold for any input.
 //!
-//! `make fuzz` searches for inputs that break this; tests/fuzzed.rs tries those that are kept.
+//! A parser does not panic, its error messages are one harmless line, and a parsed value that is printed parses to the
+//! same value. An output format refuses the values, or an independent reader finds exactly these values in the output.
+//!
+//! `make fuzz` searches for inputs that break a property. tests/fuzzed.rs tests the stored inputs.
 
 use std::path::Path;
 use std::sync::LazyLock;
 use std::time::Duration;
 
 use percent_encoding::percent_decode_str;
-use rds_token::testing::Config;
-use rds_token::testing::Error;
-use rds_token::testing::Secret;
-use rds_token::testing::Shell;
-use rds_token::testing::Url;
-use rds_token::testing::encode;
-use rds_token::testing::{AccessKeys, Choice, Identity, ProfileFiles};
-use rds_token::testing::{Engine, Region, Target, TargetSpec, Via};
-use rds_token::testing::{Entry, Key};
-use rds_token::testing::{Env, Timestamp};
-use rds_token::testing::{Flavor, OptionFile, PasswordIn};
-use rds_token::testing::{TokenFields, TokenSource, sign};
-use rds_token::testing::{read_heading, render_json, render_passfile};
+use rds_token::testing::{
+    AccessKeys, Choice, Config, Engine, Entry, Env, Error, Flavor, Identity, Key, Layer, OptionFile, PasswordIn,
+    ProfileFiles, Region, Secret, Shell, Target, TargetSpec, Timestamp, TokenFields, TokenSource, Url, Variable, Via,
+    encode, read_heading, render_json, render_passfile, sign,
+};
 use time::OffsetDateTime;
 
-/// What has to hold for any input; it panics where it doesn't.
+/// A property of the program. It panics if the property does not hold for the input.
 pub(crate) type Property = fn(&[u8]);
 
 /// Every property, by the name of its directory in fuzz/corpus.
@@ -44,26 +37,29 @@ pub(crate) const ALL: [(&str, Property); 10] = [
 const HOST: &str = "db.abc123.eu-west-1.rds.amazonaws.com";
 const CANARY: &str = "wJalrXUtnFEMIK7MDENGbPxRfiCYCANARY";
 
-/// An input as so many texts, with the byte 0xff between them.
+/// Splits an input into `N` texts at the bytes 0xff.
 fn fields<const N: usize>(data: &[u8]) -> [String; N] {
     let mut fields = data.split(|byte| *byte == 0xff).map(|field| String::from_utf8_lossy(field).into_owned());
     std::array::from_fn(|_| fields.next().unwrap_or_default())
 }
 
-fn given(text: &str) -> Option<String> {
+/// The text. `None` if it is empty.
+fn non_empty(text: &str) -> Option<String> {
     (!text.is_empty()).then(|| text.to_owned())
 }
 
-/// A message is one line that drives no terminal, and not endless where it quotes.
+/// Asserts that a message is one line without characters that control a terminal.
 fn assert_harmless(error: &Error) {
     let line = error.to_string();
     assert!(!line.contains(|c: char| c.is_control() || ('\u{202a}'..='\u{202e}').contains(&c)), "{line:?}");
 }
 
+/// A target with this user and database. `None` if they are refused.
 fn sample(user: &str, database: &str, engine: Engine) -> Option<Target> {
-    let engine = given(engine.name());
-    let parts = TargetSpec { host: given(HOST), port: None, user: given(user), database: given(database), engine };
-    match parts.validate(None, || Ok(None)) {
+    let engine = non_empty(engine.name());
+    let spec =
+        TargetSpec { host: non_empty(HOST), port: None, user: non_empty(user), database: non_empty(database), engine };
+    match spec.validate(None, || Ok(None)) {
         Ok((target, _)) => Some(target),
         Err(error) => {
             assert_harmless(&error);
@@ -72,7 +68,7 @@ fn sample(user: &str, database: &str, engine: Engine) -> Option<Target> {
     }
 }
 
-/// A token as sinks may meet it: any text without what `Credentials` and `Target` refuse.
+/// Any text as a token. `None` if it contains characters that `AccessKeys` and `Target` refuse.
 fn secret(text: &str) -> Option<Secret<String>> {
     (!text.contains(char::is_control)).then(|| Secret::new(text.to_owned()))
 }
@@ -84,30 +80,31 @@ static KEY: LazyLock<Key> = LazyLock::new(|| {
     Key::of(&env, &sample("u", "", Engine::Mysql).unwrap(), &identity)
 });
 
-/// Token, time since boot, end of the credentials; then a change to what is stored: where, and to what.
+/// Token, time since boot, expiry of the credentials; then the position and the text of a change to the stored entry.
 fn entry(data: &[u8]) {
     let _ = Entry::decode(data, KEY.as_str());
-    let [token, boot, end, place, change] = fields(data);
+    let [token, boot, expiry, position, change] = fields(data);
     let boot = Duration::from_millis(boot.parse().unwrap_or(1));
-    let end = end.parse().ok().and_then(|end| OffsetDateTime::from_unix_timestamp(end).ok());
+    let expiry = expiry.parse().ok().and_then(|expiry| OffsetDateTime::from_unix_timestamp(expiry).ok());
     let signed = Timestamp { wall: OffsetDateTime::UNIX_EPOCH, boot };
-    let Some(entry) = Entry::new(Secret::new(token), signed, end) else { return };
-    let says_the_same = |read: &Entry| {
-        assert_eq!((&read.token, &read.fields), (&entry.token, &entry.fields));
-        assert_eq!((read.signed_at_boot, read.credentials_expire_at), (boot, end));
+    let Some(entry) = Entry::new(Secret::new(token), signed, expiry) else { return };
+    let assert_same = |read: &Entry| {
+        assert_eq!((&read.token, &read.claims), (&entry.token, &entry.claims));
+        assert_eq!((read.signed_at_boot, read.credentials_expire_at), (boot, expiry));
     };
     let stored = entry.encode(&KEY);
-    says_the_same(&Entry::decode(&stored, KEY.as_str()).expect("what was stored is read"));
-    assert!(Entry::decode(&stored, "another key").is_none(), "read under another key");
+    assert_same(&Entry::decode(&stored, KEY.as_str()).expect("the stored entry is read"));
+    assert!(Entry::decode(&stored, "another key").is_none(), "the entry was read with another key");
 
-    let place = place.parse::<usize>().unwrap_or(0).min(stored.len());
-    assert!(place + 1 >= stored.len() || Entry::decode(&stored[..place], KEY.as_str()).is_none(), "cut, and read");
+    let start = position.parse::<usize>().unwrap_or(0).min(stored.len());
+    let is_truncated = start + 1 < stored.len();
+    assert!(!is_truncated || Entry::decode(&stored[..start], KEY.as_str()).is_none(), "a truncated entry was read");
     let mut changed = stored;
-    let end = (place + change.len()).min(changed.len());
-    changed.splice(place..end, change.into_bytes());
-    // Other bytes may be the same JSON, never another entry.
+    let end = (start + change.len()).min(changed.len());
+    changed.splice(start..end, change.into_bytes());
+    // The changed bytes may be the same JSON in another form, but not another entry.
     if let Some(read) = Entry::decode(&changed, KEY.as_str()) {
-        says_the_same(&read);
+        assert_same(&read);
     }
     for wall in [entry.fields.signed_at, OffsetDateTime::UNIX_EPOCH, entry.expires_at()] {
         for boot in [Duration::ZERO, boot, Duration::MAX] {
@@ -117,22 +114,23 @@ fn entry(data: &[u8]) {
     }
 }
 
-/// A text that may be a token; then what one is signed for and with.
+/// A text that may be a token; then the target, the keys and the time of a new token.
 fn token(data: &[u8]) {
     let [text, user, host, port, region, id, session, date] = fields(data);
     if let Some(TokenFields { host, port, .. }) = TokenFields::parse(&text) {
         assert!(text.starts_with(&format!("{host}:{port}/?")), "{host}:{port}");
     }
-    let parts = TargetSpec { host: given(&host), port: given(&port), user: given(&user), ..TargetSpec::default() };
-    let region = given(&region).as_deref().map(Region::of_flag);
-    let Ok((target, _)) = parts.validate(region, || Ok(None)) else { return };
-    let session = given(&session);
+    let [host, port, user] = [host, port, user].map(|text| non_empty(&text));
+    let spec = TargetSpec { host, port, user, ..TargetSpec::default() };
+    let region = non_empty(&region).as_deref().map(Region::of_flag);
+    let Ok((target, _)) = spec.validate(region, || Ok(None)) else { return };
+    let session = non_empty(&session);
     let Ok(keys) = AccessKeys::new(id.clone(), CANARY.to_owned(), session.clone(), None) else { return };
     let now = OffsetDateTime::from_unix_timestamp(date.parse::<u32>().unwrap_or(0).into()).unwrap();
-    let token = sign(&target, &keys, now).expect("it is signed");
+    let token = sign(&target, &keys, now).expect("a valid target is signed");
     let token = token.expose();
-    let claims = TokenFields::parse(token).expect("it is read");
-    assert!(claims.is_for(&target) && claims.signed_at == now, "{claims:?}");
+    let fields = TokenFields::parse(token).expect("a signed token is parsed");
+    assert!(fields.is_for(&target) && fields.signed_at == now, "{fields:?}");
     assert!(token.bytes().all(|byte| byte.is_ascii_graphic()), "{token:?}");
     let mut names = Vec::new();
     for pair in token.split_once("/?").unwrap().1.split('&') {
@@ -146,7 +144,7 @@ fn token(data: &[u8]) {
             _ => {}
         }
     }
-    // What a user is called adds no parameter.
+    // The user name adds no parameter.
     let session = ["X-Amz-Security-Token"].iter().filter(|_| keys.session_token.is_some());
     let amz = ["Algorithm", "Credential", "Date", "Expires", "SignedHeaders"].map(|name| format!("X-Amz-{name}"));
     let expected = ["Action", "DBUser"].into_iter().chain(amz.iter().map(String::as_str)).chain(session.copied());
@@ -164,29 +162,29 @@ fn target(data: &[u8]) {
         }
         Err(error) => assert_harmless(&error),
     }
-    let read = |text: &str, engine: Option<Engine>| {
-        let mut parts = TargetSpec::parse(text)?;
-        parts.engine = parts.engine.or_else(|| engine.and_then(|engine| given(engine.name())));
-        parts.validate(given(&region).as_deref().map(Region::of_flag), || Ok(None)).map(|(target, _)| target)
+    let parse = |text: &str, engine: Option<Engine>| {
+        let mut spec = TargetSpec::parse(text)?;
+        spec.engine = spec.engine.or_else(|| engine.and_then(|engine| non_empty(engine.name())));
+        spec.validate(non_empty(&region).as_deref().map(Region::of_flag), || Ok(None)).map(|(target, _)| target)
     };
-    let found = match read(&text, None) {
+    let target = match parse(&text, None) {
         Ok(target) => target,
         Err(error) => return assert_harmless(&error),
     };
-    let database = found.database.as_deref().unwrap_or_default();
-    let Target { host, port, user, engine, region, .. } = &found;
-    assert!(!format!("{found}{database}{region}").contains(char::is_control), "{found:?}");
+    let database = target.database.as_deref().unwrap_or_default();
+    let Target { host, port, user, engine, region, .. } = &target;
+    assert!(!format!("{target}{database}{region}").contains(char::is_control), "{target:?}");
     assert!(host.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-._".contains(&b)), "{host}");
-    assert!(!host.is_empty() && host.len() <= 253 && !user.is_empty() && *port > 0, "{found:?}");
+    assert!(!host.is_empty() && host.len() <= 253 && !user.is_empty() && *port > 0, "{target:?}");
     if let Some(engine) = engine {
         let url = format!("{}://{}@{host}:{port}/{}", engine.name(), encode(user), encode(database));
-        assert_eq!(read(&url, None).expect(&url), found);
+        assert_eq!(parse(&url, None).expect(&url), target);
     }
     let slash = if database.is_empty() { "" } else { "/" };
-    let form = format!("{found}{slash}{database}");
-    // In this form the last `@` ends the user, and `://` makes a URL of it.
-    if !form.contains("://") && !database.contains('@') {
-        assert_eq!(read(&form, *engine).expect(&form), found);
+    let text = format!("{target}{slash}{database}");
+    // In this form the user name extends to the last `@`. A text with `://` is a URL.
+    if !text.contains("://") && !database.contains('@') {
+        assert_eq!(parse(&text, *engine).expect(&text), target);
     }
 }
 
@@ -202,12 +200,15 @@ fn config(data: &[u8]) {
                 .to_string()
                 .strip_prefix("configuration: /c.toml:")
                 .and_then(|rest| rest.split_once(':')?.0.parse::<usize>().ok());
-            return assert!((1..=text.lines().count() + 1).contains(&line.expect("it names the line")), "{error}");
+            return assert!(
+                (1..=text.lines().count() + 1).contains(&line.expect("the message has a line number")),
+                "{error}"
+            );
         }
     };
-    // A JSON string is a TOML string, but for one character.
+    // A JSON string is also a TOML string, except for one character.
     let quoted = |text: &str| serde_json::to_string(text).unwrap().replace('\u{7f}', "\\u007f");
-    let keys = |table: &rds_token::testing::Layer| -> String {
+    let keys = |table: &Layer| -> String {
         let keys = "url host port user database engine region profile role_arn via ca min_ttl cache timeout".split(' ');
         keys.filter_map(|key| Some(format!("{key} = {}\n", quoted(table.text(key)?)))).collect()
     };
@@ -219,10 +220,10 @@ fn config(data: &[u8]) {
     assert_eq!(parse(&printed).expect(&printed), config);
 }
 
-/// `~/.aws/config`, `--profile` and `--role-arn`, beside a credentials file that has a secret.
+/// `~/.aws/config`, `--profile` and `--role-arn`, with a credentials file that has a secret.
 fn profile(data: &[u8]) {
     let [text, name, role] = fields(data);
-    // On a file system in memory, where there is one.
+    // On a file system in memory, if the machine has one.
     let shm = Path::new("/dev/shm");
     let directory = tempfile::tempdir_in(if shm.is_dir() { shm } else { Path::new("/tmp") }).unwrap();
     let [config, credentials] = ["config", "credentials"].map(|name| directory.path().join(name));
@@ -235,7 +236,7 @@ fn profile(data: &[u8]) {
         vars.push(("AWS_EC2_METADATA_DISABLED".into(), "true".into()));
         let env = Env::with_vars(vars);
         let profiles = ProfileFiles::new(env.deadline(Duration::from_secs(60)));
-        let (profile, role) = (given(&name), given(&role));
+        let (profile, role) = (non_empty(&name), non_empty(&role));
         let choice = Choice { profile: profile.as_deref(), role_arn: role.as_deref(), ..Choice::default() };
         Identity::find(&env, &profiles, choice)
     };
@@ -243,11 +244,11 @@ fn profile(data: &[u8]) {
         Ok(identity) => {
             assert!(!format!("{identity:?}{}", identity.describe()).contains(CANARY) || text.contains(CANARY));
             let lines = format!("{text}\n");
-            let same = find(&lines).is_ok_and(|again| again.fingerprint() == identity.fingerprint());
-            // Who is meant depends on the profile's own text, and not on what else is in the file.
-            if same {
+            let is_stable = find(&lines).is_ok_and(|again| again.fingerprint() == identity.fingerprint());
+            // The identity does not depend on other profiles in the file.
+            if is_stable {
                 let more = find(&format!("{lines}[profile unrelated-neighbour]\nregion = x\n"));
-                assert_eq!(more.expect("another profile was added").fingerprint(), identity.fingerprint());
+                assert_eq!(more.expect("an unrelated profile causes no error").fingerprint(), identity.fingerprint());
             }
         }
         Err(error) => {
@@ -257,7 +258,7 @@ fn profile(data: &[u8]) {
     }
 }
 
-/// Flavor and engine, user, database, token, CA file, the user's own file, `--via`.
+/// Flavor, user, database, token, CA file, directory of the user's own option file, `--via`.
 fn option_file(data: &[u8]) {
     let [flavor, user, database, token, ca, include, via] = fields(data);
     let flavor = match flavor.as_str() {
@@ -268,7 +269,7 @@ fn option_file(data: &[u8]) {
     let Some(target) = sample(&user, &database, Engine::Mariadb) else { return };
     let Some(token) = secret(&token) else { return };
     let via = Via::parse(&via).ok();
-    let include = given(&include).map(|home| format!("/{home}/.my.cnf"));
+    let include = non_empty(&include).map(|home| format!("/{home}/.my.cnf"));
     let file = OptionFile {
         target: &target,
         via: via.as_ref(),
@@ -301,13 +302,13 @@ fn option_file(data: &[u8]) {
         expected.push(("connector_python", "ssl_verify_cert", "True"));
         expected.extend(via.is_none().then_some(("connector_python", "ssl_verify_identity", "True")));
     }
-    // The rest is fixed.
-    let read = read_options(&text);
+    // The values of these options do not depend on the input.
     let fixed = ["port", "protocol", "ssl-mode", "ssl-verify-server-cert", "skip-ssl-verify-server-cert"];
-    let fixed = |name: &str| fixed.contains(&name) || name.ends_with("enable-cleartext-plugin");
-    let own = read.iter().filter(|(_, name, _)| !fixed(name));
-    let own: Vec<_> = own.map(|(group, name, value)| (group.as_str(), name.as_str(), value.as_str())).collect();
-    assert_eq!(own, expected);
+    let is_fixed = |name: &str| fixed.contains(&name) || name.ends_with("enable-cleartext-plugin");
+    let options = read_options(&text);
+    let options = options.iter().filter(|(_, name, _)| !is_fixed(name));
+    let options: Vec<_> = options.map(|(group, name, value)| (group.as_str(), name.as_str(), value.as_str())).collect();
+    assert_eq!(options, expected);
     assert_heading(&text, &target);
 }
 
@@ -330,15 +331,15 @@ fn read_options(text: &str) -> Vec<(String, String, String)> {
     options
 }
 
-/// A `#` outside of quotes begins a comment.
+/// The line without its comment, which begins with a `#` outside quotes.
 fn without_comment(line: &str) -> &str {
     let (mut quote, mut is_escaped) = (None, false);
-    for (place, c) in line.char_indices() {
+    for (index, c) in line.char_indices() {
         match c {
             '\'' | '"' if !is_escaped && quote.is_none_or(|open| open == c) => {
                 quote = if quote.is_none() { Some(c) } else { None };
             }
-            '#' if quote.is_none() => return &line[..place],
+            '#' if quote.is_none() => return &line[..index],
             _ => {}
         }
         is_escaped = quote.is_some() && c == '\\' && !is_escaped;
@@ -346,6 +347,7 @@ fn without_comment(line: &str) -> &str {
     line
 }
 
+/// The value without quotes and escapes.
 fn unquoted(value: &str) -> String {
     let pair = |quote: char| value.strip_prefix(quote).and_then(|value| value.strip_suffix(quote));
     let mut characters = pair('"').or_else(|| pair('\'')).unwrap_or(value).chars();
@@ -390,7 +392,7 @@ fn passfile(data: &[u8]) {
     assert_eq!(lines, expected.collect::<Vec<_>>());
 }
 
-/// As `passwordFromFile` in libpq's fe-connect.c takes a line apart.
+/// Splits a line as `passwordFromFile` in libpq's fe-connect.c does.
 fn passfile_fields(line: &str) -> Vec<String> {
     let mut fields = vec![String::new()];
     let mut characters = line.chars();
@@ -458,7 +460,7 @@ fn environment(data: &[u8]) {
             Ok(line) => assert_eq!((read_variable(shell, &line), line.matches('\n').count()), (value.clone(), 1)),
             Err(error) => {
                 assert_harmless(&error);
-                // A token of ordinary length goes into every form.
+                // Every format accepts a token of ordinary length.
                 let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~%&=:/?".contains(&byte);
                 assert!(value.len() > 4_000 || !value.bytes().all(is_plain), "{shell:?} refused {value:?}");
                 let is_narrow = matches!(shell, Shell::Cmd | Shell::Dotenv | Shell::Gitlab);
@@ -468,16 +470,16 @@ fn environment(data: &[u8]) {
     }
 }
 
-/// What the shell reads from a line that sets PGUSER, by its documentation; tests/shells.rs asks those
-/// shells themselves that are to be had.
+/// The value that a shell reads from a line that sets PGUSER, according to the shell's documentation. tests/shells.rs
+/// tests the real shells.
 fn read_variable(shell: Shell, line: &str) -> String {
-    let inside = |start: &str, end: &str| {
+    let between = |start: &str, end: &str| {
         line.strip_prefix(start).and_then(|rest| rest.strip_suffix(end)).unwrap_or_else(|| panic!("{line}")).to_owned()
     };
     match shell {
-        // POSIX 2.2.2: nothing is special up to the next quote; 2.2.1: a backslash outside of quotes.
+        // POSIX 2.2.2: no character is special up to the next quote. 2.2.1: a backslash escapes outside quotes.
         Shell::Sh | Shell::Bash | Shell::Zsh => {
-            let (mut value, mut quoted, text) = (String::new(), false, inside("export PGUSER=", ";\n"));
+            let (mut value, mut quoted, text) = (String::new(), false, between("export PGUSER=", ";\n"));
             let mut characters = text.chars();
             while let Some(c) = characters.next() {
                 match c {
@@ -490,11 +492,11 @@ fn read_variable(shell: Shell, line: &str) -> String {
             assert!(!quoted, "{line}");
             value
         }
-        // "Quotes": in single quotes, \' and \\ are the only escapes.
-        Shell::Fish => unescaped(&inside("set -gx PGUSER '", "';\n"), &['\'', '\\'], '\''),
-        // about_Quoting_Rules: a doubled quote is a quote; the language specification has five of them.
+        // "Quotes": \' and \\ are the only escapes in single quotes.
+        Shell::Fish => unescaped(&between("set -gx PGUSER '", "';\n"), &['\'', '\\'], '\''),
+        // about_Quoting_Rules: a doubled quote is a quote. The language specification has five quote characters.
         Shell::Powershell => {
-            let (mut value, text) = (String::new(), inside("$env:PGUSER = '", "';\n"));
+            let (mut value, text) = (String::new(), between("$env:PGUSER = '", "';\n"));
             let mut characters = text.chars();
             while let Some(c) = characters.next() {
                 value.push(c);
@@ -504,25 +506,26 @@ fn read_variable(shell: Shell, line: &str) -> String {
             }
             value
         }
-        // "Working with strings": double-quoted ones have C's escapes, and no `$` but in $"…".
-        Shell::Nushell => unescaped(&inside("$env.PGUSER = \"", "\";\n"), &['"', '\\'], '"'),
-        // In a batch file %% is %, and in quotes nothing else is special.
+        // "Working with strings": double-quoted strings have the escapes of C. `$` is special in $"…" only.
+        Shell::Nushell => unescaped(&between("$env.PGUSER = \"", "\";\n"), &['"', '\\'], '"'),
+        // In a batch file %% is %. No other character is special in quotes.
         Shell::Cmd => {
-            let text = inside("set \"PGUSER=", "\"\n");
+            let text = between("set \"PGUSER=", "\"\n");
             assert!(!text.contains('"') && !text.replace("%%", "").contains('%'), "{line}");
             assert!(line.encode_utf16().count() <= 8_191, "the line is too long");
             text.replace("%%", "%")
         }
-        // docker takes the line as it is; systemd and dotenv would begin with quotes, comments, escapes.
+        // Docker reads the line literally, but systemd and dotenv interpret quotes, comments and escapes.
         Shell::Dotenv | Shell::Gitlab => {
-            let text = inside("PGUSER=", "\n");
+            let text = between("PGUSER=", "\n");
             assert!(!text.contains(['\'', '"', '`', '\\', '$', '#', ' ', ';', '!']), "{line}");
             text
         }
-        Shell::Github => inside("PGUSER=", "\n"),
+        Shell::Github => between("PGUSER=", "\n"),
     }
 }
 
+/// The text with backslash escapes resolved. Panics at `end` and at other escapes.
 fn unescaped(text: &str, escapes: &[char], end: char) -> String {
     let (mut value, mut characters) = (String::new(), text.chars());
     while let Some(c) = characters.next() {
