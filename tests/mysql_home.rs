@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::harness::{KEYS, Sandbox, TARGET, has, texts};
+use crate::harness::{KEYS, PROGRAM, Sandbox, TARGET, has, texts};
 use crate::recipes::{ClearGreeting, Endpoint, Kitchen, NoTls, OtherCa, OtherName, can};
 use crate::servers::{Lab, Server, lab};
 
-/// Programs without host and user arguments, which print the logged-in user.
+/// MariaDB programs without host and user arguments, which print the logged-in user.
 const MARIADB: [&str; 4] = [
     "mariadb -Ne 'SELECT CURRENT_USER()'",
     "mysql -Ne 'SELECT CURRENT_USER()'",
@@ -19,14 +19,17 @@ const DRIVERS: [&str; 5] = [
     "/usr/bin/python3 -c 'import MySQLdb
 db = MySQLdb.connect(read_default_group=\"client\"); cursor = db.cursor()
 cursor.execute(\"SELECT CURRENT_USER()\"); print(cursor.fetchone()[0])'",
-    "perl -MDBI -e 'print DBI->connect(\"DBI:mysql:;mysql_read_default_group=client\", undef, undef, { RaiseError => 1 })
-->selectrow_array(\"SELECT CURRENT_USER()\")'",
-    "perl -MDBI -e 'print DBI->connect(\"DBI:MariaDB:;mariadb_read_default_group=client\", undef, undef, { RaiseError => 1 })
-->selectrow_array(\"SELECT CURRENT_USER()\")'",
-    "ruby -rmysql2 -e 'puts Mysql2::Client.new(default_group: \"client\").query(\"SELECT CURRENT_USER() AS me\").first[\"me\"]'",
-    "mydumper --no-locks --verbose 1 -B ExampleDB -o dump && grep -q hello dump/* && mariadb -Ne 'SELECT CURRENT_USER()'",
+    "perl -MDBI -e 'my $source = \"DBI:mysql:;mysql_read_default_group=client\";
+print DBI->connect($source, undef, undef, { RaiseError => 1 })->selectrow_array(\"SELECT CURRENT_USER()\")'",
+    "perl -MDBI -e 'my $source = \"DBI:MariaDB:;mariadb_read_default_group=client\";
+print DBI->connect($source, undef, undef, { RaiseError => 1 })->selectrow_array(\"SELECT CURRENT_USER()\")'",
+    "ruby -rmysql2 -e 'db = Mysql2::Client.new(default_group: \"client\")
+puts db.query(\"SELECT CURRENT_USER() AS me\").first[\"me\"]'",
+    "mydumper --no-locks --verbose 1 -B ExampleDB -o dump && grep -q hello dump/* &&
+mariadb -Ne 'SELECT CURRENT_USER()'",
 ];
 
+/// Programs, with MySQL's own clients on PATH.
 const MYSQL: [&str; 4] = [
     "mysql -NBe 'SELECT CURRENT_USER()'",
     "mysqldump --no-tablespaces ExampleDB && mysqladmin status && mysql -NBe 'SELECT CURRENT_USER()'",
@@ -35,7 +38,7 @@ const MYSQL: [&str; 4] = [
     "mariadb -Ne 'SELECT CURRENT_USER()'",
 ];
 
-/// The ways in which a program gets the variables.
+/// The command lines that pass the variables to a program.
 fn invocations(program: &str) -> [String; 4] {
     let env = |flags: &str| {
         format!("variables=$(rds-token env prod --shell sh{flags}) && eval \"$variables\" && {{ {program}; }}")
@@ -51,55 +54,50 @@ fn run(kitchen: &Kitchen<'_>, line: &str) -> Command {
     command
 }
 
-/// Each program logs in with an empty stderr, and gives no token to a server that is not the endpoint.
+/// Each program logs in with an empty stderr, and sends no token to a server that is not the endpoint.
 fn check(lab: &Lab, prod: &Server, programs: &[&str]) {
-    for program in programs {
-        for line in invocations(program) {
-            let kitchen = Kitchen::with(lab, Endpoint, prod);
-            let output = run(&kitchen, &line).output().unwrap();
-            let (stdout, stderr) = texts(&output);
-            assert!(stdout.contains(&lab.user) && stderr.is_empty(), "{line}: {stdout}{stderr}");
-            for world in [OtherCa, OtherName, NoTls, ClearGreeting] {
-                let kitchen = Kitchen::with(lab, world, prod);
-                kitchen.gives_no_token(run(&kitchen, &line));
-            }
-        }
+    programs.iter().flat_map(|program| invocations(program)).for_each(|line| check_line(lab, prod, &line));
+}
+
+fn check_line(lab: &Lab, prod: &Server, line: &str) {
+    let kitchen = Kitchen::with(lab, Endpoint, prod);
+    let (stdout, stderr) = texts(&run(&kitchen, line).output().unwrap());
+    assert!(stdout.contains(&lab.user) && stderr.is_empty(), "{line}: {stdout}{stderr}");
+    for world in [OtherCa, OtherName, NoTls, ClearGreeting] {
+        let kitchen = Kitchen::with(lab, world, prod);
+        kitchen.gives_no_token(run(&kitchen, line));
     }
 }
 
 #[test]
-#[ignore = "needs database servers"]
-fn mariadbs_programs_are_logged_in_by_variables() {
-    let Some(lab) = lab("mariadbs_programs_are_logged_in_by_variables") else { return };
+fn mariadb_programs_log_in_with_variables() {
+    let Some(lab) = lab("mariadb_programs_log_in_with_variables") else { return };
     check(&lab, &lab.mariadb, &MARIADB);
 }
 
 #[test]
-#[ignore = "needs database servers"]
-fn mysqls_programs_are_logged_in_by_variables() {
-    let Some(lab) = lab("mysqls_programs_are_logged_in_by_variables") else { return };
+fn mysql_programs_log_in_with_variables() {
+    let Some(lab) = lab("mysql_programs_log_in_with_variables") else { return };
     check(&lab, &lab.mysql, &MYSQL);
 }
 
 #[test]
-#[ignore = "needs database servers"]
-fn drivers_that_read_default_files_are_logged_in_by_variables() {
-    let test = "drivers_that_read_default_files_are_logged_in_by_variables";
-    let is_there = can(test, "/usr/bin/python3", &["-c", "import MySQLdb"])
+fn drivers_that_read_default_files_log_in_with_variables() {
+    let test = "drivers_that_read_default_files_log_in_with_variables";
+    let are_installed = can(test, "/usr/bin/python3", &["-c", "import MySQLdb"])
         && can(test, "perl", &["-MDBD::mysql", "-MDBD::MariaDB", "-e1"])
         && can(test, "ruby", &["-rmysql2", "-e1"]);
-    if !is_there || !has("mydumper") {
+    if !are_installed || !has("mydumper") {
         return;
     }
     let Some(lab) = lab(test) else { return };
     check(&lab, &lab.mariadb, &DRIVERS);
 }
 
-/// Shows the leak that MYSQL_HOME prevents: without it, a server without TLS gets the token.
+/// Without the variable, a server without TLS gets the token. The other tests can therefore fail.
 #[test]
-#[ignore = "needs database servers"]
-fn without_a_home_directory_the_token_leaks() {
-    let Some(lab) = lab("without_a_home_directory_the_token_leaks") else { return };
+fn without_mysql_home_the_token_leaks() {
+    let Some(lab) = lab("without_mysql_home_the_token_leaks") else { return };
     let kitchen = Kitchen::new(&lab, NoTls);
     let line = "variables=$(rds-token env prod --shell sh) && eval \"$variables\" && unset MYSQL_HOME MARIADB_HOME &&
         mariadb -h \"$MYSQL_HOST\" -P \"$MYSQL_TCP_PORT\" -u app -e 'SELECT 1'";
@@ -107,43 +105,36 @@ fn without_a_home_directory_the_token_leaks() {
     assert!(kitchen.has_leaked());
 }
 
-/// Without a private directory, no program is started: an inherited `MYSQL_HOME` would lead it to another server.
+/// With an inherited `MYSQL_HOME`, the program could connect to another server.
 #[test]
-fn connect_starts_no_program_without_a_home_directory() {
+fn connect_starts_no_program_without_a_private_directory() {
     let sandbox = Sandbox::new();
     for args in [&["connect", TARGET, "echo", "started"][..], &["env", TARGET, "--shell", "sh"]] {
         let run = sandbox.rds_token(args).env("HOME", "/dev/null").env("MYSQL_HOME", "/other");
         assert!(run.env("RDS_TOKEN_CACHE_DIR", "/dev/null/x").fails(1).contains("no private directory to write to"));
     }
-    // A target of PostgreSQL needs none.
+    // A PostgreSQL target needs no private directory.
     let postgres = "postgres://u@db.abc123.eu-west-1.rds.amazonaws.com";
     let run = sandbox.rds_token(["connect", "-q", postgres, "echo", "started"]).env("HOME", "/dev/null");
     assert_eq!(run.env("RDS_TOKEN_CACHE_DIR", "/dev/null/x").succeeds(), "started\n");
 }
 
-/// MySQL's `mysql` ignores the options of MariaDB's flavor, and would verify nothing.
+/// MySQL's `mysql` ignores the options of MariaDB's flavor, and would not verify the server with them.
 #[test]
-#[ignore = "needs database servers"]
-fn mysqls_client_off_the_path_verifies_the_server() {
-    let Some(lab) = lab("mysqls_client_off_the_path_verifies_the_server") else { return };
+fn a_mysql_client_outside_path_verifies_the_server() {
+    let Some(lab) = lab("a_mysql_client_outside_path_verifies_the_server") else { return };
     let mysql = lab.mysql.bin.clone().unwrap().join("mysql");
     // The `mysql` on PATH is MariaDB's.
     let line = format!("rds-token connect prod sh -c '{} -NBe \"SELECT CURRENT_USER()\"'", mysql.display());
-    let kitchen = Kitchen::with(&lab, Endpoint, &lab.mariadb);
-    let (stdout, stderr) = texts(&run(&kitchen, &line).output().unwrap());
-    assert!(stdout.contains(&lab.user) && stderr.is_empty(), "{stdout}{stderr}");
-    for world in [OtherCa, OtherName, NoTls, ClearGreeting] {
-        let kitchen = Kitchen::with(&lab, world, &lab.mariadb);
-        kitchen.gives_no_token(run(&kitchen, &line));
-    }
+    check_line(&lab, &lab.mariadb, &line);
 }
 
-/// The directories that `env` prints.
+/// The `MYSQL_HOME` and `MARIADB_HOME` directories that `env` prints.
 fn homes(sandbox: &Sandbox, args: &[&str]) -> Vec<PathBuf> {
     let args = [&["env", TARGET, "--shell", "dotenv"], args].concat();
     let lines = sandbox.rds_token(args).succeeds();
-    let value = |name: &str| PathBuf::from(lines.lines().find_map(|line| line.strip_prefix(name)).unwrap());
-    vec![value("MYSQL_HOME="), value("MARIADB_HOME=")]
+    let directory = |name: &str| PathBuf::from(lines.lines().find_map(|line| line.strip_prefix(name)).unwrap());
+    vec![directory("MYSQL_HOME="), directory("MARIADB_HOME=")]
 }
 
 fn option_file(home: &Path) -> String {
@@ -155,13 +146,13 @@ fn set_age(path: &Path, age: &str) {
     assert!(status.success());
 }
 
-/// A client ignores a directory that does not exist, so an expired one gets an option file that no client can connect
-/// with.
+/// A client ignores a directory that does not exist. An expired directory therefore gets an option file that no client
+/// can connect with.
 #[test]
 fn expired_option_files_reject_clients() {
     use std::os::unix::fs::MetadataExt as _;
     let sandbox = Sandbox::new();
-    // That of MariaDB's programs.
+    // The directory of MariaDB's programs.
     let [plain, secret] = [&[][..], &["--no-secret"]].map(|args| homes(&sandbox, args)[1].clone());
     assert!(!option_file(&plain).contains("password") && option_file(&secret).contains("password=\""));
     for path in [&plain, &secret] {
@@ -173,7 +164,7 @@ fn expired_option_files_reject_clients() {
         sandbox.rds_token([TARGET, "--refresh"]).succeeds();
     };
     sweep();
-    assert!(option_file(&secret).contains("password"), "it is not old");
+    assert!(option_file(&secret).contains("password"), "the file is not old");
     set_age(&secret, "-61 minutes");
     sweep();
     let expired = option_file(&secret);
@@ -192,7 +183,7 @@ fn expired_option_files_reject_clients() {
         let (_, stderr) = texts(&client.output().unwrap());
         assert!(stderr.contains("Unknown server host 'rds-token-expired.invalid'"), "{stderr}");
     }
-    // The next use renews it.
+    // The next use writes a new token.
     assert_eq!(homes(&sandbox, &["--no-secret"])[1], secret);
     assert!(option_file(&secret).contains("password"));
     // `cache clear` removes the token.
@@ -201,13 +192,13 @@ fn expired_option_files_reject_clients() {
     sandbox.rds_token(["cache", "clear", TARGET]).succeeds();
     assert!(option_file(&secret).contains("rds-token-expired.invalid"));
     homes(&sandbox, &["--no-secret"]);
-    // What a killed process left of its write goes too, and what can't be trusted is replaced.
-    let unfinished = secret.join(".rds-token-0123456789abcdef");
-    std::fs::copy(secret.join("my.cnf"), &unfinished).unwrap();
-    std::fs::set_permissions(&unfinished, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    // It also removes a temporary file of a killed process, and replaces a file that others can read.
+    let leftover = secret.join(".rds-token-0123456789abcdef");
+    std::fs::copy(secret.join("my.cnf"), &leftover).unwrap();
+    std::fs::set_permissions(&leftover, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
     std::fs::set_permissions(secret.join("my.cnf"), std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
     sandbox.rds_token(["cache", "clear"]).succeeds();
-    assert!(!unfinished.exists() && option_file(&secret).contains("rds-token-expired.invalid"));
+    assert!(!leftover.exists() && option_file(&secret).contains("rds-token-expired.invalid"));
     // The directory is removed after 30 days.
     set_age(&secret, "-31 days");
     sweep();
@@ -216,7 +207,7 @@ fn expired_option_files_reject_clients() {
 
 /// Clients read `~/.my.cnf` after `MYSQL_HOME`.
 #[test]
-fn overriding_user_options_are_listed() {
+fn user_options_that_override_the_variables_are_listed() {
     let sandbox = Sandbox::new();
     let warning = |text: &str| {
         sandbox.write(".my.cnf", text);
@@ -243,27 +234,22 @@ fn overriding_user_options_are_listed() {
     for harmless in ["[mysql]\nprompt=mine\n", "[mysqld]\nuser=mysql\nport=3306\nssl-ca=/x\n", "# user=x\n"] {
         assert_eq!(warning(harmless), "", "{harmless}");
     }
-    // It includes a file that can't be read.
+    // The user's file includes a file that can't be read.
     assert!(warning("!include /dev/zero\n").contains("could not check /dev/zero"));
 }
 
-/// The directories of two identities differ, and are private whatever the umask.
+/// The directories are private under any umask, and two identities have different ones.
 #[test]
 fn home_directories_are_private() {
     use std::os::unix::fs::PermissionsExt as _;
     let sandbox = Sandbox::new();
     let mut shell = sandbox.command("sh");
-    shell.envs(KEYS).args([
-        "-c",
-        "umask 000; exec \"$0\" env \"$1\" --shell dotenv --no-secret",
-        crate::harness::PROGRAM,
-        TARGET,
-    ]);
+    shell.envs(KEYS).args(["-c", "umask 000; exec \"$0\" env \"$1\" --shell dotenv --no-secret", PROGRAM, TARGET]);
     let (lines, _) = texts(&shell.output().unwrap());
     let home = lines.lines().find_map(|line| line.strip_prefix("MYSQL_HOME=")).unwrap();
     let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
     assert_eq!((mode(Path::new(home)), mode(&Path::new(home).join("my.cnf"))), (0o700, 0o600));
-    // A link in its place is not followed.
+    // A planted link is not followed.
     let elsewhere = sandbox.path("elsewhere");
     std::fs::create_dir(&elsewhere).unwrap();
     std::fs::remove_dir_all(home).unwrap();

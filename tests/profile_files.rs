@@ -1,21 +1,20 @@
-//! The AWS profile files, read beside the AWS CLI's own reader: generated pairs of files in the spellings that
-//! people use, and the faults that are named.
+//! The AWS profile files, compared with the parser of the AWS CLI: generated files in many spellings, and errors.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rds_token::testing::Env;
-use rds_token::testing::{Choice, Identity, ProfileFiles};
+use rds_token::testing::{Choice, Env, Identity, ProfileFiles};
 use serde_json::Value;
 
 use crate::harness::{Sandbox, TARGET, key_id, parameter, skip, tell};
 
-/// How many pairs of files are compared.
+/// The number of pairs of files that are compared.
 const PAIRS: usize = 4_000;
 
-/// Names of profiles, with what people put into them.
+/// Names of profiles, with unusual characters.
 const NAMES: [&str; 9] = ["default", "p", "prod-eu", "My Prod", "a.b/c", "ünï", "x[1]", "q,r", "o'neil"];
 
+/// The settings that are compared.
 const VALUES: [&str; 7] =
     ["region", "role_arn", "source_profile", "credential_process", "sso_session", "sso_region", "ca_bundle"];
 
@@ -23,11 +22,12 @@ fn one_of<'a>(choices: &[&'a str]) -> &'a str {
     choices[fastrand::usize(..choices.len())]
 }
 
-fn rarely(odds: u32) -> bool {
-    fastrand::u32(..odds) == 0
+/// Returns true once in `count` calls on average.
+fn once_in(count: u32) -> bool {
+    fastrand::u32(..count) == 0
 }
 
-/// The header of a section of `name`, as one of the files spells it.
+/// The header of a section, in a random spelling that one of the files may have.
 fn header(name: &str, is_config: bool) -> String {
     let double = format!("\"{name}\"");
     let single = if name.contains('\'') { double.clone() } else { format!("'{name}'") };
@@ -43,26 +43,27 @@ fn header(name: &str, is_config: bool) -> String {
         (true, 2) => format!(" profile {spelled}"),
         (true, 3) => format!("sso-session {spelled}"),
         (true, 4) if name == "default" => "DEFAULT".to_owned(),
-        (true, _) if name == "default" && !rarely(3) => name.to_owned(),
+        (true, _) if name == "default" && !once_in(3) => name.to_owned(),
         (true, _) => format!("profile {spelled}"),
         (false, 0) => format!("profile {name}"),
         (false, 1) => spelled,
         (false, _) => name.to_owned(),
     };
-    let after = if rarely(6) { one_of(&[" # a comment", ";x", "   ", "]", "\t; [y]"]) } else { "" };
-    let indent = if rarely(8) { one_of(&[" ", "  ", "\t"]) } else { "" };
+    let after = if once_in(6) { one_of(&[" # a comment", ";x", "   ", "]", "\t; [y]"]) } else { "" };
+    let indent = if once_in(8) { one_of(&[" ", "  ", "\t"]) } else { "" };
     format!("{indent}[{inside}]{after}\n")
 }
 
+/// A setting in a random spelling.
 fn line(key: &str, value: &str) -> String {
-    let key = if rarely(8) { key.to_uppercase() } else { key.to_owned() };
-    let indent = if rarely(6) { one_of(&[" ", "  ", "\t", "    "]) } else { "" };
+    let key = if once_in(8) { key.to_uppercase() } else { key.to_owned() };
+    let indent = if once_in(6) { one_of(&[" ", "  ", "\t", "    "]) } else { "" };
     let between = one_of(&["=", " = ", " =", "= ", ":", ": ", " : ", "  =  "]);
-    let after = if rarely(10) { one_of(&[" ", "\t", " # no comment", " ; nor this"]) } else { "" };
+    let after = if once_in(10) { one_of(&[" ", "\t", " # not a comment", " ; not a comment"]) } else { "" };
     format!("{indent}{key}{between}{value}{after}\n")
 }
 
-/// Lines between the keys that must change nothing, or what Python says they change.
+/// Lines between the settings. Python's parser ignores some of them, and the others are different settings.
 const NOISE: [&str; 8] = [
     "\n",
     "# aws_access_key_id = AKIDCOMMENT\n",
@@ -74,41 +75,42 @@ const NOISE: [&str; 8] = [
     "cli_pager=\n",
 ];
 
+/// A random profile file.
 fn file(is_config: bool, pair: usize) -> String {
-    let mut text = if rarely(20) { "\n# mine\n".to_owned() } else { String::new() };
+    let mut text = if once_in(20) { "\n# mine\n".to_owned() } else { String::new() };
     let mut names = NAMES;
     fastrand::shuffle(&mut names);
     for section in 0..fastrand::usize(1..5) {
-        // Two spellings of one name at times: of these the last one counts.
-        text += &header(names[if rarely(16) { 0 } else { section }], is_config);
-        let (mark, secret) =
-            (format!("{}{pair}X{section}", u8::from(is_config)), one_of(&["", "/+=", "#;", "%40:", "=x"]));
+        // Sometimes a name occurs twice. The last section counts.
+        text += &header(names[if once_in(16) { 0 } else { section }], is_config);
+        let mark = format!("{}{pair}X{section}", u8::from(is_config));
+        let secret = one_of(&["", "/+=", "#;", "%40:", "=x"]);
         let mut lines = Vec::new();
-        if !rarely(4) {
+        if !once_in(4) {
             lines.push(line("aws_access_key_id", &format!("AKID{mark}")));
             lines.push(line("aws_secret_access_key", &format!("s{mark}{secret}")));
         }
         for name in ["aws_session_token", "aws_security_token"] {
-            if rarely(4) {
+            if once_in(4) {
                 lines.push(line(name, &format!("t{mark}{}", name.len())));
             }
         }
         for name in VALUES {
-            if rarely(6) {
+            if once_in(6) {
                 lines.push(line(name, &format!("{name}-{mark}")));
             }
         }
         fastrand::shuffle(&mut lines);
-        if rarely(15) {
+        if once_in(15) {
             lines.pop();
         }
-        if rarely(60) {
+        if once_in(60) {
             lines.push(one_of(&["garbage\n", "[broken\n", "= x\n", "aws_access_key_id = AKIDTWICE\n"]).to_owned());
         }
         let mut noise = NOISE;
         fastrand::shuffle(&mut noise);
         for (index, line) in lines.iter().enumerate() {
-            text += noise.get(index).filter(|_| rarely(3)).unwrap_or(&"");
+            text += noise.get(index).filter(|_| once_in(3)).unwrap_or(&"");
             text += line;
         }
     }
@@ -122,11 +124,12 @@ fn file(is_config: bool, pair: usize) -> String {
     text
 }
 
+/// The keys and settings that botocore finds, for each pair of files. `None` if the AWS CLI is not installed.
 fn botocore(directory: &Path) -> Option<Vec<Value>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let parent = root.join("target/awscli/awscli");
     if !parent.join("botocore").is_dir() {
-        skip("profile_files", "the AWS CLI is not in target/awscli; run `make test`");
+        skip("profile_files", "target/awscli has no AWS CLI; run `make test`");
         return None;
     }
     let mut command = std::process::Command::new("/usr/bin/python3");
@@ -145,16 +148,15 @@ fn env(pair: &Path) -> Env {
     ])
 }
 
-/// A key that a request can be signed with.
-fn is_plausible(key: &Value) -> bool {
+/// Whether a request can be signed with this key.
+fn is_usable(key: &Value) -> bool {
     key.as_str().is_none_or(|text| text.bytes().all(|byte| byte.is_ascii_graphic()))
 }
 
-/// Of each pair, every profile: the same access keys and values as botocore, or, where botocore finds none, at most
-/// an error. Files that botocore refuses as a whole are only counted.
+/// Each profile has the same access keys and values as in botocore. Where botocore finds no keys, an error is allowed.
+/// Files that botocore refuses are only counted.
 #[test]
-#[ignore = "needs the AWS CLI"]
-fn generated_files_give_the_keys_that_botocore_finds() {
+fn generated_files_have_the_same_keys_as_in_botocore() {
     fastrand::seed(9);
     let sandbox = Sandbox::new();
     let pairs: Vec<PathBuf> = (0..PAIRS).map(|pair| sandbox.path(format!("pairs/{pair:05}"))).collect();
@@ -169,7 +171,7 @@ fn generated_files_give_the_keys_that_botocore_finds() {
     for (pair, answer) in pairs.iter().zip(&answers) {
         let env = env(pair);
         let files = ProfileFiles::new(env.deadline(Duration::from_secs(60)));
-        let shown = || {
+        let files_text = || {
             let text = |name: &str| std::fs::read_to_string(pair.join(name)).unwrap();
             format!("config:\n{}\ncredentials:\n{}\n{answer}", text("config"), text("credentials"))
         };
@@ -177,50 +179,56 @@ fn generated_files_give_the_keys_that_botocore_finds() {
             refused += 1;
             continue;
         }
-        let profiles = files.get(&env).unwrap_or_else(|error| panic!("{error}\n{}", shown()));
+        let profiles = files.get(&env).unwrap_or_else(|error| panic!("{error}\n{}", files_text()));
         for name in NAMES {
-            let theirs = &answer[name];
-            assert_eq!(profiles.has(name), !theirs["values"].is_null(), "{name}: {}", shown());
+            let expected = &answer[name];
+            assert_eq!(profiles.has(name), !expected["values"].is_null(), "{name}: {}", files_text());
             for key in VALUES {
-                let value = theirs["values"][key].as_str().map(str::trim).filter(|value| !value.is_empty());
-                assert_eq!(profiles.value(name, key), value, "{name}, {key}: {}", shown());
+                let value = expected["values"][key].as_str().map(str::trim).filter(|value| !value.is_empty());
+                assert_eq!(profiles.value(name, key), value, "{name}, {key}: {}", files_text());
                 same_values += 1;
             }
-            same_keys += usize::from(compare_keys(&env, &files, name, theirs, &shown));
+            same_keys += usize::from(compare_keys(&env, &files, name, expected, &files_text));
         }
     }
     tell(&format!("{PAIRS} pairs: {same_keys} equal keys, {same_values} equal values, {refused} refused by botocore"));
-    assert!(same_keys > 1_500 && PAIRS - refused >= 2_000, "the generator tries too little");
+    assert!(same_keys > 1_500 && PAIRS - refused >= 2_000, "the generated files are too simple");
 }
 
-/// Compares the keys of one profile without other sources. Returns whether there were any.
-fn compare_keys(env: &Env, files: &ProfileFiles, name: &str, theirs: &Value, shown: &dyn Fn() -> String) -> bool {
-    let leads_elsewhere = ["role_arn", "credential_process"].iter().any(|key| theirs["values"][key].is_string());
-    if leads_elsewhere || theirs["values"].is_null() {
+/// Compares the keys of a profile. Returns false if it has no keys or another source.
+fn compare_keys(
+    env: &Env,
+    files: &ProfileFiles,
+    name: &str,
+    expected: &Value,
+    files_text: &dyn Fn() -> String,
+) -> bool {
+    let has_other_source = ["role_arn", "credential_process"].iter().any(|key| expected["values"][key].is_string());
+    if has_other_source || expected["values"].is_null() {
         return false;
     }
     let choice = Choice { profile: Some(name), ..Choice::default() };
-    let found = Identity::find(env, files, choice);
-    let keys = found.as_ref().ok().and_then(|identity| identity.keys());
-    match theirs["keys"].as_array() {
-        None => assert!(keys.is_none(), "{name}: there are keys that botocore does not find: {}", shown()),
-        Some(expected) if expected.iter().all(is_plausible) => {
-            let keys = keys.unwrap_or_else(|| panic!("{name}: {:?}: {}", found.as_ref().err(), shown()));
+    let identity = Identity::find(env, files, choice);
+    let keys = identity.as_ref().ok().and_then(|identity| identity.keys());
+    match expected["keys"].as_array() {
+        None => assert!(keys.is_none(), "{name}: botocore finds no keys: {}", files_text()),
+        Some(expected) if expected.iter().all(is_usable) => {
+            let keys = keys.unwrap_or_else(|| panic!("{name}: {:?}: {}", identity.as_ref().err(), files_text()));
             let token = keys.session_token.as_ref().map(|token| token.expose().as_str());
-            let ours = [Some(keys.access_key_id.as_str()), Some(keys.secret_access_key.expose().as_str()), token];
+            let actual = [Some(keys.access_key_id.as_str()), Some(keys.secret_access_key.expose().as_str()), token];
             let expected: Vec<Option<&str>> = expected.iter().map(Value::as_str).collect();
-            assert_eq!(ours.to_vec(), expected, "{name}: {}", shown());
+            assert_eq!(actual.to_vec(), expected, "{name}: {}", files_text());
             return true;
         }
-        // What can't sign is refused by name.
-        Some(_) => assert!(found.is_err(), "{name}: {}", shown()),
+        // Keys that can't sign are refused.
+        Some(_) => assert!(identity.is_err(), "{name}: {}", files_text()),
     }
     false
 }
 
-/// Each of these files was refused or misread by the SDK's parser.
+/// The SDK's own parser refuses or misreads each of these files.
 #[test]
-fn the_spellings_that_people_use() {
+fn unusual_spellings_are_accepted() {
     let keys = |id: &str| format!("aws_access_key_id = {id}\naws_secret_access_key = s\n");
     for (profile, config) in [
         ("My Prod", format!("[profile 'My Prod']\n{}", keys("AKIDX"))),
@@ -230,13 +238,7 @@ fn the_spellings_that_people_use() {
         ("p", format!("  [profile p]\n{}", keys("AKIDX").replace("aws", "    aws"))),
         ("p", format!("[profile p] # prod\n{}", keys("AKIDX"))),
         ("p", format!("[profile p]\n{}", keys("AKIDX").replace(" = ", ": "))),
-        (
-            "p",
-            format!(
-                "[profile p]\n{}",
-                keys("AKIDX").to_uppercase().replace("AWS_SECRET_ACCESS_KEY = S", "AWS_SECRET_ACCESS_KEY = s")
-            ),
-        ),
+        ("p", format!("[profile p]\n{}", keys("AKIDX").to_uppercase().replace("= S", "= s"))),
         ("p", format!("[profile p]\ns3 =\n  max = 1\n{}", keys("AKIDX"))),
         ("p", format!("[profile p]\n{}  # an indented comment\n", keys("AKIDX"))),
         ("p", format!("\u{feff}[profile p]\r\n{}", keys("AKIDX").replace('\n', "\r\n"))),
@@ -249,15 +251,14 @@ fn the_spellings_that_people_use() {
         assert_eq!(key_id(&token), "AKIDX", "{config}");
     }
     let sandbox = Sandbox::new();
-    sandbox.write(
-        ".aws/config",
-        "[profile p]\ncredential_process = printf '%s' '{\"Version\":1,\"AccessKeyId\":\"AKIDX\",\"SecretAccessKey\":\"a #b ;c\"}' | tr -d ' '\n",
-    );
+    let json = "{\"Version\":1,\"AccessKeyId\":\"AKIDX\",\"SecretAccessKey\":\"a #b ;c\"}";
+    let config = format!("[profile p]\ncredential_process = printf '%s' '{json}' | tr -d ' '\n");
+    sandbox.write(".aws/config", &config);
     assert_eq!(key_id(&sandbox.without_keys([TARGET, "--profile", "p"]).succeeds()), "AKIDX");
 }
 
 #[test]
-fn keys_of_the_two_files_are_never_mixed() {
+fn keys_of_the_two_files_are_not_mixed() {
     let sandbox = Sandbox::new();
     sandbox.write(
         ".aws/config",
@@ -268,14 +269,14 @@ fn keys_of_the_two_files_are_never_mixed() {
     assert_eq!((key_id(&token), parameter(&token, "X-Amz-Security-Token")), ("AKIDCRED", None));
     sandbox.write(".aws/credentials", "[default]\naws_access_key_id = AKIDCRED\n");
     let line = sandbox.without_keys([TARGET]).fails(3);
-    assert!(line.contains(".aws/credentials has aws_access_key_id but no aws_secret_access_key"), "{line}");
-    // Without an id there, the other file counts alone.
+    assert!(line.contains(".aws/credentials has an aws_access_key_id but no aws_secret_access_key"), "{line}");
+    // Without an ID in it, this file is not used.
     sandbox.write(".aws/credentials", "[default]\naws_secret_access_key = other\naws_session_token = other\n");
     let token = sandbox.without_keys([TARGET]).succeeds();
     assert_eq!((key_id(&token), parameter(&token, "X-Amz-Security-Token")), ("AKIDCONFIG", Some("tc")));
 }
 
-/// Large files are read in one pass. A quadratic reader would take minutes, and gigabytes for the last one.
+/// A quadratic parser would need minutes, and gigabytes of memory for the last file.
 #[test]
 fn large_files_are_read_in_one_pass() {
     let sandbox = Sandbox::new();
@@ -294,7 +295,7 @@ fn large_files_are_read_in_one_pass() {
 }
 
 #[test]
-fn faults_in_the_files_are_named() {
+fn errors_in_the_files_are_reported() {
     let sandbox = Sandbox::new();
     let keys = "aws_access_key_id = AKIDX\naws_secret_access_key = s\n";
     let run = |config: &str, args: &[&str]| {
@@ -302,40 +303,32 @@ fn faults_in_the_files_are_named() {
         sandbox.without_keys([&[TARGET, "--no-cache"], args].concat())
     };
     let (_, stderr) = run(&format!("[default]\naws_access_key_id = AKIDOLD\n{keys}"), &[]).warns();
-    assert!(stderr.contains(".aws/config:3: aws_access_key_id in [default] appears twice"), "{stderr}");
-    // The last section counts alone: an id must not meet another's secret.
+    assert!(stderr.contains(".aws/config:3: aws_access_key_id in [default] is given twice"), "{stderr}");
+    // Only the last section counts, so an ID is not combined with another key's secret.
     let (token, stderr) =
         run(&format!("[default]\n{}[profile x]\n[default]\n{keys}", keys.replace('X', "Y")), &[]).warns();
     assert!(stderr.contains(".aws/config:5: [default] appears twice"), "{stderr}");
     assert_eq!(key_id(&token), "AKIDX");
     let line = run(&format!("[default]\n{keys}[default]\naws_access_key_id = AKIDZ\n"), &[]).fails(3);
     assert!(line.contains("no aws_secret_access_key"), "{line}");
+    let role = |more: &str| format!("[profile p]\nrole_arn = r\n{more}");
+    let sso = |more: &str| format!("[profile p]\nsso_session = s\nsso_account_id = 1\nsso_role_name = r\n{more}");
+    let quoted = "needs quotes: [profile \"my prod\"]";
     for (config, profile, code, part) in [
         ("[p]\naws_access_key_id = A\n", "p", 3, "[p] in "),
         ("[p]\naws_access_key_id = A\n", "p", 3, "must be [profile p]"),
         ("[profile prod]\n", "prd", 3, "did you mean 'prod'?"),
-        ("[profile my prod]\n", "my prod", 3, "needs quotes: [profile \"my prod\"]"),
+        ("[profile my prod]\n", "my prod", 3, quoted),
         ("[profile p]\nsso_session = s\n[sso-session s]\n", "p", 3, "no sso_account_id and sso_role_name"),
-        ("[profile p]\nsso_session = s\nsso_account_id = 1\nsso_role_name = r\n", "p", 3, "no section [sso-session s]"),
+        (&sso(""), "p", 3, "no section [sso-session s]"),
         (
-            "[profile p]\nsso_session = s\nsso_account_id = 1\nsso_role_name = r\nsso_region = a\n\
-             [sso-session s]\nsso_region = b\nsso_start_url = u\n",
+            &sso("sso_region = a\n[sso-session s]\nsso_region = b\nsso_start_url = u\n"),
             "p",
             3,
             "has sso_region = a, but [sso-session s] has b",
         ),
-        (
-            "[profile p]\nrole_arn = r\ncredential_source = Ec2InstanceMetadata\nservices = s\n",
-            "p",
-            3,
-            "AWS_EC2_METADATA_DISABLED",
-        ),
-        (
-            "[profile p]\nrole_arn = r\nsource_profile = q\nservices = s\n[profile q]\naws_access_key_id = A\naws_secret_access_key = s\n",
-            "p",
-            2,
-            "no section [services s]",
-        ),
+        (&role("credential_source = Ec2InstanceMetadata\nservices = s\n"), "p", 3, "AWS_EC2_METADATA_DISABLED"),
+        (&role(&format!("source_profile = q\nservices = s\n[profile q]\n{keys}")), "p", 2, "no section [services s]"),
         ("[profile p]\nx\n", "p", 2, ".aws/config:2: a line must be a section"),
         ("[profile p\n", "p", 2, ".aws/config:1: a section needs a closing bracket"),
     ] {
