@@ -1,33 +1,37 @@
-//! Two users of one machine. Files, directories and sockets of one must not redirect the other's token.
+//! Two users of one machine. Files, directories and sockets of one user must not redirect the other user's token.
 
+use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 
 use crate::harness::{HOST, KEYS, NO_FILE, PROGRAM, Sandbox, TARGET, has, is_root, skip, texts};
 
-/// No account has these numbers.
+/// User and group IDs without an account.
 const VICTIM: u32 = 63_401;
 const MALLORY: u32 = 63_402;
 
-/// A directory that both users can enter, a home of the victim's, and a copy of the program in it.
+/// A directory that both users can enter, with the victim's home and a copy of the program.
 struct Machine {
     sandbox: Sandbox,
 }
 
 impl Machine {
-    /// `None` if this machine can't play two users; the test is skipped then.
+    /// Creates the directories.
+    ///
+    /// `None` if the machine can't run programs as two users. The test is then skipped.
     fn new(test: &str) -> Option<Self> {
         if !is_root() || !has("setpriv") {
-            skip(test, "needs root and setpriv, to run as two users");
+            skip(test, "requires root and setpriv to run programs as two users");
             return None;
         }
         let machine = Self { sandbox: Sandbox::new() };
         chmod(&machine.path(""), 0o755);
-        // By a process of its own: a child of another test could otherwise inherit the open file, which can't be run then.
-        let copied = Command::new("install").args(["-m", "755", PROGRAM]).arg(machine.path("rds-token")).status();
-        assert!(copied.unwrap().success());
-        machine.give("home", VICTIM);
+        // Copied by another process. If this one had the file open, a child of another test could inherit it, and the
+        // file could not be run.
+        let status = Command::new("install").args(["-m", "755", PROGRAM]).arg(machine.path("rds-token")).status();
+        assert!(status.unwrap().success());
+        machine.set_owner("home", VICTIM);
         chmod(&machine.path("home"), 0o755);
         Some(machine)
     }
@@ -36,28 +40,29 @@ impl Machine {
         self.sandbox.path(name)
     }
 
-    fn give(&self, name: &str, uid: u32) {
+    fn set_owner(&self, name: &str, uid: u32) {
         std::os::unix::fs::chown(self.path(name), Some(uid), Some(uid)).unwrap();
     }
 
-    /// A directory of this user's.
+    /// Creates a directory that belongs to the user.
     fn directory(&self, name: &str, uid: u32, mode: u32) -> PathBuf {
         let path = self.path(name);
         std::fs::create_dir_all(&path).unwrap();
-        self.give(name, uid);
+        self.set_owner(name, uid);
         chmod(&path, mode);
         path
     }
 
-    /// A file of this user's.
+    /// Creates a file that belongs to the user.
     fn file(&self, name: &str, uid: u32, mode: u32, text: &str) -> PathBuf {
         let path = self.path(name);
         std::fs::write(&path, text).unwrap();
-        self.give(name, uid);
+        self.set_owner(name, uid);
         chmod(&path, mode);
         path
     }
 
+    /// A program that runs as the user.
     fn command(&self, uid: u32, program: &str) -> Command {
         let mut command = self.sandbox.command("setpriv");
         let id = uid.to_string();
@@ -65,13 +70,14 @@ impl Machine {
         command
     }
 
-    /// The program, as the victim with keys.
+    /// The program, run by the victim with keys in the environment.
     fn victim(&self, args: &[&str]) -> Command {
         let mut command = self.command(VICTIM, self.path("rds-token").to_str().unwrap());
         command.args(args).envs(KEYS);
         command
     }
 
+    /// Runs the program as the victim. Returns the exit code, stdout and stderr.
     fn run(&self, args: &[&str], variables: &[(&str, &str)]) -> (Option<i32>, String, String) {
         let output = self.victim(args).envs(variables.iter().copied()).output().unwrap();
         let (stdout, stderr) = texts(&output);
@@ -83,58 +89,90 @@ fn chmod(path: &Path, mode: u32) {
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
 }
 
-/// A program that swaps two directories until its stdin ends, as fast as it can.
+/// Swaps two directories as fast as possible until stdin ends.
 const SWAP: &str = "
 import os, sys, threading
-over = threading.Event()
-threading.Thread(target=lambda: (sys.stdin.read(), over.set()), daemon=True).start()
-place = sys.argv[1]
+is_over = threading.Event()
+threading.Thread(target=lambda: (sys.stdin.read(), is_over.set()), daemon=True).start()
+parent = sys.argv[1]
 swaps = 0
-while not over.is_set():
+print('started', flush=True)
+while not is_over.is_set():
     try:
-        os.rename(f'{place}/rds', f'{place}/away')
-        os.rename(f'{place}/evil', f'{place}/rds')
-        os.rename(f'{place}/rds', f'{place}/evil')
-        os.rename(f'{place}/away', f'{place}/rds')
+        os.rename(f'{parent}/rds', f'{parent}/away')
+        os.rename(f'{parent}/evil', f'{parent}/rds')
+        os.rename(f'{parent}/rds', f'{parent}/evil')
+        os.rename(f'{parent}/away', f'{parent}/rds')
         swaps += 1
     except OSError:
         pass
 print(swaps)
 ";
 
-/// A process of Mallory's that swaps the victim's directory `rds` for `evil`.
-struct Swapper(Child);
+/// Exchanges a directory and a link as fast as possible until stdin ends.
+const EXCHANGE: &str = "
+import ctypes, sys, threading
+is_over = threading.Event()
+threading.Thread(target=lambda: (sys.stdin.read(), is_over.set()), daemon=True).start()
+libc = ctypes.CDLL(None)
+at_cwd, exchange = -100, 2
+swaps = 0
+print('started', flush=True)
+while not is_over.is_set():
+    swaps += libc.renameat2(at_cwd, sys.argv[1].encode(), at_cwd, sys.argv[2].encode(), exchange) == 0
+print(swaps)
+";
+
+/// A process of Mallory that swaps directories.
+struct Swapper {
+    process: Child,
+    stdout: BufReader<ChildStdout>,
+}
 
 impl Swapper {
-    fn start(machine: &Machine, place: &Path) -> Self {
+    /// Starts the script, and waits until it swaps.
+    fn start(machine: &Machine, script: &str, paths: &[&Path]) -> Self {
         let mut command = machine.command(MALLORY, "/usr/bin/python3");
-        command.args(["-c", SWAP]).arg(place).stdin(Stdio::piped()).stdout(Stdio::piped());
-        Self(command.spawn().unwrap())
+        command.args(["-c", script]).args(paths).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut process = command.spawn().unwrap();
+        let stdout = BufReader::new(process.stdout.take().unwrap());
+        let mut swapper = Self { process, stdout };
+        assert_eq!(swapper.next_line(), "started");
+        swapper
     }
 
-    /// Stops it, and returns the number of swaps.
+    fn next_line(&mut self) -> String {
+        let mut line = String::new();
+        self.stdout.read_line(&mut line).unwrap();
+        line.trim_end().to_owned()
+    }
+
+    /// Stops the process, and returns the number of swaps.
     fn stop(mut self) -> u32 {
-        drop(self.0.stdin.take());
-        texts(&self.0.wait_with_output().unwrap()).0.trim().parse().unwrap()
+        drop(self.process.stdin.take());
+        let swaps = self.next_line().parse().unwrap();
+        self.process.wait().unwrap();
+        swaps
     }
 }
 
-/// Runs every command that hands a token to a client, 1,000 rounds in all, while another user swaps the cache directory.
-/// No client may get a path to that user's file. In a sticky parent, the swap itself fails.
+/// Runs every command that passes a token to a client, 1,000 times in total, while another user swaps the cache
+/// directory. No client may get a path to that user's file. In a sticky parent directory, the swap itself fails.
 #[test]
-#[ignore = "needs root"]
-fn no_other_user_swaps_the_cache_directory() {
-    let test = "no_other_user_swaps_the_cache_directory";
+fn no_client_reads_a_cache_directory_that_another_user_swapped() {
+    let test = "no_client_reads_a_cache_directory_that_another_user_swapped";
     let Some(machine) = Machine::new(test) else { return };
-    let client = "#!/bin/sh\n[ \"$1\" = --version ] && exec echo MariaDB\ncat \"${1#*=}\" \"$(sed -n 's/^ssl-ca=\"\\(.*\\)\"/\\1/p' \"${1#*=}\")\"\n";
+    // Prints the option file and the CA file.
+    let client = "#!/bin/sh\n[ \"$1\" = --version ] && exec echo MariaDB\nfile=${1#*=}\n\
+                  cat \"$file\" \"$(sed -n 's/^ssl-ca=\"\\(.*\\)\"/\\1/p' \"$file\")\"\n";
     let client = machine.file("mariadb", 0, 0o755, client);
     let (postgres, client) = (format!("postgres://u@{HOST}"), client.to_str().unwrap());
     for (mode, rounds) in [(0o777, 500), (0o1777, 500)] {
-        let place = machine.directory(&format!("place{mode:o}"), 0, mode);
-        let relative = format!("place{mode:o}");
-        let cache = machine.directory(&format!("{relative}/rds"), VICTIM, 0o700);
+        let name = format!("parent{mode:o}");
+        let parent = machine.directory(&name, 0, mode);
+        let cache = machine.directory(&format!("{name}/rds"), VICTIM, 0o700);
         let cache = [("RDS_TOKEN_CACHE_DIR", cache.to_str().unwrap()), ("XDG_DATA_HOME", "/nonexistent")];
-        machine.directory(&format!("{relative}/evil"), MALLORY, 0o777);
+        machine.directory(&format!("{name}/evil"), MALLORY, 0o777);
         // Mallory's files have the names of the victim's.
         let lines: [&[&str]; 4] = [
             &["cnf", TARGET, "--flavor", "mariadb"],
@@ -142,22 +180,19 @@ fn no_other_user_swaps_the_cache_directory() {
             &["connect", TARGET, "--", client],
             &["env", &postgres, "--shell", "sh", "--no-secret"],
         ];
-        let names = ["rds-ca.pem", "rds-ca-without-public.pem"].map(str::to_owned).into_iter();
-        let sandboxed = machine.directory("names", VICTIM, 0o700);
+        let sample = machine.directory("sample", VICTIM, 0o700);
         for line in &lines {
-            machine.run(line, &[("RDS_TOKEN_CACHE_DIR", sandboxed.to_str().unwrap())]);
+            machine.run(line, &[("RDS_TOKEN_CACHE_DIR", sample.to_str().unwrap())]);
         }
-        let made =
-            std::fs::read_dir(&sandboxed).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
-        for name in names.chain(made) {
-            machine.file(&format!("{relative}/evil/{name}"), MALLORY, 0o644, "evil\nhost=127.0.0.1\nssl-ca=\"\"\n");
+        let files = std::fs::read_dir(&sample).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        for file in ["rds-ca.pem", "rds-ca-without-public.pem"].map(str::to_owned).into_iter().chain(files) {
+            machine.file(&format!("{name}/evil/{file}"), MALLORY, 0o644, "evil\nhost=127.0.0.1\nssl-ca=\"\"\n");
         }
-        let swapper = Swapper::start(&machine, &place);
+        let swapper = Swapper::start(&machine, SWAP, &[&parent]);
         for round in 0..rounds {
             let (code, stdout, stderr) = machine.run(lines[round % lines.len()], &cache);
-            let paths =
-                stdout.split(['\'', '\n']).filter(|part| part.starts_with('/') && !part.starts_with("/dev/null"));
-            for path in paths {
+            let parts = stdout.split(['\'', '\n']);
+            for path in parts.filter(|part| part.starts_with('/') && !part.starts_with("/dev/null")) {
                 let text = std::fs::read_to_string(path).unwrap_or_default();
                 assert!(!text.contains("evil"), "{mode:o}, round {round}: {path} is Mallory's");
             }
@@ -166,7 +201,7 @@ fn no_other_user_swaps_the_cache_directory() {
             let is_connect = round % lines.len() == 2;
             if mode == 0o777 {
                 assert_eq!(code, Some(i32::from(!is_connect)), "{stderr}");
-                assert!(stderr.contains("place777 is writable by others (mode 777)"), "{stderr}");
+                assert!(stderr.contains("parent777 is writable by others (mode 777)"), "{stderr}");
                 assert_eq!(stderr.lines().count(), 1, "{stderr}");
             } else {
                 assert_eq!((code, stderr.as_str()), (Some(0), ""), "round {round}");
@@ -177,25 +212,11 @@ fn no_other_user_swaps_the_cache_directory() {
     }
 }
 
-/// A program that exchanges a directory and a link until its stdin ends.
-const EXCHANGE: &str = "
-import ctypes, sys, threading
-over = threading.Event()
-threading.Thread(target=lambda: (sys.stdin.read(), over.set()), daemon=True).start()
-libc = ctypes.CDLL(None)
-at, exchange = -100, 2
-swaps = 0
-while not over.is_set():
-    swaps += libc.renameat2(at, sys.argv[1].encode(), at, sys.argv[2].encode(), exchange) == 0
-print(swaps)
-";
-
-/// In a sticky directory, another user can create the directory that the cache is to be in, and exchange it with a link
-/// while the parents are checked.
+/// In a sticky directory, another user can create the parent of the cache directory, and exchange it with a link while
+/// the parents are checked.
 #[test]
-#[ignore = "needs root"]
-fn a_parent_that_turns_into_a_link_is_refused() {
-    let Some(machine) = Machine::new("a_parent_that_turns_into_a_link_is_refused") else { return };
+fn a_parent_directory_that_becomes_a_link_is_refused() {
+    let Some(machine) = Machine::new("a_parent_directory_that_becomes_a_link_is_refused") else { return };
     machine.directory("sticky", 0, 0o1777);
     let work = machine.directory("sticky/work", MALLORY, 0o777);
     let postgres = format!("postgres://u@{HOST}");
@@ -204,9 +225,7 @@ fn a_parent_that_turns_into_a_link_is_refused() {
         let link = machine.path(&format!("sticky/link-to-{target}"));
         std::os::unix::fs::symlink(machine.path("sticky").join(target), &link).unwrap();
         std::os::unix::fs::lchown(&link, Some(MALLORY), Some(MALLORY)).unwrap();
-        let mut command = machine.command(MALLORY, "/usr/bin/python3");
-        command.args(["-c", EXCHANGE]).args([&work, &link]).stdin(Stdio::piped()).stdout(Stdio::piped());
-        let swapper = Swapper(command.spawn().unwrap());
+        let swapper = Swapper::start(&machine, EXCHANGE, &[&work, &link]);
         for round in 0..500 {
             let (code, stdout, stderr) =
                 machine.run(&["pgpass", "-q", &postgres], &[("RDS_TOKEN_CACHE_DIR", cache.to_str().unwrap())]);
@@ -216,11 +235,10 @@ fn a_parent_that_turns_into_a_link_is_refused() {
     }
 }
 
-/// A plain token needs no directory, so it is printed with one warning.
+/// A plain token needs no directory, so it is printed, with one warning.
 #[test]
-#[ignore = "needs root"]
-fn a_parent_that_others_can_write_costs_the_cache() {
-    let Some(machine) = Machine::new("a_parent_that_others_can_write_costs_the_cache") else { return };
+fn nothing_is_cached_below_a_directory_that_others_can_write() {
+    let Some(machine) = Machine::new("nothing_is_cached_below_a_directory_that_others_can_write") else { return };
     let token = |directory: &Path| {
         let (code, stdout, stderr) = machine.run(&[TARGET], &[("RDS_TOKEN_CACHE_DIR", directory.to_str().unwrap())]);
         assert!(code == Some(0) && stdout.starts_with(HOST), "{stderr}");
@@ -241,7 +259,7 @@ fn a_parent_that_others_can_write_costs_the_cache() {
     }
     machine.directory("sticky", 0, 0o1777);
     machine.directory("sticky-of-another", MALLORY, 0o1777);
-    for (parent, why) in [
+    for (parent, reason) in [
         ("theirs", "theirs belongs to another user"),
         ("shared", "shared is writable by others (mode 777)"),
         ("group", "group is writable by others (mode 770)"),
@@ -250,7 +268,7 @@ fn a_parent_that_others_can_write_costs_the_cache() {
         ("own-group", ""),
         ("sticky", ""),
     ] {
-        // Directly below it, further below, and through a link.
+        // Directly below the parent, deeper, and through a link.
         machine.directory(&format!("{parent}/direct"), VICTIM, 0o700);
         machine.directory(&format!("{parent}/between"), VICTIM, 0o755);
         machine.directory(&format!("{parent}/between/far"), VICTIM, 0o700);
@@ -262,27 +280,27 @@ fn a_parent_that_others_can_write_costs_the_cache() {
             link.join("far"),
         ] {
             let warning = token(&directory);
-            if why.is_empty() {
+            if reason.is_empty() {
                 assert_eq!(warning, "", "{}", directory.display());
                 assert!(directory.read_dir().unwrap().count() > 0);
             } else {
-                assert!(warning.contains("no cache: ") && warning.contains(why), "{warning}");
+                assert!(warning.contains("no cache: ") && warning.contains(reason), "{warning}");
                 assert_eq!(warning.lines().count(), 1, "{warning}");
                 assert_eq!(directory.read_dir().unwrap().count(), 0);
             }
         }
     }
-    // A path may go up again.
+    // The path may contain `..`.
     machine.directory("up/down", VICTIM, 0o755);
     machine.directory("up", VICTIM, 0o700);
     assert_eq!(token(&machine.path("up/down/..")), "");
     assert!(machine.path("up").read_dir().unwrap().count() > 1);
     assert_eq!(machine.path("up/down").read_dir().unwrap().count(), 0);
-    // HOME, by which the cache is found.
+    // The default cache directory is below HOME.
     chmod(&machine.path("home"), 0o777);
     let (_, _, warning) = machine.run(&[TARGET], &[]);
     assert!(warning.contains("home is writable by others (mode 777)"), "{warning}");
-    // A session of a role is not taken from there either: another user could swap ~/.aws.
+    // A session of a role is not read from there either, because another user could swap ~/.aws.
     let role = ["--role-arn", "arn:aws:iam::123456789012:role/lab", "--timeout", "2s"];
     let sts = [("AWS_ENDPOINT_URL_STS", "http://127.0.0.1:9")];
     let (_, _, warning) = machine.run(&[&[TARGET], &role[..]].concat(), &sts);
@@ -292,19 +310,18 @@ fn a_parent_that_others_can_write_costs_the_cache() {
     assert!(error.contains("set RDS_TOKEN_CACHE_DIR"), "{error}");
 }
 
-/// Configuration, CA file, login, and the client's own option file.
+/// The configuration file, the CA file, the login of IAM Identity Center and `~/.my.cnf`.
 #[test]
-#[ignore = "needs root"]
-fn files_that_another_user_can_write_are_refused_by_name() {
-    let Some(machine) = Machine::new("files_that_another_user_can_write_are_refused_by_name") else { return };
+fn files_that_another_user_can_write_are_refused() {
+    let Some(machine) = Machine::new("files_that_another_user_can_write_are_refused") else { return };
     let config = format!("[target.prod]\nhost = '{HOST}'\nport = 3306\nuser = 'u'\nvia = '127.0.0.1:1'\n");
     let pem = rds_token::testing::Roots::Rds.pem();
     let cases = [(MALLORY, 0o644, "belongs to another user"), (VICTIM, 0o646, "is writable by others (mode 646)")];
-    for (uid, mode, why) in cases {
+    for (uid, mode, reason) in cases {
         let file = machine.file("config.toml", uid, mode, &config);
         let (code, stdout, stderr) = machine.run(&["prod"], &[("RDS_TOKEN_CONFIG", file.to_str().unwrap())]);
         assert_eq!((code, stdout.as_str(), stderr.lines().count()), (Some(2), "", 1), "{stderr}");
-        assert!(stderr.contains(&format!("config.toml {why}")), "{stderr}");
+        assert!(stderr.contains(&format!("config.toml {reason}")), "{stderr}");
 
         let file = machine.file("ca.pem", uid, mode, pem);
         for command in ["cnf --flavor mysql", "connect --client true", "env --shell sh --engine postgres"] {
@@ -313,16 +330,17 @@ fn files_that_another_user_can_write_are_refused_by_name() {
             let (code, stdout, stderr) = machine.run(&args, &[]);
             let printed = if args[0] == "cnf" { NO_FILE } else { "" };
             assert_eq!((code, stdout.as_str(), stderr.lines().count()), (Some(2), printed, 1), "{args:?}: {stderr}");
-            assert!(stderr.contains(&format!("ca.pem {why}")), "{stderr}");
+            assert!(stderr.contains(&format!("ca.pem {reason}")), "{stderr}");
         }
 
         machine.file("home/.my.cnf", uid, mode, "[client]\nprompt=x\n");
         let (code, stdout, stderr) = machine.run(&["cnf", TARGET, "--flavor", "mysql", "--stdout"], &[]);
         assert!(code == Some(0) && !stdout.contains("!include"), "{stderr}");
-        assert!(stderr.contains("is not included") && stderr.contains(&format!(".my.cnf {why}")), "{stderr}");
+        assert!(stderr.contains("is not included") && stderr.contains(&format!(".my.cnf {reason}")), "{stderr}");
 
         machine.directory("home/.aws/sso/cache", VICTIM, 0o755);
-        let profile = "[profile s]\nsso_start_url = https://x/start\nsso_region = eu-west-1\nsso_account_id = 1\nsso_role_name = r\n";
+        let profile = "[profile s]\nsso_start_url = https://x/start\nsso_region = eu-west-1\n\
+                       sso_account_id = 1\nsso_role_name = r\n";
         machine.file("home/.aws/config", VICTIM, 0o644, profile);
         let login = "{\"accessToken\": \"CANARYLOGIN\", \"expiresAt\": \"2099-01-01T00:00:00Z\"}";
         // The SHA-1 of the start URL.
@@ -330,9 +348,9 @@ fn files_that_another_user_can_write_are_refused_by_name() {
         machine.file(name, uid, mode, login);
         let (code, stdout, stderr) = machine.run(&[TARGET, "--profile", "s", "--timeout", "3s"], &[]);
         assert_eq!((code, stdout.as_str()), (Some(3), ""), "{stderr}");
-        assert!(stderr.contains(&format!(".json {why}")) && !stderr.contains("CANARY"), "{stderr}");
+        assert!(stderr.contains(&format!(".json {reason}")) && !stderr.contains("CANARY"), "{stderr}");
     }
-    // Root's files and the victim's own are taken.
+    // Files of root and of the victim are accepted.
     for (uid, mode) in [(0, 0o644), (VICTIM, 0o640)] {
         let file = machine.file("config.toml", uid, mode, &config);
         let (code, _, stderr) = machine.run(&["prod"], &[("RDS_TOKEN_CONFIG", file.to_str().unwrap())]);
@@ -343,34 +361,34 @@ fn files_that_another_user_can_write_are_refused_by_name() {
     }
 }
 
-/// Listens on a socket and appends what it receives to a file, which exists from then on.
+/// Listens on a socket and appends the received bytes to a file, which it creates when the socket is ready.
 const LISTEN: &str = "
 import os, socket, sys
-path, heard = sys.argv[1:]
+path, received = sys.argv[1:]
 with socket.socket(socket.AF_UNIX) as server:
     server.bind(path)
     os.chmod(path, 0o777)
     server.listen()
-    open(heard, 'w').close()
+    open(received, 'w').close()
     while True:
         client, _ = server.accept()
-        with client, open(heard, 'ab') as file:
-            client.settimeout(1)
+        with client, open(received, 'ab') as file:
+            client.settimeout(60)
             file.write(client.recv(4096))
 ";
 
-/// The address of a bus may be inherited through `su`.
+/// `su` may pass on the bus address of the other user.
 #[test]
 #[ignore = "needs root"]
 fn the_bus_of_another_user_gets_nothing() {
     let Some(machine) = Machine::new("the_bus_of_another_user_gets_nothing") else { return };
-    for (uid, is_heard) in [(MALLORY, false), (VICTIM, true)] {
+    for (uid, is_used) in [(MALLORY, false), (VICTIM, true)] {
         let runtime = format!("runtime{uid}");
         let directory = machine.directory(&runtime, uid, 0o755);
-        let (bus, heard) = (directory.join("bus"), directory.join("heard"));
+        let (bus, received) = (directory.join("bus"), directory.join("received"));
         let mut listener = machine.command(uid, "/usr/bin/python3");
-        let mut listener = listener.args(["-c", LISTEN]).args([&bus, &heard]).spawn().unwrap();
-        while !heard.exists() {
+        let mut listener = listener.args(["-c", LISTEN]).args([&bus, &received]).spawn().unwrap();
+        while !received.exists() {
             std::thread::sleep(std::time::Duration::from_millis(10));
         }
         let address = format!("unix:path={}", bus.display());
@@ -389,6 +407,6 @@ fn the_bus_of_another_user_gets_nothing() {
         }
         listener.kill().unwrap();
         listener.wait().unwrap();
-        assert_eq!(!std::fs::read(&heard).unwrap().is_empty(), is_heard, "{uid}");
+        assert_eq!(!std::fs::read(&received).unwrap().is_empty(), is_used, "{uid}");
     }
 }
