@@ -1,27 +1,24 @@
-//! Logins with tokens into the lab's servers, which judge them.
+//! Logins with tokens into the lab's servers, which verify them.
 
 use std::time::Duration;
 
-use rds_token::testing::AccessKeys;
-use rds_token::testing::Target;
-use rds_token::testing::sign;
+use rds_token::testing::{AccessKeys, Target, sign};
 use time::OffsetDateTime;
 
 use crate::harness::{Sandbox, texts};
 use crate::servers::{Key, Mariadb, Postgres, lab};
 
 #[test]
-#[ignore = "needs database servers"]
-fn static_and_session_keys_log_in_cold_and_cached() {
-    let Some(lab) = lab("static_and_session_keys_log_in_cold_and_cached") else { return };
+fn new_and_cached_tokens_log_in() {
+    let Some(lab) = lab("new_and_cached_tokens_log_in") else { return };
     for engine in [Mariadb, Postgres] {
         for name in ["static", "session", "long", "huge"] {
             let sandbox = Sandbox::new();
             let get = || lab.rds_token(&sandbox, engine, &lab.user, &lab.key(name)).succeeds();
-            let cold = get();
-            lab.logs_in(engine, &lab.user, cold.trim_end());
+            let new = get();
+            lab.logs_in(engine, &lab.user, new.trim_end());
             let cached = get();
-            assert_eq!(cached, cold);
+            assert_eq!(cached, new);
             lab.logs_in(engine, &lab.user, cached.trim_end());
         }
     }
@@ -55,11 +52,10 @@ fn a_url_logs_in() {
     assert_eq!((stdout.as_str(), stderr.as_str()), ("hello from postgres\n", ""));
 }
 
-/// So that the verifier is known to judge: each part of a good token, made wrong.
+/// Changes each part of a valid token, to show that the verifier checks it.
 #[test]
-#[ignore = "needs database servers"]
-fn what_is_wrong_is_refused() {
-    let Some(lab) = lab("what_is_wrong_is_refused") else { return };
+fn wrong_tokens_are_refused() {
+    let Some(lab) = lab("wrong_tokens_are_refused") else { return };
     let user = lab.user.as_str();
     let (fixed, session) = (lab.key("static"), lab.key("session"));
     let keys = |key: &Key| {
@@ -67,33 +63,33 @@ fn what_is_wrong_is_refused() {
             .unwrap()
     };
     let now = OffsetDateTime::now_utc();
-    let text = |target: &Target, key: &Key, at| sign(target, &keys(key), at).unwrap().expose().clone();
+    let token = |target: &Target, key: &Key, at| sign(target, &keys(key), at).unwrap().expose().clone();
     for engine in [Mariadb, Postgres] {
         let target = lab.target(engine, user);
-        let good = text(&target, &fixed, now);
-        lab.logs_in(engine, user, &good);
+        let valid = token(&target, &fixed, now);
+        lab.logs_in(engine, user, &valid);
 
-        let with = |change: &dyn Fn(&mut Target)| {
+        let changed = |change: &dyn Fn(&mut Target)| {
             let mut other = target.clone();
             change(&mut other);
-            text(&other, &fixed, now)
+            token(&other, &fixed, now)
         };
-        lab.is_refused(engine, user, &with(&|t| t.user = "other".into()), "user");
-        lab.is_refused(engine, user, &with(&|t| t.host = format!("x{}", lab.host)), "host");
-        lab.is_refused(engine, user, &with(&|t| t.port += 1), "port");
-        lab.is_refused(engine, user, &with(&|t| t.region = "us-east-1".into()), "region");
-        lab.is_refused(engine, user, &text(&target, &fixed, now - Duration::from_secs(905)), "age");
-        lab.is_refused(engine, user, &text(&target, &fixed, now + Duration::from_secs(600)), "age");
+        lab.is_refused(engine, user, &changed(&|t| t.user = "other".into()), "user");
+        lab.is_refused(engine, user, &changed(&|t| t.host = format!("x{}", lab.host)), "host");
+        lab.is_refused(engine, user, &changed(&|t| t.port += 1), "port");
+        lab.is_refused(engine, user, &changed(&|t| t.region = "us-east-1".into()), "region");
+        lab.is_refused(engine, user, &token(&target, &fixed, now - Duration::from_secs(905)), "age");
+        lab.is_refused(engine, user, &token(&target, &fixed, now + Duration::from_secs(600)), "age");
         let unknown = Key { access_key_id: "AKIDUNKNOWN".into(), ..fixed.clone() };
-        lab.is_refused(engine, user, &text(&target, &unknown, now), "key");
+        lab.is_refused(engine, user, &token(&target, &unknown, now), "key");
         let wrong = Key { secret_access_key: "wrong".into(), ..fixed.clone() };
-        lab.is_refused(engine, user, &text(&target, &wrong, now), "signature");
-        for token in [None, Some("other".to_owned())] {
-            let wrong = Key { session_token: token, ..session.clone() };
-            lab.is_refused(engine, user, &text(&target, &wrong, now), "session-token");
+        lab.is_refused(engine, user, &token(&target, &wrong, now), "signature");
+        for session_token in [None, Some("other".to_owned())] {
+            let wrong = Key { session_token, ..session.clone() };
+            lab.is_refused(engine, user, &token(&target, &wrong, now), "session-token");
         }
-        for length in [good.len() - 1, 79] {
-            lab.is_refused(engine, user, &good[..length], "malformed");
+        for length in [valid.len() - 1, 79] {
+            lab.is_refused(engine, user, &valid[..length], "malformed");
         }
     }
     assert_eq!(lab.region, "eu-west-1");
@@ -110,6 +106,6 @@ fn a_server_that_is_not_the_endpoint_gets_no_token() {
             let output = lab.client(engine, host, ca, &lab.user, token.trim_end());
             assert!(!output.status.success(), "{engine:?}, {host}");
         }
-        assert_eq!(lab.verdicts().len(), before, "{engine:?}: a password got through");
+        assert_eq!(lab.verdicts().len(), before, "{engine:?}: the server received a password");
     }
 }

@@ -7,7 +7,7 @@ use crate::harness::{KEYS, PROGRAM, Sandbox, TARGET, can_mount, is_root, key_id,
 const ROLE: &str = "arn:aws:iam::123456789012:role/lab";
 
 /// Serves DNS and STS: `servers.py CA KEY READY`. DNS over UDP answers `sts.lab.test` with 127.0.0.9, and every other
-/// name with "no such name". STS is served over TLS at that address. The file READY is created when both servers listen.
+/// name with "no such name". STS is served over TLS at that address. READY is created when both servers listen.
 const SERVERS: &str = r#"
 import datetime, http.server, socket, ssl, struct, sys, threading
 

@@ -1,6 +1,6 @@
-//! One lab for all tests: real servers, which take IAM tokens and nothing else, and the clients for them.
+//! One lab for all tests: real servers that accept only IAM tokens, and their clients.
 //!
-//! `lab/lab.py` runs the servers; its verifier judges each token, and shares no code with the program.
+//! `lab/lab.py` runs the servers. Its verifier checks each token and shares no code with the program.
 
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
@@ -12,7 +12,7 @@ use serde::Deserialize;
 
 use crate::harness::{Run, Sandbox, includes_ignored, skip, texts};
 
-/// What the lab says of itself when it is ready.
+/// The description that the lab prints when it is ready.
 #[derive(Deserialize)]
 pub(crate) struct Lab {
     pub(crate) ca: String,
@@ -32,7 +32,7 @@ pub(crate) struct Lab {
     pub(crate) database: String,
     pub(crate) keys: Vec<Key>,
     pub(crate) verdicts: String,
-    /// Ends the lab when this process does.
+    /// The lab stops when this is closed, at the latest when this process exits.
     #[serde(skip)]
     _stdin: Option<ChildStdin>,
 }
@@ -40,12 +40,12 @@ pub(crate) struct Lab {
 #[derive(Deserialize)]
 pub(crate) struct Server {
     pub(crate) port: u16,
-    /// Where its own clients are, when not on the path.
+    /// The directory of the clients that are not on PATH.
     #[serde(default)]
     pub(crate) bin: Option<std::path::PathBuf>,
 }
 
-/// The KDC, and a user that it gives tickets to.
+/// The KDC, and a user that gets tickets from it.
 #[derive(Deserialize)]
 pub(crate) struct Kerberos {
     pub(crate) config: String,
@@ -61,7 +61,7 @@ pub(crate) struct Key {
     pub(crate) session_token: Option<String>,
 }
 
-/// What the verifier said of one token.
+/// The verifier's decision about one token.
 #[derive(Deserialize)]
 pub(crate) struct Verdict {
     pub(crate) ok: bool,
@@ -76,15 +76,16 @@ pub(crate) enum Engine {
 
 pub(crate) use Engine::{Mariadb, Postgres};
 
-/// One lab for all tests; they take turns, so that the last verdict is their own.
+/// One lab for all tests. Each test locks it, so that the last verdict is its own.
 ///
-/// A port that was free may be taken when a server gets to it: once more, then.
+/// The lab is started a second time if it fails, because another process may take a free port before the server does.
 static LAB: LazyLock<Option<Mutex<Lab>>> = LazyLock::new(|| Lab::start().or_else(Lab::start).map(Mutex::new));
 
+/// Locks the lab. `None` if it did not start; the test is then skipped.
 pub(crate) fn lab(test: &str) -> Option<MutexGuard<'static, Lab>> {
     assert!(includes_ignored(), "{test} starts servers; mark it #[ignore = \"needs database servers\"]");
     let Some(lab) = &*LAB else {
-        skip(test, "the database servers did not start; run `make setup`");
+        skip(test, "the lab did not start; run tests/lab/install to install its packages");
         return None;
     };
     Some(lab.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
@@ -115,16 +116,16 @@ impl Lab {
     }
 
     pub(crate) fn target(&self, engine: Engine, user: &str) -> Target {
-        let parts = TargetSpec {
+        let spec = TargetSpec {
             host: Some(self.host.clone()),
             port: Some(self.port(engine).to_string()),
             user: Some(user.to_owned()),
             ..TargetSpec::default()
         };
-        parts.validate(None, || Ok(None)).unwrap().0
+        spec.validate(None, || Ok(None)).unwrap().0
     }
 
-    /// The program, asked for a token with this key.
+    /// The program, run for a token with this key.
     pub(crate) fn rds_token(&self, sandbox: &Sandbox, engine: Engine, user: &str, key: &Key) -> Run {
         let port = self.port(engine).to_string();
         let run = sandbox.without_keys(["--host", &self.host, "--port", &port, "--user", user]);
@@ -136,7 +137,7 @@ impl Lab {
         }
     }
 
-    /// The engine's own client, which verifies the name of `host` by `ca`, with `token` as its password.
+    /// Runs the engine's own client, which verifies `host` with `ca`, with `token` as the password.
     pub(crate) fn client(&self, engine: Engine, host: &str, ca: &str, user: &str, token: &str) -> Output {
         let sandbox = Sandbox::new();
         let port = self.port(engine).to_string();
@@ -159,11 +160,12 @@ impl Lab {
         self.on_loopback(&mut command).output().unwrap()
     }
 
-    /// Lets the names of the lab's endpoints be found on loopback.
+    /// Makes the names of the lab's endpoints resolve to loopback.
     pub(crate) fn on_loopback<'a>(&self, command: &'a mut Command) -> &'a mut Command {
         command.env("LD_PRELOAD", &self.nss_wrapper).env("NSS_WRAPPER_HOSTS", &self.hosts_file)
     }
 
+    /// Asserts that the login succeeds.
     #[track_caller]
     pub(crate) fn logs_in(&self, engine: Engine, user: &str, token: &str) {
         let (stdout, stderr) = texts(&self.client(engine, &self.host, &self.ca, user, token));
@@ -171,7 +173,7 @@ impl Lab {
         assert_eq!((stdout.as_str(), stderr.as_str()), (greeting, ""));
     }
 
-    /// The login fails, and the verifier says why.
+    /// Asserts that the login fails, and that the verifier gives this reason.
     #[track_caller]
     pub(crate) fn is_refused(&self, engine: Engine, user: &str, token: &str, reason: &str) {
         let before = self.verdicts().len();
@@ -179,8 +181,8 @@ impl Lab {
         let expected = if engine == Mariadb { "ERROR 1045" } else { "PAM authentication failed" };
         assert!(stdout.is_empty() && stderr.contains(expected), "{engine:?}, {reason}: {stderr}");
         let verdicts = self.verdicts();
-        let said = verdicts.get(before).unwrap_or_else(|| panic!("{engine:?}, {reason}: no verdict"));
-        assert_eq!((said.ok, said.reason.as_str()), (false, reason), "{engine:?}");
+        let verdict = verdicts.get(before).unwrap_or_else(|| panic!("{engine:?}, {reason}: no verdict"));
+        assert_eq!((verdict.ok, verdict.reason.as_str()), (false, reason), "{engine:?}");
     }
 
     pub(crate) fn verdicts(&self) -> Vec<Verdict> {

@@ -1,19 +1,17 @@
-//! Tokens, byte for byte those of botocore.
+//! Tokens, compared byte for byte with those of botocore.
 
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
-use rds_token::testing::AccessKeys;
-use rds_token::testing::{Region, TargetSpec};
-use rds_token::testing::{TokenFields, sign};
+use rds_token::testing::{AccessKeys, Region, TargetSpec, TokenFields, sign};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use crate::harness::{HOST, Sandbox, skip};
+use crate::harness::{HOST, Sandbox, TARGET, skip};
 
-/// A reference token and what it was signed from: the form of `data/tokens.json`, and of the questions
-/// that `botocore_tokens.py` answers.
+/// A reference token and the values that it was signed from, as in `data/tokens.json` and in the input of
+/// `botocore_tokens.py`.
 #[derive(Serialize, Deserialize)]
 struct Vector {
     host: String,
@@ -30,13 +28,13 @@ struct Vector {
 
 impl Vector {
     fn sign(&self) -> String {
-        let parts = TargetSpec {
+        let spec = TargetSpec {
             host: Some(self.host.clone()),
             port: Some(self.port.to_string()),
             user: Some(self.user.clone()),
             ..TargetSpec::default()
         };
-        let target = parts.validate(Some(Region::of_flag(&self.region)), || Ok(None)).unwrap().0;
+        let target = spec.validate(Some(Region::of_flag(&self.region)), || Ok(None)).unwrap().0;
         let keys = AccessKeys::new(
             self.access_key_id.clone(),
             self.secret_access_key.clone(),
@@ -46,14 +44,14 @@ impl Vector {
         .unwrap();
         let now = OffsetDateTime::parse(&self.signed_at, &Rfc3339).unwrap();
         let token = sign(&target, &keys, now).unwrap().expose().clone();
-        let claims = TokenFields::parse(&token).expect(&token);
-        assert!(claims.is_for(&target) && claims.signed_at == now, "{claims:?}");
+        let fields = TokenFields::parse(&token).expect(&token);
+        assert!(fields.is_for(&target) && fields.signed_at == now, "{fields:?}");
         token
     }
 }
 
 #[test]
-fn reference_tokens() {
+fn tokens_equal_the_reference_tokens() {
     let vectors: Vec<Vector> = serde_json::from_str(include_str!("data/tokens.json")).unwrap();
     assert!(vectors.len() >= 8);
     for vector in vectors {
@@ -62,8 +60,7 @@ fn reference_tokens() {
 }
 
 #[test]
-#[ignore = "needs botocore"]
-fn random_tokens_are_those_of_botocore() {
+fn random_tokens_equal_those_of_botocore() {
     let seed = fastrand::u64(..);
     fastrand::seed(seed);
     let vectors: Vec<Vector> = (0..500).map(|_| random_vector()).collect();
@@ -84,7 +81,7 @@ fn random_vector() -> Vector {
     };
     let port = fastrand::choice([3306, 5432, 443, 80, 1, 65535, fastrand::u16(1..)]).unwrap();
     let any = |_| loop {
-        // Half of them where the separators are.
+        // Half of the characters are ASCII, which includes the separators.
         let c = if fastrand::bool() { fastrand::char(' '..='~') } else { fastrand::char(..) };
         if !c.is_control() && c != char::REPLACEMENT_CHARACTER {
             break c;
@@ -114,11 +111,11 @@ fn random_vector() -> Vector {
     }
 }
 
-/// What Debian's botocore makes of them.
+/// The tokens that Debian's botocore signs. `None` if it is not installed.
 fn botocore(vectors: &[Vector]) -> Option<Vec<String>> {
     let python = || Command::new("/usr/bin/python3");
     if !python().args(["-c", "import botocore"]).stderr(Stdio::null()).status().is_ok_and(|status| status.success()) {
-        skip("random_tokens_are_those_of_botocore", "python3-botocore is not installed");
+        skip("random_tokens_equal_those_of_botocore", "python3-botocore is not installed");
         return None;
     }
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/lab/botocore_tokens.py");
@@ -130,7 +127,7 @@ fn botocore(vectors: &[Vector]) -> Option<Vec<String>> {
 }
 
 #[test]
-fn session_tokens_of_every_size() {
+fn session_tokens_of_any_size_are_signed_and_cached() {
     let sandbox = Sandbox::new();
     for size in [300, 1_000, 1_600, 4_000, 8_000] {
         let session = "+/=a".repeat(size / 4);
@@ -142,15 +139,15 @@ fn session_tokens_of_every_size() {
         };
         let token = get();
         assert!(token.contains(&format!("&X-Amz-Security-Token={}&", "%2B%2F%3Da".repeat(size / 4))), "{size}");
-        assert_eq!(get(), token, "from the cache");
+        assert_eq!(get(), token, "the second token is not from the cache");
     }
 }
 
 #[test]
-fn a_blank_session_token_is_none() {
+fn a_blank_session_token_is_ignored() {
     let sandbox = Sandbox::new();
     for blank in ["", " "] {
-        let token = sandbox.rds_token([crate::harness::TARGET]).env("AWS_SESSION_TOKEN", blank).succeeds();
+        let token = sandbox.rds_token([TARGET]).env("AWS_SESSION_TOKEN", blank).succeeds();
         assert!(!token.contains("Security-Token"), "{token}");
     }
 }

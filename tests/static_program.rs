@@ -1,23 +1,24 @@
-//! The program as `make build` links it: it loads no shared object and never asks NSS, whatever it is asked for.
+//! The program as `make build` links it: no command loads a shared object or uses NSS.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use crate::harness::{KEYS, Sandbox, TARGET, can_mount, has, is_root, skip, texts};
 
-/// The static program. `make test` builds it and names it.
+/// The static program, which `make test` builds and passes in a variable. `None` if there is no such variable; the test
+/// is then skipped.
 fn program(test: &str) -> Option<PathBuf> {
     let path = std::env::var_os("RDS_TOKEN_STATIC").map(PathBuf::from).filter(|path| path.is_file());
     if path.is_none() {
-        skip(test, "RDS_TOKEN_STATIC does not name the static program; run `make test`");
+        skip(test, "RDS_TOKEN_STATIC is not the path of a static program; run `make test`");
     }
     path
 }
 
-/// An `nsswitch.conf` whose modules are not part of glibc, in a mount namespace of its own: a program that asks NSS
-/// looks for them. `HOME` is unset, and the user is in no file.
+/// An `nsswitch.conf` with modules that are not part of glibc. A program that uses NSS opens them.
 const FOREIGN_NSS: &str = "passwd: systemd sss\ngroup: systemd sss\nhosts: resolve mdns4 myhostname\n";
 
+/// A mount namespace in which `/etc/nsswitch.conf` is replaced.
 struct Machine {
     sandbox: Sandbox,
     program: PathBuf,
@@ -25,10 +26,11 @@ struct Machine {
 }
 
 impl Machine {
+    /// `None` if the machine can't run the test, which is then skipped.
     fn new(test: &str) -> Option<Self> {
         let program = program(test)?;
         if !is_root() || !has("strace") || !can_mount() {
-            skip(test, "needs root, strace and a mount namespace");
+            skip(test, "requires root, strace and a mount namespace");
             return None;
         }
         let sandbox = Sandbox::new();
@@ -57,9 +59,10 @@ impl Machine {
     }
 }
 
+/// Asserts that a run opens no shared object and no file of NSS. Returns its stderr.
 fn assert_loads_nothing(machine: &Machine, args: &[&str], variables: &[(&str, &str)]) -> String {
     let (opened, stderr) = machine.opened(args, variables);
-    assert!(!opened.is_empty(), "{args:?}: strace saw nothing");
+    assert!(!opened.is_empty(), "{args:?}: strace recorded no call");
     let foreign: Vec<&String> = opened
         .iter()
         .filter(|call| call.contains(".so") || call.contains("nsswitch") || call.contains("nscd"))
@@ -78,7 +81,8 @@ fn no_command_loads_a_shared_object() {
         "config",
         "[profile role]\nrole_arn = arn:aws:iam::123456789012:role/x\nsource_profile = user\n\
          [profile user]\naws_access_key_id = AKIDUSER\naws_secret_access_key = s\n\
-         [profile process]\ncredential_process = echo '{\"Version\":1,\"AccessKeyId\":\"AKIDP\",\"SecretAccessKey\":\"s\"}'\n",
+         [profile process]\n\
+         credential_process = echo '{\"Version\":1,\"AccessKeyId\":\"AKIDP\",\"SecretAccessKey\":\"s\"}'\n",
     );
     let [cache, home, config] = [&cache, &home, &config].map(|path| path.to_str().unwrap());
     let keys = [KEYS[0], KEYS[1], ("RDS_TOKEN_CACHE_DIR", cache)];
@@ -98,7 +102,7 @@ fn no_command_loads_a_shared_object() {
         vec!["cnf", TARGET, "--flavor", "library", "--stdout"],
         vec!["pgpass", postgres],
         vec!["env", TARGET, "--shell", "sh", "--no-secret"],
-        // Names that are resolved: a tunnel's, and one that is nowhere.
+        // Host names that are looked up. The second one does not exist.
         vec!["env", postgres, "--shell", "sh", "--via", "localhost:5433"],
         vec!["env", postgres, "--shell", "sh", "--via", "tunnel.invalid:5433", "--timeout", "2s"],
         vec!["connect", TARGET, "--client-flavor", "mysql", "--", "/bin/true"],
@@ -108,12 +112,12 @@ fn no_command_loads_a_shared_object() {
         vec![TARGET, "--cache", "keyring"],
         vec!["cache", "clear", "--cache", "keyring"],
     ] {
-        // What the client loads, once the program has become it, is its own.
+        // The client itself may load shared objects.
         if args[0] == "connect" {
             let (opened, _) = machine.opened(&args, &keys);
-            let of_client = opened.iter().position(|call| call.contains("ld.so") || call.contains("libc.so"));
-            let ours = &opened[..of_client.unwrap_or(opened.len())];
-            assert!(!ours.iter().any(|call| call.contains(".so") || call.contains("nsswitch")), "{ours:?}");
+            let start_of_client = opened.iter().position(|call| call.contains("ld.so") || call.contains("libc.so"));
+            let before = &opened[..start_of_client.unwrap_or(opened.len())];
+            assert!(!before.iter().any(|call| call.contains(".so") || call.contains("nsswitch")), "{before:?}");
             continue;
         }
         assert_loads_nothing(&machine, &args, &keys);
@@ -135,21 +139,19 @@ fn no_command_loads_a_shared_object() {
     assert!(stderr.contains("is not a socket of this machine"), "{stderr}");
 }
 
-/// As under systemd's `DynamicUser=`, or in a container with an arbitrary user: no name, no home.
+/// The user has no name and no home, as in a container with an arbitrary user ID.
 #[test]
-#[ignore = "needs root and the static program"]
-fn a_user_without_a_name_or_a_home() {
-    let test = "a_user_without_a_name_or_a_home";
+fn a_user_without_a_name_or_a_home_gets_a_token() {
+    let test = "a_user_without_a_name_or_a_home_gets_a_token";
     let Some(machine) = Machine::new(test) else { return };
     if !has("setpriv") {
         return skip(test, "setpriv is not installed");
     }
     let program = machine.sandbox.path("rds-token");
     std::fs::copy(&machine.program, &program).unwrap();
-    for place in [Path::new(""), Path::new("home")] {
-        use std::os::unix::fs::PermissionsExt as _;
-        let mode = std::fs::Permissions::from_mode(0o755);
-        std::fs::set_permissions(machine.sandbox.path(place), mode).unwrap();
+    for directory in ["", "home"] {
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(machine.sandbox.path(directory), mode).unwrap();
     }
     let run = |args: &[&str], home: Option<&str>| {
         let script = "mount --bind \"$1\" /etc/nsswitch.conf && shift && exec \"$@\"";
@@ -167,7 +169,7 @@ fn a_user_without_a_name_or_a_home() {
         assert!(code == Some(0) && stdout.contains("X-Amz-Signature"), "{home:?}: {stderr}");
         assert_eq!(stderr.lines().count(), 1, "{home:?}: {stderr}");
         assert!(stderr.starts_with("rds-token: warning: no cache: "), "{home:?}: {stderr}");
-        // The CA file needs no place: the client gets it in memory.
+        // The client gets the option file and the CA in memory.
         let (code, (stdout, _)) = run(&["connect", TARGET, "--client-flavor", "mysql", "--", "/bin/echo"], home);
         assert!(code == Some(0) && stdout.starts_with("--defaults-file=/proc/self/fd/"), "{home:?}: {stdout}");
     }
