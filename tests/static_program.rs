@@ -148,7 +148,9 @@ fn a_user_without_a_name_or_a_home_gets_a_token() {
         return skip(test, "setpriv is not installed");
     }
     let program = machine.sandbox.path("rds-token");
-    std::fs::copy(&machine.program, &program).unwrap();
+    // Copied by another process. If this one had the file open, a child of another test could inherit it, and the file
+    // could not be run.
+    assert!(Command::new("install").arg(&machine.program).arg(&program).status().unwrap().success());
     for directory in ["", "home"] {
         let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
         std::fs::set_permissions(machine.sandbox.path(directory), mode).unwrap();

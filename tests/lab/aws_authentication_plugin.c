@@ -1,21 +1,21 @@
-/* A server-side AWSAuthenticationPlugin for a MariaDB or MySQL on a laptop, so that
+/* AWSAuthenticationPlugin for a local MariaDB or MySQL server, so that
  *
  *     CREATE USER 'u'@'%' IDENTIFIED WITH AWSAuthenticationPlugin AS 'RDS' REQUIRE SSL
  *
- * runs as written for RDS. It asks the client for its password in clear, as RDS does,
- * and leaves the verdict to tests/lab/verifier.py on the unix socket that the variable
- * RDS_LAB_VERIFIER names. It writes nothing to any log.
+ * works as on RDS. The plugin requests the password in clear text, as RDS does, and
+ * sends it to tests/lab/verifier.py on the unix socket in the variable RDS_LAB_VERIFIER.
+ * It writes nothing to any log.
  *
  *     cc -shared -fPIC -o aws_authentication_plugin.so aws_authentication_plugin.c
  *     cc -DFOR_MYSQL …                                       for Oracle's MySQL 8 and 9
  *
- * The few structures of the plugin API are declared here, so that no header package is
+ * The structures of the plugin API are declared here, so that no header package is
  * needed. They are those of include/mysql/plugin.h, plugin_auth.h and
  * plugin_auth_common.h of MariaDB 10.11 and MySQL 8.4. */
 
 #include <stdlib.h>
 
-#include "ask_verifier.h"
+#include "verifier_client.h"
 
 enum { AUTHENTICATION_PLUGIN = 7, LICENSE_BSD = 2, MATURITY_STABLE = 5 };
 enum { CR_OK = -1, CR_ERROR = 0 };
@@ -35,7 +35,7 @@ struct plugin_vio {
     void (*info)(struct plugin_vio *vio, void *info);
 };
 
-/* The beginning of MYSQL_SERVER_AUTH_INFO; what follows is of no use here. */
+/* The first fields of MYSQL_SERVER_AUTH_INFO. The others are not used here. */
 struct server_auth_info {
     const char *user_name;
     unsigned int user_name_length;
@@ -48,12 +48,12 @@ struct server_auth_info {
 
 static int authenticate(struct plugin_vio *vio, struct server_auth_info *info)
 {
-    /* No data, as from Aurora: sqlx refuses any. */
+    /* No data, as from Aurora; sqlx refuses data here. */
     if (vio->write_packet(vio, (const unsigned char *)"", 0))
         return CR_ERROR;
     unsigned char *packet;
     int length = vio->read_packet(vio, &packet);
-    if (length < 1 || packet[length - 1] != '\0') /* mysql_clear_password ends it with a NUL */
+    if (length < 1 || packet[length - 1] != '\0') /* mysql_clear_password adds a NUL */
         return CR_ERROR;
     info->password_used = PASSWORD_USED_YES; /* for "Access denied … (using password: YES)" */
 
@@ -67,8 +67,8 @@ static int authenticate(struct plugin_vio *vio, struct server_auth_info *info)
 
 #ifdef FOR_MYSQL
 
-/* 'RDS' is stored as it is written, and no salt is made of it. */
-static int keep_text(char *out, unsigned int *out_length, const char *in, unsigned int in_length)
+/* 'RDS' is stored unchanged and without a salt. */
+static int copy_text(char *out, unsigned int *out_length, const char *in, unsigned int in_length)
 {
     if (*out_length < in_length)
         return 1;
@@ -77,7 +77,7 @@ static int keep_text(char *out, unsigned int *out_length, const char *in, unsign
     return 0;
 }
 
-static int any_text(char *const text, unsigned int length)
+static int accept_text(char *const text, unsigned int length)
 {
     (void)text, (void)length;
     return 0;
@@ -105,8 +105,8 @@ static struct {
     .interface_version = AUTH_INTERFACE,
     .client_auth_plugin = "mysql_clear_password",
     .authenticate_user = authenticate,
-    .generate_authentication_string = keep_text,
-    .validate_authentication_string = any_text,
+    .generate_authentication_string = copy_text,
+    .validate_authentication_string = accept_text,
     .set_salt = no_salt,
 };
 
@@ -158,7 +158,7 @@ struct plugin {
 
 #endif
 
-/* The three symbols that the server looks for; an empty entry ends the list. */
+/* The three symbols that the server reads. An empty entry terminates the list. */
 int PLUGIN_SYMBOL(plugin_interface_version_) = PLUGIN_INTERFACE;
 int PLUGIN_SYMBOL(sizeof_struct_st_plugin_) = sizeof(struct plugin);
 struct plugin PLUGIN_SYMBOL(plugin_declarations_)[] = {
@@ -167,7 +167,7 @@ struct plugin PLUGIN_SYMBOL(plugin_declarations_)[] = {
         .info = &auth,
         .name = "AWSAuthenticationPlugin",
         .author = "rds-token",
-        .description = "Takes RDS IAM tokens, for tests",
+        .description = "Accepts RDS IAM tokens, for tests",
         .license = LICENSE_BSD,
         .version = 0x0100,
         PLUGIN_TAIL,

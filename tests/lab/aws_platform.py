@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Plays what AWS's platforms have beside a machine: the credentials endpoints of ECS and EKS and EC2's metadata
-service, at their own addresses. For a network namespace of one's own, as root there:
+"""Serves the credentials endpoints of ECS and EKS and the metadata service of EC2 at their own addresses:
 
     aws_platform.py LOG READY
 
-Each request is a line of LOG; READY is made once all are listening. Answers take DELAY seconds, if that is set.
+Run it as root in a network namespace that has these addresses. Each request is one line of LOG. The file READY is
+created when all addresses are served. Each answer takes DELAY seconds, if that variable is set.
 """
 import datetime, http.server, json, os, socket, sys, threading, time
 
@@ -24,8 +24,8 @@ def ecs(method, path, headers):
 
 
 def eks(method, path, headers):
-    known = path == "/v1/credentials" and headers.get("Authorization") == "jwt-of-the-pod"
-    return 200 if known else 401, credentials("ASIAEKS")
+    is_valid = path == "/v1/credentials" and headers.get("Authorization") == "jwt-of-the-pod"
+    return 200 if is_valid else 401, credentials("ASIAEKS")
 
 
 def ec2(method, path, headers):
@@ -33,8 +33,8 @@ def ec2(method, path, headers):
         return 200 if headers.get("X-aws-ec2-metadata-token-ttl-seconds") else 400, "session-of-imds"
     if headers.get("X-aws-ec2-metadata-token") != "session-of-imds":
         return 401, "IMDSv2 only"
-    found = {ROLES: "lab", ROLES + "lab": credentials("ASIAEC2")}
-    return (200, found[path]) if path in found else (404, "")
+    pages = {ROLES: "lab", ROLES + "lab": credentials("ASIAEC2")}
+    return (200, pages[path]) if path in pages else (404, "")
 
 
 def serve(address, answer):

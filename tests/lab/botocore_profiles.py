@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""What botocore, as the AWS CLI ships it, finds in pairs of profile files:
+"""Prints the profiles that botocore, as shipped with the AWS CLI, finds in pairs of profile files:
 
     botocore_profiles.py BOTOCORE DIRECTORY PROFILE...
 
-DIRECTORY has a folder for each pair, with `config` and `credentials`. Prints a line of JSON for each folder, in the
-order of their names: for each PROFILE its access keys (null if it has none) and the values that lead to other
-sources; null in place of all for files that botocore refuses.
+DIRECTORY has a folder for each pair, with `config` and `credentials`. Each folder is one line of JSON, in the order of
+their names. It has the access keys and the settings of each PROFILE (null if there are none). The line is null for
+files that botocore refuses.
 """
 import json
 import os
@@ -20,12 +20,12 @@ VALUES = ["region", "role_arn", "source_profile", "credential_process", "sso_ses
 
 
 def text(value):
-    """A nested block, a dictionary here, is not a value."""
+    """Returns None for a nested block, which is a dictionary here."""
     return value if isinstance(value, str) else None
 
 
 def merged(config, raw_credentials):
-    """As `Session.full_config` merges them."""
+    """Merges the two files as `Session.full_config` does."""
     for name, values in raw_credentials.items():
         config["profiles"].setdefault(name, {}).update(values)
     return config["profiles"]
@@ -38,28 +38,28 @@ def keys(pair, profile):
     ]
     for provider in providers:
         try:
-            found = provider.load()
+            loaded = provider.load()
         except exceptions.PartialCredentialsError:
             return "half"
-        if found:
-            return [text(found.access_key), text(found.secret_key), text(found.token)]
+        if loaded:
+            return [text(loaded.access_key), text(loaded.secret_key), text(loaded.token)]
     return None
 
 
-def look(pair):
+def read(pair):
     try:
         raw = configloader.raw_config_parse(f"{pair}/credentials")
         all_profiles = merged(configloader.load_config(f"{pair}/config"), raw)
     except exceptions.ConfigParseError:
         return None
-    found = {}
+    result = {}
     for profile in profiles:
         values = all_profiles.get(profile)
         if values is not None:
             values = {name: text(values.get(name)) for name in VALUES}
-        found[profile] = {"keys": keys(pair, profile), "values": values}
-    return found
+        result[profile] = {"keys": keys(pair, profile), "values": values}
+    return result
 
 
 for name in sorted(os.listdir(directory)):
-    print(json.dumps(look(os.path.join(directory, name))))
+    print(json.dumps(read(os.path.join(directory, name))))

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Signs tokens with the real botocore: the judge of the program's bytes.
+"""Signs tokens with the real botocore.
 
-Reads a JSON list of what to sign from stdin (the form of tests/data/tokens.json) and prints the
-JSON list of tokens.
+Reads a JSON list of cases from stdin (as in tests/data/tokens.json) and prints a JSON list of
+tokens.
 """
 
 import datetime
@@ -17,7 +17,7 @@ import botocore.session
 
 @functools.cache
 def client(region):
-    """A client; making one reads much, and its keys can be replaced."""
+    """Returns a client. It is cached, because creating one is slow; its keys are replaced."""
     return botocore.session.Session().create_client(
         "rds", region_name=region, aws_access_key_id="x", aws_secret_access_key="x"
     )

@@ -1,18 +1,18 @@
 #!/usr/bin/env python3
-"""A throwaway MariaDB, MySQL and PostgreSQL that take RDS IAM tokens, on loopback.
+"""Runs a throwaway MariaDB, MySQL and PostgreSQL on loopback that accept RDS IAM tokens.
 
     lab.py run mariadb|mysql|postgres|all [--dir DIR]
-        Starts them, prints one line of JSON that says where everything is, and stays
-        until its stdin ends (or SIGTERM, SIGINT); then stops them and removes DIR.
+        Starts the servers, prints one line of JSON that describes them, and runs until the
+        end of its stdin (or SIGTERM, SIGINT). Then it stops them and removes DIR.
     lab.py check [mariadb|mysql|postgres|all]...
-        Prints the Debian packages that are missing, if any (tests/lab/install); what
-        Debian has in sid alone ends in "/sid" (mysql_from_sid.py).
+        Prints the names of missing Debian packages (tests/lab/install). A package that
+        only Debian sid has is printed with the suffix "/sid" (mysql_from_sid.py).
 
-The machine stays as it was: data, keys, sockets, PAM and name files all live in DIR,
-servers listen on 127.0.0.1 only, and none of its own services is used. The servers
-pass for an RDS endpoint: their certificate carries its name, and clients run under
-nss_wrapper find it on loopback. Started by root, they run as `nobody`. A
-Kerberos KDC runs beside PostgreSQL if its packages are installed (tests/install test).
+The machine is not changed: data, keys, sockets, PAM and name files are all in DIR, servers
+listen on 127.0.0.1 only, and no service of the machine is used. The servers act as an RDS
+endpoint: their certificate has its name, and nss_wrapper makes clients resolve the name to
+loopback. If root starts the lab, the servers run as `nobody`. A Kerberos KDC runs beside
+PostgreSQL if its packages are installed (tests/install test).
 """
 
 import argparse
@@ -32,7 +32,7 @@ import threading
 from base64 import b64encode
 from pathlib import Path
 
-sys.dont_write_bytecode = True  # leaves no __pycache__ beside the sources
+sys.dont_write_bytecode = True  # no __pycache__ in the source directory
 import mysql_from_sid  # noqa: E402
 from verifier import Endpoint, Key, serve  # noqa: E402
 
@@ -41,16 +41,16 @@ HERE = Path(__file__).resolve().parent
 REGION = "eu-west-1"
 DOMAIN = f"abc123.{REGION}.rds.amazonaws.com"
 HOST = f"db.{DOMAIN}"
-OTHER_HOST = f"other.{DOMAIN}"  # under the certificate too, but no token's endpoint
+OTHER_HOST = f"other.{DOMAIN}"  # in the certificate too, but not the endpoint of a token
 OUTSIDE_HOST = f"db.zzz999.{REGION}.rds.amazonaws.com"  # not in the certificate
 
 DATABASE = "ExampleDB"
-# The first is the plain one; the others need encoding and quoting everywhere.
+# The first name is plain. The others need percent-encoding and quoting.
 USERS = ["dbiamuser", "jane.doe@corp", "a+b c&d=e#f%41/g*h~i"]
 
 
 def fake_session_token(length):
-    """Base64 as STS writes it, with "+", "/" and "="; the same at each run."""
+    """Returns base64 with "+", "/" and "=", as from STS; the same text in each run."""
     noise = random.Random(length).randbytes(length)
     return b64encode(noise).decode()[: length - 1] + "="
 
@@ -66,24 +66,24 @@ ROOT = os.geteuid() == 0
 ADMIN = pwd.getpwuid(os.geteuid()).pw_name  # superuser of all servers, by unix socket only
 NOBODY = pwd.getpwnam("nobody")
 
-# --- what must be installed ---------------------------------------------------------
+# --- required packages --------------------------------------------------------------
 
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 def program(name):
-    """Where a program is; Debian keeps PostgreSQL's own out of PATH, a folder a version."""
+    """Returns the path of a program. Debian has a directory outside PATH for each PostgreSQL."""
     versions = glob.glob(f"/usr/lib/postgresql/*/bin/{name}")
     newest = max(versions, key=lambda path: int(path.split("/")[4]), default=None)
     return newest or shutil.which(name, path=SYSTEM_PATH)
 
 
 def nss_wrapper():
-    places = ["/usr/lib/*/libnss_wrapper.so", "/usr/lib*/libnss_wrapper.so"]
-    return next((path for place in places for path in glob.glob(place)), None)
+    patterns = ["/usr/lib/*/libnss_wrapper.so", "/usr/lib*/libnss_wrapper.so"]
+    return next((path for pattern in patterns for path in glob.glob(pattern)), None)
 
 
-# The -core package is the server without a service, a system user or a data directory.
+# The -core package contains the server without a service, a system user or a data directory.
 PACKAGES = {
     "any": [
         ("gcc", lambda: program("cc")),
@@ -96,8 +96,8 @@ PACKAGES = {
         ("mariadb-client", lambda: program("mariadb") and program("mariadb-dump")),
     ],
     "mysql": [
-        ("debian-archive-keyring", mysql_from_sid.can_be_had),
-        ("mysql-server-core/sid", mysql_from_sid.present),
+        ("debian-archive-keyring", mysql_from_sid.is_available),
+        ("mysql-server-core/sid", mysql_from_sid.is_unpacked),
     ],
     "postgres": [
         ("postgresql", lambda: program("initdb")),
@@ -112,43 +112,43 @@ def has_kerberos():
 
 
 def missing_packages(engines):
-    wanted = PACKAGES["any"] + [need for engine in engines for need in PACKAGES[engine]]
-    return [package for package, present in wanted if not present()]
+    required = PACKAGES["any"] + [entry for engine in engines for entry in PACKAGES[engine]]
+    return [package for package, is_present in required if not is_present()]
 
 
 # --- processes ----------------------------------------------------------------------
 
 
 class LabError(Exception):
-    """What went wrong, for the user."""
+    """An error message for the user."""
 
 
 class Stopped(Exception):
-    """Told to stop while starting."""
+    """The lab was stopped while it started."""
 
 
 PRCTL = ctypes.CDLL(None).prctl
 PR_SET_PDEATHSIG = 1
 SUPERVISOR = os.getpid()
-STOPPING = threading.Event()  # once set, nothing more is started
+STOPPING = threading.Event()  # once set, no further process is started
 
 
 def die_with_supervisor(last_signal):
-    """For the child, before exec: nothing outlives a `kill -9` of this program."""
+    """For the child, before exec: no child survives a `kill -9` of this program."""
 
     def prepare():
         PRCTL(PR_SET_PDEATHSIG, int(last_signal))
-        if os.getppid() != SUPERVISOR:  # it died before the line above
+        if os.getppid() != SUPERVISOR:  # the supervisor died before the line above
             os.kill(os.getpid(), signal.SIGKILL)
 
     return prepare if last_signal else None
 
 
 async def spawn(*command, log, last, stdin=asyncio.subprocess.DEVNULL, env=None):
-    """Starts a program, as `nobody` when we are root, its output in `log`.
+    """Starts a program with its output in `log`, as `nobody` if this program runs as root.
 
-    `last` is the signal that it gets should we be killed. This must run in the main
-    thread: PR_SET_PDEATHSIG goes by the thread that forked."""
+    `last` is the signal that the program gets if this one is killed. This must run in the
+    main thread, because PR_SET_PDEATHSIG refers to the thread that forked."""
     if STOPPING.is_set():
         raise Stopped
     nobody = {"user": NOBODY.pw_uid, "group": NOBODY.pw_gid, "extra_groups": []}
@@ -160,17 +160,17 @@ async def spawn(*command, log, last, stdin=asyncio.subprocess.DEVNULL, env=None)
             stderr=output,
             cwd=log.parent,
             env={"PATH": SYSTEM_PATH, "LC_ALL": "C", "TZ": "UTC", **(env or {})},
-            start_new_session=True,  # a ^C in the terminal is for us alone
+            start_new_session=True,  # ^C in the terminal reaches this program only
             preexec_fn=die_with_supervisor(last),
             **(nobody if ROOT else {}),
         )
 
 
 async def run(*command, log, text=None, env=None):
-    """Runs a program to its end, with `text` as its stdin.
+    """Runs a program with `text` as its stdin, and waits for it.
 
-    It is never cut short, not even by our own end: it ends by itself within a second,
-    and an interrupted initdb leaves shared memory behind, outside of DIR."""
+    The program is never interrupted: it exits within a second, and an interrupted initdb
+    leaves shared memory outside DIR."""
     stdin = asyncio.subprocess.DEVNULL if text is None else asyncio.subprocess.PIPE
     process = await spawn(*command, log=log, last=None, stdin=stdin, env=env)
     await process.communicate(text and text.encode())
@@ -182,8 +182,8 @@ def tail(log, lines=25):
     return "\n".join(log.read_text(errors="replace").splitlines()[-lines:])
 
 
-def give(path):
-    """Makes over to the servers' user what root has made for them."""
+def set_owner(path):
+    """Makes the servers' user the owner of a file that root has created."""
     if ROOT:
         os.chown(path, NOBODY.pw_uid, NOBODY.pw_gid)
     return path
@@ -191,12 +191,12 @@ def give(path):
 
 def folder(path):
     path.mkdir(0o700)
-    return give(path)
+    return set_owner(path)
 
 
 def write(path, text):
     path.write_text(text)
-    return give(path)
+    return set_owner(path)
 
 
 def free_port():
@@ -209,7 +209,7 @@ def free_port():
 
 
 async def make_authority(tls, name):
-    """NAME.pem and NAME-key.pem: a CA that nobody else knows."""
+    """Creates a CA: NAME.pem and NAME-key.pem."""
     await openssl_certificate(tls, name, "-addext", "basicConstraints=critical,CA:TRUE")
 
 
@@ -224,7 +224,7 @@ async def make_server_certificate(tls):
 
 
 async def openssl_certificate(tls, name, *options):
-    # A configuration of our own, so that the system's openssl.cnf adds nothing.
+    # The system's openssl.cnf could add settings.
     config = write(tls / f"{name}.cnf", "[req]\ndistinguished_name = name\n[name]\n")
     await run(
         *("openssl", "req", "-x509", "-config", config, "-days", "2", "-nodes"),
@@ -247,7 +247,7 @@ async def make_certificates(tls):
 
 
 class Server:
-    """What all engines share: a folder, a port, a log, a verifier, a life."""
+    """The common part of all engines: folder, port, log, verifier, start and stop."""
 
     compiler_options = ["-Wall", "-Wextra", "-Werror", "-O1", "-shared", "-fPIC"]
 
@@ -265,7 +265,7 @@ class Server:
         self.process = None
 
     async def start(self, certificates):
-        await self.listen_to_questions()
+        await self.start_verifier()
         await self.build()
         await self.create_data()
         await asyncio.wait([certificates])
@@ -278,17 +278,17 @@ class Server:
                 raise LabError(f"{self.engine} did not start:\n{tail(self.log)}")
             await asyncio.sleep(0.02)
 
-    async def listen_to_questions(self):
+    async def start_verifier(self):
         endpoint = Endpoint(HOST, self.port, REGION)
         keys = {key.access_key_id: key for key in KEYS.values()}
         await serve(self.verifier, self.engine, endpoint, keys, self.verdicts)
-        give(self.verifier)
+        set_owner(self.verifier)
 
     async def build(self):
-        # The source goes by stdin: `nobody` may not be able to read this folder.
-        header = (HERE / "ask_verifier.h").read_text()
+        # The source is passed on stdin, because `nobody` may not be able to read its folder.
+        header = (HERE / "verifier_client.h").read_text()
         source = (HERE / f"{self.source}.c").read_text()
-        text = source.replace('#include "ask_verifier.h"', header)
+        text = source.replace('#include "verifier_client.h"', header)
         log = self.folder / "build.log"
         await run("cc", *self.compiler_options, "-xc", "-", "-o", self.module, log=log, text=text)
 
@@ -317,15 +317,15 @@ class MariaDB(Server):
     def options(self):
         return [
             "--no-defaults",
-            *self.places,
-            "--innodb=OFF",  # Aria is enough for one row, and InnoDB is most of the start-up
+            *self.directories,
+            "--innodb=OFF",  # one row needs only Aria, and InnoDB makes the start slow
             "--default-storage-engine=Aria",
             "--aria-pagecache-buffer-size=8M",
             "--key-buffer-size=1M",
         ]
 
     @property
-    def places(self):
+    def directories(self):
         return [
             f"--datadir={self.data}",
             f"--tmpdir={self.folder}",
@@ -333,10 +333,10 @@ class MariaDB(Server):
         ]
 
     async def create_data(self):
-        """The system tables without their data: no root and no anonymous user."""
+        """Creates the system tables without data, so without root and anonymous users."""
         tables = glob.glob("/usr/share/m*/m*_system_tables.sql")
         if not tables:
-            raise LabError("no mariadb_system_tables.sql: is mariadb-server-core whole?")
+            raise LabError("no mariadb_system_tables.sql; reinstall mariadb-server-core")
         sql = "CREATE DATABASE mysql;\nUSE mysql;\n" + Path(tables[0]).read_text()
         folder(self.data)
         await run(self.server, *self.options, "--bootstrap", log=self.log, text=sql)
@@ -382,11 +382,11 @@ class MariaDB(Server):
 
 
 class MySQL(MariaDB):
-    """MariaDB's elder sister: what it is told is the same, but for the odd word."""
+    """MySQL, which has nearly the same options and statements as MariaDB."""
 
     engine = "mysql"
     compiler_options = [*MariaDB.compiler_options, "-DFOR_MYSQL"]
-    stop_signal = signal.SIGKILL  # nothing is kept, and an orderly end takes a second
+    stop_signal = signal.SIGKILL  # the data is removed, and a clean shutdown takes a second
     server = mysql_from_sid.BIN / "mysqld"
     admin_plugin = "auth_socket"
 
@@ -394,14 +394,14 @@ class MySQL(MariaDB):
     def options(self):
         return [
             *mysql_from_sid.options(),
-            *self.places,
+            *self.directories,
             "--plugin-load-add=auth_socket.so",
             "--mysqlx=OFF",
             "--performance-schema=OFF",
             "--auto-generate-certs=OFF",
             "--caching-sha2-password-auto-generate-rsa-keys=OFF",
             "--gtid-mode=OFF",  # as on RDS: mysqldump would want more privileges
-            "--sync-binlog=0",  # there is a binlog, for mysqlbinlog
+            "--sync-binlog=0",  # the binlog itself is on, for mysqlbinlog
             "--innodb-redo-log-capacity=8M",
             "--innodb-flush-method=nosync",
             "--innodb-flush-log-at-trx-commit=0",
@@ -412,17 +412,17 @@ class MySQL(MariaDB):
         ]
 
     async def create_data(self):
-        # ADMIN logs in by the first; mysqld looks for the second unasked, and complains.
+        # ADMIN logs in with the first. Without the second, mysqld logs an error.
         for name in ("auth_socket.so", "component_reference_cache.so"):
             shutil.copy(mysql_from_sid.PLUGINS / name, self.folder)
         await asyncio.to_thread(shutil.copytree, mysql_from_sid.DATA, self.data)
         for path in (self.data, *self.data.rglob("*")):
-            give(path)
+            set_owner(path)
 
     def first_statements(self):
         yield "DROP USER root@localhost"
         yield from super().first_statements()
-        for user in map(sql_text, USERS):  # what mysqldump and mysqlbinlog ask for
+        for user in map(sql_text, USERS):  # for mysqldump and mysqlbinlog
             yield f"GRANT PROCESS, REPLICATION SLAVE ON *.* TO {user}@'%'"
             yield f"GRANT SELECT ON performance_schema.* TO {user}@'%'"
 
@@ -430,7 +430,7 @@ class MySQL(MariaDB):
         return {
             **super().description(),
             "bin": str(mysql_from_sid.BIN),  # Oracle's clients
-            "nss_wrapper": nss_wrapper(),  # loads into sid's libc too
+            "nss_wrapper": nss_wrapper(),  # works with sid's libc too
         }
 
 
@@ -438,15 +438,15 @@ class PostgreSQL(Server):
     engine = "postgres"
     source = "pam_rds_iam"
     ready_line = b"ready to accept connections"
-    stop_signal = signal.SIGINT  # "fast": SIGTERM would wait for the clients to leave
+    stop_signal = signal.SIGINT  # "fast" shutdown; SIGTERM waits for the clients
 
     async def create_data(self):
         options = ["--no-sync", "--no-instructions", "--encoding=UTF8", "--locale=C"]
         options += ["--auth=peer", f"--username={ADMIN}", "--wal-segsize=1"]
         await run(program("initdb"), *options, "-D", self.data, log=self.log)
         self.configure()
-        # Single-user mode: everybody is there before the port is. What template1 holds,
-        # the database made after it holds as well.
+        # In single-user mode, the users exist before the port is open. The database is
+        # created last, as a copy of template1.
         statements = "".join(f"{statement};\n" for statement in self.first_statements())
         single = ["--single", "-D", self.data, "-c", "exit_on_error=on", "template1"]
         await run(program("postgres"), *single, log=self.log, text=statements)
@@ -462,7 +462,7 @@ class PostgreSQL(Server):
             "krb_server_keyfile": self.keytab,
             "max_connections": 300,
             "shared_buffers": "16MB",
-            "dynamic_shared_memory_type": "mmap",  # in the data folder, not in /dev/shm
+            "dynamic_shared_memory_type": "mmap",  # in the data directory, not in /dev/shm
             "fsync": "off",
             "full_page_writes": "off",
             "synchronous_commit": "off",
@@ -497,7 +497,7 @@ class PostgreSQL(Server):
         return await spawn(
             *(program("postgres"), "-D", self.data),
             log=self.log,
-            last=signal.SIGQUIT,  # the postmaster takes its children along
+            last=signal.SIGQUIT,  # the postmaster stops its children
             env={
                 "LD_PRELOAD": str(self.module),
                 "RDS_LAB_PAM_DIRECTORY": str(pam),
@@ -597,7 +597,7 @@ def write_hosts(path):
 
 
 def publish_authorities(directory, tls):
-    """The two CA certificates, out of the private folder that holds their keys."""
+    """Copies the two CA certificates out of the private folder with their keys."""
     for name in ("ca.pem", "other_ca.pem"):
         shutil.copy(tls / name, directory / name)
         os.chmod(directory / name, 0o644)
@@ -625,16 +625,16 @@ def description(directory, servers):
 
 
 async def start_all(directory, servers, tls):
-    """Starts all at once; when one fails, the others go no further either."""
+    """Starts all servers at once. If one fails, the others stop too."""
     certificates = asyncio.ensure_future(make_certificates(tls))
     starts = [asyncio.ensure_future(server.start(certificates)) for server in servers]
     tasks = [certificates, *starts]
-    _, rest = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
-    if rest:
+    _, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+    if pending:
         STOPPING.set()
-        await asyncio.wait(rest)
+        await asyncio.wait(pending)
     failures = [task.exception() for task in tasks if task.exception()]
-    if failures:  # a reason rather than a consequence
+    if failures:  # Stopped is only the consequence of another failure
         raise min(failures, key=lambda failure: isinstance(failure, Stopped))
     if STOPPING.is_set():
         raise Stopped
@@ -643,51 +643,52 @@ async def start_all(directory, servers, tls):
     print(json.dumps(description(directory, servers)), flush=True)
 
 
-async def until_told_to_stop():
-    """Returns at the end of stdin, SIGTERM or SIGINT."""
+async def wait_for_stop():
+    """Returns at the end of stdin, or after SIGTERM or SIGINT."""
     loop = asyncio.get_running_loop()
-    told = asyncio.Event()
+    stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, told.set)
+        loop.add_signal_handler(number, stop.set)
 
     def wait_for_end_of_stdin():
         while os.read(0, 4096):
             pass
-        loop.call_soon_threadsafe(told.set)
+        loop.call_soon_threadsafe(stop.set)
 
-    # A thread, because the loop can't watch a stdin that is a file or /dev/null.
+    # In a thread, because the loop can't watch a stdin that is a file or /dev/null.
     threading.Thread(target=wait_for_end_of_stdin, daemon=True).start()
-    await told.wait()
+    await stop.wait()
 
 
-async def until_one_dies(servers):
+async def wait_for_failure(servers):
+    """Raises LabError when a server exits."""
     running = [asyncio.ensure_future(server.process.wait()) for server in servers]
     await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
     if not STOPPING.is_set():
         dead = next(server for server in servers if server.process.returncode is not None)
-        raise LabError(f"{dead.engine} ended on its own:\n{tail(dead.log)}")
+        raise LabError(f"{dead.engine} exited unexpectedly:\n{tail(dead.log)}")
 
 
 async def live(directory, servers):
     await start_all(directory, servers, directory / "tls")
-    await until_one_dies(servers)
+    await wait_for_failure(servers)
 
 
 async def supervise(directory, engines):
-    os.chmod(directory, 0o755)  # for `nobody` to pass; what is secret is in 0700 folders
+    os.chmod(directory, 0o755)  # `nobody` must enter it; secrets are in folders of mode 0700
     with open(directory / "verdicts.jsonl", "a") as verdicts:
         servers = [ENGINES[engine](directory, verdicts) for engine in engines]
         if "postgres" in engines and has_kerberos():
             servers.append(Kerberos(directory, verdicts))
         life = asyncio.ensure_future(live(directory, servers))
-        told = asyncio.ensure_future(until_told_to_stop())
-        await asyncio.wait([life, told], return_when=asyncio.FIRST_COMPLETED)
+        stop = asyncio.ensure_future(wait_for_stop())
+        await asyncio.wait([life, stop], return_when=asyncio.FIRST_COMPLETED)
         STOPPING.set()
-        while not life.done():  # what is being started may still become a process
+        while not life.done():  # a server may still be starting
             await asyncio.gather(*(server.stop() for server in servers))
             await asyncio.wait([life], timeout=0.1)
         await asyncio.gather(*(server.stop() for server in servers))
-        life.result()  # raises what went wrong
+        life.result()  # raises the error, if any
 
 
 def command_run(engines, directory):
@@ -696,7 +697,7 @@ def command_run(engines, directory):
     if missing:
         raise LabError(f"missing Debian packages: {' '.join(missing)}; run `make setup`")
     if directory:
-        os.mkdir(directory)  # must be new: it is removed at the end
+        os.mkdir(directory)  # must be new, because it is removed later
     else:
         directory = tempfile.mkdtemp(prefix="rds-lab-")
     try:

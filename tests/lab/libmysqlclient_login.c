@@ -1,7 +1,7 @@
-/* A program linked with MySQL's own client library: logs in and prints CURRENT_USER().
+/* Logs in with MySQL's own client library, and prints CURRENT_USER().
  *
- *     libmysqlclient_login FILE                              by an option file alone
- *     libmysqlclient_login HOST PORT USER PASSWORD CA        by options of its own that verify the server
+ *     libmysqlclient_login FILE                              with an option file only
+ *     libmysqlclient_login HOST PORT USER PASSWORD CA        with options that verify the server
  */
 #include <mysql/mysql.h>
 #include <stdbool.h>

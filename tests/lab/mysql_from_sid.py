@@ -1,17 +1,16 @@
 #!/usr/bin/env python3
-"""Oracle's MySQL, which Debian has in sid alone, unpacked into a folder of its own.
+"""Unpacks Oracle's MySQL into a folder. Among Debian's releases, only sid has it.
 
-    mysql_from_sid.py        gets it, unless it is there (tests/lab/install)
+    mysql_from_sid.py        unpacks it, unless that is done already (tests/lab/install)
 
-The folder is the one that RDS_TOKEN_LAB_MYSQL names, or rds-token-lab/mysql-sid in the
-user's cache; remove it to get what sid has by then. Nothing is installed and nobody has
-to be root: apt resolves, downloads and verifies with a state of its own, by the machine's
-mirror and proxies, and the packages are unpacked. In the folder are
+The variable RDS_TOKEN_LAB_MYSQL names the folder. The default is rds-token-lab/mysql-sid in the
+user's cache. Remove the folder to get the current version. Nothing is installed, and root is not
+needed (sid.py). The folder contains
 
-    bin/     what to run: each program by sid's own dynamic loader, so that this
-             machine's libc may be an older one
-    data/    a data directory as `mysqld --initialize` leaves it, to be copied
-    usr/     what came from sid, with MySQL's client library and its header
+    bin/     wrappers that run each program with sid's own dynamic loader, because this
+             machine's libc may be older
+    data/    a data directory from `mysqld --initialize`, to be copied
+    usr/     files of the packages, with MySQL's client library and its headers
 """
 
 import os
@@ -29,9 +28,9 @@ PROGRAMS = {
     "mysqlbinlog": "usr/bin/mysqlbinlog",
     "my_print_defaults": "usr/bin/my_print_defaults",
 }
-# The library and its header, for tests of programs that are linked with it.
-LIBRARY = "usr/include/mysql"
-KEPT = ["usr/lib", "usr/share/mysql", LIBRARY, *PROGRAMS.values()]
+# The headers of the client library, for tests of programs that are linked with it.
+HEADERS = "usr/include/mysql"
+UNPACKED = ["usr/lib", "usr/share/mysql", HEADERS, *PROGRAMS.values()]
 
 
 FOLDER = sid.folder("RDS_TOKEN_LAB_MYSQL", "mysql-sid")
@@ -40,43 +39,43 @@ DATA = FOLDER / "data"
 PLUGINS = FOLDER / "usr/lib/mysql/plugin"
 
 
-def present():
-    return (BIN / "mysqld").exists() and (FOLDER / LIBRARY).exists()
+def is_unpacked():
+    return (BIN / "mysqld").exists() and (FOLDER / HEADERS).exists()
 
 
-def can_be_had():
-    return present() or sid.KEYRING.exists()
+def is_available():
+    return is_unpacked() or sid.KEYRING.exists()
 
 
 def options(folder=FOLDER):
-    """What mysqld needs to find its own files, and nothing of the machine's."""
+    """Returns the options with which mysqld uses its own files only."""
     return ["--no-defaults", f"--basedir={folder / 'usr'}", "--secure-file-priv=NULL"]
 
 
 # --- the folder ---------------------------------------------------------------------
 
-# What is in KEPT needs no Perl, though mysqld_safe and its like do; nor the headers of other libraries.
+# The files in UNPACKED need neither Perl, unlike mysqld_safe, nor the headers of other libraries.
 NOT_NEEDED = ["perl", "libssl-dev", "zlib1g-dev", "libzstd-dev", "libc6-dev"]
 
 
 def command(folder, name):
     program = folder / PROGRAMS[name]
-    # A client says its own name in what it prints; the server looks around from its path.
+    # A client prints argv[0] as its name. The server derives other paths from it.
     return sid.command(folder, program, program if name == "mysqld" else name)
 
 
 def unpack(packages, folder):
-    """Keeps the part of them that is used: a third."""
-    whole = folder.with_name("whole")
+    """Unpacks the used part of the packages, which is a third."""
+    all_files = folder.with_name("all")
     for package in packages:
-        sid.output("dpkg-deb", "-x", package, whole)
-    for name in KEPT:
+        sid.output("dpkg-deb", "-x", package, all_files)
+    for name in UNPACKED:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (whole / name).rename(folder / name)
+        (all_files / name).rename(folder / name)
 
 
 def write_wrappers(folder):
-    """In `folder`, for it to be FOLDER later."""
+    """Writes wrappers into `folder`, which is renamed to FOLDER later."""
     (folder / "bin").mkdir()
     for name in PROGRAMS:
         words = [str(word).replace(str(folder), str(FOLDER)) for word in command(folder, name)]
@@ -84,7 +83,7 @@ def write_wrappers(folder):
 
 
 def initialize(folder):
-    """Takes seconds; copying it takes none."""
+    """Creates the data directory, which takes seconds. The lab copies it, which is fast."""
     sid.output(
         *command(folder, "mysqld"),
         *options(folder),
@@ -101,11 +100,11 @@ def initialize(folder):
 
 
 def get(uri):
-    os.umask(0o022)  # `nobody` will run it
+    os.umask(0o022)  # `nobody` runs it
     FOLDER.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".mysql-", dir=FOLDER.parent) as scratch:
         scratch = Path(scratch)
-        scratch.chmod(0o755)  # for apt's own user
+        scratch.chmod(0o755)  # for apt's user
         folder = scratch / "mysql"
         apt = sid.Apt(scratch, uri, NOT_NEEDED)
         packages = apt.download(
@@ -114,10 +113,10 @@ def get(uri):
         unpack(packages, folder)
         initialize(folder)
         write_wrappers(folder)
-        if not present():  # by another run of this program
-            if FOLDER.exists():  # from an older version of this one
+        if not is_unpacked():  # another run may have done it
+            if FOLDER.exists():  # from an older version of this program
                 FOLDER.rename(scratch / "old")
-            folder.rename(FOLDER)  # all or nothing
+            folder.rename(FOLDER)  # atomic
 
 
 def say(text):
@@ -125,7 +124,7 @@ def say(text):
 
 
 def main():
-    if present():
+    if is_unpacked():
         return
     try:
         uri = sid.mirror()

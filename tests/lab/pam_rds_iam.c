@@ -1,6 +1,7 @@
-/* What makes a PostgreSQL on a laptop take IAM tokens by `hostssl all +rds_iam … pam`:
- * a PAM module that asks tests/lab/verifier.py, and a way to have the server use it
- * without a file in /etc/pam.d. (pam_exec is no choice: it cuts passwords at 511 bytes.)
+/* Makes a local PostgreSQL server accept IAM tokens with `hostssl all +rds_iam … pam`:
+ * a PAM module that sends the token to tests/lab/verifier.py, and a replacement of
+ * pam_start, so that no file in /etc/pam.d is needed. (pam_exec can't be used, because it
+ * truncates passwords at 511 bytes.)
  *
  *     cc -shared -fPIC -o pam_rds_iam.so pam_rds_iam.c
  *
@@ -10,13 +11,13 @@
  *
  *     LD_PRELOAD=/…/pam_rds_iam.so RDS_LAB_PAM_DIRECTORY=… postgres …
  *
- * It writes nothing to any log. The few declarations are those of Linux-PAM's
+ * It writes nothing to any log. The declarations are those of Linux-PAM's
  * security/_pam_types.h, pam_appl.h and pam_ext.h (1.4 and later), so that no header
- * package is needed; the functions are in the libpam that PostgreSQL has loaded. */
+ * package is needed. The functions are in the libpam that PostgreSQL has loaded. */
 
 #include <stdlib.h>
 
-#include "ask_verifier.h"
+#include "verifier_client.h"
 
 enum { PAM_SUCCESS = 0, PAM_AUTH_ERR = 7, PAM_ABORT = 26 };
 enum { PAM_USER = 2, PAM_AUTHTOK = 6 };
@@ -29,7 +30,7 @@ int pam_get_authtok(pam_handle_t *pam, int item, const char **token, const char 
 int pam_start_confdir(const char *service, const char *user, const struct pam_conv *conversation,
                       const char *directory, pam_handle_t **pam);
 
-/* Stands in front of libpam's pam_start when this library is preloaded. */
+/* Replaces libpam's pam_start if this library is preloaded. */
 int pam_start(const char *service, const char *user, const struct pam_conv *conversation,
               pam_handle_t **pam)
 {

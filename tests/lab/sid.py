@@ -1,6 +1,6 @@
-"""Packages of Debian sid, unpacked into folders: nothing is installed and nobody has to be
-root. apt resolves, downloads and verifies with a state of its own, by the machine's mirror
-and proxies."""
+"""Downloads packages of Debian sid and unpacks them into folders, without installing anything and
+without root. apt resolves, downloads and verifies them with its own state and the machine's
+mirror and proxies."""
 
 import glob
 import os
@@ -11,17 +11,17 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
-DEBIAN = "http://deb.debian.org/debian/"  # when the machine has no mirror of its own
+DEBIAN = "http://deb.debian.org/debian/"  # if the machine has no mirror
 ROOT = os.geteuid() == 0
 
 
 class SidError(Exception):
-    """What went wrong, for the user."""
+    """An error message for the user."""
 
 
 def folder(variable, name):
-    """The one that the variable names, or one in the user's cache."""
-    # Root's servers run as `nobody`, to whom root's own ~/.cache is closed.
+    """Returns the folder that the variable names, or one in the user's cache."""
+    # If root runs the lab, the servers run as `nobody`, which can't read root's ~/.cache.
     cache = os.environ.get("XDG_CACHE_HOME") or ("/var/cache" if ROOT else "~/.cache")
     default = Path(cache).expanduser() / "rds-token-lab" / name
     return Path(os.environ.get(variable) or default).absolute()
@@ -34,12 +34,12 @@ Version: 99:999
 Architecture: all
 Multi-Arch: allowed
 Maintainer: nobody
-Description: is taken to be there
+Description: treated as installed
 """
 
 
 def output(*command, **more):
-    """What a program prints; its own words when it fails."""
+    """Returns the stdout of a program. Raises SidError with its stderr if it fails."""
     done = subprocess.run(
         [*map(str, command)],
         stdin=subprocess.DEVNULL,
@@ -54,7 +54,7 @@ def output(*command, **more):
 
 
 def mirror():
-    """Where this machine gets Debian from. (Labels are known after an `apt-get update`.)"""
+    """Returns the machine's Debian mirror. (Labels are known after an `apt-get update`.)"""
     targets = ["apt-get", "indextargets", "--format", "$(REPO_URI) $(LABEL)"]
     for line in output(*targets, "Created-By: Packages").splitlines():
         uri, _, label = line.partition(" ")
@@ -64,8 +64,8 @@ def mirror():
 
 
 class Apt:
-    """apt for sid alone: with the machine's proxies and passwords, without its sources,
-    pins and hooks, and with nothing installed but what is not needed."""
+    """apt for sid only: with the machine's proxies and passwords, and without its sources,
+    pins and hooks. Packages that are not needed count as installed."""
 
     def __init__(self, folder, uri, not_needed):
         for name in ("state/lists/partial", "cache/archives/partial"):
@@ -77,7 +77,7 @@ class Apt:
         (folder / "apt.conf").write_text(self.configuration(folder))
         self.environment = {**os.environ, "APT_CONFIG": str(folder / "apt.conf"), "LC_ALL": "C"}
         self.archives = folder / "cache/archives"
-        # Without this, what could not be fetched is a warning.
+        # By default, a failed download is only a warning.
         self.run("apt-get", "update", "--error-on=any")
 
     @staticmethod
@@ -92,7 +92,7 @@ class Apt:
             "Dir::State::status": folder / "status",
             "Dir::Cache": folder / "cache",
             "Acquire::Languages": "none",
-            # A mirror that stands still will do; who signed it is what matters.
+            # An old mirror is accepted, because the signature is still checked.
             "Acquire::Check-Valid-Until": "false",
             "APT::Install-Recommends": "false",
         }
@@ -102,21 +102,21 @@ class Apt:
         return output(program, "-qq", *arguments, env=self.environment)
 
     def newest(self, stem):
-        """A package's name in sid: Debian has had STEM and STEM-8.0."""
-        found = self.run("apt-cache", "search", "--names-only", rf"^{stem}(-[0-9.]+)?$")
-        names = [line.split()[0] for line in found.splitlines()]
+        """Returns the newest package named STEM or STEM-VERSION, such as STEM-8.0."""
+        lines = self.run("apt-cache", "search", "--names-only", rf"^{stem}(-[0-9.]+)?$")
+        names = [line.split()[0] for line in lines.splitlines()]
         if not names:
             raise SidError(f"sid has no {stem}")
         return max(names, key=lambda name: [*map(int, re.findall(r"\d+", name))] or [999])
 
     def download(self, *names):
-        """The packages and all that they depend on, down to libc."""
+        """Returns the files of the packages and of all their dependencies, including libc."""
         self.run("apt-get", "install", "--yes", "--download-only", *names)
         return sorted(self.archives.glob("*.deb"))
 
 
 def command(folder, program, argv0):
-    """How to run a program of sid's: what it loads, it loads from sid."""
+    """Returns the command that runs a program of sid with the libraries of sid."""
     [loader] = glob.glob(f"{folder}/usr/lib/*/ld-linux-*.so.*")
     return [loader, "--library-path", Path(loader).parent, "--argv0", argv0, program]
 

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""The judge of IAM tokens: what RDS would say, decided on this machine.
+"""Verifies IAM tokens as RDS does, on this machine.
 
-It shares no code with rds-token, so that a mistake there can't hide here: Signature
-Version 4 is written out below with the standard library alone. The lab's servers ask it
-over a unix socket (ask_verifier.h). Every verdict is one JSON line in a log; neither a
-token nor a secret ever is.
+It shares no code with rds-token, so that it doesn't repeat the program's errors: Signature
+Version 4 is implemented below with the standard library only. The lab's servers send their
+questions to a unix socket (verifier_client.h). Each verdict is one line of JSON in a log,
+without tokens and secrets.
 
-    verifier.py --self-test        checks itself against tests/data/tokens.json
+    verifier.py --self-test        checks itself with tests/data/tokens.json
 """
 
 import asyncio
@@ -23,8 +23,8 @@ from urllib.parse import quote, unquote
 
 VECTORS = Path(__file__).resolve().parent.parent / "data" / "tokens.json"
 
-LONGEST_LIFE = 900  # seconds; RDS refuses more
-CLOCK_SKEW = timedelta(minutes=5)  # how far ahead of ours a signer's clock may be
+MAX_LIFETIME = 900  # seconds; RDS refuses a longer lifetime
+CLOCK_SKEW = timedelta(minutes=5)  # a signer's clock may be ahead by this time
 
 REQUIRED = {
     "Action",
@@ -38,7 +38,7 @@ REQUIRED = {
 }
 OPTIONAL = {"X-Amz-Security-Token"}
 
-# Strictly percent-encoded: no "+" for a blank, no lower-case hex, nothing left raw.
+# Strict percent-encoding: no "+" for a space, no lower-case hex digits, no other raw character.
 TOKEN = re.compile(r"([^/:?]+):([0-9]+)/\?(.+)")
 PARAMETER = re.compile(r"([A-Za-z-]+)=((?:[A-Za-z0-9_.~-]|%[0-9A-F]{2})*)")
 CREDENTIAL = re.compile(r"([A-Za-z0-9]+)/([0-9]{8})/([^/]+)/rds-db/aws4_request")
@@ -61,15 +61,15 @@ class Endpoint:
 
 
 class Refusal(Exception):
-    """Its text is the verdict's `reason`."""
+    """A refused token. The text is the `reason` in the verdict."""
 
 
 class Token:
-    """A token taken apart; refuses what is not well formed."""
+    """A parsed token. Raises Refusal if the text is malformed."""
 
     def __init__(self, text):
-        shape = TOKEN.fullmatch(text) or refuse("malformed")
-        self.host, self.port, query = shape.groups()
+        match = TOKEN.fullmatch(text) or refuse("malformed")
+        self.host, self.port, query = match.groups()
         self.parameters = parse_query(query)
         scope = CREDENTIAL.fullmatch(self.parameters["X-Amz-Credential"]) or refuse("malformed")
         self.access_key_id, self.date, self.region = scope.groups()
@@ -103,7 +103,7 @@ def parse_query(query):
 
 
 def parse_date(text):
-    if not DATE.fullmatch(text):  # strptime alone takes "2024826T22000Z" as well
+    if not DATE.fullmatch(text):  # strptime also accepts "2024826T22000Z"
         refuse("malformed")
     try:
         return datetime.strptime(text, "%Y%m%dT%H%M%SZ").replace(tzinfo=timezone.utc)
@@ -112,7 +112,7 @@ def parse_date(text):
 
 
 def sign(token, secret):
-    """The signature that the token ought to carry: SigV4 of a presigned GET of "/"."""
+    """Returns the correct signature of a token: SigV4 of a presigned GET of "/"."""
     encoded = (
         (quote(name, safe="-_.~"), quote(value, safe="-_.~"))
         for name, value in token.parameters.items()
@@ -136,9 +136,9 @@ def sha256(text):
 
 
 def judge(token, user, endpoint, keys, now):
-    """Returns when RDS would let `user` in; raises Refusal when it would not."""
-    given = token.parameters
-    if given["DBUser"] != user:
+    """Raises Refusal if RDS would not log `user` in with the token."""
+    parameters = token.parameters
+    if parameters["DBUser"] != user:
         refuse("user")
     if token.host != endpoint.host:
         refuse("host")
@@ -147,24 +147,24 @@ def judge(token, user, endpoint, keys, now):
     if token.region != endpoint.region:
         refuse("region")
     key = keys.get(token.access_key_id) or refuse("key")
-    if given.get("X-Amz-Security-Token") != key.session_token:  # an empty one is refused too
+    if parameters.get("X-Amz-Security-Token") != key.session_token:  # an empty token is refused too
         refuse("session-token")
     judge_age(token, now)
     expected = sign(token, key.secret_access_key)
-    if not hmac.compare_digest(expected.encode(), given["X-Amz-Signature"].encode()):
+    if not hmac.compare_digest(expected.encode(), parameters["X-Amz-Signature"].encode()):
         refuse("signature")
 
 
 def judge_age(token, now):
-    life = token.parameters["X-Amz-Expires"]
-    if not re.fullmatch("[0-9]{1,6}", life) or not 0 < int(life) <= LONGEST_LIFE:
+    lifetime = token.parameters["X-Amz-Expires"]
+    if not re.fullmatch("[0-9]{1,6}", lifetime) or not 0 < int(lifetime) <= MAX_LIFETIME:
         refuse("expires")
-    if not token.signed_at - CLOCK_SKEW <= now <= token.signed_at + timedelta(seconds=int(life)):
+    if not token.signed_at - CLOCK_SKEW <= now <= token.signed_at + timedelta(seconds=int(lifetime)):
         refuse("age")
 
 
 def decide(password, user, endpoint, keys, now):
-    """(reason, access key id or None) for what a server got as user and password."""
+    """Returns the reason, and the access key ID or None, for a user and a password."""
     token = None
     try:
         token = Token(password.decode("ascii"))
@@ -178,7 +178,7 @@ def decide(password, user, endpoint, keys, now):
 
 
 async def serve(socket_path, engine, endpoint, keys, log):
-    """Answers one engine's questions until the event loop ends."""
+    """Answers the questions of one engine until the event loop stops."""
 
     async def answer(reader, writer):
         user, _, password = (await reader.read()).partition(b"\0")
@@ -192,7 +192,7 @@ async def serve(socket_path, engine, endpoint, keys, log):
             "reason": reason,
             "access_key_id": access_key_id,
         }
-        # Logged before it is answered: whoever sees the login fail finds the reason.
+        # Logged before the answer, so that a test finds the reason once the login fails.
         print(json.dumps(verdict), file=log, flush=True)
         writer.write(b"Y" if reason == "ok" else b"N")
         writer.close()
@@ -201,20 +201,20 @@ async def serve(socket_path, engine, endpoint, keys, log):
 
 
 def self_test():
-    """The vectors are accepted, and each way to be wrong gives its own reason."""
+    """Accepts the reference tokens, and refuses each mutation with the right reason."""
     vectors = json.loads(VECTORS.read_text())
     for vector in vectors:
-        wrong_ways(vector)
-    print(f"verifier: {len(vectors)} tokens judged, each also in {len(MUTATIONS)} wrong ways")
+        check_vector(vector)
+    print(f"verifier: checked {len(vectors)} tokens and {len(MUTATIONS)} mutations of each")
 
 
-def again(old, new):
-    """A change under a signature made anew, so that only the change is wrong."""
+def signed(old, new):
+    """A change with a new signature, so that only the change is wrong."""
     return lambda text: (re.sub(old, new, text, count=1), True)
 
 
 def raw(old, new):
-    """A change under the signature that was there."""
+    """A change with the old signature."""
     return lambda text: (re.sub(old, new, text, count=1), False)
 
 
@@ -228,16 +228,16 @@ def session_token(value):
 
 
 MUTATIONS = [
-    ("user", again("DBUser=", "DBUser=not-")),
-    ("host", again("^", "other.")),
-    ("port", again(r":\d+/", r":1/")),
-    ("region", again(r"%2F[a-z0-9-]+%2Frds-db", "%2Feu-south-9%2Frds-db")),
-    ("key", again("Credential=", "Credential=NOT")),
+    ("user", signed("DBUser=", "DBUser=not-")),
+    ("host", signed("^", "other.")),
+    ("port", signed(r":\d+/", r":1/")),
+    ("region", signed(r"%2F[a-z0-9-]+%2Frds-db", "%2Feu-south-9%2Frds-db")),
+    ("key", signed("Credential=", "Credential=NOT")),
     ("session-token", session_token("")),
     ("session-token", session_token("other")),
-    ("expires", again("Expires=900", "Expires=901")),
-    ("expires", again("Expires=900", "Expires=0")),
-    ("expires", again("Expires=900", "Expires=-1")),
+    ("expires", signed("Expires=900", "Expires=901")),
+    ("expires", signed("Expires=900", "Expires=0")),
+    ("expires", signed("Expires=900", "Expires=-1")),
     ("signature", raw("Signature=....", "Signature=0123")),
     ("signature", raw("Expires=900", "Expires=899")),
     ("malformed", raw(r".$", "")),
@@ -257,7 +257,7 @@ MUTATIONS = [
 ]
 
 
-def wrong_ways(vector):
+def check_vector(vector):
     key = Key(vector["access_key_id"], vector["secret_access_key"], vector["session_token"])
     endpoint = Endpoint(vector["host"], vector["port"], vector["region"])
     signed_at = datetime.fromisoformat(vector["signed_at"].replace("Z", "+00:00"))

@@ -1,9 +1,10 @@
-/* How the servers' authentication modules ask tests/lab/verifier.py about a token.
+/* The client of tests/lab/verifier.py, for the servers' authentication modules.
  *
- * One connection per question: send USER, a NUL and the token, close our side, read
- * one byte. Anything but 'Y' (no verifier, a timeout, half an answer) is a refusal. */
-#ifndef ASK_VERIFIER_H
-#define ASK_VERIFIER_H
+ * Each question has its own connection: send USER, a NUL and the token, shut down the
+ * sending side, read one byte. Anything but 'Y', including an error or a timeout, is a
+ * refusal. */
+#ifndef VERIFIER_CLIENT_H
+#define VERIFIER_CLIENT_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -16,7 +17,7 @@
 static bool send_all(int fd, const char *data, size_t length)
 {
     while (length > 0) {
-        /* A verifier that went away must not end the server by SIGPIPE. */
+        /* SIGPIPE would kill the server if the verifier closed the connection. */
         ssize_t sent = send(fd, data, length, MSG_NOSIGNAL);
         if (sent <= 0)
             return false;
@@ -36,9 +37,9 @@ static int connect_to(const char *socket_path)
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return -1;
-    struct timeval patience = { .tv_sec = 10 };
-    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+    struct timeval timeout = { .tv_sec = 10 };
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout);
+    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof timeout);
     if (connect(fd, (struct sockaddr *)&address, sizeof address) != 0) {
         close(fd);
         return -1;
