@@ -39,7 +39,7 @@ impl Rogue {
             for stream in listener.incoming().flatten() {
                 let recorded = Arc::clone(&recorded);
                 std::thread::spawn(move || {
-                    stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+                    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
                     let _ = protocol(stream, &recorded);
                 });
             }
