@@ -134,6 +134,7 @@ fn values_from_libpq(
 
 /// libpq reads the passfile or URL itself, and sends the values to a server that requests them.
 #[test]
+#[ignore = "needs database clients"]
 fn libpq_reads_the_same_values_from_passfiles_and_urls() {
     if !has("psql") {
         return skip("libpq_reads_the_same_values_from_passfiles_and_urls", "psql is not installed");
@@ -310,10 +311,11 @@ fn file_calls(sandbox: &Sandbox, directory: &Path, args: &[&str], vars: &[(&str,
 }
 
 #[test]
+#[ignore = "needs root and strace"]
 fn no_file_is_searched_in_the_current_directory() {
     let test = "no_file_is_searched_in_the_current_directory";
     if !has("strace") || !is_root() {
-        return skip(test, "requires strace, and root to trace a program that forbids it");
+        return skip(test, "needs strace and root, to trace a program that ordinary users can't trace");
     }
     let sandbox = Sandbox::new();
     let trap = sandbox.path("trap");
@@ -400,10 +402,11 @@ fn no_file_is_searched_in_the_current_directory() {
 
 /// The mode of a new file is 0600 from the start, and the file is a new one or a lock.
 #[test]
+#[ignore = "needs root and strace"]
 fn new_files_are_private_from_the_start() {
     let test = "new_files_are_private_from_the_start";
     if !has("strace") || !is_root() {
-        return skip(test, "requires strace, and root to trace a program that forbids it");
+        return skip(test, "needs strace and root, to trace a program that ordinary users can't trace");
     }
     let sandbox = Sandbox::new();
     let mut created = 0;

@@ -9,6 +9,7 @@ use crate::harness::{Sandbox, texts};
 use crate::servers::{Key, Mariadb, Postgres, lab};
 
 #[test]
+#[ignore = "needs database servers"]
 fn new_and_cached_tokens_log_in() {
     let Some(lab) = lab("new_and_cached_tokens_log_in") else { return };
     for engine in [Mariadb, Postgres] {
@@ -54,6 +55,7 @@ fn a_url_logs_in() {
 
 /// Changes each part of a valid token, to show that the verifier checks it.
 #[test]
+#[ignore = "needs database servers"]
 fn wrong_tokens_are_refused() {
     let Some(lab) = lab("wrong_tokens_are_refused") else { return };
     let user = lab.user.as_str();

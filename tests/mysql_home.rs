@@ -70,18 +70,21 @@ fn check_line(lab: &Lab, prod: &Server, line: &str) {
 }
 
 #[test]
+#[ignore = "needs database servers"]
 fn mariadb_programs_log_in_with_variables() {
     let Some(lab) = lab("mariadb_programs_log_in_with_variables") else { return };
     check(&lab, &lab.mariadb, &MARIADB);
 }
 
 #[test]
+#[ignore = "needs database servers"]
 fn mysql_programs_log_in_with_variables() {
     let Some(lab) = lab("mysql_programs_log_in_with_variables") else { return };
     check(&lab, &lab.mysql, &MYSQL);
 }
 
 #[test]
+#[ignore = "needs database servers"]
 fn drivers_that_read_default_files_log_in_with_variables() {
     let test = "drivers_that_read_default_files_log_in_with_variables";
     let are_installed = can(test, "/usr/bin/python3", &["-c", "import MySQLdb"])
@@ -96,6 +99,7 @@ fn drivers_that_read_default_files_log_in_with_variables() {
 
 /// Without the variable, a server without TLS gets the token. The other tests can therefore fail.
 #[test]
+#[ignore = "needs database servers"]
 fn without_mysql_home_the_token_leaks() {
     let Some(lab) = lab("without_mysql_home_the_token_leaks") else { return };
     let kitchen = Kitchen::new(&lab, NoTls);
@@ -121,6 +125,7 @@ fn connect_starts_no_program_without_a_private_directory() {
 
 /// MySQL's `mysql` ignores the options of MariaDB's flavor, and would not verify the server with them.
 #[test]
+#[ignore = "needs database servers"]
 fn a_mysql_client_outside_path_verifies_the_server() {
     let Some(lab) = lab("a_mysql_client_outside_path_verifies_the_server") else { return };
     let mysql = lab.mysql.bin.clone().unwrap().join("mysql");

@@ -56,12 +56,13 @@ server.serve_forever()
 "#;
 
 #[test]
+#[ignore = "needs root"]
 fn names_are_looked_up_in_the_hosts_file_and_in_dns() {
     let test = "names_are_looked_up_in_the_hosts_file_and_in_dns";
     let has_net =
         || Command::new("unshare").args(["--net", "true"]).output().is_ok_and(|output| output.status.success());
     if !is_root() || !can_mount() || !has_net() {
-        return skip(test, "requires root, a mount namespace and a network namespace");
+        return skip(test, "needs root, a mount namespace and a network namespace");
     }
     let sandbox = Sandbox::new();
     let (key, ca) = (sandbox.path("key.pem"), sandbox.path("ca.pem"));

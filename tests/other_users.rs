@@ -22,7 +22,7 @@ impl Machine {
     /// `None` if the machine can't run programs as two users. The test is then skipped.
     fn new(test: &str) -> Option<Self> {
         if !is_root() || !has("setpriv") {
-            skip(test, "requires root and setpriv to run programs as two users");
+            skip(test, "needs root and setpriv, to run as two users");
             return None;
         }
         let machine = Self { sandbox: Sandbox::new() };
@@ -159,6 +159,7 @@ impl Swapper {
 /// Runs every command that passes a token to a client, 1,000 times in total, while another user swaps the cache
 /// directory. No client may get a path to that user's file. In a sticky parent directory, the swap itself fails.
 #[test]
+#[ignore = "needs root"]
 fn no_client_reads_a_cache_directory_that_another_user_swapped() {
     let test = "no_client_reads_a_cache_directory_that_another_user_swapped";
     let Some(machine) = Machine::new(test) else { return };
@@ -215,6 +216,7 @@ fn no_client_reads_a_cache_directory_that_another_user_swapped() {
 /// In a sticky directory, another user can create the parent of the cache directory, and exchange it with a link while
 /// the parents are checked.
 #[test]
+#[ignore = "needs root"]
 fn a_parent_directory_that_becomes_a_link_is_refused() {
     let Some(machine) = Machine::new("a_parent_directory_that_becomes_a_link_is_refused") else { return };
     machine.directory("sticky", 0, 0o1777);
@@ -237,6 +239,7 @@ fn a_parent_directory_that_becomes_a_link_is_refused() {
 
 /// A plain token needs no directory, so it is printed, with one warning.
 #[test]
+#[ignore = "needs root"]
 fn nothing_is_cached_below_a_directory_that_others_can_write() {
     let Some(machine) = Machine::new("nothing_is_cached_below_a_directory_that_others_can_write") else { return };
     let token = |directory: &Path| {
@@ -312,6 +315,7 @@ fn nothing_is_cached_below_a_directory_that_others_can_write() {
 
 /// The configuration file, the CA file, the login of IAM Identity Center and `~/.my.cnf`.
 #[test]
+#[ignore = "needs root"]
 fn files_that_another_user_can_write_are_refused() {
     let Some(machine) = Machine::new("files_that_another_user_can_write_are_refused") else { return };
     let config = format!("[target.prod]\nhost = '{HOST}'\nport = 3306\nuser = 'u'\nvia = '127.0.0.1:1'\n");

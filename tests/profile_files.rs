@@ -129,7 +129,7 @@ fn botocore(directory: &Path) -> Option<Vec<Value>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let parent = root.join("target/awscli/awscli");
     if !parent.join("botocore").is_dir() {
-        skip("profile_files", "target/awscli has no AWS CLI; run `make test`");
+        skip("profile_files", "the AWS CLI is not in target/awscli; run `make test`");
         return None;
     }
     let mut command = std::process::Command::new("/usr/bin/python3");
@@ -156,6 +156,7 @@ fn is_usable(key: &Value) -> bool {
 /// Each profile has the same access keys and values as in botocore. Where botocore finds no keys, an error is allowed.
 /// Files that botocore refuses are only counted.
 #[test]
+#[ignore = "needs the AWS CLI"]
 fn generated_files_have_the_same_keys_as_in_botocore() {
     fastrand::seed(9);
     let sandbox = Sandbox::new();
@@ -269,7 +270,7 @@ fn keys_of_the_two_files_are_not_mixed() {
     assert_eq!((key_id(&token), parameter(&token, "X-Amz-Security-Token")), ("AKIDCRED", None));
     sandbox.write(".aws/credentials", "[default]\naws_access_key_id = AKIDCRED\n");
     let line = sandbox.without_keys([TARGET]).fails(3);
-    assert!(line.contains(".aws/credentials has an aws_access_key_id but no aws_secret_access_key"), "{line}");
+    assert!(line.contains(".aws/credentials has aws_access_key_id but no aws_secret_access_key"), "{line}");
     // Without an ID in it, this file is not used.
     sandbox.write(".aws/credentials", "[default]\naws_secret_access_key = other\naws_session_token = other\n");
     let token = sandbox.without_keys([TARGET]).succeeds();
@@ -303,7 +304,7 @@ fn errors_in_the_files_are_reported() {
         sandbox.without_keys([&[TARGET, "--no-cache"], args].concat())
     };
     let (_, stderr) = run(&format!("[default]\naws_access_key_id = AKIDOLD\n{keys}"), &[]).warns();
-    assert!(stderr.contains(".aws/config:3: aws_access_key_id in [default] is given twice"), "{stderr}");
+    assert!(stderr.contains(".aws/config:3: aws_access_key_id in [default] appears twice"), "{stderr}");
     // Only the last section counts, so an ID is not combined with another key's secret.
     let (token, stderr) =
         run(&format!("[default]\n{}[profile x]\n[default]\n{keys}", keys.replace('X', "Y")), &[]).warns();

@@ -85,7 +85,7 @@ static LAB: LazyLock<Option<Mutex<Lab>>> = LazyLock::new(|| Lab::start().or_else
 pub(crate) fn lab(test: &str) -> Option<MutexGuard<'static, Lab>> {
     assert!(includes_ignored(), "{test} starts servers; mark it #[ignore = \"needs database servers\"]");
     let Some(lab) = &*LAB else {
-        skip(test, "the lab did not start; run tests/lab/install to install its packages");
+        skip(test, "the database servers did not start; run `make setup`");
         return None;
     };
     Some(lab.lock().unwrap_or_else(std::sync::PoisonError::into_inner))

@@ -88,6 +88,7 @@ fn assert_same_token(outcomes: &[(Option<i32>, String, String)]) {
 }
 
 #[test]
+#[ignore = "needs several seconds"]
 fn two_hundred_processes_without_a_cached_token_make_one_request() {
     let sandbox = Sandbox::new();
     let sts = Server::sts(Duration::from_millis(300), 3600);
@@ -101,6 +102,7 @@ fn two_hundred_processes_without_a_cached_token_make_one_request() {
 }
 
 #[test]
+#[ignore = "needs several seconds"]
 fn two_hundred_processes_share_a_failure() {
     let sandbox = Sandbox::new();
     // A process that starts after the failure sends its own request, so the answer waits for all of them.
@@ -237,6 +239,7 @@ fn a_timeout_of_one_process_is_not_shared() {
 
 /// If a lock file were removed while a process holds the lock, a second process would send a request.
 #[test]
+#[ignore = "needs several seconds"]
 fn cache_clear_leaves_locks_that_are_held() {
     let sandbox = Sandbox::new();
     let gate = Gate::default();

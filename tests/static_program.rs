@@ -10,7 +10,7 @@ use crate::harness::{KEYS, Sandbox, TARGET, can_mount, has, is_root, skip, texts
 fn program(test: &str) -> Option<PathBuf> {
     let path = std::env::var_os("RDS_TOKEN_STATIC").map(PathBuf::from).filter(|path| path.is_file());
     if path.is_none() {
-        skip(test, "RDS_TOKEN_STATIC is not the path of a static program; run `make test`");
+        skip(test, "RDS_TOKEN_STATIC does not name the static program; run `make test`");
     }
     path
 }
@@ -30,7 +30,7 @@ impl Machine {
     fn new(test: &str) -> Option<Self> {
         let program = program(test)?;
         if !is_root() || !has("strace") || !can_mount() {
-            skip(test, "requires root, strace and a mount namespace");
+            skip(test, "needs root, strace and a mount namespace");
             return None;
         }
         let sandbox = Sandbox::new();
@@ -141,6 +141,7 @@ fn no_command_loads_a_shared_object() {
 
 /// The user has no name and no home, as in a container with an arbitrary user ID.
 #[test]
+#[ignore = "needs root and the static program"]
 fn a_user_without_a_name_or_a_home_gets_a_token() {
     let test = "a_user_without_a_name_or_a_home_gets_a_token";
     let Some(machine) = Machine::new(test) else { return };

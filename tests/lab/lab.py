@@ -12,7 +12,7 @@ The machine is not changed: data, keys, sockets, PAM and name files are all in D
 listen on 127.0.0.1 only, and no service of the machine is used. The servers act as an RDS
 endpoint: their certificate has its name, and nss_wrapper makes clients resolve the name to
 loopback. If root starts the lab, the servers run as `nobody`. A Kerberos KDC runs beside
-PostgreSQL if its packages are installed (tests/install test).
+PostgreSQL if its packages are installed (`make setup`).
 """
 
 import argparse
