@@ -7,8 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use rds_token::testing::{
-    Choice, Engine, Env, Identity, Key, ProfileFiles, Region, Secret, Shell, Target, TargetSpec, Url, Variable,
-    render_passfile,
+    Choice, Engine, Env, Identity, Key, ProfileFiles, Region, Secret, Shell, Target, TargetSpec, Url, render_passfile,
 };
 
 use crate::clients::odd_text;

@@ -12,8 +12,8 @@ use std::time::Duration;
 use percent_encoding::percent_decode_str;
 use rds_token::testing::{
     AccessKeys, Choice, Config, Engine, Entry, Env, Error, Flavor, Identity, Key, Layer, OptionFile, PasswordIn,
-    ProfileFiles, Region, Secret, Shell, Target, TargetSpec, Timestamp, TokenFields, TokenSource, Url, Variable, Via,
-    encode, read_heading, render_json, render_passfile, sign,
+    ProfileFiles, Region, Secret, Shell, Target, TargetSpec, Timestamp, TokenFields, TokenSource, Url, Via, encode,
+    read_heading, render_json, render_passfile, sign,
 };
 use time::OffsetDateTime;
 
@@ -89,7 +89,7 @@ fn entry(data: &[u8]) {
     let signed = Timestamp { wall: OffsetDateTime::UNIX_EPOCH, boot };
     let Some(entry) = Entry::new(Secret::new(token), signed, expiry) else { return };
     let assert_same = |read: &Entry| {
-        assert_eq!((&read.token, &read.claims), (&entry.token, &entry.claims));
+        assert_eq!((&read.token, &read.fields), (&entry.token, &entry.fields));
         assert_eq!((read.signed_at_boot, read.credentials_expire_at), (boot, expiry));
     };
     let stored = entry.encode(&KEY);
