@@ -1,7 +1,7 @@
 //! AWS credentials: the identity of a request, and its credentials.
 //!
 //! [`Identity::find`] selects the identity from the environment and the profile files, without network access.
-//! [`fetch`] fetches its credentials.
+//! [`fetch()`] fetches its credentials.
 
 mod ca_certificates;
 mod client;
