@@ -477,21 +477,7 @@ fn read_variable(shell: Shell, line: &str) -> String {
         line.strip_prefix(start).and_then(|rest| rest.strip_suffix(end)).unwrap_or_else(|| panic!("{line}")).to_owned()
     };
     match shell {
-        // POSIX 2.2.2: no character is special up to the next quote. 2.2.1: a backslash escapes outside quotes.
-        Shell::Sh | Shell::Bash | Shell::Zsh => {
-            let (mut value, mut quoted, text) = (String::new(), false, between("export PGUSER=", ";\n"));
-            let mut characters = text.chars();
-            while let Some(c) = characters.next() {
-                match c {
-                    '\'' => quoted = !quoted,
-                    _ if quoted => value.push(c),
-                    '\\' => value.extend(characters.next()),
-                    _ => panic!("{c:?} is not quoted in {line}"),
-                }
-            }
-            assert!(!quoted, "{line}");
-            value
-        }
+        Shell::Sh | Shell::Bash | Shell::Zsh => unquoted_by_posix(&between("export PGUSER=", ";\n")),
         // "Quotes": \' and \\ are the only escapes in single quotes.
         Shell::Fish => unescaped(&between("set -gx PGUSER '", "';\n"), &['\'', '\\'], '\''),
         // about_Quoting_Rules: a doubled quote is a quote. The language specification has five quote characters.
@@ -523,6 +509,22 @@ fn read_variable(shell: Shell, line: &str) -> String {
         }
         Shell::Github => between("PGUSER=", "\n"),
     }
+}
+
+/// The text without quotes, as POSIX defines it. 2.2.2: no character is special up to the next quote. 2.2.1: outside
+/// quotes, a backslash escapes a character.
+fn unquoted_by_posix(text: &str) -> String {
+    let (mut value, mut is_quoted, mut characters) = (String::new(), false, text.chars());
+    while let Some(c) = characters.next() {
+        match c {
+            '\'' => is_quoted = !is_quoted,
+            _ if is_quoted => value.push(c),
+            '\\' => value.extend(characters.next()),
+            _ => panic!("{c:?} is not quoted in {text}"),
+        }
+    }
+    assert!(!is_quoted, "{text}");
+    value
 }
 
 /// The text with backslash escapes resolved. Panics at `end` and at other escapes.

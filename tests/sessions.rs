@@ -711,32 +711,33 @@ fn a_short_lived_login_is_refreshed_once() {
     assert_eq!(server.requests(), 11);
 }
 
+/// A sandbox with the profile `lab`: a user with these settings and without a role.
+fn with_user(settings: &str) -> Sandbox {
+    let sandbox = Sandbox::new();
+    let keys = "aws_access_key_id = AKIDUSER\naws_secret_access_key = secret-of-the-user";
+    sandbox.write(".aws/config", &format!("[profile lab]\n{keys}\n{settings}\n"));
+    sandbox
+}
+
+/// An STS that starts sessions of a user with an MFA device.
+fn user_sts() -> Server {
+    Server::start(|_, body| {
+        assert!(body.contains("Action=GetSessionToken") && body.contains("mfa%2Fjane"), "{body}");
+        match body.contains(&format!("TokenCode={CODE}")) {
+            true => (200, sts_answer(body, 3600).replace("AssumeRole", "GetSessionToken")),
+            false => (403, "<ErrorResponse><Error><Code>AccessDenied</Code></Error></ErrorResponse>".to_owned()),
+        }
+    })
+}
+
 /// A user with an MFA device and without a role has a session that is stored like a role's.
 #[test]
-#[ignore = "needs a terminal (python3)"]
 fn an_mfa_session_of_the_user_is_shared() {
-    let with_user = |settings: &str| {
-        let sandbox = Sandbox::new();
-        let text = format!(
-            "[profile lab]\naws_access_key_id = AKIDUSER\naws_secret_access_key = secret-of-the-user\n{settings}\n"
-        );
-        sandbox.write(".aws/config", &text);
-        sandbox
-    };
-    let server = || {
-        Server::start(|_, body| {
-            assert!(body.contains("Action=GetSessionToken") && body.contains("mfa%2Fjane"), "{body}");
-            match body.contains(&format!("TokenCode={CODE}")) {
-                true => (200, sts_answer(body, 3600).replace("AssumeRole", "GetSessionToken")),
-                false => (403, "<ErrorResponse><Error><Code>AccessDenied</Code></Error></ErrorResponse>".to_owned()),
-            }
-        })
-    };
     for (settings, flags) in [
         (format!("mfa_serial = {DEVICE}\nduration_seconds = 1800"), vec![]),
         (String::new(), vec!["--mfa-serial", DEVICE]),
     ] {
-        let (sandbox, sts) = (with_user(&settings), server());
+        let (sandbox, sts) = (with_user(&settings), user_sts());
         let run = |args: &[&str]| without_terminal(&sandbox, &sts, &[&flags[..], args].concat());
         let line = run(&[]).fails(3);
         assert!(line.contains(DEVICE) && line.contains("--mfa-code") && line.contains("no terminal"), "{line}");
@@ -750,11 +751,19 @@ fn an_mfa_session_of_the_user_is_shared() {
         assert_eq!(sts.requests(), 2, "one refusal, and one session");
         assert_eq!(mode(&only_session(&sandbox)), 0o600);
     }
-    // On a terminal, the program prompts.
-    let (sandbox, sts) = (with_user(&format!("mfa_serial = {DEVICE}")), server());
+}
+
+#[test]
+#[ignore = "needs a terminal (python3)"]
+fn a_user_with_an_mfa_device_is_prompted_on_a_terminal() {
+    let (sandbox, sts) = (with_user(&format!("mfa_serial = {DEVICE}")), user_sts());
     let (command, _) = on_terminal(&sandbox, &rds_token(&sandbox, &sts, &[]).command, CODE);
     assert!(succeeds(command).contains("Credential=ASIA"));
-    // Session credentials can't start another session.
+}
+
+#[test]
+fn mfa_serial_is_refused_for_session_credentials_and_accepted_for_a_role() {
+    let sandbox = Sandbox::new();
     let line = sandbox
         .without_keys([TARGET, "--mfa-serial", DEVICE])
         .env("AWS_ACCESS_KEY_ID", "ASIAX")
@@ -762,8 +771,7 @@ fn an_mfa_session_of_the_user_is_shared() {
         .env("AWS_SESSION_TOKEN", "t")
         .fails(2);
     assert!(line.contains("mfa_serial: ") && line.contains("does not use MFA codes"), "{line}");
-    // The flag also sets the device of a role.
-    let (sandbox, sts) = (with_role(""), self::sts());
+    let (sandbox, sts) = (with_role(""), sts());
     let line = without_terminal(&sandbox, &sts, &["--mfa-serial", DEVICE]).fails(3);
     assert!(line.contains("run this command once in a terminal") && !line.contains("mfa_process"), "{line}");
     without_terminal(&sandbox, &sts, &["--mfa-serial", DEVICE, "--mfa-code", CODE]).succeeds();
