@@ -71,10 +71,7 @@ impl Source<'_> {
 
 impl Config {
     /// Reads the file that `RDS_TOKEN_CONFIG` names, else `rds-token/config.toml` in the user's configuration
-    /// directory, which may be missing.
-    ///
-    /// # Errors
-    /// As [`Config::parse`], and if the file can't be read or trusted (exit 2).
+    /// directory, which may be missing. Fails if the file can't be read, trusted or parsed (exit 2).
     pub fn load(env: &Env) -> Result<Self, Error> {
         let Some(path) = env.config_file() else { return Ok(Self::default()) };
         let error = |why: &dyn std::fmt::Display| {
@@ -98,10 +95,7 @@ impl Config {
         Self::parse(&path, &text)
     }
 
-    /// Parses the text of the file at `path`.
-    ///
-    /// # Errors
-    /// Names the file, the line and the remedy (exit 2).
+    /// Parses the text of the file at `path`. Errors name the file, the line and the remedy (exit 2).
     pub fn parse(path: &Path, text: &str) -> Result<Self, Error> {
         let source = Source { path, text };
         let document = DeTable::parse(text).map_err(|error| {

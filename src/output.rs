@@ -68,11 +68,8 @@ fn print_line(message: &str) {
     let _ = io::stderr().write_all(format!("rds-token: {}\n", escape_for_terminal(&message)).as_bytes());
 }
 
-/// Prints the result on stdout. Call it after everything that can fail.
-///
-/// # Errors
-/// If stdout can't be written to (exit 1). The error for a closed pipe has no message, because the reader needs no more
-/// output.
+/// Prints the result on stdout. Call it after everything that can fail. Fails if stdout can't be written to (exit 1).
+/// The error for a closed pipe has no message, because the reader needs no more output.
 pub(crate) fn result(text: &str) -> Result<(), Error> {
     let mut stdout = io::stdout().lock();
     let written = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());

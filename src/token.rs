@@ -48,10 +48,8 @@ pub(crate) fn is_token_char(c: char) -> bool {
     c.is_ascii_alphanumeric() || "-._~%&=?/:".contains(c)
 }
 
-/// Signs a token for `target`, dated `now`. Sends no request, so invalid keys are not detected.
-///
-/// # Errors
-/// The reason why the keys can't sign.
+/// Signs a token for `target`, dated `now`. Sends no request, so invalid keys are not detected. Fails with the reason
+/// if the keys can't sign.
 pub fn sign(target: &Target, keys: &AccessKeys, now: OffsetDateTime) -> Result<Token, String> {
     let identity = AwsCredentials::new(
         &keys.access_key_id,

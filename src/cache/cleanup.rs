@@ -23,10 +23,8 @@ const SWEPT: &str = "swept";
 
 impl CacheDirectory {
     /// Removes all tokens, client files, unlocked lock files and temporary files of killed processes. Expires the
-    /// `MYSQL_HOME` directories. Returns the number of removed tokens.
-    ///
-    /// # Errors
-    /// If the directory can't be read or trusted, or a file can't be removed.
+    /// `MYSQL_HOME` directories. Returns the number of removed tokens. Fails if the directory can't be read or trusted,
+    /// or a file can't be removed.
     pub(crate) fn clear(&self) -> io::Result<usize> {
         let Some(directory) = self.existing()? else { return Ok(0) };
         let tokens = self.files_with(&[TOKEN])?;

@@ -19,9 +19,6 @@ const EXPIRED: &str = "host=rds-token-expired.invalid";
 
 impl CacheDirectory {
     /// Writes a file that clients read, and returns its path. A file with the same text is not rewritten.
-    ///
-    /// # Errors
-    /// If it can't be written.
     pub(crate) fn write_client_file(&self, name: &str, text: &str) -> io::Result<PathBuf> {
         self.prepare()?;
         let directory = self.open()?;
@@ -32,19 +29,13 @@ impl CacheDirectory {
         Ok(directory.path().join(name))
     }
 
-    /// The names and texts of the option files and passfiles.
-    ///
-    /// # Errors
-    /// If the directory can't be read or trusted.
+    /// The names and texts of the option files and passfiles. Fails if the directory can't be read or trusted.
     pub(crate) fn client_files(&self) -> io::Result<Vec<(String, String)>> {
         self.read_files(&CLIENT_FILES, MAX_FILE, |_, bytes| String::from_utf8(bytes).ok())
     }
 
     /// Writes the option file of a directory, and returns the directory's path. The file is rewritten on each use, so
     /// that its age counts from the last use.
-    ///
-    /// # Errors
-    /// If it can't be written.
     pub(crate) fn write_mysql_home(&self, name: &str, text: &str) -> io::Result<PathBuf> {
         self.prepare()?;
         let home = Directory::create(&self.open()?.path().join(name))?;
@@ -60,9 +51,6 @@ impl CacheDirectory {
 
     /// Replaces a directory's option file with one that no client can connect with. The TLS options remain, because a
     /// host on the client's command line overrides the file's.
-    ///
-    /// # Errors
-    /// If it can't be written.
     pub(crate) fn expire_mysql_home(&self, name: &str) -> io::Result<()> {
         let text = self.read_mysql_home(name).unwrap_or_else(|| "[client]\nhost=\nprotocol=tcp\n".to_owned());
         if !text.lines().any(|line| line == EXPIRED) {

@@ -32,10 +32,7 @@ pub struct CacheDirectory {
 
 impl CacheDirectory {
     /// Selects the directory: `RDS_TOKEN_CACHE_DIR`, else the user's runtime directory if it is private, else the
-    /// user's cache directory.
-    ///
-    /// # Errors
-    /// The reason why there is no usable directory.
+    /// user's cache directory. Fails with the reason if there is no usable directory.
     pub(crate) fn locate(env: &Env) -> Result<Self, String> {
         let named = env.path_var("RDS_TOKEN_CACHE_DIR");
         if let Some(path) = named.as_ref().filter(|path| !path.is_absolute()) {
@@ -72,18 +69,12 @@ impl CacheDirectory {
         Some(LockFile { directory: Arc::clone(self.open().ok()?), name: format!("{key}.{LOCK}") })
     }
 
-    /// Creates the directory if it does not exist.
-    ///
-    /// # Errors
-    /// If it can't be created or trusted.
+    /// Creates the directory if it does not exist. Fails if it can't be created or trusted.
     pub fn prepare(&self) -> io::Result<()> {
         self.get_or_open(Directory::create).map(drop)
     }
 
     /// Removes a file.
-    ///
-    /// # Errors
-    /// If it can't be removed.
     pub(crate) fn remove(&self, name: &str) -> io::Result<()> {
         self.open()?.remove(name)
     }
@@ -108,10 +99,8 @@ impl CacheDirectory {
         }
     }
 
-    /// The names of the directories for `MYSQL_HOME` and `MARIADB_HOME`.
-    ///
-    /// # Errors
-    /// If the directory can't be read or trusted.
+    /// The names of the directories for `MYSQL_HOME` and `MARIADB_HOME`. Fails if the directory can't be read or
+    /// trusted.
     pub(crate) fn list_mysql_homes(&self) -> io::Result<Vec<String>> {
         let Some(directory) = self.existing()? else { return Ok(Vec::new()) };
         let mut names = directory.directories()?;

@@ -18,17 +18,12 @@ impl CacheDirectory {
     }
 
     /// Stores `entry` under `key`, and replaces an older entry.
-    ///
-    /// # Errors
-    /// If it can't be written.
     pub fn store(&self, key: &Key, entry: &Entry) -> io::Result<()> {
         self.open()?.write(&token_file(key), &entry.encode(key))
     }
 
-    /// The file names and entries in the directory, also expired ones. Skips damaged files.
-    ///
-    /// # Errors
-    /// If the directory can't be read or trusted.
+    /// The file names and entries in the directory, also expired ones. Skips damaged files. Fails if the directory
+    /// can't be read or trusted.
     pub(crate) fn entries(&self) -> io::Result<Vec<(String, Entry)>> {
         self.read_files(&[TOKEN], MAX_ENTRY, |key, bytes| Entry::decode(&bytes, key))
     }

@@ -59,10 +59,8 @@ pub(crate) struct Keyring {
 }
 
 impl Keyring {
-    /// Selects the keyring without using it yet. No call to it lasts past `deadline`.
-    ///
-    /// # Errors
-    /// If the system has no supported keyring or `RDS_TOKEN_KEYRING` is invalid (exit 2).
+    /// Selects the keyring without using it yet. No call to it lasts past `deadline`. Fails if the system has no
+    /// supported keyring or `RDS_TOKEN_KEYRING` is invalid (exit 2).
     pub(crate) fn locate(env: &Env, deadline: Deadline) -> Result<Self, Error> {
         Ok(Self::new(select_backend(env)?, deadline))
     }
@@ -83,19 +81,13 @@ impl Keyring {
         Entry::decode(&bytes, key.as_str()).filter(|entry| entry.is_for(target))
     }
 
-    /// Whether the keyring has worked so far.
-    ///
-    /// # Errors
-    /// The reason of its failure.
+    /// Fails with the reason if an earlier call of this run failed.
     pub(crate) fn check(&self) -> Result<(), String> {
         self.failure.borrow().clone().map_or(Ok(()), Err)
     }
 
     /// Stores `entry` under `key` and replaces what is there. A keyring that expires entries drops it when the
     /// token expires.
-    ///
-    /// # Errors
-    /// If the entry can't be stored.
     pub(crate) fn store(&self, key: &Key, entry: &Entry, now: Timestamp) -> Result<(), String> {
         let (name, bytes) = (key.as_str().to_owned(), entry.encode(key));
         let ttl = entry.remaining(now).unwrap_or_default();
@@ -106,9 +98,6 @@ impl Keyring {
     }
 
     /// All entries of the program by name. Damaged ones are `None`.
-    ///
-    /// # Errors
-    /// If the keyring can't be read.
     pub(crate) fn entries(&self) -> Result<Vec<(String, Option<Entry>)>, String> {
         let items = self.with_backend(|backend| backend.list())?;
         let decode = |(name, bytes): Item| {
@@ -119,9 +108,6 @@ impl Keyring {
     }
 
     /// Removes the entries with these names.
-    ///
-    /// # Errors
-    /// If one can't be removed.
     pub(crate) fn remove(&self, names: Vec<String>) -> Result<(), String> {
         self.with_backend(move |backend| backend.remove(&names))
     }

@@ -52,10 +52,8 @@ impl TokenCache {
         }
     }
 
-    /// Creates the directory if it does not exist, and checks that the cache can be used. Call it after a miss.
-    ///
-    /// # Errors
-    /// The reason why the cache can't be used.
+    /// Creates the directory if it does not exist, and checks that the cache can be used. Call it after a miss. Fails
+    /// with the reason if it can't.
     pub(crate) fn prepare(&self) -> Result<(), String> {
         match self {
             Self::Files(directory) => directory.prepare().map_err(|error| format!("{error}; {CACHE_DIR_REMEDY}")),
@@ -68,9 +66,6 @@ impl TokenCache {
     }
 
     /// Stores `entry` under `key`, and replaces an older entry.
-    ///
-    /// # Errors
-    /// The reason why it can't be stored.
     pub(crate) fn store(&self, key: &Key, entry: &Entry, now: Timestamp) -> Result<(), String> {
         match self {
             Self::Files(directory) => directory.store(key, entry).map_err(|error| error.to_string()),

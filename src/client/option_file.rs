@@ -87,10 +87,8 @@ impl OptionFile<'_> {
         option("password", token.expose()).len() > self.max_line
     }
 
-    /// The text of the file.
-    ///
-    /// # Errors
-    /// If the option file can't represent a value, or a line is too long for the client (exit 2).
+    /// The text of the file. Fails if the option file can't represent a value, or a line is too long for the client
+    /// (exit 2).
     pub fn render(&self, token: &Token) -> Result<String, Error> {
         let mut text = heading(self.target);
         if let Some(path) = self.include {

@@ -100,10 +100,7 @@ impl From<Flavor> for Dialect {
 /// The dialect of a client program. `None` if it is not a client of MySQL or MariaDB.
 ///
 /// A symbolic link with an unknown name is identified by its target. A program named `mysql…` may belong to either
-/// family, so its version is queried.
-///
-/// # Errors
-/// If the program does not print its version before `deadline` (exit 4).
+/// family, so its version is queried. Fails if the program does not print its version before `deadline` (exit 4).
 pub(crate) fn dialect(program: &Path, deadline: &Deadline) -> Result<Option<Dialect>, Error> {
     let target_family = || program.canonicalize().ok().and_then(|path| family(&path));
     let family = match family(program) {
@@ -119,9 +116,6 @@ pub(crate) fn dialect(program: &Path, deadline: &Deadline) -> Result<Option<Dial
 }
 
 /// The dialect of the engine's client on `PATH`. `None` if no client is installed.
-///
-/// # Errors
-/// As [`dialect`].
 pub(crate) fn installed_dialect(env: &Env, engine: Engine, deadline: &Deadline) -> Result<Option<Dialect>, Error> {
     installed(env, engine).map_or(Ok(None), |path| dialect(&path, deadline))
 }
@@ -130,9 +124,6 @@ pub(crate) fn installed_dialect(env: &Env, engine: Engine, deadline: &Deadline) 
 ///
 /// It is the dialect of MySQL's programs, unless the client on `PATH` is a MariaDB client that does not read
 /// `MARIADB_HOME`. MySQL's own `mysql` ignores the options of MariaDB's flavor, so it would not verify the server.
-///
-/// # Errors
-/// As [`dialect`].
 pub(crate) fn mysql_home_dialect(env: &Env, deadline: &Deadline) -> Result<Dialect, Error> {
     let default = Flavor::Mysql.into();
     let Some(program) = installed(env, Engine::Mysql) else { return Ok(default) };
@@ -245,10 +236,8 @@ fn dialect_of_version(text: &str) -> Dialect {
     Dialect { flavor: Flavor::Mysql, max_line: if is_old { LEGACY_MAX_LINE } else { Flavor::Mysql.max_line() } }
 }
 
-/// Resolves the host of `via` to an IP address, as libpq's `hostaddr` requires.
-///
-/// # Errors
-/// If the name has no address, or no server answers before `deadline` (exit 4).
+/// Resolves the host of `via` to an IP address, as libpq's `hostaddr` requires. Fails if the name has no address, or no
+/// server answers before `deadline` (exit 4).
 pub(crate) fn resolve(via: &Via, deadline: &Deadline) -> Result<Via, Error> {
     let address = match via.address() {
         Some(address) => address,

@@ -58,10 +58,8 @@ impl Shell {
         }
     }
 
-    /// The lines that unset all variables that `env` may have set, or restore their values in `saved`.
-    ///
-    /// # Errors
-    /// If the syntax can only set variables (exit 2).
+    /// The lines that unset all variables that `env` may have set, or restore their values in `saved`. Fails if the
+    /// syntax can only set variables (exit 2).
     pub(crate) fn unset_all(self, saved: &[Variable]) -> Result<String, Error> {
         // A value that the syntax can't represent is unset.
         let restore = |variable: &Variable| self.set(variable.name, &variable.value).ok();

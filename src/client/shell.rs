@@ -62,10 +62,7 @@ impl Shell {
         }
     }
 
-    /// The line that sets a variable.
-    ///
-    /// # Errors
-    /// If the syntax can't represent the value (exit 2).
+    /// The line that sets a variable. Fails if the syntax can't represent the value (exit 2).
     pub fn set(self, name: &str, value: &str) -> Result<String, Error> {
         let refuse = |what: &str| {
             let format = format!("{self:?}").to_lowercase();

@@ -18,10 +18,8 @@ pub struct Url {
 }
 
 impl Url {
-    /// The URL for `target`, for clients that use libpq. They connect to `via`, and trust the CA file `ca`.
-    ///
-    /// # Errors
-    /// If the engine is not PostgreSQL, the CA file's path is not UTF-8, or `via` is a host name (exit 2).
+    /// The URL for `target`, for clients that use libpq. They connect to `via`, and trust the CA file `ca`. Fails if
+    /// the engine is not PostgreSQL, the CA file's path is not UTF-8, or `via` is a host name (exit 2).
     pub fn new(target: &Target, engine: Engine, via: Option<&Via>, ca: &Path) -> Result<Self, Error> {
         if engine != Engine::Postgres {
             return Err(Error::usage(

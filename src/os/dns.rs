@@ -20,10 +20,8 @@ impl ResolveDns for Resolver {
     }
 }
 
-/// Looks up the addresses of `name`, for callers without an async runtime.
-///
-/// # Errors
-/// The reason, if the name has no address or no server answers before `deadline`.
+/// Looks up the addresses of `name`, for callers without an async runtime. Fails with the reason if the name has no
+/// address or no server answers before `deadline`.
 pub(crate) fn lookup_until(name: &str, deadline: &Deadline) -> Result<Vec<IpAddr>, String> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| e.to_string())?;
     let addresses = runtime.block_on(deadline.within(lookup(name)));
@@ -33,10 +31,7 @@ pub(crate) fn lookup_until(name: &str, deadline: &Deadline) -> Result<Vec<IpAddr
 }
 
 /// Looks up the addresses of `name`. An IP address needs no lookup, and `localhost` is always loopback (RFC 6761,
-/// section 6.3).
-///
-/// # Errors
-/// The reason, if the name has no address.
+/// section 6.3). Fails with the reason if the name has no address.
 async fn lookup(name: &str) -> Result<Vec<IpAddr>, String> {
     if let Ok(address) = name.parse() {
         return Ok(vec![address]);

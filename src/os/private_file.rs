@@ -51,8 +51,7 @@ pub(crate) struct Directory {
 impl Directory {
     /// Opens a private directory: only this user can access it, and no other user can replace it.
     ///
-    /// # Errors
-    /// `NotFound` if it does not exist. Otherwise why it can't be trusted: it is a link, another user owns it or can
+    /// The error is `NotFound` if it does not exist. It can't be trusted if it is a link, another user owns it or can
     /// read it, or another user owns or can write to a directory above it.
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
         let path = platform::check_parents(path)?;
@@ -62,9 +61,6 @@ impl Directory {
     }
 
     /// Opens a private directory, and creates it if it does not exist.
-    ///
-    /// # Errors
-    /// As [`Self::open`], and if it can't be created.
     pub(crate) fn create(path: &Path) -> io::Result<Self> {
         match Self::open(path) {
             Err(error) if error.kind() == ErrorKind::NotFound => {
@@ -87,10 +83,8 @@ impl Directory {
         &self.path
     }
 
-    /// Reads a private file of at most `max` bytes. Does not follow links or wait for a FIFO.
-    ///
-    /// # Errors
-    /// If the file can't be read or trusted, or is longer.
+    /// Reads a private file of at most `max` bytes. Does not follow links or wait for a FIFO. Fails if the file can't
+    /// be read or trusted, or is longer.
     pub(crate) fn read(&self, name: &str, max: u64) -> io::Result<Vec<u8>> {
         let file = self.check(name, self.handle.read(name)?)?;
         let size = file.metadata()?.len();
@@ -102,10 +96,8 @@ impl Directory {
         Ok(bytes)
     }
 
-    /// Replaces or creates a file. Readers see the old bytes or the new bytes, never a mix.
-    ///
-    /// # Errors
-    /// If it can't be written. No partial file is left.
+    /// Replaces or creates a file. Readers see the old bytes or the new bytes, never a mix. No partial file is left
+    /// after an error.
     pub(crate) fn write(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
         match self.write_once(name, bytes) {
             // `cache clear` removed the new file before it was locked.
@@ -129,9 +121,6 @@ impl Directory {
     }
 
     /// Opens a lock file for reading and writing, and creates it if it does not exist.
-    ///
-    /// # Errors
-    /// If it can't be opened or trusted.
     pub(crate) fn open_lock(&self, name: &str) -> io::Result<File> {
         let file = self.check(name, self.handle.read_or_create(name)?)?;
         // The umask may have removed permissions when the file was created.
@@ -140,9 +129,6 @@ impl Directory {
     }
 
     /// Removes a file. Another process may have removed it first.
-    ///
-    /// # Errors
-    /// If it can't be removed.
     pub(crate) fn remove(&self, name: &str) -> io::Result<()> {
         match self.handle.remove(name) {
             Err(error) if error.kind() != ErrorKind::NotFound => Err(with_path(&self.path.join(name), &error)),
@@ -192,25 +178,16 @@ impl Directory {
     }
 
     /// The names of the regular files.
-    ///
-    /// # Errors
-    /// If the directory can't be read.
     pub(crate) fn files(&self) -> io::Result<Vec<String>> {
         self.handle.list(EntryKind::File)
     }
 
     /// The names of the directories in this one.
-    ///
-    /// # Errors
-    /// If the directory can't be read.
     pub(crate) fn directories(&self) -> io::Result<Vec<String>> {
         self.handle.list(EntryKind::Directory)
     }
 
     /// Removes an empty directory in this one.
-    ///
-    /// # Errors
-    /// If it can't be removed.
     pub(crate) fn remove_directory(&self, name: &str) -> io::Result<()> {
         self.handle.remove_directory(name)
     }
@@ -234,9 +211,6 @@ pub(crate) fn is_temporary(name: &str) -> bool {
 }
 
 /// Reads a private file in a directory that other programs use too.
-///
-/// # Errors
-/// As [`Directory::read`].
 pub(crate) fn read(path: &Path, max: u64) -> io::Result<Vec<u8>> {
     let (directory, name) = open_shared_parent(path)?;
     directory.read(name, max)
@@ -244,9 +218,6 @@ pub(crate) fn read(path: &Path, max: u64) -> io::Result<Vec<u8>> {
 
 /// Replaces a private file in a directory that other programs use too. Removes the temporary files of killed processes
 /// there.
-///
-/// # Errors
-/// As [`Directory::write`].
 pub(crate) fn write(path: &Path, bytes: &[u8], now: SystemTime) -> io::Result<()> {
     let (directory, name) = open_shared_parent(path)?;
     let written = directory.write(name, bytes);
@@ -270,9 +241,6 @@ pub(crate) struct LockFile {
 
 impl LockFile {
     /// Opens the file, and creates it if it does not exist.
-    ///
-    /// # Errors
-    /// As [`Directory::open_lock`].
     pub(crate) fn open(&self) -> io::Result<File> {
         self.directory.open_lock(&self.name)
     }
@@ -291,9 +259,6 @@ impl LockFile {
 }
 
 /// Creates a directory with mode 0700, and its missing parents. An existing directory is not changed.
-///
-/// # Errors
-/// If it can't be created.
 pub(crate) fn make_directory(path: &Path) -> io::Result<()> {
     if let Some(parent) = path.parent()
         && !parent.is_dir()
@@ -307,18 +272,14 @@ pub(crate) fn make_directory(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Checks that a path is a directory that only this user can access. The directories above it are not checked.
-///
-/// # Errors
-/// If it can't be opened, is a link, or other users can access it.
+/// Checks that a path is a directory that only this user can access. The directories above it are not checked. Fails if
+/// it can't be opened, is a link, or other users can access it.
 pub(crate) fn check_directory(path: &Path) -> io::Result<()> {
     platform::Handle::open(path)?.check_owner(path)
 }
 
-/// Checks that each directory above `path` belongs to root or this user, and is sticky or not writable by others.
-///
-/// # Errors
-/// If an existing directory fails the check. The message names it.
+/// Checks that each directory above `path` belongs to root or this user, and is sticky or not writable by others. A
+/// missing directory is not an error. Errors name the directory.
 pub(crate) fn check_parents(path: &Path) -> io::Result<()> {
     match platform::check_parents(path) {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
@@ -326,10 +287,8 @@ pub(crate) fn check_parents(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Checks that no other user can create files in a directory, if it exists. Others may list it.
-///
-/// # Errors
-/// If another user owns it, or can write to it. A group that has no other member is not another user.
+/// Checks that no other user can create files in a directory, if it exists. Others may list it. Fails if another user
+/// owns it, or can write to it. A group that has no other member is not another user.
 pub(crate) fn check_writers(path: &Path) -> io::Result<()> {
     match fs::metadata(path) {
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(()),
@@ -339,10 +298,7 @@ pub(crate) fn check_writers(path: &Path) -> io::Result<()> {
 }
 
 /// Reads a regular file of at most `max` bytes that no other user can change, such as the configuration file. Others
-/// may read it, and it may be a link.
-///
-/// # Errors
-/// If it can't be read, another user owns it, or another user can write to it.
+/// may read it, and it may be a link. Fails if it can't be read, another user owns it, or another user can write to it.
 pub(crate) fn read_trusted(path: &Path, max: u64) -> io::Result<Vec<u8>> {
     let file = platform::open_trusted(path)?;
     let metadata = file.metadata()?;
@@ -358,10 +314,8 @@ pub(crate) fn read_trusted(path: &Path, max: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Checks that a file, if it exists, belongs to root or this user, and that no other user can write to it.
-///
-/// # Errors
-/// If another user owns it, or can write to it.
+/// Checks that a file, if it exists, belongs to root or this user, and that no other user can write to it. Fails if
+/// another user owns it, or can write to it.
 pub(crate) fn check_trusted(path: &Path) -> io::Result<()> {
     fs::metadata(path).map_or(Ok(()), |metadata| platform::check_trusted(path, &metadata))
 }
@@ -370,9 +324,6 @@ pub(crate) fn check_trusted(path: &Path) -> io::Result<()> {
 ///
 /// A program that this process executes can open the path. The file exists until the last process that has it open
 /// exits.
-///
-/// # Errors
-/// If it can't be created.
 #[cfg(target_os = "linux")]
 pub(crate) fn in_memory(name: &str, bytes: &[u8]) -> io::Result<(File, PathBuf)> {
     use std::os::fd::AsRawFd as _;

@@ -5,10 +5,7 @@ use super::url;
 use crate::error::Error;
 
 impl TargetSpec {
-    /// Parses a positional TARGET: `[USER@]HOST[:PORT][/DATABASE]` or a URL.
-    ///
-    /// # Errors
-    /// Names the invalid part (exit 2).
+    /// Parses a positional TARGET: `[USER@]HOST[:PORT][/DATABASE]` or a URL. Errors name the invalid part (exit 2).
     pub fn parse(text: &str) -> Result<Self, Error> {
         match text.split_once("://") {
             Some((scheme, rest)) => url::parse(scheme, rest),

@@ -34,10 +34,7 @@ pub(crate) fn has_password(text: &str) -> bool {
 /// Parses a URL that is split at its `://`.
 ///
 /// The authority ends at the first `/`, `?` or `#`, and the user and the database are percent-encoded (RFC 3986). The
-/// password and parameters are ignored, except the user in a JDBC URL.
-///
-/// # Errors
-/// Names the invalid part (exit 2).
+/// password and parameters are ignored, except the user in a JDBC URL. Errors name the invalid part (exit 2).
 pub(super) fn parse(scheme: &str, rest: &str) -> Result<TargetSpec, Error> {
     let Some(engine) = engine(scheme) else {
         return Err(Error::usage(format!(

@@ -38,10 +38,7 @@ impl TargetSpec {
     /// Validates every part. Returns the target and the origin of its region.
     ///
     /// The region is in the host name, and `region` must not contradict it. For a host name without a region, it is
-    /// `region`, else `default_region`.
-    ///
-    /// # Errors
-    /// Names the part that is missing or invalid (exit 2).
+    /// `region`, else `default_region`. Errors name the part that is missing or invalid (exit 2).
     pub fn validate(
         self,
         region: Option<Region>,

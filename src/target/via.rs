@@ -16,10 +16,8 @@ pub struct Via {
 }
 
 impl Via {
-    /// Parses `HOST:PORT`, with an IPv6 address in brackets. `PORT` and `:PORT` mean localhost.
-    ///
-    /// # Errors
-    /// If it has another form (exit 2).
+    /// Parses `HOST:PORT`, with an IPv6 address in brackets. `PORT` and `:PORT` mean localhost. Fails if it has another
+    /// form (exit 2).
     pub fn parse(text: &str) -> Result<Self, Error> {
         Self::try_parse(text).ok_or_else(|| {
             let text = without_userinfo(text);
