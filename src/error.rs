@@ -4,7 +4,6 @@ use std::fmt;
 
 use crate::escape::escape_for_terminal;
 
-/// The documented exit codes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ExitCode {
     /// Any other failure.
@@ -21,11 +20,8 @@ pub(crate) enum ExitCode {
     NotFound = 127,
     /// Terminated by SIGHUP: 128 + the number of the signal, as in a shell.
     Hangup = 129,
-    /// Terminated by SIGINT.
     Interrupt = 130,
-    /// Terminated by SIGQUIT.
     Quit = 131,
-    /// Terminated by SIGTERM.
     #[cfg(unix)]
     Terminate = 143,
 }
@@ -56,7 +52,6 @@ pub struct Error {
 }
 
 impl Error {
-    /// A failure with the exit code `exit`.
     pub(crate) fn new(exit: ExitCode, message: impl Into<String>) -> Self {
         Self { exit, message: message.into(), quotation: None, is_process_local: false, part: None }
     }
@@ -67,7 +62,6 @@ impl Error {
         Self { part: Some(part), ..self }
     }
 
-    /// The part of a target that is missing or invalid.
     pub(crate) fn part(&self) -> Option<&'static str> {
         self.part
     }
@@ -85,7 +79,6 @@ impl Error {
         Self { quotation, ..self }
     }
 
-    /// Whether only this process has this failure.
     pub(crate) fn is_process_local(&self) -> bool {
         self.is_process_local
     }
@@ -110,7 +103,6 @@ impl Error {
         Self::new(ExitCode::Other, message)
     }
 
-    /// The exit code of the program.
     pub(crate) fn exit(&self) -> ExitCode {
         self.exit
     }

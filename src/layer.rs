@@ -6,12 +6,9 @@ use std::collections::BTreeMap;
 use crate::error::Error;
 use crate::target::TargetSpec;
 
-/// The origin of a setting.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Origin {
-    /// A flag or TARGET.
     CommandLine,
-    /// An environment variable.
     Variable(String),
     /// A table of the configuration file, named by its header, such as `[target.prod]`.
     Table(String),
@@ -62,12 +59,10 @@ impl Layer {
         Self::new(origin, values)
     }
 
-    /// Adds or replaces a setting.
     pub(crate) fn insert(&mut self, key: &'static str, setting: Setting) {
         self.0.insert(key, setting);
     }
 
-    /// The setting of a key.
     pub(crate) fn get(&self, key: &str) -> Option<&Setting> {
         self.0.get(key)
     }
@@ -98,7 +93,6 @@ impl Layer {
         self
     }
 
-    /// The parts of a target in this layer.
     pub(crate) fn spec(&self) -> TargetSpec {
         let text = |key| self.text(key).map(str::to_owned);
         TargetSpec {

@@ -9,21 +9,16 @@ use crate::os::env::Env;
 /// Prints warnings, notes and progress messages on stderr.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Report {
-    /// Whether warnings are suppressed (`-q`).
     pub(crate) quiet: bool,
-    /// Whether notes are printed (`-v`).
     pub(crate) verbose: bool,
-    /// Whether stderr is a terminal.
     pub(crate) is_terminal: bool,
 }
 
 impl Report {
-    /// A report with the flags `-q` and `-v`.
     pub(crate) fn new(env: &Env, quiet: bool, verbose: bool) -> Self {
         Self { quiet, verbose, is_terminal: env.stderr_is_terminal() }
     }
 
-    /// Prints a warning, unless `-q` is set.
     pub(crate) fn warn(&self, message: &str) {
         if !self.quiet {
             print_line(&format!("warning: {message}"));
@@ -62,7 +57,6 @@ pub(crate) fn usage(text: &str) -> Error {
 /// The longest line, in characters. Quoted arguments and responses may have any length.
 const MAX_LINE: usize = 2_000;
 
-/// Prints one line on stderr. Ignores errors.
 fn print_line(message: &str) {
     let message: String = without_passwords(message).chars().take(MAX_LINE).collect();
     let _ = io::stderr().write_all(format!("rds-token: {}\n", escape_for_terminal(&message)).as_bytes());

@@ -1,13 +1,11 @@
 //! Targets: the database and the user that a token is for.
 
-mod check;
 pub(crate) mod endpoint;
 mod engine;
-mod parse;
+pub(crate) mod parse;
 mod spec;
 #[cfg(test)]
 mod tests;
-pub(crate) mod url;
 mod validate;
 mod via;
 

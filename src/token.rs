@@ -22,7 +22,6 @@ use crate::target::Target;
 /// The lifetime of a token, from its date. RDS rejects tokens with a longer one.
 pub(crate) const LIFETIME: Duration = Duration::from_secs(900);
 
-/// The service in the signature's scope.
 const SERVICE: &str = "rds-db";
 
 /// The parameter for the session token of temporary credentials.
@@ -40,10 +39,8 @@ const PARAMETERS: [&str; 9] = [
     "X-Amz-Signature",
 ];
 
-/// The text of a token.
 pub(crate) type Token = Secret<String>;
 
-/// Whether a token can contain this character.
 pub(crate) fn is_token_char(c: char) -> bool {
     c.is_ascii_alphanumeric() || "-._~%&=?/:".contains(c)
 }
@@ -98,7 +95,6 @@ pub enum TokenSource {
 }
 
 impl TokenSource {
-    /// Its name in JSON output.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Cache => "cache",

@@ -4,19 +4,17 @@ use std::io;
 use std::time::Duration;
 
 use super::client_files::OPTION_FILE;
-use super::directory::{CLIENT_FILES, CacheDirectory, LOCKS, TOKEN};
+use super::directory::{CLIENT_FILES, CacheDirectory, LOCKS, TOKEN, has_extension};
 use crate::os::env::Timestamp;
-use crate::os::private_file::Directory;
+use crate::os::private_file::{Directory, is_temporary};
 use crate::token::LIFETIME;
 
-/// Interval between two sweeps.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(30 * 60);
 /// Maximum age of a file that clients read. It is longer than a token's, because a file is rewritten at the time when
 /// its token expires.
 const MAX_CLIENT_FILE_AGE: Duration = Duration::from_secs(60 * 60);
 /// Maximum age of a `MYSQL_HOME` directory. It is long because a shell may stay open for days.
 const MAX_HOME_AGE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
-/// Maximum age of a lock file.
 const MAX_LOCK_AGE: Duration = Duration::from_secs(24 * 60 * 60);
 /// The file whose modification time is that of the last sweep.
 const SWEPT: &str = "swept";
@@ -33,9 +31,8 @@ impl CacheDirectory {
         }
         self.list_mysql_homes()?.iter().try_for_each(|name| self.expire_mysql_home(name))?;
         // A process locks the file that it is writing.
-        for name in self.files_with(&LOCKS)?.iter().chain(&self.temporaries()?) {
-            directory.remove_unlocked(name);
-        }
+        let is_lock_or_temporary = |name: &&String| is_temporary(name) || has_extension(name, &LOCKS);
+        directory.files()?.iter().filter(is_lock_or_temporary).for_each(|name| directory.remove_unlocked(name));
         Ok(tokens.len())
     }
 
@@ -60,7 +57,6 @@ impl CacheDirectory {
         true
     }
 
-    /// Expires the option files of old `MYSQL_HOME` directories, and removes very old directories.
     fn sweep_mysql_homes(&self, directory: &Directory, now: Timestamp) {
         let is_older = |name: &str, age| directory.is_older(name, age, now.wall.into()).unwrap_or(false);
         for name in self.list_mysql_homes().unwrap_or_default() {

@@ -10,7 +10,6 @@ use std::path::PathBuf;
 use super::directory::{CLIENT_FILES, CacheDirectory};
 use crate::os::private_file::{Directory, is_temporary};
 
-/// The option file in a directory for `MYSQL_HOME`.
 pub(super) const OPTION_FILE: &str = "my.cnf";
 /// Upper limit for a file, in bytes.
 const MAX_FILE: u64 = 64 << 10;

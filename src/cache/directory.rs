@@ -5,10 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use crate::os::env::Env;
-use crate::os::private_file::{Directory, LockFile, check_directory, is_temporary};
+use crate::os::private_file::{Directory, LockFile, check_directory};
 use crate::os::single_flight::WAITING;
 
-/// Extension of cache entries.
 pub(super) const TOKEN: &str = "token";
 const LOCK: &str = "lock";
 /// Extensions of lock files: of the leader, and of waiting processes.
@@ -74,7 +73,6 @@ impl CacheDirectory {
         self.get_or_open(Directory::create).map(drop)
     }
 
-    /// Removes a file.
     pub(crate) fn remove(&self, name: &str) -> io::Result<()> {
         self.open()?.remove(name)
     }
@@ -108,7 +106,6 @@ impl CacheDirectory {
         Ok(names)
     }
 
-    /// The names of cache files with one of these extensions.
     pub(super) fn files_with(&self, extensions: &[&str]) -> io::Result<Vec<String>> {
         let mut names = self.open()?.files()?;
         names.retain(|name| has_extension(name, extensions));
@@ -130,17 +127,10 @@ impl CacheDirectory {
         };
         Ok(self.files_with(extensions)?.into_iter().filter_map(read).collect())
     }
-
-    /// The names of temporary files.
-    pub(super) fn temporaries(&self) -> io::Result<Vec<String>> {
-        let mut names = self.open()?.files()?;
-        names.retain(|name| is_temporary(name));
-        Ok(names)
-    }
 }
 
 /// Whether a name is that of a cache file with one of these extensions.
-fn has_extension(name: &str, extensions: &[&str]) -> bool {
+pub(super) fn has_extension(name: &str, extensions: &[&str]) -> bool {
     is_cache_file(name) && name.rsplit_once('.').is_some_and(|(_, extension)| extensions.contains(&extension))
 }
 

@@ -1,22 +1,50 @@
-//! A token in the cache, and its remaining lifetime.
+//! A cache entry: its key, the token, and its remaining lifetime.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use super::key::Key;
+use crate::aws::Identity;
 use crate::fingerprint::Fingerprint;
-use crate::os::env::Timestamp;
+use crate::os::env::{Env, Timestamp};
 use crate::secret::Secret;
 use crate::target::Target;
 use crate::token::{LIFETIME, Token, TokenFields};
 
+/// The version of the key's fields. Increase it when they change.
+const KEY_VERSION: u32 = 1;
 /// The version of the stored form. An entry of another version is ignored.
 const VERSION: u32 = 1;
 
 /// How far a signature may be ahead of the clock. The two clocks are read one after the other, and may be slewed.
 const TOLERANCE: time::Duration = time::Duration::seconds(5);
+
+/// A digest of everything that a token depends on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Key(String);
+
+impl Key {
+    /// The key of a token that this user signs for `target` with the credentials of `identity`.
+    pub fn of(env: &Env, target: &Target, identity: &Identity) -> Self {
+        let fingerprint = Fingerprint::default()
+            .field(KEY_VERSION.to_be_bytes())
+            .field(env.uid().to_be_bytes())
+            // An entry is also dated by the time since boot, which is valid only for this boot.
+            .field(env.boot_id())
+            .field(&target.host)
+            .field(target.port.to_be_bytes())
+            .field(&target.user)
+            .field(&target.region)
+            .field(identity.fingerprint());
+        Self(fingerprint.hex())
+    }
+
+    /// The digest, in lower-case hexadecimal.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
 
 /// A token with the data that determines its lifetime.
 #[derive(Clone, Debug)]

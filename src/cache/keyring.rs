@@ -17,8 +17,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use self::backend::{Backend, Item};
-use super::entry::Entry;
-use super::key::Key;
+use super::entry::{Entry, Key};
 use crate::error::Error;
 use crate::os::deadline::{Deadline, run_within};
 use crate::os::env::{Env, Timestamp};
@@ -49,7 +48,6 @@ fn select_backend(_: &Env) -> Result<Arc<dyn Backend>, Error> {
     Err(Error::usage("cache: rds-token does not support a keyring on this system; use file or off"))
 }
 
-/// The keyring, as one run uses it.
 pub(crate) struct Keyring {
     backend: Arc<dyn Backend>,
     deadline: Deadline,
@@ -69,7 +67,6 @@ impl Keyring {
         Self { backend, deadline, budget: Cell::new(TIME_BUDGET), failure: RefCell::new(None) }
     }
 
-    /// The keyring's name in messages.
     pub(crate) fn describe(&self) -> &'static str {
         self.backend.properties().name
     }
@@ -107,7 +104,6 @@ impl Keyring {
         Ok(items.into_iter().map(decode).collect())
     }
 
-    /// Removes the entries with these names.
     pub(crate) fn remove(&self, names: Vec<String>) -> Result<(), String> {
         self.with_backend(move |backend| backend.remove(&names))
     }

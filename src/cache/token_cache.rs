@@ -1,26 +1,25 @@
-//! The token cache: files or the system's keyring.
+//! The token cache: files in the cache directory, or the system's keyring.
 
-use super::directory::{CACHE_DIR_REMEDY, CacheDirectory};
-use super::entry::Entry;
-use super::key::Key;
+use std::io;
+
+use super::directory::{CACHE_DIR_REMEDY, CacheDirectory, TOKEN};
+use super::entry::{Entry, Key};
 use super::keyring::Keyring;
 use crate::os::env::Timestamp;
 use crate::os::private_file::LockFile;
 use crate::target::Target;
 
-/// Where tokens are cached.
+/// Upper limit for an entry in a file, in bytes.
+const MAX_ENTRY: u64 = 64 << 10;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum CacheKind {
-    /// In private files.
     File,
-    /// In the system's keyring.
     Keyring,
-    /// Nowhere.
     Off,
 }
 
 impl CacheKind {
-    /// Its name on the command line.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::File => "file",
@@ -29,15 +28,12 @@ impl CacheKind {
         }
     }
 
-    /// The kind with this name.
     pub(crate) fn from_name(name: &str) -> Option<Self> {
         [Self::File, Self::Keyring, Self::Off].into_iter().find(|kind| kind.name() == name)
     }
 }
 
-/// The cache in use.
 pub(crate) enum TokenCache {
-    /// Private files.
     Files(CacheDirectory),
     /// A keyring, and a directory for lock files, which contain no secret.
     Keyring(Keyring, Option<CacheDirectory>),
@@ -65,7 +61,6 @@ impl TokenCache {
         }
     }
 
-    /// Stores `entry` under `key`, and replaces an older entry.
     pub(crate) fn store(&self, key: &Key, entry: &Entry, now: Timestamp) -> Result<(), String> {
         match self {
             Self::Files(directory) => directory.store(key, entry).map_err(|error| error.to_string()),
@@ -95,4 +90,27 @@ impl TokenCache {
             Self::Keyring(_, locks) => locks.as_ref()?.lock(key),
         }
     }
+}
+
+impl CacheDirectory {
+    /// The entry under `key`. `None` if it does not exist, is damaged, can't be trusted, or is for another target.
+    pub fn load(&self, key: &Key, target: &Target) -> Option<Entry> {
+        let bytes = self.open().ok()?.read(&token_file(key), MAX_ENTRY).ok()?;
+        Entry::decode(&bytes, key.as_str()).filter(|entry| entry.is_for(target))
+    }
+
+    /// Stores `entry` under `key`, and replaces an older entry.
+    pub fn store(&self, key: &Key, entry: &Entry) -> io::Result<()> {
+        self.open()?.write(&token_file(key), &entry.encode(key))
+    }
+
+    /// The file names and entries in the directory, also expired ones. Skips damaged files. Fails if the directory
+    /// can't be read or trusted.
+    pub(crate) fn entries(&self) -> io::Result<Vec<(String, Entry)>> {
+        self.read_files(&[TOKEN], MAX_ENTRY, |key, bytes| Entry::decode(&bytes, key))
+    }
+}
+
+fn token_file(key: &Key) -> String {
+    format!("{}.{TOKEN}", key.as_str())
 }

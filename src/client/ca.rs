@@ -19,7 +19,6 @@ impl Roots {
         }
     }
 
-    /// The name of the file that clients read.
     pub(crate) fn file_name(self) -> &'static str {
         match self {
             Self::All => "rds-ca.pem",

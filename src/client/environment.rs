@@ -2,7 +2,6 @@
 
 use crate::target::{Engine, Target, Via};
 
-/// A variable that a client reads.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Variable {
     pub(crate) name: &'static str,
@@ -12,7 +11,6 @@ pub(crate) struct Variable {
 }
 
 impl Variable {
-    /// A variable whose value is not a secret.
     pub(crate) fn new(name: &'static str, value: impl Into<String>) -> Self {
         Self { name, value: value.into(), is_secret: false }
     }
@@ -20,14 +18,12 @@ impl Variable {
 
 /// How a client gets the token.
 pub(crate) enum Password<'a> {
-    /// The token itself, in a variable.
     Token(&'a str),
     /// The path of a passfile or an option file.
     File(&'a str),
 }
 
 impl Password<'_> {
-    /// The variable for the token or for the path of the file.
     fn variable(&self, token_name: &'static str, file_name: &'static str) -> Variable {
         match self {
             Self::Token(token) => Variable { is_secret: true, ..Variable::new(token_name, *token) },
@@ -38,7 +34,6 @@ impl Password<'_> {
 
 /// The variable for another login path file, which Oracle's clients read after all option files.
 pub(crate) const LOGIN_FILE_VARIABLE: &str = "MYSQL_TEST_LOGIN_FILE";
-/// A login path file without login paths.
 pub(crate) const NO_LOGIN_FILE: &str = if cfg!(windows) { "NUL" } else { "/dev/null" };
 
 /// The names of all variables that `env` may set.

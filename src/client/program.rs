@@ -82,10 +82,8 @@ pub(crate) fn installed(env: &Env, engine: Engine) -> Option<PathBuf> {
     candidates(engine).iter().find_map(|name| find(env, name.as_ref()))
 }
 
-/// The option-file flavor and the line limit of a client program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Dialect {
-    /// The flavor of the option file.
     pub(crate) flavor: Flavor,
     /// The longest line that the program reads, in bytes.
     pub(crate) max_line: usize,
@@ -198,7 +196,6 @@ fn family(program: &Path) -> Option<Family> {
     has_prefix("mysql").then_some(Family::Mysql)
 }
 
-/// Runs the program with `--version`, and returns its dialect.
 fn query_version(program: &Path, deadline: &Deadline) -> Result<Dialect, Error> {
     let mut command = Command::new(program);
     command.arg("--version").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());

@@ -15,7 +15,6 @@ const MAX_FILE: u64 = 1 << 20;
 
 /// The user's option file, with the names of the options in it and in the files that it includes.
 pub(crate) struct UserOptionFile {
-    /// Its path.
     pub(crate) path: PathBuf,
     names: BTreeSet<String>,
     /// The reason why some options are unknown, or can't be trusted: a file could not be read, or another user can
@@ -55,7 +54,6 @@ const OVERRIDING: [&str; 9] =
 /// Groups that only servers read.
 const SERVER_GROUPS: [&[u8]; 6] = [b"mysqld", b"mariadbd", b"server", b"mariadb", b"mysqld_safe", b"mariadbd-safe"];
 
-/// Collects the names of options.
 struct Reader<'a> {
     env: &'a Env,
     /// The files that have been read.

@@ -33,7 +33,6 @@ impl Deadline {
         self.planned + pauses.total + pauses.since.map_or(Duration::ZERO, |since| since.elapsed())
     }
 
-    /// The time left.
     pub(crate) fn left(&self) -> Duration {
         self.at().saturating_duration_since(Instant::now())
     }

@@ -41,11 +41,8 @@ impl Timestamp {
     }
 }
 
-/// The terminal on which the user is prompted.
 pub(crate) struct Terminal {
-    /// The input from the user.
     pub(crate) input: File,
-    /// The output to the user.
     pub(crate) output: File,
 }
 
@@ -104,7 +101,6 @@ impl Env {
         Timestamp::now()
     }
 
-    /// When the process started.
     pub(crate) fn started(&self) -> Timestamp {
         self.started
     }
@@ -125,12 +121,10 @@ impl Env {
         self.path_var("XDG_RUNTIME_DIR").filter(|path| path.is_absolute())
     }
 
-    /// The directory for the user's caches.
     pub(crate) fn user_cache_dir(&self) -> Option<PathBuf> {
         platform::cache_dir(self)
     }
 
-    /// The directory for the user's data.
     pub(crate) fn user_data_dir(&self) -> Option<PathBuf> {
         platform::data_dir(self).filter(|path| path.is_absolute())
     }
@@ -169,7 +163,6 @@ impl Env {
         platform::boot_id()
     }
 
-    /// Whether stderr is a terminal.
     pub(crate) fn stderr_is_terminal(&self) -> bool {
         std::io::stderr().is_terminal()
     }
@@ -180,7 +173,6 @@ impl Env {
         platform::stdout_has_reader()
     }
 
-    /// Whether stdout is this file.
     pub(crate) fn stdout_is(&self, path: &Path) -> bool {
         platform::stdout_is(path)
     }

@@ -27,12 +27,10 @@ fn refused(path: &Path, why: &str) -> io::Error {
     io::Error::new(ErrorKind::PermissionDenied, format!("{} {why}", path.display()))
 }
 
-/// Adds the path to the error's message.
 fn with_path(path: &Path, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("{}: {error}", path.display()))
 }
 
-/// The type of a directory entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum EntryKind {
     File,
@@ -172,17 +170,14 @@ impl Directory {
         Some(now.duration_since(modified).ok()? > age)
     }
 
-    /// Whether a file exists.
     pub(crate) fn exists(&self, name: &str) -> bool {
         self.handle.modified(name).is_ok()
     }
 
-    /// The names of the regular files.
     pub(crate) fn files(&self) -> io::Result<Vec<String>> {
         self.handle.list(EntryKind::File)
     }
 
-    /// The names of the directories in this one.
     pub(crate) fn directories(&self) -> io::Result<Vec<String>> {
         self.handle.list(EntryKind::Directory)
     }
@@ -232,7 +227,6 @@ fn open_shared_parent(path: &Path) -> io::Result<(Directory, &str)> {
     Ok((Directory::open_shared(path.parent().unwrap_or(Path::new("/")))?, name))
 }
 
-/// A lock file in an open directory.
 #[derive(Clone, Debug)]
 pub(crate) struct LockFile {
     pub(crate) directory: Arc<Directory>,
@@ -245,7 +239,6 @@ impl LockFile {
         self.directory.open_lock(&self.name)
     }
 
-    /// Whether `file` is still the file with this name.
     pub(crate) fn is_current(&self, file: &File) -> bool {
         self.directory.is_still_linked(file, &self.name)
     }

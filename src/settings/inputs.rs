@@ -10,7 +10,7 @@ use crate::layer::{Layer, Origin, Setting};
 use crate::os::env::Env;
 use crate::similar::nearest;
 use crate::target::TargetSpec;
-use crate::target::url::has_password;
+use crate::target::parse::has_password;
 
 const PASSWORD_IN_URL: &str =
     "target: the password in the URL is ignored, because the token is the password; remove it from the URL";

@@ -16,7 +16,6 @@ const DOMAINS: [&str; 9] = [
     "csp.hci.ic.gov",
 ];
 
-/// Domains of other AWS services.
 const OTHER_DOMAINS: [&str; 3] = ["on.aws", "api.aws", "api.amazonwebservices.com.cn"];
 
 /// The labels of RDS, next to the region.

@@ -23,7 +23,6 @@ impl Engine {
         }
     }
 
-    /// The default port of its servers.
     pub(crate) fn default_port(self) -> u16 {
         match self {
             Self::Mysql | Self::Mariadb => 3306,

@@ -102,7 +102,7 @@ fn passwords_in_urls_are_detected() {
         ("jdbc:mysql://h:3306/d?user=u", false),
         ("u:p@h:3306", false),
     ] {
-        assert_eq!(crate::target::url::has_password(url), has_password, "{url}");
+        assert_eq!(crate::target::parse::has_password(url), has_password, "{url}");
     }
 }
 

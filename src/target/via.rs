@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
-use super::check::{check_host, check_port};
+use super::validate::{check_host, check_port};
 use crate::error::Error;
 use crate::escape::without_userinfo;
 

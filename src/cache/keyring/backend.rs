@@ -22,16 +22,13 @@ pub(super) trait Backend: Send + Sync {
     fn remove(&self, names: &[String]) -> Result<(), String>;
 }
 
-/// A name and the bytes stored under it.
 pub(super) type Item = (String, Option<Vec<u8>>);
 
-/// How a backend differs from the others.
 pub(super) struct Properties {
     /// The keyring's name in messages.
     pub(super) name: &'static str,
     /// Whether calls can block, and so need a thread and a time limit.
     pub(super) can_block: bool,
-    /// Whether the keyring removes entries when their lifetime is over.
     pub(super) expires_entries: bool,
     /// The largest entry in bytes, if there is a limit.
     pub(super) max_size: Option<usize>,

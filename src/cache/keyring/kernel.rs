@@ -82,7 +82,6 @@ fn description(name: &str) -> String {
     format!("{APPLICATION}:{name}")
 }
 
-/// The name in the description of one of the program's keys.
 fn item_name(description: &str) -> Option<&str> {
     description.strip_prefix(APPLICATION)?.strip_prefix(':')
 }

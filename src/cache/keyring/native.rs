@@ -9,12 +9,10 @@ use security_framework::os::macos::keychain::SecKeychain;
 
 use super::backend::{APPLICATION, Backend, Item, Properties};
 
-/// What differs between the two systems.
 struct Platform {
     properties: Properties,
     /// The attribute that new credentials get.
     attribute: Option<(&'static str, &'static str)>,
-    /// Finds the program's credentials.
     search: (&'static str, &'static str),
 }
 

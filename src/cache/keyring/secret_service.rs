@@ -44,7 +44,6 @@ impl SecretService {
         Self { bus: env.var("DBUS_SESSION_BUS_ADDRESS").map_or_else(|| runtime_bus(env), Ok) }
     }
 
-    /// Runs `work` with the open collection.
     fn run<T>(&self, work: impl AsyncFnOnce(Collection) -> Result<T, String>) -> Result<T, String> {
         let bus = self.bus.as_deref()?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -211,7 +210,6 @@ fn check_peer(stream: UnixStream) -> Result<UnixStream, String> {
     }
 }
 
-/// The attributes that identify the program's items, or the items with this name.
 fn attributes(name: Option<&str>) -> HashMap<&'static str, String> {
     let mut attributes = HashMap::from([("application", APPLICATION.to_owned())]);
     attributes.extend(name.map(|name| ("key", name.to_owned())));

@@ -57,7 +57,6 @@ impl Handle {
         Ok(File::from(rustix::fs::openat(&self.0, name, flags, Mode::RUSR | Mode::WUSR)?))
     }
 
-    /// Renames a new file over another.
     pub(super) fn replace(&self, new: &str, name: &str) -> io::Result<()> {
         if self.exchange(new, name) {
             // The old entry now has the temporary name. If it is a directory, it is removed only if it is empty.
@@ -278,7 +277,6 @@ pub(super) fn reject_hard_links(path: &Path, metadata: &Metadata) -> io::Result<
     Ok(())
 }
 
-/// Sets the file's mode to 0600.
 pub(super) fn restrict(file: &File) -> io::Result<()> {
     file.set_permissions(Permissions::from_mode(0o600))
 }

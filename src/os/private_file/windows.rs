@@ -72,7 +72,6 @@ impl Handle {
         fs::remove_dir(self.0.join(name))
     }
 
-    /// Returns the names of entries of this kind. Links are skipped.
     pub(super) fn list(&self, kind: EntryKind) -> io::Result<Vec<String>> {
         let is_of_kind = |entry: &fs::DirEntry| {
             entry.file_type().is_ok_and(|file_type| match kind {
