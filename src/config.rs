@@ -55,20 +55,6 @@ pub struct Config {
 /// Upper limit for the file, in bytes.
 const MAX_FILE: u64 = 4 << 20;
 
-/// The file that is parsed. Errors name its path and the line.
-struct Source<'a> {
-    path: &'a Path,
-    text: &'a str,
-}
-
-impl Source<'_> {
-    fn error(&self, span: &Range<usize>, why: &str) -> Error {
-        let before = self.text.get(..span.start).unwrap_or_default();
-        let line = before.matches('\n').count() + 1;
-        Error::usage(format!("configuration: {}:{line}: {why}", self.path.display()))
-    }
-}
-
 impl Config {
     /// Reads the file that `RDS_TOKEN_CONFIG` names, else `rds-token/config.toml` in the user's configuration
     /// directory, which may be missing. Fails if the file can't be read, trusted or parsed (exit 2).
@@ -125,7 +111,19 @@ impl Config {
     }
 }
 
+/// The file that is parsed. Errors name its path and the line.
+struct Source<'a> {
+    path: &'a Path,
+    text: &'a str,
+}
+
 impl Source<'_> {
+    fn error(&self, span: &Range<usize>, why: &str) -> Error {
+        let before = self.text.get(..span.start).unwrap_or_default();
+        let line = before.matches('\n').count() + 1;
+        Error::usage(format!("configuration: {}:{line}: {why}", self.path.display()))
+    }
+
     /// The value as a table. `header` is the line that begins it.
     fn table<'t, 'i>(
         &self,

@@ -42,13 +42,14 @@ impl ExitCode {
 /// print on a terminal.
 #[derive(Clone, Debug)]
 pub struct Error {
-    exit: ExitCode,
+    pub(crate) exit: ExitCode,
     message: String,
     /// The last line of a helper program's stderr.
     quotation: Option<String>,
-    is_process_local: bool,
+    /// Whether only this process has this failure.
+    pub(crate) is_process_local: bool,
     /// The part of a target that is missing or invalid.
-    part: Option<&'static str>,
+    pub(crate) part: Option<&'static str>,
 }
 
 impl Error {
@@ -62,10 +63,6 @@ impl Error {
         Self { part: Some(part), ..self }
     }
 
-    pub(crate) fn part(&self) -> Option<&'static str> {
-        self.part
-    }
-
     /// Marks a failure that only this process has, such as a timeout or a signal. It is not shared with waiting
     /// processes.
     #[must_use]
@@ -77,10 +74,6 @@ impl Error {
     #[must_use]
     pub(crate) fn quoting(self, quotation: Option<String>) -> Self {
         Self { quotation, ..self }
-    }
-
-    pub(crate) fn is_process_local(&self) -> bool {
-        self.is_process_local
     }
 
     /// An invalid argument, target or configuration (exit 2).
@@ -101,10 +94,6 @@ impl Error {
     /// Any other failure (exit 1).
     pub(crate) fn other(message: impl Into<String>) -> Self {
         Self::new(ExitCode::Other, message)
-    }
-
-    pub(crate) fn exit(&self) -> ExitCode {
-        self.exit
     }
 
     /// The message, not escaped and without the quotation.

@@ -81,8 +81,7 @@ impl Layer {
         self
     }
 
-    /// Adds the engine's default port, if there is an engine and no port. It then overrides a port of a lower layer,
-    /// which belongs to another engine.
+    /// As [`TargetSpec::with_default_port`].
     #[must_use]
     pub(crate) fn with_default_port(mut self) -> Self {
         let port = self.spec().with_default_port().port;

@@ -46,7 +46,7 @@ pub fn run() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             output::error(&error, command::failure_output(&args));
-            ExitCode::from(error.exit() as u8)
+            ExitCode::from(error.exit as u8)
         }
     }
 }

@@ -66,7 +66,7 @@ pub(crate) fn fetch(request: &CredentialRequest, sessions: &SessionCache) -> Res
     };
     let error = match result {
         // A session that expires soon is better than none.
-        Err(error) if matches!(error.exit(), ExitCode::Credentials | ExitCode::Network) => error,
+        Err(error) if matches!(error.exit, ExitCode::Credentials | ExitCode::Network) => error,
         result => return result.map(fetched),
     };
     let keys = sessions.load_last(Duration::ZERO).ok_or_else(|| error.clone())?;

@@ -216,7 +216,7 @@ mod tests {
         choice: Choice<'_>,
     ) -> Result<Identity, (u8, String)> {
         let (_home, env) = environment(vars, config, credentials);
-        Identity::find(&env, &files(&env), choice).map_err(|error| (error.exit() as u8, error.message().to_owned()))
+        Identity::find(&env, &files(&env), choice).map_err(|error| (error.exit as u8, error.message().to_owned()))
     }
 
     /// The access key ID, else the description of the source, then the roles.

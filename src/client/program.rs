@@ -6,45 +6,15 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+#[cfg(unix)]
+use rustix::process::{Pid, Signal, kill_process_group};
+
 use crate::client::option_file::{CLEARTEXT_PROGRAMS, Flavor, LEGACY_MAX_LINE};
 use crate::error::Error;
 use crate::os::deadline::{Deadline, run_within};
 use crate::os::dns::lookup_until;
 use crate::os::env::Env;
 use crate::target::{Engine, Via};
-
-/// The names of MySQL's and MariaDB's clients, after the prefix `mysql` or `mariadb`. Other programs with such a prefix
-/// (`mysqltuner`, `mariadb-waitpid`) accept no `--defaults-file`.
-const CLIENT_SUFFIXES: [&str; 14] = [
-    "",
-    "admin",
-    "analyze",
-    "binlog",
-    "check",
-    "dump",
-    "import",
-    "optimize",
-    "pump",
-    "repair",
-    "show",
-    "slap",
-    "upgrade",
-    "secure-installation",
-];
-
-/// PostgreSQL's own clients.
-const LIBPQ_CLIENTS: [&str; 10] = [
-    "psql",
-    "pg_dump",
-    "pg_dumpall",
-    "pg_restore",
-    "pg_isready",
-    "pgbench",
-    "vacuumdb",
-    "reindexdb",
-    "clusterdb",
-    "createdb",
-];
 
 /// How much of a program is searched for a name, in bytes.
 const MAX_SEARCH: u64 = 4 << 20;
@@ -74,7 +44,17 @@ pub(crate) fn find(env: &Env, program: &OsStr) -> Option<PathBuf> {
     std::env::split_paths(&path)
         .filter(|directory| directory.is_absolute())
         .map(|directory| directory.join(&program))
-        .find(|path| std::fs::metadata(path).is_ok_and(|metadata| platform::is_executable(&metadata)))
+        .find(|path| is_executable(path))
+}
+
+fn is_executable(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|metadata| {
+        #[cfg(unix)]
+        let is_permitted = std::os::unix::fs::MetadataExt::mode(&metadata) & 0o111 != 0;
+        #[cfg(windows)]
+        let is_permitted = true;
+        metadata.is_file() && is_permitted
+    })
 }
 
 /// The path of the engine's client on `PATH`. `None` if no client is installed.
@@ -143,7 +123,11 @@ pub(crate) fn is_client(name: &str) -> bool {
 
 /// Whether a program is one of PostgreSQL's own clients, which can read files that they inherit.
 pub(crate) fn is_libpq_client(program: &Path) -> bool {
-    program.file_name().is_some_and(|name| LIBPQ_CLIENTS.iter().any(|known| name == *known))
+    let is_listed = |name: &str| {
+        matches!(name, "psql" | "pg_dump" | "pg_dumpall" | "pg_restore" | "pg_isready" | "pgbench")
+            || matches!(name, "vacuumdb" | "reindexdb" | "clusterdb" | "createdb")
+    };
+    program.file_name().and_then(OsStr::to_str).is_some_and(is_listed)
 }
 
 /// Whether a program is linked with MySQL's client library, which can't be configured to verify TLS by an option file.
@@ -181,6 +165,13 @@ enum Family {
     Mysql,
 }
 
+/// Whether this is the name of a client of MySQL or MariaDB, without the prefix `mysql` or `mariadb`. Other programs
+/// with such a prefix (`mysqltuner`, `mariadb-waitpid`) accept no `--defaults-file`.
+fn is_client_suffix(suffix: &str) -> bool {
+    matches!(suffix, "" | "admin" | "analyze" | "binlog" | "check" | "dump" | "import" | "optimize" | "pump" | "repair")
+        || matches!(suffix, "show" | "slap" | "upgrade" | "secure-installation")
+}
+
 /// The family in the name of a client. `None` for other programs.
 fn family(program: &Path) -> Option<Family> {
     let name = program.file_name()?.to_str()?;
@@ -188,7 +179,7 @@ fn family(program: &Path) -> Option<Family> {
     let name = name.strip_suffix(EXE_SUFFIX).unwrap_or(&name).replace('_', "-");
     let has_prefix = |prefix| {
         let suffix = name.strip_prefix(prefix).map(|suffix| suffix.trim_start_matches('-'));
-        suffix.is_some_and(|suffix| CLIENT_SUFFIXES.contains(&suffix))
+        suffix.is_some_and(is_client_suffix)
     };
     if has_prefix("mariadb") {
         return Some(Family::Mariadb);
@@ -199,7 +190,9 @@ fn family(program: &Path) -> Option<Family> {
 fn query_version(program: &Path, deadline: &Deadline) -> Result<Dialect, Error> {
     let mut command = Command::new(program);
     command.arg("--version").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
-    platform::create_group(&mut command);
+    // A new process group, so that the program's children can be killed with it.
+    #[cfg(unix)]
+    std::os::unix::process::CommandExt::process_group(&mut command, 0);
     // If the program can't be run, the error is reported when it is run to connect.
     let Ok(mut child) = command.spawn() else { return Ok(Flavor::Mysql.into()) };
     let stdout = child.stdout.take();
@@ -208,7 +201,10 @@ fn query_version(program: &Path, deadline: &Deadline) -> Result<Dialect, Error> 
         let _ = stdout.map(|stdout| stdout.take(MAX_VERSION).read_to_end(&mut output));
         output
     });
-    platform::kill(&mut child);
+    #[cfg(unix)]
+    let _ = kill_process_group(Pid::from_child(&child), Signal::KILL);
+    // On Windows, MySQL's programs start no others.
+    let _ = child.kill();
     let _ = child.wait();
     let output = output.ok_or_else(|| {
         Error::network(format!(
@@ -247,46 +243,6 @@ pub(crate) fn resolve(via: &Via, deadline: &Deadline) -> Result<Via, Error> {
         }
     };
     Ok(Via { host: address.to_string(), port: via.port })
-}
-
-#[cfg(unix)]
-mod platform {
-    use std::fs::Metadata;
-    use std::os::unix::fs::PermissionsExt as _;
-    use std::os::unix::process::CommandExt as _;
-    use std::process::{Child, Command};
-
-    use rustix::process::{Pid, Signal, kill_process_group};
-
-    pub(super) fn is_executable(metadata: &Metadata) -> bool {
-        metadata.is_file() && metadata.permissions().mode() & 0o111 != 0
-    }
-
-    /// Runs the program in a new process group, so that its children can be killed with it.
-    pub(super) fn create_group(command: &mut Command) {
-        command.process_group(0);
-    }
-
-    pub(super) fn kill(child: &mut Child) {
-        let _ = kill_process_group(Pid::from_child(child), Signal::KILL);
-    }
-}
-
-#[cfg(windows)]
-mod platform {
-    use std::fs::Metadata;
-    use std::process::{Child, Command};
-
-    pub(super) fn is_executable(metadata: &Metadata) -> bool {
-        metadata.is_file()
-    }
-
-    pub(super) fn create_group(_: &mut Command) {}
-
-    /// Kills only the program, because MySQL's programs start no others.
-    pub(super) fn kill(child: &mut Child) {
-        let _ = child.kill();
-    }
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ use time::OffsetDateTime;
 
 use crate::os::deadline::Deadline;
 
+// They also have the methods of `Env` that differ between the systems.
 #[cfg(unix)]
 mod unix;
 #[cfg(windows)]
@@ -121,10 +122,6 @@ impl Env {
         self.path_var("XDG_RUNTIME_DIR").filter(|path| path.is_absolute())
     }
 
-    pub(crate) fn user_cache_dir(&self) -> Option<PathBuf> {
-        platform::cache_dir(self)
-    }
-
     pub(crate) fn user_data_dir(&self) -> Option<PathBuf> {
         platform::data_dir(self).filter(|path| path.is_absolute())
     }
@@ -143,56 +140,19 @@ impl Env {
         }
     }
 
-    /// The numeric id of the user. 0 on Windows.
-    pub(crate) fn uid(&self) -> u32 {
-        platform::uid()
-    }
-
-    /// The name of this machine. Empty on Windows.
-    pub(crate) fn hostname(&self) -> String {
-        platform::hostname()
-    }
-
     /// The current directory. Only files that the user names with a relative path are read from it.
     pub(crate) fn current_dir(&self) -> Option<PathBuf> {
         std::env::current_dir().ok()
-    }
-
-    /// The id of this boot of this machine. Empty on macOS and Windows.
-    pub(crate) fn boot_id(&self) -> String {
-        platform::boot_id()
     }
 
     pub(crate) fn stderr_is_terminal(&self) -> bool {
         std::io::stderr().is_terminal()
     }
 
-    /// Whether another program reads stdout while it is written. False for a file, and for /dev/null, which the Rust
-    /// runtime opens in place of a closed stdout.
-    pub(crate) fn stdout_has_reader(&self) -> bool {
-        platform::stdout_has_reader()
-    }
-
-    pub(crate) fn stdout_is(&self, path: &Path) -> bool {
-        platform::stdout_is(path)
-    }
-
     /// Whether the process is in the foreground of a terminal: the user may answer a prompt, and Ctrl-C reaches the
     /// whole process group.
     pub(crate) fn is_foreground(&self) -> bool {
         self.terminal().is_some()
-    }
-
-    /// The terminal on which the user can be prompted. `None` in the background, where reading from the terminal stops
-    /// the process.
-    pub(crate) fn terminal(&self) -> Option<Terminal> {
-        platform::terminal()
-    }
-
-    /// Prevents core dumps of this process and tracing by other programs of the user, because it will hold secrets. It
-    /// does not affect programs that this process executes later. Linux only.
-    pub(crate) fn forbid_dumps(&self) {
-        platform::forbid_dumps();
     }
 }
 

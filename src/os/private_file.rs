@@ -118,14 +118,6 @@ impl Directory {
         replaced
     }
 
-    /// Opens a lock file for reading and writing, and creates it if it does not exist.
-    pub(crate) fn open_lock(&self, name: &str) -> io::Result<File> {
-        let file = self.check(name, self.handle.read_or_create(name)?)?;
-        // The umask may have removed permissions when the file was created.
-        platform::restrict(&file)?;
-        Ok(file)
-    }
-
     /// Removes a file. Another process may have removed it first.
     pub(crate) fn remove(&self, name: &str) -> io::Result<()> {
         match self.handle.remove(name) {
@@ -234,9 +226,12 @@ pub(crate) struct LockFile {
 }
 
 impl LockFile {
-    /// Opens the file, and creates it if it does not exist.
+    /// Opens the file for reading and writing, and creates it if it does not exist.
     pub(crate) fn open(&self) -> io::Result<File> {
-        self.directory.open_lock(&self.name)
+        let file = self.directory.check(&self.name, self.directory.handle.read_or_create(&self.name)?)?;
+        // The umask may have removed permissions when the file was created.
+        platform::restrict(&file)?;
+        Ok(file)
     }
 
     pub(crate) fn is_current(&self, file: &File) -> bool {

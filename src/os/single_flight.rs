@@ -138,12 +138,12 @@ impl Leader {
     /// Shares the failure with the waiting processes, unless it is local to this process. If the note can't be written,
     /// the next waiting process becomes the leader.
     pub(crate) fn fail(mut self, error: &Error, now: Timestamp) {
-        if error.is_process_local() || remove_waiting_file(&self.lock_file) {
+        if error.is_process_local || remove_waiting_file(&self.lock_file) {
             return;
         }
         let note = Note {
             failed_at_boot: millis(now),
-            exit: error.exit() as u8,
+            exit: error.exit as u8,
             message: error.message().chars().take(MAX_MESSAGE).collect(),
         };
         let _ = overwrite(&mut self.lock, &serde_json::to_vec(&note).unwrap_or_default());

@@ -121,7 +121,7 @@ impl Inputs {
 
     /// Adds the origin of an invalid part to an error, or where to set a missing one.
     pub(crate) fn add_origin(&self, error: Error) -> Error {
-        let Some(part) = error.part() else { return error };
+        let Some(part) = error.part else { return error };
         let Some(setting) = self.merged.get(part) else { return self.missing_part(part, error) };
         let message = error.message().trim_start_matches("target: ");
         match (setting.origin.name(), self.similar_target()) {

@@ -21,30 +21,6 @@ const OTHER_DOMAINS: [&str; 3] = ["on.aws", "api.aws", "api.amazonwebservices.co
 /// The labels of RDS, next to the region.
 const RDS_LABELS: [&str; 2] = ["rds", "rds-fips"];
 
-/// Labels of other AWS services and their names in messages: databases that do not accept RDS tokens, and services
-/// that often front a database.
-const OTHER_SERVICES: [(&str, &str); 19] = [
-    ("dsql", "Aurora DSQL"),
-    ("redshift", "Redshift"),
-    ("redshift-serverless", "Redshift Serverless"),
-    ("cache", "ElastiCache"),
-    ("serverless", "ElastiCache"),
-    ("memorydb", "MemoryDB"),
-    ("docdb", "DocumentDB"),
-    ("docdb-elastic", "DocumentDB"),
-    ("neptune", "Neptune"),
-    ("neptune-graph", "Neptune Analytics"),
-    ("es", "OpenSearch"),
-    ("aoss", "OpenSearch Serverless"),
-    ("aos", "OpenSearch"),
-    ("dynamodb", "DynamoDB"),
-    ("cassandra", "Keyspaces"),
-    ("timestream", "Timestream"),
-    ("elb", "a load balancer"),
-    ("vpce", "a VPC endpoint"),
-    ("compute", "EC2"),
-];
-
 /// The kind of endpoint that a host name belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Endpoint<'a> {
@@ -104,13 +80,28 @@ fn rds_region(name: &str) -> Option<&str> {
     (is_database && (is_region(region) || region == "global")).then_some(region)
 }
 
-/// The service of the last label in [`OTHER_SERVICES`].
+/// The name of another AWS service in messages, by its last label in a host name: databases that do not accept RDS
+/// tokens, and services that often front a database.
 fn other_service(name: &str) -> Option<&'static str> {
-    let entry = |label: &str| {
-        let label = if label.starts_with("dsql-") { "dsql" } else { label };
-        OTHER_SERVICES.iter().find(|(known, _)| *known == label)
-    };
-    name.rsplit('.').find_map(entry).map(|(_, service)| *service)
+    name.rsplit('.').find_map(|label| match label {
+        _ if label == "dsql" || label.starts_with("dsql-") => Some("Aurora DSQL"),
+        "redshift" => Some("Redshift"),
+        "redshift-serverless" => Some("Redshift Serverless"),
+        "cache" | "serverless" => Some("ElastiCache"),
+        "memorydb" => Some("MemoryDB"),
+        "docdb" | "docdb-elastic" => Some("DocumentDB"),
+        "neptune" => Some("Neptune"),
+        "neptune-graph" => Some("Neptune Analytics"),
+        "es" | "aos" => Some("OpenSearch"),
+        "aoss" => Some("OpenSearch Serverless"),
+        "dynamodb" => Some("DynamoDB"),
+        "cassandra" => Some("Keyspaces"),
+        "timestream" => Some("Timestream"),
+        "elb" => Some("a load balancer"),
+        "vpce" => Some("a VPC endpoint"),
+        "compute" => Some("EC2"),
+        _ => None,
+    })
 }
 
 /// Whether `text` has the form of a region's name: `eu-west-1`, `us-gov-east-1`, `us-isob-east-1`.

@@ -11,7 +11,7 @@ fn validate(text: &str) -> Result<Target, Error> {
 
 fn message(text: &str) -> String {
     let error = validate(text).expect_err(text);
-    assert_eq!(error.exit(), crate::error::ExitCode::Usage);
+    assert_eq!(error.exit, crate::error::ExitCode::Usage);
     error.to_string()
 }
 

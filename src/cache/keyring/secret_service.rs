@@ -14,7 +14,8 @@ use serde::Serialize;
 use zbus::address::Address;
 use zbus::address::transport::{Transport, UnixSocket};
 use zbus::connection::Builder;
-use zbus::{Connection, DynamicType, Message, OwnedObjectPath, OwnedVariant, Variant};
+use zbus::wire::DynamicDeserialize;
+use zbus::{Connection, DynamicType, OwnedObjectPath, OwnedVariant, Variant};
 
 use super::backend::{APPLICATION, Backend, Item, Properties};
 use crate::os::env::Env;
@@ -104,35 +105,33 @@ impl Collection {
     async fn open(bus: &str) -> Result<Self, String> {
         let stream = connect(bus)?;
         let connection = Builder::unix_stream(stream).build().await.map_err(|error| error.to_string())?;
-        let reply = call(&connection, SERVICE_PATH, SERVICE, "ReadAlias", &"default").await?;
-        let path: OwnedObjectPath = body(&reply)?;
+        let path: OwnedObjectPath = call(&connection, SERVICE_PATH, SERVICE, "ReadAlias", &"default").await?;
         if path.as_str() == NO_OBJECT {
             return Err("it has no default keyring".to_owned());
         }
-        let reply = call(&connection, path.as_str(), PROPERTIES, "Get", &(COLLECTION, "Locked")).await?;
-        if matches!(*body::<OwnedVariant>(&reply)?, Variant::Bool(true)) {
+        let locked: OwnedVariant = call(&connection, path.as_str(), PROPERTIES, "Get", &(COLLECTION, "Locked")).await?;
+        if matches!(*locked, Variant::Bool(true)) {
             return Err("its default keyring is locked; unlock it".to_owned());
         }
-        let reply = call(&connection, SERVICE_PATH, SERVICE, "OpenSession", &("plain", Variant::from(""))).await?;
-        let (_, session): (OwnedVariant, OwnedObjectPath) = body(&reply)?;
+        let algorithm = ("plain", Variant::from(""));
+        let (_, session): (OwnedVariant, OwnedObjectPath) =
+            call(&connection, SERVICE_PATH, SERVICE, "OpenSession", &algorithm).await?;
         Ok(Self { connection, path, session })
     }
 
     /// The program's items, or only those with this name.
     async fn items(&self, name: Option<&str>) -> Result<Vec<OwnedObjectPath>, String> {
-        let attributes = attributes(name);
-        let reply = call(&self.connection, self.path.as_str(), COLLECTION, "SearchItems", &attributes).await?;
-        body(&reply)
+        call(&self.connection, self.path.as_str(), COLLECTION, "SearchItems", &attributes(name)).await
     }
 
     async fn secret(&self, item: &OwnedObjectPath) -> Result<Vec<u8>, String> {
-        let reply = call(&self.connection, item.as_str(), ITEM, "GetSecret", &self.session).await?;
-        body(&reply).map(|(_, _, value, _): Secret| value)
+        let secret = call(&self.connection, item.as_str(), ITEM, "GetSecret", &self.session).await;
+        secret.map(|(_, _, value, _): Secret| value)
     }
 
     async fn name(&self, item: &OwnedObjectPath) -> Result<Option<String>, String> {
-        let reply = call(&self.connection, item.as_str(), PROPERTIES, "Get", &(ITEM, "Attributes")).await?;
-        let value: OwnedVariant = body(&reply)?;
+        let value: OwnedVariant =
+            call(&self.connection, item.as_str(), PROPERTIES, "Get", &(ITEM, "Attributes")).await?;
         let mut attributes: HashMap<String, String> =
             value.try_into().map_err(|error: zbus::Error| error.to_string())?;
         Ok(attributes.remove("key"))
@@ -146,8 +145,8 @@ impl Collection {
             ("org.freedesktop.Secret.Item.Attributes", Variant::from(attributes(Some(name)))),
         ]);
         let request = (properties, secret, true);
-        let reply = call(&self.connection, self.path.as_str(), COLLECTION, "CreateItem", &request).await?;
-        let (created, prompt): (OwnedObjectPath, OwnedObjectPath) = body(&reply)?;
+        let (created, prompt): (OwnedObjectPath, OwnedObjectPath) =
+            call(&self.connection, self.path.as_str(), COLLECTION, "CreateItem", &request).await?;
         refuse_prompt(&prompt)?;
         for item in self.items(Some(name)).await?.iter().filter(|item| **item != created) {
             self.delete(item).await?;
@@ -156,8 +155,7 @@ impl Collection {
     }
 
     async fn delete(&self, item: &OwnedObjectPath) -> Result<(), String> {
-        let reply = call(&self.connection, item.as_str(), ITEM, "Delete", &()).await?;
-        refuse_prompt(&body(&reply)?)
+        refuse_prompt(&call(&self.connection, item.as_str(), ITEM, "Delete", &()).await?)
     }
 }
 
@@ -224,17 +222,13 @@ fn refuse_prompt(prompt: &OwnedObjectPath) -> Result<(), String> {
     }
 }
 
-async fn call<B: Serialize + DynamicType>(
+async fn call<T: for<'a> DynamicDeserialize<'a>>(
     connection: &Connection,
     path: &str,
     interface: &str,
     method: &str,
-    body: &B,
-) -> Result<Message, String> {
+    body: &(impl Serialize + DynamicType),
+) -> Result<T, String> {
     let reply = connection.call_method(Some(BUS_NAME), path, Some(interface), method, body).await;
-    reply.map_err(|error| error.to_string())
-}
-
-fn body<T: for<'a> zbus::wire::DynamicDeserialize<'a>>(reply: &Message) -> Result<T, String> {
-    reply.body().deserialize().map_err(|error| error.to_string())
+    reply.and_then(|reply| reply.body().deserialize()).map_err(|error| error.to_string())
 }

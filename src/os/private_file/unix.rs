@@ -58,7 +58,10 @@ impl Handle {
     }
 
     pub(super) fn replace(&self, new: &str, name: &str) -> io::Result<()> {
-        if self.exchange(new, name) {
+        // After a rename over an existing file, ext4 writes the new one to disk at once (`auto_da_alloc`), which takes
+        // longer than everything else here. A swap avoids this.
+        #[cfg(target_os = "linux")]
+        if rustix::fs::renameat_with(&self.0, new, &self.0, name, rustix::fs::RenameFlags::EXCHANGE).is_ok() {
             // The old entry now has the temporary name. If it is a directory, it is removed only if it is empty.
             if self.remove(new).is_err() {
                 let _ = self.remove_directory(new);
@@ -66,18 +69,6 @@ impl Handle {
             return Ok(());
         }
         Ok(rustix::fs::renameat(&self.0, new, &self.0, name)?)
-    }
-
-    /// Swaps two existing files, and returns whether that succeeded. After a rename over an existing file, ext4 writes
-    /// the new one to disk at once (`auto_da_alloc`), which takes longer than everything else here. A swap avoids this.
-    #[cfg(target_os = "linux")]
-    fn exchange(&self, new: &str, old: &str) -> bool {
-        rustix::fs::renameat_with(&self.0, new, &self.0, old, rustix::fs::RenameFlags::EXCHANGE).is_ok()
-    }
-
-    #[cfg(not(target_os = "linux"))]
-    fn exchange(&self, _: &str, _: &str) -> bool {
-        false
     }
 
     pub(super) fn remove(&self, name: &str) -> io::Result<()> {
