@@ -1,7 +1,7 @@
 //! The configuration file: named targets and defaults.
 
 use std::collections::BTreeMap;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::ops::Range;
 use std::path::Path;
 
@@ -69,8 +69,7 @@ impl Config {
                 path.display()
             )));
         }
-        let is_missing =
-            |error: &io::Error| matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory);
+        let is_missing = |error: &io::Error| matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory);
         let bytes = match read_trusted(&path, MAX_FILE) {
             Err(error) if is_missing(&error) && env.path_var("RDS_TOKEN_CONFIG").is_none() => {
                 return Ok(Self::default());

@@ -11,6 +11,7 @@ use aws_sigv4::http_request::{
 };
 use aws_sigv4::sign::v4;
 use percent_encoding::percent_decode_str;
+use serde::Serialize;
 use time::macros::format_description;
 use time::{OffsetDateTime, PrimitiveDateTime};
 
@@ -85,22 +86,14 @@ pub fn sign(target: &Target, keys: &AccessKeys, now: OffsetDateTime) -> Result<T
     Ok(Secret::new(token))
 }
 
-/// The source of a token.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The source of a token, in lower case in JSON output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum TokenSource {
     /// Another process signed it.
     Cache,
     /// This process signed it.
     Signed,
-}
-
-impl TokenSource {
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Cache => "cache",
-            Self::Signed => "signed",
-        }
-    }
 }
 
 /// The fields of a token, without secrets.

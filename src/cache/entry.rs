@@ -122,11 +122,6 @@ impl Entry {
         })
     }
 
-    /// Whether the token is for `target`.
-    pub fn is_for(&self, target: &Target) -> bool {
-        self.fields.is_for(target)
-    }
-
     /// When it expires by the wall clock: 15 minutes after its signature, or earlier with its credentials.
     pub fn expires_at(&self) -> OffsetDateTime {
         let expires_at = self.fields.signed_at + self.fields.lifetime.min(LIFETIME);

@@ -17,7 +17,7 @@ struct Output<'a> {
     region: &'a str,
     expires_at: &'a str,
     ttl: String,
-    source: &'a str,
+    source: TokenSource,
 }
 
 /// The line, without a newline. `expires_at` is in RFC 3339. `ttl` is printed in whole seconds.
@@ -31,7 +31,7 @@ pub fn render(target: &Target, token: &Token, expires_at: &str, ttl: Duration, s
         region: &target.region,
         expires_at,
         ttl: ttl.as_secs().to_string(),
-        source: source.name(),
+        source,
     };
     serde_json::to_string(&output).unwrap_or_default()
 }

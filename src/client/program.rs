@@ -106,7 +106,9 @@ pub(crate) fn mysql_home_dialect(env: &Env, deadline: &Deadline) -> Result<Diale
     let default = Flavor::Mysql.into();
     let Some(program) = installed(env, Engine::Mysql) else { return Ok(default) };
     let dialect = dialect(&program, deadline)?.unwrap_or(default);
-    Ok(if dialect.flavor == Flavor::Mariadb && reads_mariadb_home(&program) { default } else { dialect })
+    // Old MariaDB clients read only `MYSQL_HOME`.
+    let reads_mariadb_home = || contains(&start_of(&program), b"MARIADB_HOME\0");
+    Ok(if dialect.flavor == Flavor::Mariadb && reads_mariadb_home() { default } else { dialect })
 }
 
 /// Whether a program of Oracle's reads the option for the cleartext plugin from the group with its name.
@@ -135,11 +137,6 @@ pub(crate) fn uses_libmysqlclient(program: &Path) -> bool {
     // The names of an ELF file's libraries are near its start.
     let start = start_of(program);
     start.starts_with(b"\x7fELF") && contains(&start, b"libmysqlclient.so")
-}
-
-/// Whether a MariaDB client reads `MARIADB_HOME`. Old versions read only `MYSQL_HOME`.
-fn reads_mariadb_home(program: &Path) -> bool {
-    contains(&start_of(program), b"MARIADB_HOME\0")
 }
 
 /// Whether a program reads MySQL's variables but no option file. It verifies the server only with its own options.

@@ -129,13 +129,9 @@ mod platform {
         if hosts.read_hosts_conf(text.as_bytes()).is_err() {
             return Vec::new();
         }
-        let mut addresses = Vec::new();
-        for kind in [RecordType::A, RecordType::AAAA] {
-            if let Some(lookup) = hosts.lookup_static_host(&Query::query(name.clone(), kind)) {
-                addresses.extend(lookup.answers().iter().filter_map(|record| record.data.ip_addr()));
-            }
-        }
-        addresses
+        let lookup = |kind| hosts.lookup_static_host(&Query::query(name.clone(), kind));
+        let lookups: Vec<_> = [RecordType::A, RecordType::AAAA].into_iter().filter_map(lookup).collect();
+        lookups.iter().flat_map(|lookup| lookup.answers()).filter_map(|record| record.data.ip_addr()).collect()
     }
 
     #[cfg(test)]

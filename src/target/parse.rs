@@ -12,18 +12,11 @@ const JDBC: &str = "jdbc:";
 impl TargetSpec {
     /// Parses a positional TARGET: `[USER@]HOST[:PORT][/DATABASE]` or a URL. Errors name the invalid part (exit 2).
     pub fn parse(text: &str) -> Result<Self, Error> {
-        match text.split_once("://") {
-            Some((scheme, rest)) => parse_url(scheme, rest),
-            None => Self::parse_host_form(text),
+        if let Some((scheme, rest)) = text.split_once("://") {
+            return parse_url(scheme, rest);
         }
-    }
-
-    /// Splits at the last `@`, because a user name may contain `/`, `:` and `@`, and a host can't.
-    fn parse_host_form(text: &str) -> Result<Self, Error> {
-        let (user, rest) = match text.rsplit_once('@') {
-            Some((user, rest)) => (Some(user), rest),
-            None => (None, text),
-        };
+        // A user name may contain `/`, `:` and `@`, and a host can't.
+        let (user, rest) = text.rsplit_once('@').map_or((None, text), |(user, rest)| (Some(user), rest));
         let (authority, database) = split_optional(rest, '/');
         let (host, port) = split_optional(authority, ':');
         Ok(Self {

@@ -58,8 +58,5 @@ impl TargetSpec {
 
 /// Splits `text` at the first `separator`. The second part is `None` if there is no separator.
 pub(super) fn split_optional(text: &str, separator: char) -> (&str, Option<&str>) {
-    match text.split_once(separator) {
-        Some((head, tail)) => (head, Some(tail)),
-        None => (text, None),
-    }
+    text.split_once(separator).map_or((text, None), |(head, tail)| (head, Some(tail)))
 }
