@@ -83,10 +83,10 @@ impl CacheDirectory {
 
     /// The directory. Calls `open` unless it is already open.
     fn get_or_open(&self, open: impl Fn(&Path) -> io::Result<Directory>) -> io::Result<&Arc<Directory>> {
-        if self.directory.get().is_none() {
-            let _ = self.directory.set(Arc::new(open(&self.path)?));
+        match self.directory.get() {
+            Some(directory) => Ok(directory),
+            None => open(&self.path).map(|opened| self.directory.get_or_init(|| Arc::new(opened))),
         }
-        self.directory.get().ok_or_else(|| io::Error::other("the directory is not open"))
     }
 
     /// The directory. `None` if it does not exist.

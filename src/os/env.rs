@@ -15,7 +15,7 @@ use time::OffsetDateTime;
 
 use crate::os::deadline::Deadline;
 
-// They also have the methods of `Env` that differ between the systems.
+// Each file also has the methods of `Env` that differ between the systems.
 #[cfg(unix)]
 mod unix;
 #[cfg(windows)]
@@ -122,14 +122,10 @@ impl Env {
         self.path_var("XDG_RUNTIME_DIR").filter(|path| path.is_absolute())
     }
 
-    pub(crate) fn user_data_dir(&self) -> Option<PathBuf> {
-        platform::data_dir(self).filter(|path| path.is_absolute())
-    }
-
     /// The configuration file: `RDS_TOKEN_CONFIG`, else `rds-token/config.toml` in the user's configuration directory.
     pub(crate) fn config_file(&self) -> Option<PathBuf> {
-        let directory = || platform::config_dir(self).filter(|path| path.is_absolute());
-        self.path_var("RDS_TOKEN_CONFIG").or_else(|| Some(directory()?.join("rds-token/config.toml")))
+        let default = || Some(self.user_config_dir()?.join("rds-token/config.toml"));
+        self.path_var("RDS_TOKEN_CONFIG").or_else(default)
     }
 
     /// Expands a leading `~/` to the home directory.

@@ -64,33 +64,32 @@ impl Env {
         let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
     }
 
-    /// The directory for the user's caches.
     pub(crate) fn user_cache_dir(&self) -> Option<PathBuf> {
-        user_dir(self, "XDG_CACHE_HOME", ".cache", "Library/Caches")
+        self.user_dir("XDG_CACHE_HOME", ".cache", "Library/Caches")
+    }
+
+    pub(crate) fn user_data_dir(&self) -> Option<PathBuf> {
+        self.user_dir("XDG_DATA_HOME", ".local/share", "Library/Application Support")
+    }
+
+    pub(super) fn user_config_dir(&self) -> Option<PathBuf> {
+        self.user_dir("XDG_CONFIG_HOME", ".config", "Library/Application Support")
+    }
+
+    /// The directory that `variable` names, else `default` in the home directory. A relative path in the variable is
+    /// ignored. On macOS, it is always `macos` in the home directory.
+    ///
+    /// Source: the XDG base directory specification, and "File System Programming Guide" by Apple.
+    fn user_dir(&self, variable: &str, default: &str, macos: &str) -> Option<PathBuf> {
+        if cfg!(target_os = "macos") {
+            return Some(self.home()?.join(macos));
+        }
+        let set = self.path_var(variable).filter(|path| path.is_absolute());
+        set.or_else(|| Some(self.home()?.join(default)))
     }
 }
 
 /// Returns `None`, because only `HOME` sets the home directory.
 pub(super) fn home() -> Option<PathBuf> {
     None
-}
-
-pub(super) fn data_dir(env: &Env) -> Option<PathBuf> {
-    user_dir(env, "XDG_DATA_HOME", ".local/share", "Library/Application Support")
-}
-
-pub(super) fn config_dir(env: &Env) -> Option<PathBuf> {
-    user_dir(env, "XDG_CONFIG_HOME", ".config", "Library/Application Support")
-}
-
-/// The directory that `variable` names, else `default` in the home directory. A relative path in the variable is
-/// ignored. On macOS, it is always `macos` in the home directory.
-///
-/// Source: the XDG base directory specification, and "File System Programming Guide" by Apple.
-fn user_dir(env: &Env, variable: &str, default: &str, macos: &str) -> Option<PathBuf> {
-    if cfg!(target_os = "macos") {
-        return Some(env.home()?.join(macos));
-    }
-    let set = env.path_var(variable).filter(|path| path.is_absolute());
-    set.or_else(|| Some(env.home()?.join(default)))
 }

@@ -51,19 +51,19 @@ impl Env {
     pub(crate) fn user_cache_dir(&self) -> Option<PathBuf> {
         dirs::cache_dir()
     }
+
+    /// `FOLDERID_LocalAppData`.
+    pub(crate) fn user_data_dir(&self) -> Option<PathBuf> {
+        dirs::data_local_dir()
+    }
+
+    /// `FOLDERID_RoamingAppData`.
+    pub(super) fn user_config_dir(&self) -> Option<PathBuf> {
+        dirs::config_dir()
+    }
 }
 
 /// The profile directory (`FOLDERID_Profile`).
 pub(super) fn home() -> Option<PathBuf> {
     dirs::home_dir()
-}
-
-/// `FOLDERID_LocalAppData`.
-pub(super) fn data_dir(_: &Env) -> Option<PathBuf> {
-    dirs::data_local_dir()
-}
-
-/// `FOLDERID_RoamingAppData`.
-pub(super) fn config_dir(_: &Env) -> Option<PathBuf> {
-    dirs::config_dir()
 }
