@@ -133,7 +133,7 @@ fn a_token_too_long_for_the_option_file_is_in_the_environment() {
         let cnf = sandbox.rds_token(["cnf", TARGET]).env("AWS_SESSION_TOKEN", &session);
         let cnf = cnf.env("PATH", format!("{}:/usr/bin:/bin", program.parent().unwrap().display()));
         match in_environment {
-            true => assert!(cnf.fails(2).contains("takes 4094"), "{version}"),
+            true => assert!(cnf.fails(2).contains("reads only 4094"), "{version}"),
             false => assert!(cnf.output().status.success()),
         }
     }
