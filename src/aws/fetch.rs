@@ -3,37 +3,30 @@
 use std::time::Duration;
 
 use super::client::AwsClient;
-use super::container;
 use super::endpoints::EndpointConfig;
-use super::imds::{self, ImdsError};
 use super::keys::AccessKeys;
 use super::mfa::Code;
 use super::precedence::NONE_FOUND;
-use super::process;
 use super::profile_chain::ResolvedProfile;
 use super::profile_files::read_text;
 use super::request::{CredentialRequest, SourceError};
 use super::session_cache::SessionCache;
 use super::source::Source;
-use super::{login, sso, sts};
+use super::{container, imds, login, process, sso, sts};
 use crate::error::{Error, ExitCode};
 use crate::fingerprint::Fingerprint;
 use crate::os::single_flight::{self, Outcome, PROGRESS_AFTER};
 
 /// The credentials that a request returned.
 pub(crate) struct Fetched {
-    /// The credentials.
     pub(crate) keys: AccessKeys,
-    /// Whether they are a session that expires soon, which is used because a new one could not be started.
+    /// Whether the keys are a session that expires soon, which is used because a new one could not be started.
     pub(crate) is_leftover: bool,
 }
 
 /// Returns the credentials of `request`: the keys already present, a session in `sessions`, or new credentials. If
-/// several processes need the same session, one of them starts it.
-///
-/// # Errors
-/// Exit 3 if the source has no credentials, exit 4 if it can't be reached in time, exit 1 if this machine's clock is
-/// wrong.
+/// several processes need the same session, one of them starts it. Fails if the source has no credentials (exit 3) or
+/// can't be reached in time (exit 4), or if this machine's clock is wrong (exit 1).
 pub(crate) fn fetch(request: &CredentialRequest, sessions: &SessionCache) -> Result<Fetched, Error> {
     let fetched = |keys| Fetched { keys, is_leftover: false };
     if let Some(keys) = request.identity.keys() {
@@ -44,11 +37,10 @@ pub(crate) fn fetch(request: &CredentialRequest, sessions: &SessionCache) -> Res
         return Ok(fetched(keys));
     }
     // Single flight needs a stored session, which the other processes can load.
-    let lock = request.locks.filter(|_| sessions.is_shared()).and_then(|locks| locks(&lock_name(request)));
-    let progress = |message: &str| request.report.progress(message);
-    let outcome = lock.map(|lock| {
+    let locks = request.locks.filter(|_| sessions.is_shared());
+    let outcome = locks.and_then(|locks| locks(&lock_name(request))).map(|lock| {
         let give_up = request.identity.follower_deadline(request.env, &request.deadline);
-        single_flight::join(&lock, request.env, give_up, progress, load_cached)
+        single_flight::join(&lock, request.env, give_up, |message| request.report.progress(message), load_cached)
     });
     let result = match outcome {
         None => fetch_new(request, sessions),
@@ -57,11 +49,7 @@ pub(crate) fn fetch(request: &CredentialRequest, sessions: &SessionCache) -> Res
         // This process has waited long enough, so it does not wait for other locks.
         Some(Outcome::Unshared) => fetch_new(&CredentialRequest { locks: None, ..request.clone() }, sessions),
         Some(Outcome::Leader(leader)) => {
-            let result = fetch_new(request, sessions);
-            if let Err(error) = &result {
-                leader.fail(error, request.env.now());
-            }
-            result
+            fetch_new(request, sessions).inspect_err(|error| leader.fail(error, request.env.now()))
         }
     };
     let error = match result {
@@ -135,12 +123,9 @@ fn find_codes(request: &CredentialRequest, first: usize) -> Result<Vec<Option<Co
     let ResolvedProfile { source, roles, .. } = &request.identity.chain;
     let devices = std::iter::once(source.mfa()).chain(roles.iter().map(|role| role.mfa.as_ref()));
     let mut flag = request.mfa_code;
-    let codes = devices.enumerate().map(|(step, device)| {
-        let device = device.filter(|_| step >= first);
-        // A code can be used only once.
-        device.map(|mfa| Code::find(mfa, flag.take(), request)).transpose()
-    });
-    codes.collect()
+    // `take`, because a code can be used only once.
+    let mut find = |mfa| Code::find(mfa, flag.take(), request);
+    devices.enumerate().map(|(step, mfa)| mfa.filter(|_| step >= first).map(&mut find).transpose()).collect()
 }
 
 /// Fetches the source's credentials (step 0), then assumes each role (steps 1, 2, …), and stores each new session.
@@ -173,9 +158,11 @@ async fn fetch_from_source(client: &AwsClient<'_>, source: &Source, code: Option
     match source {
         Source::Keys(keys) => Ok(keys.clone()),
         Source::UserSession(session) => sts::start_user_session(client, session, code).await,
-        Source::Process(command) => process::fetch(command, client.request)
-            .await
-            .map_err(|error| client.refused(&error.why).quoting(error.stderr_line)),
+        Source::Process(command) => {
+            let stdout = process::run(command, client.request).await;
+            let stdout = stdout.map_err(|error| client.refused(&error.why).quoting(error.stderr_line))?;
+            process::parse_credentials(&stdout).map_err(|why| client.refused(&why))
+        }
         Source::WebIdentity { role_arn, session_name, token_file } => {
             let token = read_text(token_file.as_ref(), deadline).map_err(|error| {
                 client.source_error(SourceError::unreadable(&format!("the token file {token_file}"), &error))
@@ -190,19 +177,11 @@ async fn fetch_from_source(client: &AwsClient<'_>, source: &Source, code: Option
         Source::InstanceMetadata => {
             let EndpointConfig { metadata_endpoint, metadata_default, .. } = &identity.endpoints;
             let fetched = imds::fetch(&client.platform, metadata_endpoint.as_deref(), metadata_default).await;
-            fetched.map_err(|error| metadata_error(client, error))
+            fetched.map_err(|why| match identity.chain.profile {
+                Some(_) => client.refused(&format!("{why}; check the instance's role or credential_source")),
+                // Unless a profile names the service, it is the last source to try.
+                None => Error::credentials(format!("AWS credentials: {NONE_FOUND} (the EC2 metadata service: {why})")),
+            })
         }
-    }
-}
-
-/// Returns the error for the EC2 metadata service. Unless a profile names it, it is the last source to try.
-fn metadata_error(client: &AwsClient, error: ImdsError) -> Error {
-    let why = match error {
-        ImdsError::NotFound => "it is not reachable, or the instance has no role".to_owned(),
-        ImdsError::Failed(why) => why,
-    };
-    match &client.request.identity.chain.profile {
-        Some(_) => client.refused(&format!("{why}; check the instance's role or credential_source")),
-        None => Error::credentials(format!("AWS credentials: {NONE_FOUND} (the EC2 metadata service: {why})")),
     }
 }

@@ -11,16 +11,10 @@ use super::http::HttpClient;
 use super::keys::AccessKeys;
 use super::request::SourceError;
 
-const SESSION: &str = "/latest/api/token";
 const ROLES: &str = "/latest/meta-data/iam/security-credentials/";
 
-/// Why no credentials were returned.
-pub(super) enum ImdsError {
-    /// The service is not reachable, or the instance has no role.
-    NotFound,
-    /// The service responded without usable credentials.
-    Failed(String),
-}
+/// The error if the service can't be reached or has no such path.
+const NOT_FOUND: &str = "it is not reachable, or the instance has no role";
 
 /// Time limit for all requests together on a machine that may not be an EC2 instance.
 const TIMEOUT: Duration = Duration::from_secs(1);
@@ -37,37 +31,35 @@ const EC2_MARKERS: [(&str, &str); 3] = [
 
 /// Fetches the credentials of the instance's role from `endpoint`, else from `default`. The time limit is one
 /// second, unless the endpoint is configured or the firmware identifies an EC2 instance.
-pub(super) async fn fetch(client: &HttpClient, endpoint: Option<&str>, default: &str) -> Result<AccessKeys, ImdsError> {
+pub(super) async fn fetch(client: &HttpClient, endpoint: Option<&str>, default: &str) -> Result<AccessKeys, String> {
     let has_marker = |(path, text): (&str, &str)| std::fs::read_to_string(path).is_ok_and(|s| s.starts_with(text));
     let url = endpoint.unwrap_or(default).trim_end_matches('/');
     if endpoint.is_some() || EC2_MARKERS.into_iter().any(has_marker) {
         return fetch_role(client, url).await;
     }
-    tokio::time::timeout(TIMEOUT, fetch_role(client, url)).await.unwrap_or(Err(ImdsError::NotFound))
+    tokio::time::timeout(TIMEOUT, fetch_role(client, url)).await.unwrap_or_else(|_| Err(NOT_FOUND.to_owned()))
 }
 
-async fn fetch_role(client: &HttpClient, url: &str) -> Result<AccessKeys, ImdsError> {
-    let failed = |why: String| Err(ImdsError::Failed(why));
+async fn fetch_role(client: &HttpClient, url: &str) -> Result<AccessKeys, String> {
     let lifetime = ("x-aws-ec2-metadata-token-ttl-seconds", "21600");
-    let session = match client.request("PUT", &format!("{url}{SESSION}"), &[lifetime]).await {
+    let session = match client.request("PUT", &format!("{url}/latest/api/token"), &[lifetime]).await {
         Ok((200, session)) => String::from_utf8_lossy(&session).trim().to_owned(),
-        Ok((404, _)) | Err(SourceError::Unreachable(_)) => return Err(ImdsError::NotFound),
-        Ok((status, _)) => return failed(format!("it refuses this process (HTTP status {status})")),
-        Err(SourceError::Refused(why)) => return failed(why),
+        Ok((404, _)) | Err(SourceError::Unreachable(_)) => return Err(NOT_FOUND.to_owned()),
+        Ok((status, _)) => return Err(format!("it refuses this process (HTTP status {status})")),
+        Err(SourceError::Refused(why)) => return Err(why),
     };
     let role = get(client, &format!("{url}{ROLES}"), &session).await?;
     let role = String::from_utf8_lossy(&role).trim().to_owned();
     if !is_role_name(&role) {
-        return failed("its response is not the name of a role".to_owned());
+        return Err("its response is not the name of a role".to_owned());
     }
     let json = get(client, &format!("{url}{ROLES}{role}"), &session).await?;
-    let Ok(document) = CredentialsDocument::parse(&json) else {
-        return failed(format!("its response for role {role} has no credentials"));
-    };
+    let document = CredentialsDocument::parse(&json);
+    let document = document.map_err(|_| format!("its response for role {role} has no credentials"))?;
     if document.code.as_deref().is_some_and(|code| code != "Success") {
-        return failed(format!("it has no credentials for role {role}"));
+        return Err(format!("it has no credentials for role {role}"));
     }
-    document.into_credentials().or_else(|why| failed(format!("in its response, {why}")))
+    document.into_credentials().map_err(|why| format!("in its response, {why}"))
 }
 
 /// Whether IAM allows this name for a role. The name becomes part of a path.
@@ -75,12 +67,12 @@ fn is_role_name(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+=,.@_-".contains(&byte))
 }
 
-async fn get(client: &HttpClient, url: &str, session: &str) -> Result<Vec<u8>, ImdsError> {
+async fn get(client: &HttpClient, url: &str, session: &str) -> Result<Vec<u8>, String> {
     match client.request("GET", url, &[("x-aws-ec2-metadata-token", session)]).await {
         Ok((200, body)) => Ok(body),
-        Ok((404, _)) => Err(ImdsError::NotFound),
-        Ok((status, _)) => Err(ImdsError::Failed(format!("it responded with HTTP status {status}"))),
-        Err(SourceError::Refused(why) | SourceError::Unreachable(why)) => Err(ImdsError::Failed(why)),
+        Ok((404, _)) => Err(NOT_FOUND.to_owned()),
+        Ok((status, _)) => Err(format!("it responded with HTTP status {status}")),
+        Err(SourceError::Refused(why) | SourceError::Unreachable(why)) => Err(why),
     }
 }
 

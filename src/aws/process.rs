@@ -9,7 +9,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _};
 
 use super::credentials_json::CredentialsDocument;
 use super::keys::AccessKeys;
-use super::redact::last_line;
+use super::redact::{is_secret_name, last_line};
 use super::request::CredentialRequest;
 
 #[cfg(unix)]
@@ -38,7 +38,6 @@ enum ProcessGroup {
 
 /// Why a program returned no result.
 pub(super) struct ProgramError {
-    /// The reason.
     pub(super) why: String,
     /// The last line of the program's stderr, without secrets.
     pub(super) stderr_line: Option<String>,
@@ -48,12 +47,6 @@ impl From<String> for ProgramError {
     fn from(why: String) -> Self {
         Self { why, stderr_line: None }
     }
-}
-
-/// Runs `command` and returns the credentials that it prints. Dropping the future kills the program and its
-/// children.
-pub(super) async fn fetch(command: &str, request: &CredentialRequest<'_>) -> Result<AccessKeys, ProgramError> {
-    Ok(parse_credentials(&run(command, request).await?)?)
 }
 
 /// Runs `command` in the shell and returns its stdout. Dropping the future kills the program and its children.
@@ -76,11 +69,13 @@ pub(super) async fn run(command: &str, request: &CredentialRequest<'_>) -> Resul
     if status.success() {
         return Ok(stdout);
     }
-    let stderr_line = last_line(&stderr, &stdout, &request.known_secrets());
+    // The program can read these secrets.
+    let mut secrets = request.env.secret_vars(is_secret_name);
+    secrets.extend(request.profiles.get(request.env).into_iter().flat_map(|profiles| profiles.secrets(is_secret_name)));
+    let stderr_line = last_line(&stderr, &stdout, &secrets);
     Err(ProgramError { why: format!("the program failed ({status})"), stderr_line })
 }
 
-/// Reads all of the program's stdout or stderr.
 async fn read_output(output: Option<impl AsyncRead + Unpin>) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::new();
     let Some(output) = output else { return Ok(bytes) };
@@ -91,7 +86,8 @@ async fn read_output(output: Option<impl AsyncRead + Unpin>) -> Result<Vec<u8>, 
     }
 }
 
-fn parse_credentials(stdout: &[u8]) -> Result<AccessKeys, String> {
+/// Returns the credentials that a `credential_process` has printed.
+pub(super) fn parse_credentials(stdout: &[u8]) -> Result<AccessKeys, String> {
     let document = CredentialsDocument::parse(stdout).map_err(|why| {
         let format = "the JSON of credential_process, with Version, AccessKeyId and SecretAccessKey";
         format!("the program's output is not {format}: {why}")

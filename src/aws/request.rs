@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use super::identity::Identity;
 use super::profile_files::ProfileFiles;
-use super::redact;
 use crate::os::deadline::Deadline;
 use crate::os::env::Env;
 use crate::os::private_file::LockFile;
@@ -20,7 +19,6 @@ pub(super) enum SourceError {
 }
 
 impl SourceError {
-    /// The error for a file that can't be read.
     pub(super) fn unreadable(file: &str, error: &IoError) -> Self {
         let why = format!("could not read {file}: {error}");
         if error.kind() == ErrorKind::TimedOut { Self::Unreachable(why) } else { Self::Refused(why) }
@@ -39,38 +37,21 @@ pub(crate) enum SessionStorage {
     ReadOnly,
 }
 
-/// A request for credentials.
 #[derive(Clone)]
 pub(crate) struct CredentialRequest<'a> {
-    /// The identity whose credentials are fetched.
     pub(crate) identity: &'a Identity,
     /// The region for AWS services, if the identity configures none.
     pub(crate) region: &'a str,
-    /// The environment of the process.
     pub(crate) env: &'a Env,
-    /// When the request times out.
     pub(crate) deadline: Deadline,
     /// Minimum remaining lifetime of a cached session.
     pub(crate) min_ttl: Duration,
     /// A code of the MFA device (`--mfa-code`).
     pub(crate) mfa_code: Option<&'a str>,
-    /// Whether new sessions are stored.
     pub(crate) storage: SessionStorage,
     /// Lock files for single flight. `None` to skip it.
     pub(crate) locks: Option<&'a Locks<'a>>,
     /// The profile files, whose secrets are redacted from quoted program output.
     pub(crate) profiles: &'a ProfileFiles,
-    /// Where warnings and notes are printed.
     pub(crate) report: &'a Report,
-}
-
-impl CredentialRequest<'_> {
-    /// The secrets that a helper program can read from the environment or the profile files.
-    pub(super) fn known_secrets(&self) -> Vec<String> {
-        let mut secrets = self.env.secret_vars(redact::is_secret_name);
-        if let Ok(profiles) = self.profiles.get(self.env) {
-            secrets.extend(profiles.secrets(redact::is_secret_name));
-        }
-        secrets
-    }
 }
