@@ -18,12 +18,9 @@ pub(super) enum Roots {
 }
 
 impl Roots {
-    /// Reads the certificates, in DER. Certificates that can't be parsed are skipped, because the HTTP client panics
-    /// on them.
-    ///
-    /// # Errors
-    /// The reason, if there is no usable certificate.
-    pub(super) fn load(&self) -> Result<Vec<Vec<u8>>, String> {
+    /// Reads the certificates, in PEM. Certificates that can't be parsed are skipped, because the HTTP client panics
+    /// on them. Fails if there is no usable certificate.
+    pub(super) fn load(&self) -> Result<String, String> {
         let loaded = match self {
             Self::System => load_system_roots(),
             Self::Environment { file, directory } => {
@@ -33,17 +30,16 @@ impl Roots {
                 format!("the CA bundle {} ({setting}) {why}; correct the setting or remove it", path.display())
             })?,
         };
-        let certificates: Vec<_> = loaded.certs.iter().filter(|der| is_usable(der)).map(|der| der.to_vec()).collect();
-        if !certificates.is_empty() {
-            return Ok(certificates);
-        }
-        let why = match self {
+        let usable = loaded.certs.iter().filter(|der| is_usable(der)).map(aws_smithy_types::base64::encode);
+        let pem: String =
+            usable.map(|text| format!("-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n")).collect();
+        match self {
+            _ if !pem.is_empty() => Ok(pem),
             Self::Environment { .. } => {
-                "SSL_CERT_FILE and SSL_CERT_DIR name no usable CA certificates; correct or unset them"
+                Err("SSL_CERT_FILE and SSL_CERT_DIR name no usable CA certificates; correct or unset them".to_owned())
             }
-            _ => "this machine has no CA certificates to verify AWS with; install ca-certificates",
-        };
-        Err(why.to_owned())
+            _ => Err("this machine has no CA certificates to verify AWS with; install ca-certificates".to_owned()),
+        }
     }
 }
 

@@ -14,6 +14,7 @@ use time::OffsetDateTime;
 
 use super::http::{HttpClient, PlainHttp, ResponseLog};
 use super::keys::AccessKeys;
+use super::profile_chain::ResolvedProfile;
 use super::request::{CredentialRequest, SourceError};
 use super::sdk_error::{is_retryable, is_transient};
 use super::source::Source;
@@ -41,9 +42,7 @@ const MAX_SKEW: time::Duration = time::Duration::minutes(5);
 /// The client that sends the requests for one identity.
 pub(super) struct AwsClient<'a> {
     pub(super) request: &'a CredentialRequest<'a>,
-    /// The region for AWS services.
     pub(super) region: Region,
-    /// The HTTP client for AWS services.
     pub(super) services: HttpClient,
     /// The HTTP client for the container and EC2 endpoints.
     pub(super) platform: HttpClient,
@@ -57,9 +56,8 @@ impl<'a> AwsClient<'a> {
         let identity = request.identity;
         let region = identity.endpoints.region.clone().unwrap_or_else(|| Region::new(request.region.to_owned()));
         let (log, roots) = (ResponseLog::default(), &identity.endpoints.roots);
-        let services = HttpClient::new(PlainHttp::Loopback, roots.clone(), CONNECT_TIMEOUT, log.clone());
-        let (roots, no_log) = (roots.clone(), ResponseLog::default());
-        let platform = HttpClient::new(PlainHttp::Platform, roots, PLATFORM_CONNECT_TIMEOUT, no_log);
+        let services = HttpClient::new(PlainHttp::Loopback, roots, CONNECT_TIMEOUT, log.clone());
+        let platform = HttpClient::new(PlainHttp::Platform, roots, PLATFORM_CONNECT_TIMEOUT, ResponseLog::default());
         Self { request, region, services, platform, log }
     }
 
@@ -77,10 +75,8 @@ impl<'a> AwsClient<'a> {
         tokio::task::spawn_blocking(wait).await.ok()
     }
 
-    /// Returns temporary credentials from a response. `expiry` is in seconds since 1970.
-    ///
-    /// # Errors
-    /// Exit 3 if the credentials can't sign.
+    /// Returns temporary credentials from a response. `expiry` is in seconds since 1970. Fails if the credentials can't
+    /// sign (exit 3).
     pub(super) fn temporary_keys(
         &self,
         id: String,
@@ -101,7 +97,6 @@ impl<'a> AwsClient<'a> {
     /// the cache key does not cover from the environment or from files.
     pub(super) fn sdk_config(&self, service: &str, region: &Region, credentials: Option<&AccessKeys>) -> SdkConfig {
         let endpoints = &self.request.identity.endpoints;
-        let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).build();
         let mut config = SdkConfig::builder()
             .behavior_version(BehaviorVersion::v2026_01_12())
             .region(region.clone())
@@ -109,13 +104,13 @@ impl<'a> AwsClient<'a> {
             .sleep_impl(TokioSleep::new())
             .time_source(SystemTimeSource::new())
             .retry_config(RetryConfig::standard())
-            .timeout_config(timeouts)
+            .timeout_config(TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).build())
             .use_fips(endpoints.use_fips)
             .use_dual_stack(endpoints.use_dual_stack);
         config.set_endpoint_url(endpoints.endpoint(service).map(str::to_owned));
         config.set_credentials_provider(credentials.map(|keys| {
-            let session_token = keys.session_token.as_ref().map(|token| token.expose().clone());
             let (id, secret) = (&keys.access_key_id, keys.secret_access_key.expose());
+            let session_token = keys.session_token.as_ref().map(|token| token.expose().clone());
             let expires_at = keys.expires_at.map(SystemTime::from);
             SharedCredentialsProvider::new(SdkCredentials::new(id, secret, session_token, expires_at, "rds-token"))
         }));
@@ -144,8 +139,8 @@ impl<'a> AwsClient<'a> {
         match error {
             SourceError::Refused(why) => Error::credentials(format!("AWS credentials: {source}: {}", shorten(why))),
             SourceError::Unreachable(why) => {
-                let server =
-                    self.log.last().authority.as_ref().map(|host| format!(" (from {host})")).unwrap_or_default();
+                let host = self.log.last().authority.clone();
+                let server = host.map(|host| format!(" (from {host})")).unwrap_or_default();
                 let remedy = "try again later, or check the network and the proxy settings";
                 Error::network(format!("AWS credentials: {source}: {}{server}; {remedy}", shorten(why)))
             }
@@ -159,11 +154,9 @@ impl<'a> AwsClient<'a> {
 
     /// Returns the error for a login that the user must repeat.
     pub(super) fn login_error(&self, why: &str) -> Error {
-        let command = match &self.request.identity.chain.source {
-            Source::Sso(_) => "aws sso login",
-            _ => "aws login",
-        };
-        let profile = quote_argument(self.request.identity.chain.profile.as_deref().unwrap_or("default"));
+        let ResolvedProfile { source, profile, .. } = &self.request.identity.chain;
+        let command = if matches!(source, Source::Sso(_)) { "aws sso login" } else { "aws login" };
+        let profile = quote_argument(profile.as_deref().unwrap_or("default"));
         self.refused(&format!("{why}; run `{command} --profile {profile}`"))
     }
 
@@ -180,10 +173,8 @@ impl<'a> AwsClient<'a> {
         .process_local()
     }
 
-    /// Compares this machine's clock with the clock of AWS, because the database rejects a token with a wrong date.
-    ///
-    /// # Errors
-    /// Exit 1 if the database would reject the token.
+    /// Compares this machine's clock with the clock of AWS. Fails if the database would reject the token because of
+    /// its date (exit 1).
     pub(super) fn check_clock(&self) -> Result<(), Error> {
         let Some(skew) = self.log.skew(self.request.env.now().wall) else { return Ok(()) };
         let direction = if skew.is_negative() { "behind" } else { "ahead of" };
@@ -193,8 +184,8 @@ impl<'a> AwsClient<'a> {
             return Err(Error::other(format!("{deviation}, so the database would reject the token; {remedy}")));
         }
         if skew.abs() > NOTABLE_SKEW {
-            let limit = "the database rejects tokens above 5 minutes";
-            self.request.report.warn(&format!("{deviation}, and {limit}; {remedy}"));
+            let report = self.request.report;
+            report.warn(&format!("{deviation}, and the database rejects tokens above 5 minutes; {remedy}"));
         }
         Ok(())
     }

@@ -15,9 +15,6 @@ use super::sdk_error::is_retryable;
 use crate::os::deadline::Deadline;
 use crate::os::env::Env;
 
-/// The server that a relative URI refers to.
-const ECS: &str = "http://169.254.170.2";
-
 /// Fetches credentials from the endpoint set in the environment.
 pub(super) async fn fetch(client: &HttpClient, env: &Env, deadline: &Deadline) -> Result<AccessKeys, SourceError> {
     let uri = endpoint(env).map_err(SourceError::Refused)?;
@@ -27,7 +24,10 @@ pub(super) async fn fetch(client: &HttpClient, env: &Env, deadline: &Deadline) -
     // The path and the query may be secret.
     let origin = format!("{}://{}", uri.scheme_str().unwrap_or_default(), uri.authority().map_or("", |a| a.as_str()));
     if status == 200 {
-        return parse_credentials(&body).map_err(|why| SourceError::Refused(format!("the response of {origin} {why}")));
+        let refused = |why: String| SourceError::Refused(format!("the response of {origin} {why}"));
+        let document = CredentialsDocument::parse(&body)
+            .map_err(|why| refused(format!("is not JSON with AccessKeyId and SecretAccessKey: {why}")))?;
+        return document.into_credentials().map_err(|why| refused(format!("is unusable: {why}")));
     }
     // The spelling of the fields depends on the endpoint.
     let document: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
@@ -41,25 +41,18 @@ pub(super) async fn fetch(client: &HttpClient, env: &Env, deadline: &Deadline) -
     Err(if is_retryable(status) { SourceError::Unreachable(why) } else { SourceError::Refused(why) })
 }
 
-fn parse_credentials(body: &[u8]) -> Result<AccessKeys, String> {
-    let document = CredentialsDocument::parse(body)
-        .map_err(|why| format!("is not JSON with AccessKeyId and SecretAccessKey: {why}"))?;
-    document.into_credentials().map_err(|why| format!("is unusable: {why}"))
-}
-
-/// Returns the URI of the endpoint.
 fn endpoint(env: &Env) -> Result<Uri, String> {
     let [relative, full] = CONTAINER_URIS;
     match (env.var(relative), env.var(full)) {
         // Without the '/', the value could change the host.
         (Some(path), _) if !path.starts_with('/') => Err(format!("{relative} must begin with '/'; correct it")),
-        (Some(path), _) => format!("{ECS}{path}").parse().map_err(|_| format!("{relative} is not a path; correct it")),
+        (Some(path), _) => {
+            format!("http://169.254.170.2{path}").parse().map_err(|_| format!("{relative} is not a path; correct it"))
+        }
         (None, url) => {
-            let uri: Option<Uri> = url.and_then(|url| url.parse().ok());
-            let has_plain_authority =
-                |uri: &Uri| uri.authority().is_some_and(|authority| !authority.as_str().contains('@'));
-            uri.filter(has_plain_authority)
-                .ok_or_else(|| format!("{full} is not a URL without a user name; correct it"))
+            let has_plain_host = |uri: &Uri| uri.authority().is_some_and(|authority| !authority.as_str().contains('@'));
+            let uri = url.and_then(|url| url.parse().ok()).filter(has_plain_host);
+            uri.ok_or_else(|| format!("{full} is not a URL without a user name; correct it"))
         }
     }
 }
@@ -67,9 +60,7 @@ fn endpoint(env: &Env) -> Result<Uri, String> {
 /// Returns the value of the `Authorization` header. `None` if the environment sets none.
 fn authorization(env: &Env, deadline: &Deadline) -> Result<Option<String>, SourceError> {
     let variable = "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE";
-    let Some(path) = env.path_var(variable) else {
-        return Ok(env.var("AWS_CONTAINER_AUTHORIZATION_TOKEN"));
-    };
+    let Some(path) = env.path_var(variable) else { return Ok(env.var("AWS_CONTAINER_AUTHORIZATION_TOKEN")) };
     let text = read_text(&path, deadline)
         .map_err(|error| SourceError::unreadable(&format!("{} ({variable})", path.display()), &error))?;
     Ok(Some(text.trim().to_owned()).filter(|token| !token.is_empty()))

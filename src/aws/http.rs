@@ -47,29 +47,15 @@ pub(super) struct ResponseLog(Arc<Mutex<LastResponse>>);
 pub(super) struct LastResponse {
     /// Host and port.
     pub(super) authority: Option<String>,
-    /// The HTTP status. `None` if there was no response.
+    /// `None` if there was no response.
     pub(super) status: Option<u16>,
     /// The last `Date` header, and the time when it was received.
     date: Option<(OffsetDateTime, Instant)>,
 }
 
 impl ResponseLog {
-    /// Returns the last response, locked.
     pub(super) fn last(&self) -> MutexGuard<'_, LastResponse> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn record_request(&self, uri: &str) {
-        let uri: Option<Uri> = uri.parse().ok();
-        self.last().authority = uri.and_then(|uri| Some(uri.authority()?.to_string()));
-    }
-
-    fn record_response(&self, status: u16, date: Option<&str>) {
-        let mut last = self.last();
-        last.status = Some(status);
-        if let Some(date) = date.and_then(|date| OffsetDateTime::parse(date, &Rfc2822).ok()) {
-            last.date = Some((date, Instant::now()));
-        }
     }
 
     /// The difference between `now` and the server's clock. It is negative if `now` is behind. `None` if no response
@@ -98,12 +84,11 @@ impl HttpClient {
     /// Creates a client that verifies servers with `roots` and whose connections time out after `connect_timeout`.
     /// HTTPS uses the proxy that the environment names. Plain HTTP never uses a proxy, which could read the
     /// credentials.
-    pub(super) fn new(plain_http: PlainHttp, roots: Roots, connect_timeout: Duration, log: ResponseLog) -> Self {
-        let (plain, tls) = (OnceLock::new(), OnceLock::new());
+    pub(super) fn new(plain_http: PlainHttp, roots: &Roots, connect_timeout: Duration, log: ResponseLog) -> Self {
+        let (roots, plain, tls) = (roots.clone(), OnceLock::new(), OnceLock::new());
         Self(Arc::new(Inner { plain_http, roots, connect_timeout, log, plain, tls }))
     }
 
-    /// Returns the client as the SDK's type.
     pub(super) fn to_sdk(&self) -> SharedHttpClient {
         let connector = SharedHttpConnector::new(self.clone());
         http_client_fn(move |_, _| connector.clone())
@@ -111,9 +96,6 @@ impl HttpClient {
 
     /// Sends a request without a body, and returns the status and the body of the response. Failed connections and
     /// server errors are retried.
-    ///
-    /// # Errors
-    /// The reason, if there is no response.
     pub(super) async fn request(
         &self,
         method: &str,
@@ -156,14 +138,17 @@ fn new_request(method: &str, url: &str, headers: &[(&'static str, &str)]) -> Res
 impl HttpConnector for HttpClient {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let inner = &self.0;
-        inner.log.record_request(request.uri());
+        let uri: Option<Uri> = request.uri().parse().ok();
+        inner.log.last().authority = uri.as_ref().and_then(|uri| Some(uri.authority()?.to_string()));
         let refuse = |why: &str| HttpConnectorFuture::ready(Err(ConnectorError::user(why.to_owned().into())));
         // Only the connector for HTTPS has certificates and a proxy.
-        let connector = match allowed_scheme(request.uri(), inner.plain_http) {
-            Some(Scheme::Plain) => inner.plain.get_or_init(|| inner.connector(TrustStore::empty(), None)),
+        let connector = match uri.and_then(|uri| allowed_scheme(&uri, inner.plain_http)) {
+            Some(Scheme::Plain) => {
+                inner.plain.get_or_init(|| inner.connector(TrustStore::empty(), ProxyConfig::disabled()))
+            }
             Some(Scheme::Tls) => inner.tls.get_or_init(|| {
-                let roots = trust_store(&inner.roots.load()?);
-                inner.connector(roots, Some(ProxyConfig::from_env()))
+                let roots = TrustStore::empty().with_pem_certificate(inner.roots.load()?);
+                inner.connector(roots, ProxyConfig::from_env())
             }),
             None => {
                 return refuse(
@@ -179,32 +164,28 @@ impl HttpConnector for HttpClient {
         let log = inner.log.clone();
         HttpConnectorFuture::new(async move {
             let response = pending.await?;
-            log.record_response(response.status().as_u16(), response.headers().get("date"));
+            let date = response.headers().get("date").and_then(|date| OffsetDateTime::parse(date, &Rfc2822).ok());
+            let mut last = log.last();
+            last.status = Some(response.status().as_u16());
+            last.date = date.map(|date| (date, Instant::now())).or(last.date);
             Ok(response.map(|body| SdkBody::from_body_1_x(Limited::new(body, MAX_BODY))))
         })
     }
 }
 
 impl Inner {
-    fn connector(&self, roots: TrustStore, proxy: Option<ProxyConfig>) -> Result<SharedHttpConnector, String> {
+    fn connector(&self, roots: TrustStore, proxy: ProxyConfig) -> Result<SharedHttpConnector, String> {
         let context = TlsContext::builder().with_trust_store(roots).build().map_err(|error| error.to_string())?;
         let settings = HttpConnectorSettings::builder().connect_timeout(self.connect_timeout).build();
         let connector = Connector::builder()
             .connector_settings(settings)
             .sleep_impl(TokioSleep::new())
-            .proxy_config(proxy.unwrap_or_else(ProxyConfig::disabled))
+            .proxy_config(proxy)
             .tls_provider(TlsProvider::Rustls(CryptoMode::Ring))
             .tls_context(context)
             .build_with_resolver(Resolver);
         Ok(SharedHttpConnector::new(connector))
     }
-}
-
-fn trust_store(certificates: &[Vec<u8>]) -> TrustStore {
-    let pem = certificates.iter().fold(String::new(), |pem, der| {
-        pem + "-----BEGIN CERTIFICATE-----\n" + &aws_smithy_types::base64::encode(der) + "\n-----END CERTIFICATE-----\n"
-    });
-    TrustStore::empty().with_pem_certificate(pem.into_bytes())
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -214,12 +195,8 @@ enum Scheme {
 }
 
 /// Returns the scheme of a request's URI. `None` if the request must not be sent.
-fn allowed_scheme(uri: &str, plain_http: PlainHttp) -> Option<Scheme> {
-    let uri: Uri = uri.parse().ok()?;
-    let authority = uri.authority()?;
-    if authority.as_str().contains('@') {
-        return None;
-    }
+fn allowed_scheme(uri: &Uri, plain_http: PlainHttp) -> Option<Scheme> {
+    let authority = uri.authority().filter(|authority| !authority.as_str().contains('@'))?;
     match uri.scheme_str()? {
         "https" => Some(Scheme::Tls),
         "http" => allows_plain_http(authority.host(), plain_http).then_some(Scheme::Plain),
@@ -244,6 +221,7 @@ mod tests {
 
     #[test]
     fn plain_http_is_sent_only_to_this_machine() {
+        let allowed_scheme = |uri: &str, plain_http| allowed_scheme(&uri.parse().ok()?, plain_http);
         for uri in ["http://127.0.0.1:80/x", "http://localhost:5000", "http://LOCALHOST/", "http://[::1]:1/"] {
             assert_eq!(allowed_scheme(uri, PlainHttp::Loopback), Some(Scheme::Plain), "{uri}");
         }
