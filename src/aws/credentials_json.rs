@@ -23,19 +23,12 @@ pub(super) struct CredentialsDocument {
 }
 
 impl CredentialsDocument {
-    /// Parses a document.
-    ///
-    /// # Errors
-    /// The position in the text, if it is not JSON, or a field is missing or has the wrong type. Serde's own message
-    /// would quote secrets.
+    /// Parses a document. An error is the position in the text, because Serde's own message would quote secrets.
     pub(super) fn parse(json: &[u8]) -> Result<Self, String> {
         serde_json::from_slice(json).map_err(|error| format!("see line {}, column {}", error.line(), error.column()))
     }
 
-    /// Returns the credentials.
-    ///
-    /// # Errors
-    /// The value that is missing or unusable.
+    /// Returns the credentials. An error names the value that is missing or unusable.
     pub(super) fn into_credentials(self) -> Result<AccessKeys, String> {
         let expiration = self.expiration.filter(|text| !text.trim().is_empty());
         let expires_at = expiration.map(|text| {

@@ -44,10 +44,7 @@ pub(super) struct EndpointConfig {
 }
 
 impl EndpointConfig {
-    /// Reads the settings from the environment, else from the profile.
-    ///
-    /// # Errors
-    /// Exit 2 if a setting is unusable.
+    /// Reads the settings from the environment, else from the profile. Fails if a setting is unusable (exit 2).
     pub(super) fn read(env: &Env, profiles: &Profiles, profile: &str) -> Result<Self, Error> {
         let value = |key: &str| profiles.value(profile, key).map(str::to_owned);
         let setting = |variable: &str, key: &str| env.var(variable).or_else(|| value(key));

@@ -16,10 +16,8 @@ const KEY_NAMES: KeyNames = KeyNames {
 pub(super) const CONTAINER_URIS: [&str; 2] =
     ["AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI"];
 
-/// Returns the access keys in the environment. `None` if `AWS_ACCESS_KEY_ID` is not set.
-///
-/// # Errors
-/// Exit 3 if the keys can't sign.
+/// Returns the access keys in the environment. `None` if `AWS_ACCESS_KEY_ID` is not set. Fails if the keys can't sign
+/// (exit 3).
 pub(super) fn environment_keys(env: &Env) -> Result<Option<AccessKeys>, Error> {
     AccessKeys::read("the environment", &KEY_NAMES, |name| env.var(name))
 }

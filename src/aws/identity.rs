@@ -56,10 +56,8 @@ pub struct Identity {
 
 impl Identity {
     /// Finds the identity in the order of the AWS CLI: an explicit profile, keys in the environment, the selected
-    /// profile, web identity, container, EC2. The role of `choice` is assumed last.
-    ///
-    /// # Errors
-    /// Exit 2 or 3 if a setting is unusable, or if there is no source.
+    /// profile, web identity, container, EC2. The role of `choice` is assumed last. Fails if a setting is unusable or
+    /// there is no source (exit 2 or 3).
     pub fn find(env: &Env, profiles: &ProfileFiles, choice: Choice<'_>) -> Result<Self, Error> {
         let keys = if choice.profile.is_none() { environment_keys(env)? } else { None };
         let mut files = None;

@@ -50,10 +50,8 @@ pub(super) struct IniError {
 const DEFAULTS: &str = "DEFAULT";
 
 impl IniFile {
-    /// Parses the text of a file. A byte-order mark is skipped.
-    ///
-    /// # Errors
-    /// The first line that is not a section, a key, a comment or a continuation.
+    /// Parses the text of a file. A byte-order mark is skipped. Fails at the first line that is not a section, a key, a
+    /// comment or a continuation.
     pub(super) fn parse(text: &str) -> Result<Self, IniError> {
         let mut parser = Parser::default();
         let text = text.strip_prefix('\u{feff}').unwrap_or(text).replace("\r\n", "\n").replace('\r', "\n");

@@ -33,11 +33,8 @@ pub(super) struct KeyNames {
 const MAX_LENGTH: usize = 16 << 10;
 
 impl AccessKeys {
-    /// Returns the keys if they can sign. A blank session token counts as absent, because RDS Proxy rejects an
-    /// empty one.
-    ///
-    /// # Errors
-    /// The reason why the keys can't sign.
+    /// Returns the keys if they can sign, else the reason. A blank session token counts as absent, because RDS Proxy
+    /// rejects an empty one.
     pub fn new(
         access_key_id: String,
         secret_access_key: String,
@@ -59,11 +56,8 @@ impl AccessKeys {
         Ok(Self { access_key_id, secret_access_key, session_token, expires_at })
     }
 
-    /// Reads keys from the settings of `location`, such as "the environment". `None` if there is no access key ID. As
-    /// in the AWS CLI, a secret without an ID is ignored.
-    ///
-    /// # Errors
-    /// Exit 3 if the keys can't sign.
+    /// Reads keys from the settings of `location`, such as "the environment". `None` if there is no access key ID: as in
+    /// the AWS CLI, a secret without an ID is ignored. Fails if the keys can't sign (exit 3).
     pub(super) fn read(
         location: &str,
         names: &KeyNames,

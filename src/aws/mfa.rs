@@ -14,19 +14,16 @@ const MAX_PROMPTS: usize = 3;
 
 /// The origin of a code.
 pub(super) enum Code {
-    /// The code from `--mfa-code`.
+    /// `--mfa-code`.
     Value(String),
     /// The command in `mfa_process`, which prints the code.
     Process(String),
-    /// A prompt on this terminal.
     Prompt(Terminal),
 }
 
 impl Code {
-    /// Decides where the code comes from, before any request is sent. `flag` is the value of `--mfa-code`.
-    ///
-    /// # Errors
-    /// Exit 3 if there is no way to get a code.
+    /// Decides where the code comes from, before any request is sent. `flag` is the value of `--mfa-code`. Fails if
+    /// there is no way to get a code (exit 3).
     pub(super) fn find(mfa: &Mfa, flag: Option<&str>, request: &CredentialRequest) -> Result<Self, Error> {
         match (flag, &mfa.process) {
             (Some(code), _) => Ok(Self::Value(code.to_owned())),
@@ -40,13 +37,11 @@ impl Code {
         match self {
             Self::Value(code) => Ok(code),
             Self::Process(command) => {
-                let result = process::run(&command, request).await;
-                let stdout =
-                    result.map_err(|error| ProgramError { why: format!("mfa_process: {}", error.why), ..error })?;
-                match String::from_utf8_lossy(&stdout).trim() {
-                    code if is_code(code) => Ok(code.to_owned()),
-                    _ => Err("mfa_process: the program's output is not a code of 6 digits".to_owned().into()),
-                }
+                let failed = |error: ProgramError| ProgramError { why: format!("mfa_process: {}", error.why), ..error };
+                let stdout = process::run(&command, request).await.map_err(failed)?;
+                let code = String::from_utf8_lossy(&stdout).trim().to_owned();
+                let why = "mfa_process: the program's output is not a code of 6 digits";
+                if is_code(&code) { Ok(code) } else { Err(why.to_owned().into()) }
             }
             Self::Prompt(terminal) => {
                 let prompt = format!("Enter MFA code for {}: ", escape_for_terminal(&mfa.serial));
@@ -66,12 +61,10 @@ fn no_terminal(mfa: &Mfa, request: &CredentialRequest) -> Error {
     let mfa_process = if identity.has_flags { "" } else { ", set mfa_process in the profile" };
     // The AWS CLI caches only sessions of roles in profiles.
     let start_session = match (&identity.chain.profile, identity.chain.source.mfa()) {
-        (Some(profile), None) if !identity.has_flags => {
-            let profile = quote_argument(profile);
-            format!(
-                "start a session in a terminal: `aws sts get-caller-identity --profile {profile} --region {region}`"
-            )
-        }
+        (Some(profile), None) if !identity.has_flags => format!(
+            "start a session in a terminal: `aws sts get-caller-identity --profile {} --region {region}`",
+            quote_argument(profile)
+        ),
         _ => "run this command once in a terminal".to_owned(),
     };
     let (description, serial) = (identity.describe(), &mfa.serial);

@@ -35,10 +35,7 @@ pub(super) fn from_environment(env: &Env, keys: AccessKeys) -> ResolvedProfile {
 }
 
 /// Returns the source if there are no keys in the environment, or if an explicit profile hides them: the profile, else
-/// web identity, container or EC2.
-///
-/// # Errors
-/// Exit 2 or 3 if the profile is unusable, or if there is no source.
+/// web identity, container or EC2. Fails if the profile is unusable or there is no source (exit 2 or 3).
 pub(super) fn from_profile_or_platform(
     env: &Env,
     profiles: &Profiles,

@@ -68,10 +68,8 @@ pub(super) fn no_such_profile(profiles: &Profiles, name: &str, referrer: &str) -
     ))
 }
 
-/// Follows `source_profile` from profile `name` to the source. `None` if the profile has no credentials.
-///
-/// # Errors
-/// Exit 3 if a profile in the chain does not exist, contradicts itself or has no usable credentials.
+/// Follows `source_profile` from profile `name` to the source. `None` if the profile has no credentials. Fails if a
+/// profile in the chain does not exist, contradicts itself or has no usable credentials (exit 3).
 pub(super) fn resolve_profile(env: &Env, profiles: &Profiles, name: &str) -> Result<Option<ResolvedProfile>, Error> {
     let mut visited: Vec<&str> = Vec::new();
     let mut roles = Vec::new();

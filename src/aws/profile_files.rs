@@ -50,10 +50,7 @@ impl ProfileFiles {
         Self { deadline, loaded: OnceCell::new() }
     }
 
-    /// Returns the profiles in the files.
-    ///
-    /// # Errors
-    /// Exit 2 if a file can't be read or parsed, exit 4 if it can't be read in time.
+    /// Returns the profiles in the files. Fails if a file can't be read or parsed (exit 2), or not in time (exit 4).
     pub fn get(&self, env: &Env) -> Result<&Profiles, Error> {
         if let Some(profiles) = self.loaded.get() {
             return Ok(profiles);

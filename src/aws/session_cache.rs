@@ -18,7 +18,7 @@ use crate::fingerprint::sha1;
 use crate::os::private_file;
 use crate::rfc3339;
 
-/// Maximum size of a session's file, in bytes.
+/// In bytes.
 const MAX_SESSION: u64 = 64 << 10;
 
 /// The fields of a session's file that are read and written. The AWS CLI writes more.
@@ -52,17 +52,16 @@ fn open_directory(request: &CredentialRequest, home: &Path) -> Option<PathBuf> {
         request.report.warn(&format!("session: {error}: {why}; correct its owner or mode (`chmod go-w`)"));
         return None;
     }
-    for directory in [".aws", ".aws/cli", ".aws/cli/cache"].map(|name| home.join(name)) {
-        if let Err(error) = private_file::check_writers(&directory) {
-            request.report.warn(&format!(
-                "session: {error}: {why}; run `chmod go-w {0}`, or `sudo chown \"$USER\" {0}` if \
-                 another user owns it",
-                directory.display()
-            ));
+    let directories = [".aws", ".aws/cli", ".aws/cli/cache"].map(|name| home.join(name));
+    for directory in &directories {
+        if let Err(error) = private_file::check_writers(directory) {
+            let shown = directory.display();
+            let remedy = format!("run `chmod go-w {shown}`, or `sudo chown \"$USER\" {shown}` if another user owns it");
+            request.report.warn(&format!("session: {error}: {why}; {remedy}"));
             return None;
         }
     }
-    Some(home.join(".aws/cli/cache"))
+    directories.into_iter().last()
 }
 
 /// The cached sessions of one identity. Step 0 is the session of the source, and step N is the session of the Nth role.
@@ -78,12 +77,10 @@ impl<'a> SessionCache<'a> {
     /// Opens the cache for a request. Prints a warning if sessions can't be shared with the AWS CLI.
     pub(crate) fn open(request: &'a CredentialRequest<'a>) -> Self {
         let ResolvedProfile { source, roles, .. } = &request.identity.chain;
-        let names: Vec<Option<String>> = std::iter::once(source_file_name(source))
-            .chain(roles.iter().map(|role| Some(role_file_name(role))))
-            .collect();
-        let has_names = names.iter().any(Option::is_some);
-        let directory = request.env.home().filter(|_| has_names).and_then(|home| open_directory(request, &home));
-        Self { request, directory, names }
+        let roles = roles.iter().map(|role| Some(role_file_name(role)));
+        let names: Vec<_> = std::iter::once(source_file_name(source)).chain(roles).collect();
+        let home = request.env.home().filter(|_| names.iter().any(Option::is_some));
+        Self { request, directory: home.and_then(|home| open_directory(request, &home)), names }
     }
 
     /// Whether other processes can use the session that this process starts.
@@ -133,9 +130,8 @@ impl<'a> SessionCache<'a> {
         let is_sso = step == 0 && matches!(identity.chain.source, Source::Sso(_));
         let Some(bytes) = encode(keys, is_sso.then_some("sso"), account) else { return };
         let directory = path.parent().unwrap_or(Path::new("/"));
-        let written = private_file::make_directory(directory)
-            .and_then(|()| private_file::write(&path, &bytes, env.now().wall.into()));
-        match written {
+        let write = |()| private_file::write(&path, &bytes, env.now().wall.into());
+        match private_file::make_directory(directory).and_then(write) {
             Ok(()) => report.note(&format!("session: started, and stored in {}", path.display())),
             Err(error) => {
                 let message = format!("the session could not be stored for the AWS CLI: {}: {error}", path.display());

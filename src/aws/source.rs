@@ -34,7 +34,6 @@ pub(super) struct UserSession {
     pub(super) duration: Option<i32>,
 }
 
-/// A role of IAM Identity Center.
 #[derive(Clone, Debug)]
 pub(super) struct Sso {
     /// The name of the `[sso-session]` section. `None` in the legacy form of the configuration.
@@ -56,7 +55,6 @@ pub(super) struct Role {
     pub(super) mfa: Option<Mfa>,
 }
 
-/// An MFA device.
 #[derive(Clone, Debug)]
 pub(super) struct Mfa {
     /// The serial number or ARN.
@@ -92,7 +90,6 @@ impl Source {
         }
     }
 
-    /// The MFA device whose code the source needs.
     pub(super) fn mfa(&self) -> Option<&Mfa> {
         match self {
             Self::UserSession(session) => Some(&session.mfa),
@@ -142,7 +139,6 @@ impl Role {
         Self { arn, session_name: None, external_id: None, duration: None, mfa: None }
     }
 
-    /// The AWS account of the role.
     pub(super) fn account(&self) -> Option<&str> {
         account_of(&self.arn)
     }

@@ -3,11 +3,10 @@
 //! Source: "IAM Identity Center credential provider", AWS SDKs and tools reference guide, and `SSOTokenLoader` in
 //! botocore for the name and the format of the file.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use aws_config::Region;
 use aws_sdk_sso::error::ProvideErrorMetadata as _;
-use aws_sdk_sso::operation::get_role_credentials::GetRoleCredentialsError;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use time::{Duration, OffsetDateTime};
@@ -29,7 +28,7 @@ use crate::secret::Secret;
 /// A login that expires within this time is refreshed first, if possible.
 const REFRESH_AHEAD: Duration = Duration::minutes(5);
 
-/// Maximum size of a login's file, in bytes.
+/// In bytes.
 const MAX_LOGIN: u64 = 1 << 20;
 
 /// The content of a login's file. The optional fields need an `[sso-session]` section.
@@ -71,18 +70,15 @@ pub(super) async fn fetch(client: &AwsClient<'_>, sso: &Sso) -> Result<AccessKey
             return client.refused("the login has no such role; check sso_account_id and sso_role_name");
         }
         let is_unauthorized = error.raw_response().is_some_and(|response| response.status().as_u16() == 401);
-        if is_unauthorized
-            || matches!(error.as_service_error(), Some(GetRoleCredentialsError::UnauthorizedException(_)))
-        {
+        if is_unauthorized || error.code() == Some("UnauthorizedException") {
             return client.login_error("the login has expired");
         }
         let token = login.access_token.expose().as_str();
         client.source_error(service_error(&error, scrub(explain_service(&error), [token])))
     })?;
     let credentials = response.role_credentials.ok_or_else(|| client.refused("the response has no credentials"))?;
-    let [id, secret, session_token] =
-        [credentials.access_key_id, credentials.secret_access_key, credentials.session_token]
-            .map(Option::unwrap_or_default);
+    let keys = [credentials.access_key_id, credentials.secret_access_key, credentials.session_token];
+    let [id, secret, session_token] = keys.map(Option::unwrap_or_default);
     client.temporary_keys(id, secret, session_token, Some(credentials.expiration / 1000))
 }
 
@@ -90,20 +86,21 @@ pub(super) async fn fetch(client: &AwsClient<'_>, sso: &Sso) -> Result<AccessKey
 /// be single-use.
 async fn valid_login(client: &AwsClient<'_>, sso: &Sso) -> Result<SsoLogin, Error> {
     let CredentialRequest { env, report, .. } = client.request;
-    let path = login_path(client, sso)?;
+    // The name of the file is a hash of the name of the `[sso-session]` section, else of the start URL.
+    let no_home = || client.refused("there is no home directory with a login; set HOME");
+    let name = sha1(sso.session.as_ref().unwrap_or(&sso.start_url));
+    let path = env.home().ok_or_else(no_home)?.join(".aws/sso/cache").join(name).with_extension("json");
     let login = load(&path).map_err(|why| client.login_error(&why))?;
     let now = || env.now().wall;
     if login.remaining(now()).is_some_and(|remaining| remaining > REFRESH_AHEAD) {
         return Ok(login);
     }
-    let load_fresh = {
-        let (env, path, old) = (Env::clone(env), path.clone(), login.access_token.clone());
-        move || {
-            let login = load(&path).ok()?;
-            // A token that another process has fetched is new, even if it expires soon.
-            let minimum = if login.access_token == old { REFRESH_AHEAD } else { Duration::ZERO };
-            login.remaining(env.now().wall).is_some_and(|remaining| remaining > minimum).then_some(login)
-        }
+    let (env, file, old) = (Env::clone(env), path.clone(), login.access_token.clone());
+    let load_fresh = move || {
+        let login = load(&file).ok()?;
+        // A token that another process has fetched is new, even if it expires soon.
+        let minimum = if login.access_token == old { REFRESH_AHEAD } else { Duration::ZERO };
+        login.remaining(env.now().wall).is_some_and(|remaining| remaining > minimum).then_some(login)
     };
     // `outcome` holds the lock until the end of this function.
     let outcome = client.join_refresh(path.as_os_str().as_encoded_bytes(), load_fresh.clone()).await;
@@ -129,16 +126,6 @@ async fn valid_login(client: &AwsClient<'_>, sso: &Sso) -> Result<SsoLogin, Erro
     }
 }
 
-/// Returns the path of the login's file. Its name is a hash of the name of the `[sso-session]` section, else of the
-/// start URL.
-fn login_path(client: &AwsClient, sso: &Sso) -> Result<PathBuf, Error> {
-    let no_home = || client.refused("there is no home directory with a login; set HOME");
-    let home = client.request.env.home().ok_or_else(no_home)?;
-    let name = sha1(sso.session.as_ref().unwrap_or(&sso.start_url));
-    Ok(home.join(".aws/sso/cache").join(name).with_extension("json"))
-}
-
-/// Reads a login's file.
 fn load(path: &Path) -> Result<SsoLogin, String> {
     let bytes = private_file::read_trusted(path, MAX_LOGIN).map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => "there is no login".to_owned(),

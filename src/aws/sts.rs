@@ -70,7 +70,6 @@ pub(super) async fn start_user_session(
     fetch(client, failure, Some(mfa), |text| keys.scrub(text), send).await
 }
 
-/// Returns the SDK's client for STS.
 fn sts_client(client: &AwsClient<'_>, credentials: Option<&AccessKeys>) -> Client {
     Client::new(&client.sdk_config("sts", &client.region, credentials))
 }
@@ -103,8 +102,7 @@ async fn mfa_code(
     failure: &str,
 ) -> Result<Option<String>, Error> {
     let (Some(mfa), Some(code)) = (mfa, code) else { return Ok(None) };
-    let code = code.get(mfa, client.request).await.map_err(|error| {
+    code.get(mfa, client.request).await.map(Some).map_err(|error| {
         client.refused(&format!("{failure}: {}", error.why)).quoting(error.stderr_line).process_local()
-    });
-    code.map(Some)
+    })
 }
