@@ -140,7 +140,7 @@ fn default_region(
         return Ok(Some(Region { name: name.to_owned(), origin: "region in [defaults]".to_owned() }));
     }
     let profile = profile.map_or_else(|| Profiles::selected(env).0, str::to_owned);
-    let region = profiles.get(env)?.region(&profile);
+    let region = profiles.get(env)?.value(&profile, "region");
     Ok(region.map(|name| Region { name: name.to_owned(), origin: format!("profile '{profile}'") }))
 }
 

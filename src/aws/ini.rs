@@ -21,7 +21,8 @@ pub(super) struct IniFile {
 pub(super) struct Section {
     /// The text between the brackets.
     pub(super) name: String,
-    keys: BTreeMap<String, String>,
+    /// The keys, in lower case, and their values.
+    pub(super) keys: BTreeMap<String, String>,
     /// The keys of the `[DEFAULT]` section, which every section inherits.
     defaults: Rc<BTreeMap<String, String>>,
     /// Keys of the section that appear twice, or the section itself.
@@ -31,7 +32,7 @@ pub(super) struct Section {
 /// A key or a section that appears twice. The last one counts here, while the AWS CLI rejects the file.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Repeated {
-    /// The line number of the second one, from 1.
+    /// The line of the second one, from 1.
     pub(super) line: usize,
     /// The key. `None` for the section itself.
     pub(super) key: Option<String>,
@@ -40,9 +41,9 @@ pub(super) struct Repeated {
 /// Why a file can't be parsed.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct IniError {
-    /// The line number, from 1.
+    /// From 1.
     pub(super) line: usize,
-    /// The reason. It does not quote the line, which may hold a secret.
+    /// It does not quote the line, which may hold a secret.
     pub(super) why: &'static str,
 }
 
@@ -61,7 +62,6 @@ impl IniFile {
         Ok(parser.finish())
     }
 
-    /// Returns the section with this name.
     pub(super) fn section(&self, name: &str) -> Option<&Section> {
         self.index.get(name).map(|index| &self.sections[*index])
     }
@@ -71,15 +71,8 @@ impl Section {
     /// Returns the value of a key, without surrounding white space. `None` if it is absent, blank, or a nested block.
     pub(super) fn get(&self, key: &str) -> Option<&str> {
         let value = self.raw(key)?;
-        let is_block =
-            value.starts_with('\n') && value.lines().all(|line| line.trim().is_empty() || line.contains('='));
+        let is_block = value.starts_with('\n') && value.lines().all(|s| s.trim().is_empty() || s.contains('='));
         Some(value.trim_matches(is_space)).filter(|value| !value.is_empty() && !is_block)
-    }
-
-    /// Returns the values of the keys that satisfy `is_secret`.
-    pub(super) fn secrets(&self, is_secret: &impl Fn(&str) -> bool) -> Vec<String> {
-        let keys = self.keys.iter().filter(|(key, _)| is_secret(key));
-        keys.map(|(_, value)| value.trim_matches(is_space).to_owned()).collect()
     }
 
     /// Whether the section has the key, even with a blank value.
@@ -103,9 +96,7 @@ impl Section {
 /// The state of the parser between two lines.
 #[derive(Default)]
 struct Parser {
-    sections: Vec<Section>,
-    /// The position of each section, by name.
-    index: BTreeMap<String, usize>,
+    file: IniFile,
     /// The position of the current section.
     current: Option<usize>,
     /// The current key, whose value a line with a larger indent continues.
@@ -120,18 +111,16 @@ impl Parser {
         if text.starts_with(['#', ';']) {
             return Ok(());
         }
-        if text.is_empty() {
-            // An empty line belongs to the value if a continuation follows. Otherwise `finish` removes it.
-            self.append_line("");
-            return Ok(());
-        }
         let indent = line.chars().take_while(|c| is_space(*c)).count();
-        if self.key.is_some() && indent > self.indent {
+        // An empty line belongs to the value if a continuation follows. Otherwise `finish` removes it.
+        if text.is_empty() || (self.key.is_some() && indent > self.indent) {
             self.append_line(text);
             return Ok(());
         }
         self.indent = indent;
-        if let Some(name) = header(text) {
+        // The name reaches up to the last bracket of the line.
+        let name = text.strip_prefix('[').and_then(|rest| Some(&rest[..rest.rfind(']')?]));
+        if let Some(name) = name.filter(|name| !name.is_empty()) {
             self.start_section(number, name);
             return Ok(());
         }
@@ -139,9 +128,7 @@ impl Parser {
         if text.starts_with('[') {
             return fail("a section needs a closing bracket");
         }
-        let Some(current) = self.current else {
-            return fail("the first line must be a section, such as [default]");
-        };
+        let Some(current) = self.current else { return fail("the first line must be a section, such as [default]") };
         match text.find(['=', ':']) {
             None => fail("a line must be a section, a comment, or 'key = value'"),
             Some(0) => fail("there is no key before the '='"),
@@ -156,21 +143,23 @@ impl Parser {
     /// the new ones.
     fn start_section(&mut self, line: usize, name: &str) {
         self.key = None;
-        let existing = self.index.get(name).copied();
-        if let Some(index) = existing.filter(|_| name != DEFAULTS) {
-            let repeated = vec![Repeated { line, key: None }];
-            self.sections[index] = Section { name: name.to_owned(), repeated, ..Section::default() };
+        let IniFile { sections, index } = &mut self.file;
+        let empty = Section { name: name.to_owned(), ..Section::default() };
+        let existing = index.get(name).copied();
+        match existing {
+            Some(_) if name == DEFAULTS => {}
+            Some(at) => sections[at] = Section { repeated: vec![Repeated { line, key: None }], ..empty },
+            None => {
+                index.insert(name.to_owned(), sections.len());
+                sections.push(empty);
+            }
         }
-        self.current = existing.or_else(|| {
-            self.sections.push(Section { name: name.to_owned(), ..Section::default() });
-            self.index.insert(name.to_owned(), self.sections.len() - 1);
-            Some(self.sections.len() - 1)
-        });
+        self.current = existing.or(Some(sections.len() - 1));
     }
 
     fn set_value(&mut self, line: usize, current: usize, key: &str, value: &str) {
         let key = key.trim_end_matches(is_space).to_lowercase();
-        let section = &mut self.sections[current];
+        let section = &mut self.file.sections[current];
         if section.keys.insert(key.clone(), value.trim_matches(is_space).to_owned()).is_some() {
             section.repeated.push(Repeated { line, key: Some(key.clone()) });
         }
@@ -178,7 +167,8 @@ impl Parser {
     }
 
     fn append_line(&mut self, text: &str) {
-        let value = self.current.zip(self.key.as_ref()).and_then(|(at, key)| self.sections[at].keys.get_mut(key));
+        let sections = &mut self.file.sections;
+        let value = self.current.zip(self.key.as_ref()).and_then(|(at, key)| sections[at].keys.get_mut(key));
         if let Some(value) = value {
             value.push('\n');
             value.push_str(text);
@@ -186,22 +176,16 @@ impl Parser {
     }
 
     fn finish(mut self) -> IniFile {
-        for value in self.sections.iter_mut().flat_map(|section| section.keys.values_mut()) {
+        let IniFile { sections, index } = &mut self.file;
+        for value in sections.iter_mut().flat_map(|section| section.keys.values_mut()) {
             value.truncate(value.trim_end_matches(is_space).len());
         }
-        if let Some(at) = self.index.remove(DEFAULTS) {
-            let defaults = Rc::new(std::mem::take(&mut self.sections[at].keys));
-            self.sections.iter_mut().for_each(|section| section.defaults = Rc::clone(&defaults));
+        if let Some(at) = index.remove(DEFAULTS) {
+            let defaults = Rc::new(std::mem::take(&mut sections[at].keys));
+            sections.iter_mut().for_each(|section| section.defaults = Rc::clone(&defaults));
         }
-        IniFile { sections: self.sections, index: self.index }
+        self.file
     }
-}
-
-/// Returns the name in `[name]`, up to the last bracket of the line.
-fn header(text: &str) -> Option<&str> {
-    let name = text.strip_prefix('[')?;
-    let name = &name[..name.rfind(']')?];
-    (!name.is_empty()).then_some(name)
 }
 
 /// Splits a section's name into words, as a POSIX shell splits a command line. `None` if a quote is not closed.

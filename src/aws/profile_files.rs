@@ -12,7 +12,7 @@ use crate::error::Error;
 use crate::os::deadline::{Deadline, run_within};
 use crate::os::env::Env;
 
-/// Maximum size of a file, in bytes. Reading a device such as `/dev/zero` would never finish.
+/// In bytes. Reading a device such as `/dev/zero` would never finish.
 const MAX_FILE: u64 = 16 << 20;
 
 /// The variables for the two files, and the default names in `~/.aws`, in the order of [`ProfileFile`].
@@ -29,8 +29,8 @@ pub(super) enum ProfileFile {
 /// `AWS_SHARED_CREDENTIALS_FILE` name.
 pub struct Profiles {
     config: IniFile,
-    /// The kind of each section of `config`, in the same order.
-    kinds: Vec<SectionKind>,
+    /// The kind and name of each section of `config`, in the same order. `None` for a section that is not used.
+    kinds: Vec<Option<(SectionKind, String)>>,
     credentials: IniFile,
     /// The paths, in the order of [`ProfileFile`]. A path is empty if there is no home directory.
     pub(super) paths: [PathBuf; 2],
@@ -60,68 +60,59 @@ impl ProfileFiles {
     }
 }
 
-/// The kind of a section in the configuration file, and its name.
-#[derive(PartialEq, Eq)]
+/// The kind of a section in the configuration file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum SectionKind {
-    Profile(String),
-    SsoSession(String),
-    Services(String),
-    Other,
+    Profile,
+    SsoSession,
+    Services,
 }
 
-impl SectionKind {
-    fn parse(header: &str) -> Self {
-        if header == "default" {
-            return Self::Profile(header.to_owned());
-        }
-        let words = split_words(header).unwrap_or_default();
-        let Ok([_, name]) = <[String; 2]>::try_from(words) else { return Self::Other };
-        match header {
-            _ if header.starts_with("profile") => Self::Profile(name),
-            _ if header.starts_with("sso-session") => Self::SsoSession(name),
-            _ if header.starts_with("services") => Self::Services(name),
-            _ => Self::Other,
-        }
+/// Returns the kind and the name of a section. `None` if the section is not used.
+fn parse_header(header: &str) -> Option<(SectionKind, String)> {
+    if header == "default" {
+        return Some((SectionKind::Profile, header.to_owned()));
     }
+    let [_, name] = <[String; 2]>::try_from(split_words(header)?).ok()?;
+    let kinds = [
+        ("profile", SectionKind::Profile),
+        ("sso-session", SectionKind::SsoSession),
+        ("services", SectionKind::Services),
+    ];
+    Some((kinds.into_iter().find(|(word, _)| header.starts_with(word))?.1, name))
 }
 
 impl Profiles {
     /// Reads both files. A missing file counts as empty.
     fn load(env: &Env, deadline: &Deadline) -> Result<Self, Error> {
         let paths = FILES.map(|(variable, name)| path_of(env, variable, name));
-        let missing = FILES.iter().zip(&paths);
-        let missing = missing
-            .filter(|((variable, _), path)| env.path_var(variable).is_some() && !path.exists())
+        let named = FILES.iter().zip(&paths).filter(|((variable, _), _)| env.path_var(variable).is_some());
+        let missing = named
+            .filter(|(_, path)| !path.exists())
             .map(|((variable, _), path)| format!("{variable} names {}, which does not exist", path.display()))
             .collect();
         let [config, credentials] = [read(&paths[0], deadline)?, read(&paths[1], deadline)?];
-        let kinds = config.sections.iter().map(|section| SectionKind::parse(&section.name)).collect();
+        let kinds = config.sections.iter().map(|section| parse_header(&section.name)).collect();
         Ok(Self { config, kinds, credentials, paths, missing })
     }
 
     /// Returns the values in both files whose keys satisfy `is_secret`.
     pub(super) fn secrets(&self, is_secret: impl Fn(&str) -> bool) -> Vec<String> {
         let sections = self.config.sections.iter().chain(&self.credentials.sections);
-        sections.flat_map(|section| section.secrets(&is_secret)).collect()
-    }
-
-    /// Returns the region of `profile`.
-    pub(crate) fn region(&self, profile: &str) -> Option<&str> {
-        self.value(profile, "region")
+        let keys = sections.flat_map(|section| &section.keys).filter(|(key, _)| is_secret(key));
+        keys.map(|(_, value)| value.clone()).collect()
     }
 
     /// Returns the names of the profiles, in the order of the files. A profile in both files is listed twice.
     pub(crate) fn names(&self) -> Vec<&str> {
-        let config = self.kinds.iter().filter_map(|kind| match kind {
-            SectionKind::Profile(name) => Some(name.as_str()),
-            _ => None,
-        });
+        let config = self.kinds.iter().flatten().filter(|(kind, _)| *kind == SectionKind::Profile);
+        let config = config.map(|(_, name)| name.as_str());
         config.chain(self.credentials.sections.iter().map(|section| section.name.as_str())).collect()
     }
 
     /// Whether one of the files has `profile`.
     pub fn has(&self, profile: &str) -> bool {
-        [ProfileFile::Config, ProfileFile::Credentials].into_iter().any(|file| self.section(file, profile).is_some())
+        [ProfileFile::Config, ProfileFile::Credentials].iter().any(|file| self.section(*file, profile).is_some())
     }
 
     /// Returns a value of a profile, from the credentials file, else from the configuration file. `None` if it is
@@ -136,23 +127,24 @@ impl Profiles {
     pub(super) fn section(&self, file: ProfileFile, profile: &str) -> Option<&Section> {
         match file {
             ProfileFile::Credentials => self.credentials.section(profile),
-            ProfileFile::Config => self.config_section(&SectionKind::Profile(profile.to_owned())),
+            ProfileFile::Config => self.config_section(SectionKind::Profile, profile),
         }
     }
 
     /// Returns the `[sso-session NAME]` section.
     pub(super) fn sso_session(&self, name: &str) -> Option<&Section> {
-        self.config_section(&SectionKind::SsoSession(name.to_owned()))
+        self.config_section(SectionKind::SsoSession, name)
     }
 
     /// Returns the `[services NAME]` section.
     pub(super) fn services(&self, name: &str) -> Option<&Section> {
-        self.config_section(&SectionKind::Services(name.to_owned()))
+        self.config_section(SectionKind::Services, name)
     }
 
-    fn config_section(&self, kind: &SectionKind) -> Option<&Section> {
-        let index = self.kinds.iter().rposition(|other| other == kind)?;
-        self.config.sections.get(index)
+    fn config_section(&self, kind: SectionKind, name: &str) -> Option<&Section> {
+        let is_wanted =
+            |other: &Option<(SectionKind, String)>| other.as_ref().is_some_and(|o| o.0 == kind && o.1 == name);
+        self.config.sections.get(self.kinds.iter().rposition(is_wanted)?)
     }
 
     /// Returns a likely reason why there is no profile `name`: its section is not written as `[profile NAME]`, or a
@@ -202,18 +194,13 @@ fn path_of(env: &Env, variable: &str, name: &str) -> PathBuf {
 
 fn read(path: &Path, deadline: &Deadline) -> Result<IniFile, Error> {
     let shown = path.display();
-    let bytes = match read_bytes(path, deadline) {
-        Ok(bytes) => bytes,
-        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Vec::new(),
-        Err(error) if error.kind() == ErrorKind::TimedOut => {
-            return Err(Error::network(format!(
-                "could not read {shown}: {error}; check the program that writes to it"
-            )));
+    let bytes = read_bytes(path, deadline).or_else(|error| match error.kind() {
+        ErrorKind::NotFound | ErrorKind::NotADirectory => Ok(Vec::new()),
+        ErrorKind::TimedOut => {
+            Err(Error::network(format!("could not read {shown}: {error}; check the program that writes to it")))
         }
-        Err(error) => {
-            return Err(Error::usage(format!("could not read {shown}: {error}; check the file and its permissions")));
-        }
-    };
+        _ => Err(Error::usage(format!("could not read {shown}: {error}; check the file and its permissions"))),
+    })?;
     // Comments and names may contain bytes in another encoding. In a key they are rejected later.
     IniFile::parse(&String::from_utf8_lossy(&bytes))
         .map_err(|error| Error::usage(format!("could not parse {shown}:{}: {}; fix the line", error.line, error.why)))
@@ -228,10 +215,7 @@ pub(super) fn read_text(path: &Path, deadline: &Deadline) -> io::Result<String> 
 /// Reads a text file. `None` if it can't be read or is not a regular file. A pipe can be read only once, so it is left
 /// for the request to AWS.
 pub(super) fn read_regular_file(path: &Path) -> Option<String> {
-    if !path.is_file() {
-        return None;
-    }
-    to_text(read_limited(path).ok()?).ok()
+    if path.is_file() { to_text(read_limited(path).ok()?).ok() } else { None }
 }
 
 fn read_bytes(path: &Path, deadline: &Deadline) -> io::Result<Vec<u8>> {
@@ -281,28 +265,22 @@ pub(super) mod tests {
 
     #[test]
     fn section_headers_name_profiles_sessions_and_services() {
-        let profile = |name: &str| ("profile", name.to_owned());
+        let profile = |name| Some((SectionKind::Profile, name));
         for (header, expected) in [
             ("default", profile("default")),
             ("profile default", profile("default")),
             ("profile a", profile("a")),
             ("profile \"a b\"", profile("a b")),
             ("profile\ta", profile("a")),
-            ("sso-session s", ("sso-session", "s".to_owned())),
-            ("services s", ("services", "s".to_owned())),
-            ("a", ("other", String::new())),
-            ("profile", ("other", String::new())),
-            ("profile a b", ("other", String::new())),
-            ("profile 'a", ("other", String::new())),
-            ("plugins", ("other", String::new())),
+            ("sso-session s", Some((SectionKind::SsoSession, "s"))),
+            ("services s", Some((SectionKind::Services, "s"))),
+            ("a", None),
+            ("profile", None),
+            ("profile a b", None),
+            ("profile 'a", None),
+            ("plugins", None),
         ] {
-            let kind = match SectionKind::parse(header) {
-                SectionKind::Profile(name) => profile(&name),
-                SectionKind::SsoSession(name) => ("sso-session", name),
-                SectionKind::Services(name) => ("services", name),
-                SectionKind::Other => ("other", String::new()),
-            };
-            assert_eq!(kind, expected, "{header}");
+            assert_eq!(parse_header(header), expected.map(|(kind, name)| (kind, name.to_owned())), "{header}");
         }
     }
 
