@@ -22,20 +22,13 @@ const SERVICES: [(&str, &str); 4] = [
     ("signin", "AWS_ENDPOINT_URL_SIGNIN"),
 ];
 
-/// The default addresses of the EC2 metadata service, for `ec2_metadata_service_endpoint_mode` IPv4 and IPv6.
-const METADATA_IPV4: &str = "http://169.254.169.254";
-const METADATA_IPV6: &str = "http://[fd00:ec2::254]";
-
-/// Settings for requests to AWS services.
 #[derive(Clone, Debug, Default)]
 pub(super) struct EndpointConfig {
     /// The configured endpoints, in the order of [`SERVICES`].
     endpoints: [Option<String>; SERVICES.len()],
     pub(super) use_fips: bool,
     pub(super) use_dual_stack: bool,
-    /// The configured region of the services.
     pub(super) region: Option<Region>,
-    /// The CA certificates that verify the services.
     pub(super) roots: Roots,
     /// The configured endpoint of the EC2 metadata service.
     pub(super) metadata_endpoint: Option<String>,
@@ -123,10 +116,11 @@ fn roots(env: &Env, ca_bundle: Option<String>) -> Roots {
     }
 }
 
+/// Returns the default address of the EC2 metadata service.
 fn metadata_default(mode: Option<&str>) -> Result<&'static str, Error> {
     match mode.unwrap_or("IPv4") {
-        mode if mode.eq_ignore_ascii_case("IPv4") => Ok(METADATA_IPV4),
-        mode if mode.eq_ignore_ascii_case("IPv6") => Ok(METADATA_IPV6),
+        mode if mode.eq_ignore_ascii_case("IPv4") => Ok("http://169.254.169.254"),
+        mode if mode.eq_ignore_ascii_case("IPv6") => Ok("http://[fd00:ec2::254]"),
         other => Err(Error::usage(format!(
             "AWS configuration: the EC2 metadata service endpoint mode is '{other}'; set \
              AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE (or ec2_metadata_service_endpoint_mode in the profile) to IPv4 or \
@@ -138,8 +132,8 @@ fn metadata_default(mode: Option<&str>) -> Result<&'static str, Error> {
 /// Checks that a configured endpoint is an HTTP or HTTPS URL without a user name.
 fn check_url(service: &str, url: Option<&str>) -> Result<(), Error> {
     let has_host = |uri: &Uri| uri.authority().is_some_and(|authority| !authority.as_str().contains('@'));
-    let is_url = |uri: &Uri| matches!(uri.scheme_str(), Some("http" | "https")) && has_host(uri);
-    let Some(url) = url.filter(|url| !url.parse().is_ok_and(|uri| is_url(&uri))) else { return Ok(()) };
+    let is_url = |uri: Uri| matches!(uri.scheme_str(), Some("http" | "https")) && has_host(&uri);
+    let Some(url) = url.filter(|url| !url.parse().is_ok_and(is_url)) else { return Ok(()) };
     // The text before the last `@` may be a password.
     let shown = url.rsplit_once('@').map_or_else(|| url.to_owned(), |(_, rest)| format!("…@{rest}"));
     Err(Error::usage(format!(
@@ -242,9 +236,9 @@ mod tests {
             ("AWS_REGION", "region"),
         ];
         for (vars, region, use_fips, use_dual_stack, metadata) in [
-            (&vars[..0], "profile", true, false, METADATA_IPV6),
-            (&vars[..4], "default", false, true, METADATA_IPV4),
-            (&vars, "region", false, true, METADATA_IPV4),
+            (&vars[..0], "profile", true, false, "http://[fd00:ec2::254]"),
+            (&vars[..4], "default", false, true, "http://169.254.169.254"),
+            (&vars, "region", false, true, "http://169.254.169.254"),
         ] {
             let found = find(vars, config).unwrap();
             assert_eq!(found.region, Some(Region::new(region)));

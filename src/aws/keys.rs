@@ -11,9 +11,9 @@ use crate::secret::Secret;
 /// Access keys that can sign.
 #[derive(Clone, Debug)]
 pub struct AccessKeys {
-    /// The access key ID. Every token contains it in clear text.
+    /// Every token contains it in clear text.
     pub access_key_id: String,
-    /// The secret access key. It never leaves the process.
+    /// It never leaves the process.
     pub secret_access_key: Secret<String>,
     /// The session token of temporary credentials. Never empty.
     pub session_token: Option<Secret<String>>,
@@ -98,20 +98,16 @@ impl AccessKeys {
 
 fn check_value(name: &str, value: &str) -> Result<(), String> {
     let is_quoted = |quote| value.starts_with(quote) && value.ends_with(quote);
-    if value.is_empty() {
-        return Err(format!("the {name} is empty"));
+    match value {
+        "" => Err(format!("the {name} is empty")),
+        // A control character could end a line of an HTTP request.
+        _ if !value.bytes().all(|byte| byte.is_ascii_graphic()) => {
+            Err(format!("the {name} has a space or a character that is not printable ASCII"))
+        }
+        _ if is_quoted('"') || is_quoted('\'') => Err(format!("the {name} is in quotes, which count as part of it")),
+        _ if value.len() > MAX_LENGTH => Err(format!("the {name} is longer than {MAX_LENGTH} bytes")),
+        _ => Ok(()),
     }
-    // A control character could end a line of an HTTP request.
-    if !value.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(format!("the {name} has a space or a character that is not printable ASCII"));
-    }
-    if is_quoted('"') || is_quoted('\'') {
-        return Err(format!("the {name} is in quotes, which count as part of it"));
-    }
-    if value.len() > MAX_LENGTH {
-        return Err(format!("the {name} is longer than {MAX_LENGTH} bytes"));
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -25,13 +25,14 @@ pub struct Choice<'a> {
 pub(super) const NONE_FOUND: &str = "there are none in the environment, the profile, a container's or an EC2 \
      instance's role; run `aws configure` or `aws sso login`, set AWS_PROFILE, or use --profile";
 
-/// Returns the source for keys in the environment.
 pub(super) fn from_environment(env: &Env, keys: AccessKeys) -> ResolvedProfile {
     let web_identity = has_web_identity(env).then_some("AWS_WEB_IDENTITY_TOKEN_FILE");
     let ignored = profile_variable(env).into_iter().chain(web_identity).chain(container_variable(env));
     let shadowed = ignored.map(|name| format!("{name} is ignored because AWS_ACCESS_KEY_ID is set")).collect();
-    let description = "the environment (AWS_ACCESS_KEY_ID)".to_owned();
-    ResolvedProfile { shadowed, ..without_profile(Source::Keys(keys), description) }
+    ResolvedProfile {
+        shadowed,
+        ..without_profile("the environment (AWS_ACCESS_KEY_ID)".to_owned(), Source::Keys(keys))
+    }
 }
 
 /// Returns the source if there are no keys in the environment, or if an explicit profile hides them: the profile, else
@@ -50,8 +51,7 @@ pub(super) fn from_profile_or_platform(
     match chain {
         Some(mut chain) if !(is_web_identity && chain.roles.is_empty()) => {
             let container = container_variable(env).filter(|_| !matches!(chain.source, Source::Container));
-            let note = |variable| format!("{variable} is ignored because profile '{name}' has credentials");
-            shadowed.extend(container.map(note));
+            shadowed.extend(container.map(|var| format!("{var} is ignored because profile '{name}' has credentials")));
             chain.shadowed.extend(shadowed);
             Ok(chain)
         }
@@ -122,13 +122,12 @@ fn from_platform(env: &Env, profiles: &Profiles, profile: &str) -> Result<Resolv
     } else {
         Source::InstanceMetadata
     };
-    let description = source.describe("the environment");
-    Ok(without_profile(source, description))
+    Ok(without_profile(source.describe("the environment"), source))
 }
 
-fn without_profile(source: Source, description: String) -> ResolvedProfile {
-    let (warnings, shadowed) = (Vec::new(), Vec::new());
-    ResolvedProfile { source, roles: Vec::new(), profile: None, description, warnings, shadowed }
+fn without_profile(description: String, source: Source) -> ResolvedProfile {
+    let (roles, warnings, shadowed) = (Vec::new(), Vec::new(), Vec::new());
+    ResolvedProfile { source, roles, profile: None, description, warnings, shadowed }
 }
 
 /// Whether the environment selects the credentials. If so, the default profile of the configuration file is ignored.

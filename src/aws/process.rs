@@ -52,8 +52,7 @@ impl From<String> for ProgramError {
 /// Runs `command` in the shell and returns its stdout. Dropping the future kills the program and its children.
 pub(super) async fn run(command: &str, request: &CredentialRequest<'_>) -> Result<Vec<u8>, ProgramError> {
     let group = if request.env.is_foreground() { ProcessGroup::Shared } else { ProcessGroup::New };
-    let mut program = platform::shell(command, group);
-    platform::set_path(&mut program, request.env);
+    let mut program = platform::shell(command, group, request.env);
     program.stdout(Stdio::piped()).stderr(Stdio::piped());
     // The program must not consume stdin if it is the input of a loop that runs rds-token.
     if !(group == ProcessGroup::Shared && std::io::stdin().is_terminal()) {

@@ -17,7 +17,6 @@ pub(super) struct ResolvedProfile {
     pub(super) profile: Option<String>,
     /// The description of the source in messages.
     pub(super) description: String,
-    /// Warnings about the profiles in the chain.
     pub(super) warnings: Vec<String>,
     /// Notes on settings that are ignored, each with the reason.
     pub(super) shadowed: Vec<String>,
@@ -88,10 +87,10 @@ pub(super) fn resolve_profile(env: &Env, profiles: &Profiles, name: &str) -> Res
         let has_own_keys = visited.len() > 1 && profile.has_keys();
         let Some(role) = (if has_own_keys { None } else { profile.role()? }) else { break profile.own_source()? };
         roles.push(role);
-        match profile.role_source(env)? {
-            RoleSource::Profile(next) if next == profile.name => break profile.own_source()?,
-            RoleSource::Profile(next) => profile.name = next,
-            RoleSource::Named(source) => break Some(source),
+        match profile.value("source_profile") {
+            Some(next) if next == profile.name => break profile.own_source()?,
+            Some(next) => profile.name = next,
+            None => break Some(profile.named_source(env)?),
         }
     };
     roles.reverse();
@@ -115,15 +114,6 @@ pub(super) fn resolve_profile(env: &Env, profiles: &Profiles, name: &str) -> Res
     }))
 }
 
-/// The origin of the credentials that assume a role.
-enum RoleSource<'a> {
-    /// The profile in `source_profile`.
-    Profile(&'a str),
-    /// The source in `credential_source`.
-    Named(Source),
-}
-
-/// One profile of the chain.
 #[derive(Clone, Copy)]
 struct Profile<'a> {
     profiles: &'a Profiles,
@@ -148,19 +138,20 @@ impl<'a> Profile<'a> {
         self.value("aws_access_key_id").is_some() || self.value("aws_secret_access_key").is_some()
     }
 
-    /// Returns the role to assume. `None` if there is no role, or if a web identity assumes it.
+    /// Returns the role to assume. `None` if there is no role, or if a web identity assumes it. Fails unless the role has
+    /// either a `source_profile` or a `credential_source`.
     fn role(self) -> Result<Option<Role>, Error> {
         if self.value("web_identity_token_file").is_some() {
             return Ok(None);
         }
         let Some(arn) = self.owned_value("role_arn") else { return Ok(None) };
-        Ok(Some(Role {
-            arn,
-            session_name: self.owned_value("role_session_name"),
-            external_id: self.owned_value("external_id"),
-            duration: self.duration()?,
-            mfa: self.mfa(),
-        }))
+        let [session_name, external_id] = ["role_session_name", "external_id"].map(|key| self.owned_value(key));
+        let role = Role { arn, session_name, external_id, duration: self.duration()?, mfa: self.mfa() };
+        match (self.value("source_profile"), self.value("credential_source")) {
+            (Some(_), Some(_)) => Err(self.error("has both source_profile and credential_source; remove one of them")),
+            (None, None) => Err(self.error("has a role_arn but no source_profile or credential_source; add one")),
+            _ => Ok(Some(role)),
+        }
     }
 
     fn duration(self) -> Result<Option<i32>, Error> {
@@ -175,18 +166,9 @@ impl<'a> Profile<'a> {
         Some(Mfa { serial: self.owned_value("mfa_serial")?, process: self.owned_value("mfa_process") })
     }
 
-    fn role_source(self, env: &Env) -> Result<RoleSource<'a>, Error> {
-        match (self.value("source_profile"), self.value("credential_source")) {
-            (Some(name), None) => Ok(RoleSource::Profile(name)),
-            (None, Some(name)) => self.named_source(env, name).map(RoleSource::Named),
-            (Some(_), Some(_)) => Err(self.error("has both source_profile and credential_source; remove one of them")),
-            (None, None) => Err(self.error("has a role_arn but no source_profile or credential_source; add one")),
-        }
-    }
-
-    /// Returns the source with this `credential_source`.
-    fn named_source(self, env: &Env, name: &str) -> Result<Source, Error> {
-        match name {
+    /// Returns the source in `credential_source`.
+    fn named_source(self, env: &Env) -> Result<Source, Error> {
+        match self.value("credential_source").unwrap_or_default() {
             "Environment" => {
                 let why = "has credential_source = Environment, but AWS_ACCESS_KEY_ID is not set; set it";
                 environment_keys(env)?.map(Source::Keys).ok_or_else(|| self.error(why))
@@ -209,23 +191,19 @@ impl<'a> Profile<'a> {
     /// Returns the source in the profile itself, in the order of the AWS CLI. `None` if it has no credentials.
     fn own_source(self) -> Result<Option<Source>, Error> {
         if let Some(token_file) = self.owned_value("web_identity_token_file") {
-            let role_arn = self.owned_value("role_arn");
-            let role_arn =
-                role_arn.ok_or_else(|| self.error("has a web_identity_token_file but no role_arn; add it"))?;
+            let no_role = || self.error("has a web_identity_token_file but no role_arn; add it");
+            let role_arn = self.owned_value("role_arn").ok_or_else(no_role)?;
             let session_name = self.owned_value("role_session_name");
             return Ok(Some(Source::WebIdentity { role_arn, session_name, token_file }));
         }
         if self.value("sso_account_id").is_some() || self.value("sso_role_name").is_some() {
             return self.sso().map(|sso| Some(Source::Sso(sso)));
         }
-        if let Some(keys) = self.keys(ProfileFile::Credentials)? {
-            return Ok(Some(Source::Keys(keys)));
-        }
-        if let Some(session) = self.owned_value("login_session") {
-            return Ok(Some(Source::Login(session)));
-        }
-        if let Some(command) = self.owned_value("credential_process") {
-            return Ok(Some(Source::Process(command)));
+        let keys = self.keys(ProfileFile::Credentials)?.map(Source::Keys);
+        let login = || self.owned_value("login_session").map(Source::Login);
+        let process = || self.owned_value("credential_process").map(Source::Process);
+        if let Some(source) = keys.or_else(login).or_else(process) {
+            return Ok(Some(source));
         }
         if let Some(keys) = self.keys(ProfileFile::Config)? {
             return Ok(Some(Source::Keys(keys)));
@@ -235,12 +213,11 @@ impl<'a> Profile<'a> {
             return Err(self.error(why));
         }
         // `keys` has already rejected an ID without a secret.
-        match self.has_keys() {
-            true => {
-                Err(self.error("has an aws_secret_access_key without its aws_access_key_id in the same file; add it"))
-            }
-            false => Ok(None),
+        if self.has_keys() {
+            let why = "has an aws_secret_access_key without its aws_access_key_id in the same file; add it";
+            return Err(self.error(why));
         }
+        Ok(None)
     }
 
     /// Returns the access keys in one of the files. An ID is never combined with a secret from the other file.
@@ -259,14 +236,13 @@ impl<'a> Profile<'a> {
             return Err(self.error(&format!("{why}; run `aws configure sso-session`")));
         }
         let setting = |key: &str| match (self.value(key), section.and_then(|section| section.get(key))) {
-            (Some(own), Some(shared)) if own != shared => Err(self.error(&format!(
-                "has {key} = {own}, but [sso-session {}] has {shared}; remove it from the profile",
-                session.unwrap_or_default()
-            ))),
-            (own, shared) => own
-                .or(shared)
-                .map(str::to_owned)
-                .ok_or_else(|| self.error(&format!("has no {key}; run `aws configure sso`"))),
+            (Some(own), Some(shared)) if own != shared => {
+                let session = session.unwrap_or_default();
+                let why = format!("has {key} = {own}, but [sso-session {session}] has {shared}");
+                Err(self.error(&format!("{why}; remove it from the profile")))
+            }
+            (None, None) => Err(self.error(&format!("has no {key}; run `aws configure sso`"))),
+            (own, shared) => Ok(own.or(shared).unwrap_or_default().to_owned()),
         };
         Ok(Sso {
             region: setting("sso_region")?,
@@ -279,12 +255,12 @@ impl<'a> Profile<'a> {
 
     /// Replaces long-term keys with a session of the user if the profile has an MFA device.
     fn with_user_session(self, source: Source) -> Result<Source, Error> {
-        Ok(match (source, self.mfa()) {
+        match (source, self.mfa()) {
             (Source::Keys(keys), Some(mfa)) if keys.session_token.is_none() => {
-                Source::UserSession(UserSession { keys, mfa, duration: self.duration()? })
+                Ok(Source::UserSession(UserSession { keys, mfa, duration: self.duration()? }))
             }
-            (source, _) => source,
-        })
+            (source, _) => Ok(source),
+        }
     }
 
     /// Returns notes on settings that are ignored because the profile has keys.

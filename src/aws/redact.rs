@@ -110,10 +110,8 @@ const SECRET_WORDS: [&str; 10] =
 /// Whether a name ends with a word for a secret: true for `api_key`, and false for `KeyError`.
 fn has_secret_ending(name: &str) -> bool {
     let name = name.to_ascii_uppercase().replace('-', "_");
-    SECRET_SUFFIXES
-        .iter()
-        .chain(&SECRET_WORDS)
-        .any(|ending| name.trim_end_matches('S').ends_with(ending.trim_end_matches('S')))
+    let mut endings = SECRET_SUFFIXES.iter().chain(&SECRET_WORDS);
+    endings.any(|ending| name.trim_end_matches('S').ends_with(ending.trim_end_matches('S')))
 }
 
 /// Returns the line with the values after secret names replaced: `NAME=value`, `"name": "value"`, `--name value`.

@@ -19,24 +19,19 @@ const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 /// The pause between SIGTERM and SIGKILL.
 const GRACE_PERIOD: Duration = Duration::from_millis(100);
 
-pub(super) fn shell(command: &str, group: ProcessGroup) -> Command {
+/// Returns the shell for `command`. Its `PATH` has no relative directories, so that it runs no program from the current
+/// directory.
+pub(super) fn shell(command: &str, group: ProcessGroup, env: &Env) -> Command {
+    let path = env.path_var("PATH").unwrap_or_default();
+    let absolute: Vec<PathBuf> = std::env::split_paths(&path).filter(|directory| directory.is_absolute()).collect();
+    // An empty PATH would mean the current directory.
+    let path = std::env::join_paths(&absolute).ok().filter(|path| !path.is_empty());
     let mut program = Command::new(SHELL);
-    program.args(["-c", command]);
+    program.args(["-c", command]).env("PATH", path.unwrap_or_else(|| DEFAULT_PATH.into()));
     if group == ProcessGroup::New {
         program.process_group(0);
     }
     program
-}
-
-/// Sets a `PATH` without relative directories, so that the shell runs no program from the current directory.
-pub(super) fn set_path(program: &mut Command, env: &Env) {
-    let path = env.path_var("PATH").unwrap_or_default();
-    let absolute: Vec<PathBuf> = std::env::split_paths(&path).filter(|directory| directory.is_absolute()).collect();
-    match std::env::join_paths(&absolute) {
-        Ok(path) if !path.is_empty() => program.env("PATH", path),
-        // An empty PATH would mean the current directory.
-        _ => program.env("PATH", DEFAULT_PATH),
-    };
 }
 
 /// Waits for a signal that would terminate this process. Returns its name, and the exit code for it.

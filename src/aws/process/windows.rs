@@ -12,16 +12,13 @@ use crate::os::env::Env;
 /// Windows searches the system directory before `PATH`, and not the current directory.
 pub(super) const SHELL: &str = "cmd.exe";
 
-/// `/S` makes `cmd` use the text between the outer quotes unchanged, and `/D` disables AutoRun commands.
-pub(super) fn shell(command: &str, _: ProcessGroup) -> Command {
+/// `/S` makes `cmd` use the text between the outer quotes unchanged, and `/D` disables AutoRun commands. The variable
+/// prevents `cmd` from running programs from the current directory.
+pub(super) fn shell(command: &str, _: ProcessGroup, _: &Env) -> Command {
     let mut program = Command::new(SHELL);
     program.raw_arg(format!("/D /S /C \"{command}\"")).kill_on_drop(true);
-    program
-}
-
-/// Prevents `cmd` from running programs from the current directory.
-pub(super) fn set_path(program: &mut Command, _: &Env) {
     program.env("NoDefaultCurrentDirectoryInExePath", "1");
+    program
 }
 
 /// Waits for an event that would terminate this process. Returns its name, and the exit code for it.
