@@ -19,7 +19,6 @@ mod login;
 mod mfa;
 mod precedence;
 mod process;
-mod process_inputs;
 mod profile_chain;
 mod profile_files;
 mod redact;

@@ -39,7 +39,6 @@ const NOTABLE_SKEW: time::Duration = time::Duration::seconds(60);
 /// The clock skew above which the database rejects the token.
 const MAX_SKEW: time::Duration = time::Duration::minutes(5);
 
-/// The client that sends the requests for one identity.
 pub(super) struct AwsClient<'a> {
     pub(super) request: &'a CredentialRequest<'a>,
     pub(super) region: Region,
@@ -132,7 +131,6 @@ impl<'a> AwsClient<'a> {
         }
     }
 
-    /// Returns the error for a source that failed.
     pub(super) fn source_error(&self, error: SourceError) -> Error {
         let source = self.request.identity.describe();
         let shorten = |why: String| why.trim().chars().take(MAX_REASON).collect::<String>();
@@ -160,7 +158,6 @@ impl<'a> AwsClient<'a> {
         self.refused(&format!("{why}; run `{command} --profile {profile}`"))
     }
 
-    /// Returns the error for a request that did not finish in time.
     pub(super) fn timeout_error(&self, description: &str) -> Error {
         let last = self.log.last();
         let why = match (last.status.filter(|status| is_retryable(*status)), &last.authority) {

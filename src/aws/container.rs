@@ -15,7 +15,6 @@ use super::sdk_error::is_retryable;
 use crate::os::deadline::Deadline;
 use crate::os::env::Env;
 
-/// Fetches credentials from the endpoint set in the environment.
 pub(super) async fn fetch(client: &HttpClient, env: &Env, deadline: &Deadline) -> Result<AccessKeys, SourceError> {
     let uri = endpoint(env).map_err(SourceError::Refused)?;
     let authorization = authorization(env, deadline)?;

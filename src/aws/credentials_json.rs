@@ -31,10 +31,8 @@ impl CredentialsDocument {
     /// Returns the credentials. An error names the value that is missing or unusable.
     pub(super) fn into_credentials(self) -> Result<AccessKeys, String> {
         let expiration = self.expiration.filter(|text| !text.trim().is_empty());
-        let expires_at = expiration.map(|text| {
-            let why = "the Expiration is not a time; it must look like 2026-01-31T12:00:00Z (RFC 3339)";
-            rfc3339::parse(&text).ok_or(why)
-        });
+        let why = "the Expiration is not a time; it must look like 2026-01-31T12:00:00Z (RFC 3339)";
+        let expires_at = expiration.map(|text| rfc3339::parse(&text).ok_or(why));
         let session_token = self.session_token.or(self.token);
         AccessKeys::new(self.access_key_id, self.secret_access_key, session_token, expires_at.transpose()?)
     }

@@ -11,13 +11,12 @@ use super::profile_chain::ResolvedProfile;
 use super::profile_files::read_text;
 use super::request::{CredentialRequest, SourceError};
 use super::session_cache::SessionCache;
-use super::source::Source;
+use super::source::{Source, account_of};
 use super::{container, imds, login, process, sso, sts};
 use crate::error::{Error, ExitCode};
 use crate::fingerprint::Fingerprint;
 use crate::os::single_flight::{self, Outcome, PROGRESS_AFTER};
 
-/// The credentials that a request returned.
 pub(crate) struct Fetched {
     pub(crate) keys: AccessKeys,
     /// Whether the keys are a session that expires soon, which is used because a new one could not be started.
@@ -148,7 +147,7 @@ async fn run_steps(
     for role in &roles[step..] {
         step += 1;
         keys = sts::assume_role(client, role, codes[step].take(), &keys).await?;
-        sessions.store(step, &keys, role.account());
+        sessions.store(step, &keys, account_of(&role.arn));
     }
     Ok(keys)
 }

@@ -3,10 +3,9 @@
 use std::time::{Duration, Instant};
 
 use super::endpoints::EndpointConfig;
-use super::environment::{CONTAINER_URIS, environment_keys};
+use super::environment::{CONTAINER_URIS, add_process_inputs, environment_keys};
 use super::keys::AccessKeys;
 use super::precedence::{Choice, from_environment, from_profile_or_platform};
-use super::process_inputs::add_process_inputs;
 use super::profile_chain::ResolvedProfile;
 use super::profile_files::{ProfileFiles, Profiles, read_regular_file};
 use super::source::{Mfa, Role, Source, UserSession};
@@ -127,7 +126,6 @@ impl Identity {
         self.chain.roles.iter().fold(self.chain.description.clone(), |text, role| format!("{text}, role {}", role.arn))
     }
 
-    /// Returns warnings about the profiles that were used.
     pub(crate) fn warnings(&self) -> &[String] {
         &self.chain.warnings
     }
@@ -142,7 +140,7 @@ impl Identity {
 fn add_flags(chain: &mut ResolvedProfile, choice: Choice<'_>) -> Result<(), Error> {
     let mfa = choice.mfa_serial.map(|serial| Mfa { serial: serial.to_owned(), process: None });
     if let Some(arn) = choice.role_arn {
-        chain.roles.push(Role::new(arn.to_owned()));
+        chain.roles.push(Role { arn: arn.to_owned(), ..Role::default() });
         // Without --mfa-serial, the long-term keys assume the role, so that it needs no code.
         if mfa.is_none()
             && let Source::UserSession(UserSession { keys, .. }) = &chain.source

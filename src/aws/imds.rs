@@ -16,9 +16,6 @@ const ROLES: &str = "/latest/meta-data/iam/security-credentials/";
 /// The error if the service can't be reached or has no such path.
 const NOT_FOUND: &str = "it is not reachable, or the instance has no role";
 
-/// Time limit for all requests together on a machine that may not be an EC2 instance.
-const TIMEOUT: Duration = Duration::from_secs(1);
-
 /// The files in which the firmware of an EC2 instance identifies it on Linux, and the text that they begin with: the
 /// vendor on Nitro, the asset tag on instances that set only that, and the hypervisor on Xen.
 ///
@@ -29,15 +26,17 @@ const EC2_MARKERS: [(&str, &str); 3] = [
     ("/sys/hypervisor/uuid", "ec2"),
 ];
 
-/// Fetches the credentials of the instance's role from `endpoint`, else from `default`. The time limit is one
-/// second, unless the endpoint is configured or the firmware identifies an EC2 instance.
+/// Fetches the credentials of the instance's role from `endpoint`, else from `default`. The time limit is one second,
+/// unless the endpoint is configured or the firmware identifies an EC2 instance.
 pub(super) async fn fetch(client: &HttpClient, endpoint: Option<&str>, default: &str) -> Result<AccessKeys, String> {
     let has_marker = |(path, text): (&str, &str)| std::fs::read_to_string(path).is_ok_and(|s| s.starts_with(text));
     let url = endpoint.unwrap_or(default).trim_end_matches('/');
     if endpoint.is_some() || EC2_MARKERS.into_iter().any(has_marker) {
         return fetch_role(client, url).await;
     }
-    tokio::time::timeout(TIMEOUT, fetch_role(client, url)).await.unwrap_or_else(|_| Err(NOT_FOUND.to_owned()))
+    tokio::time::timeout(Duration::from_secs(1), fetch_role(client, url))
+        .await
+        .unwrap_or_else(|_| Err(NOT_FOUND.to_owned()))
 }
 
 async fn fetch_role(client: &HttpClient, url: &str) -> Result<AccessKeys, String> {

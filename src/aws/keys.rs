@@ -80,13 +80,11 @@ impl AccessKeys {
         keys.map(Some).map_err(|why| error(format!("has keys that can't sign: {why}; correct or remove them")))
     }
 
-    /// Returns `text` without these secrets.
     pub(super) fn scrub(&self, text: String) -> String {
         let secrets = self.session_token.iter().chain([&self.secret_access_key]);
         redact::scrub(text, secrets.map(|secret| secret.expose().as_str()))
     }
 
-    /// Adds all fields to a fingerprint.
     pub(super) fn fingerprint(&self, fingerprint: Fingerprint) -> Fingerprint {
         fingerprint
             .field(&self.access_key_id)

@@ -10,7 +10,7 @@ use aws_smithy_types::DateTime;
 use super::client::AwsClient;
 use super::keys::AccessKeys;
 use super::request::SourceError;
-use super::sdk_error::provider_error;
+use super::sdk_error::{explain, is_unreachable};
 use crate::error::Error;
 
 /// Fetches the credentials of the console session with this ARN.
@@ -26,9 +26,9 @@ pub(super) async fn fetch(client: &AwsClient<'_>, session: &str) -> Result<Acces
         .with_use_fips(Some(endpoints.use_fips))
         .with_use_dual_stack(Some(endpoints.use_dual_stack));
     let provider = LoginCredentialsProvider::builder(session).configure(&config).build();
-    let credentials = provider.provide_credentials().await.map_err(|error| match provider_error(&error) {
-        SourceError::Refused(why) => client.login_error(&why),
-        unreachable => client.source_error(unreachable),
+    let credentials = provider.provide_credentials().await.map_err(|error| match explain(&error) {
+        why if is_unreachable(&error) => client.source_error(SourceError::Unreachable(why)),
+        why => client.login_error(&why),
     })?;
     let (id, secret) = (credentials.access_key_id().to_owned(), credentials.secret_access_key().to_owned());
     let session_token = credentials.session_token().unwrap_or_default().to_owned();

@@ -9,10 +9,8 @@ use crate::error::Error;
 use crate::escape::{escape_for_terminal, quote_argument};
 use crate::os::env::Terminal;
 
-/// Maximum number of prompts for one code.
 const MAX_PROMPTS: usize = 3;
 
-/// The origin of a code.
 pub(super) enum Code {
     /// `--mfa-code`.
     Value(String),

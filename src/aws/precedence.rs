@@ -29,10 +29,7 @@ pub(super) fn from_environment(env: &Env, keys: AccessKeys) -> ResolvedProfile {
     let web_identity = has_web_identity(env).then_some("AWS_WEB_IDENTITY_TOKEN_FILE");
     let ignored = profile_variable(env).into_iter().chain(web_identity).chain(container_variable(env));
     let shadowed = ignored.map(|name| format!("{name} is ignored because AWS_ACCESS_KEY_ID is set")).collect();
-    ResolvedProfile {
-        shadowed,
-        ..without_profile("the environment (AWS_ACCESS_KEY_ID)".to_owned(), Source::Keys(keys))
-    }
+    ResolvedProfile { shadowed, ..without_profile("the environment (AWS_ACCESS_KEY_ID)", Source::Keys(keys)) }
 }
 
 /// Returns the source if there are no keys in the environment, or if an explicit profile hides them: the profile, else
@@ -122,11 +119,11 @@ fn from_platform(env: &Env, profiles: &Profiles, profile: &str) -> Result<Resolv
     } else {
         Source::InstanceMetadata
     };
-    Ok(without_profile(source.describe("the environment"), source))
+    Ok(without_profile(&source.describe("the environment"), source))
 }
 
-fn without_profile(description: String, source: Source) -> ResolvedProfile {
-    let (roles, warnings, shadowed) = (Vec::new(), Vec::new(), Vec::new());
+fn without_profile(description: &str, source: Source) -> ResolvedProfile {
+    let (description, roles, warnings, shadowed) = (description.to_owned(), Vec::new(), Vec::new(), Vec::new());
     ResolvedProfile { source, roles, profile: None, description, warnings, shadowed }
 }
 

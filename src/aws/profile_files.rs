@@ -131,12 +131,10 @@ impl Profiles {
         }
     }
 
-    /// Returns the `[sso-session NAME]` section.
     pub(super) fn sso_session(&self, name: &str) -> Option<&Section> {
         self.config_section(SectionKind::SsoSession, name)
     }
 
-    /// Returns the `[services NAME]` section.
     pub(super) fn services(&self, name: &str) -> Option<&Section> {
         self.config_section(SectionKind::Services, name)
     }

@@ -116,8 +116,8 @@ fn has_secret_ending(name: &str) -> bool {
 
 /// Returns the line with the values after secret names replaced: `NAME=value`, `"name": "value"`, `--name value`.
 fn redact_named(line: &str) -> String {
-    let mut redacted = String::new();
-    let mut rest = line;
+    let is_name_char = |c: char| c.is_alphanumeric() || c == '_' || c == '-';
+    let (mut redacted, mut rest) = (String::new(), line);
     while let Some(start) = rest.find(is_name_char) {
         let (before, from_name) = rest.split_at(start);
         let end = from_name.find(|c| !is_name_char(c)).unwrap_or(from_name.len());
@@ -130,10 +130,6 @@ fn redact_named(line: &str) -> String {
         }
     }
     redacted + rest
-}
-
-fn is_name_char(c: char) -> bool {
-    c.is_alphanumeric() || c == '_' || c == '-'
 }
 
 /// Splits the text after a secret name into a separator and the value. `None` if the name or the value is not secret.

@@ -46,10 +46,9 @@ pub(crate) struct CredentialRequest<'a> {
     pub(crate) deadline: Deadline,
     /// Minimum remaining lifetime of a cached session.
     pub(crate) min_ttl: Duration,
-    /// A code of the MFA device (`--mfa-code`).
     pub(crate) mfa_code: Option<&'a str>,
     pub(crate) storage: SessionStorage,
-    /// Lock files for single flight. `None` to skip it.
+    /// `None` to skip single flight.
     pub(crate) locks: Option<&'a Locks<'a>>,
     /// The profile files, whose secrets are redacted from quoted program output.
     pub(crate) profiles: &'a ProfileFiles,

@@ -8,7 +8,6 @@ use aws_smithy_runtime_api::client::result::ConnectorError;
 
 use super::request::SourceError;
 
-/// An error of an AWS service.
 pub(super) trait ServiceError: ProvideErrorMetadata + StdError + 'static {}
 impl<E: ProvideErrorMetadata + StdError + 'static> ServiceError for E {}
 
@@ -17,14 +16,8 @@ pub(super) fn is_retryable(status: u16) -> bool {
     status == 429 || status >= 500
 }
 
-/// Converts an error of one of the SDK's credential providers.
-pub(super) fn provider_error(error: &(dyn StdError + 'static)) -> SourceError {
-    let why = explain(error);
-    if is_unreachable(error) { SourceError::Unreachable(why) } else { SourceError::Refused(why) }
-}
-
 /// Whether a request got no response.
-fn is_unreachable(error: &(dyn StdError + 'static)) -> bool {
+pub(super) fn is_unreachable(error: &(dyn StdError + 'static)) -> bool {
     causes(error).any(|cause| {
         cause.downcast_ref::<ConnectorError>().is_some_and(|error| !error.is_user())
             || matches!(cause.downcast_ref(), Some(CredentialsError::ProviderTimedOut(_)))

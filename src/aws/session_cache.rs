@@ -1,8 +1,7 @@
 //! The cache of sessions, which is shared with the AWS CLI. Sessions are the temporary credentials of assumed roles, of
 //! SSO roles and of users with an MFA device. The files are in `~/.aws/cli/cache`, and the AWS CLI defines their names.
 //!
-//! Source: `credentials.py` (`_create_cache_key`, `_load_from_cache`) and `utils.py` (`JSONFileCache`) in
-//! botocore.
+//! Source: `credentials.py` (`_create_cache_key`, `_load_from_cache`) and `utils.py` (`JSONFileCache`) in botocore.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -43,25 +42,21 @@ struct SessionCredentials {
     account_id: Option<String>,
 }
 
-/// Returns the AWS CLI's cache directory. `None`, with a warning, if another user can replace files in it: the AWS CLI
-/// creates its directories with the mode that the umask sets.
-fn open_directory(request: &CredentialRequest, home: &Path) -> Option<PathBuf> {
+/// Returns the AWS CLI's cache directory. Fails if another user can replace files in it: the AWS CLI creates its
+/// directories with the mode that the umask sets.
+fn open_directory(request: &CredentialRequest, home: &Path) -> Result<PathBuf, String> {
     let code_note = if request.identity.needs_code() { ", and a code is needed for each token" } else { "" };
     let why = format!("sessions are not shared with the AWS CLI{code_note}");
-    if let Err(error) = private_file::check_parents(&home.join(".aws")) {
-        request.report.warn(&format!("session: {error}: {why}; correct its owner or mode (`chmod go-w`)"));
-        return None;
-    }
-    let directories = [".aws", ".aws/cli", ".aws/cli/cache"].map(|name| home.join(name));
-    for directory in &directories {
-        if let Err(error) = private_file::check_writers(directory) {
+    private_file::check_parents(&home.join(".aws"))
+        .map_err(|error| format!("session: {error}: {why}; correct its owner or mode (`chmod go-w`)"))?;
+    for directory in [".aws", ".aws/cli", ".aws/cli/cache"].map(|name| home.join(name)) {
+        private_file::check_writers(&directory).map_err(|error| {
             let shown = directory.display();
             let remedy = format!("run `chmod go-w {shown}`, or `sudo chown \"$USER\" {shown}` if another user owns it");
-            request.report.warn(&format!("session: {error}: {why}; {remedy}"));
-            return None;
-        }
+            format!("session: {error}: {why}; {remedy}")
+        })?;
     }
-    directories.into_iter().last()
+    Ok(home.join(".aws/cli/cache"))
 }
 
 /// The cached sessions of one identity. Step 0 is the session of the source, and step N is the session of the Nth role.
@@ -80,7 +75,8 @@ impl<'a> SessionCache<'a> {
         let roles = roles.iter().map(|role| Some(role_file_name(role)));
         let names: Vec<_> = std::iter::once(source_file_name(source)).chain(roles).collect();
         let home = request.env.home().filter(|_| names.iter().any(Option::is_some));
-        Self { request, directory: home.and_then(|home| open_directory(request, &home)), names }
+        let opened = home.map(|home| open_directory(request, &home).inspect_err(|why| request.report.warn(why)));
+        Self { request, directory: opened.and_then(Result::ok), names }
     }
 
     /// Whether other processes can use the session that this process starts.
@@ -231,9 +227,9 @@ mod tests {
 
     #[test]
     fn file_names_are_those_of_the_aws_cli() {
-        let role = Role::new("arn:aws:iam::123456789012:role/lab".to_owned());
         let mfa = Mfa { serial: "arn:aws:iam::123456789012:mfa/jane".to_owned(), process: None };
-        let role = Role { duration: Some(1800), mfa: Some(mfa), ..role };
+        let arn = "arn:aws:iam::123456789012:role/lab".to_owned();
+        let role = Role { arn, duration: Some(1800), mfa: Some(mfa), ..Role::default() };
         assert_eq!(role_file_name(&role), "17aa3eafaf4ce3edb9d73c98353977f4f61893d7");
     }
 

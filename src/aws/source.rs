@@ -14,14 +14,17 @@ pub(super) enum Source {
     /// A program that prints credentials (`credential_process`).
     Process(String),
     /// A token file that is exchanged for credentials (`AssumeRoleWithWebIdentity`).
-    WebIdentity { role_arn: String, session_name: Option<String>, token_file: String },
+    WebIdentity {
+        role_arn: String,
+        session_name: Option<String>,
+        token_file: String,
+    },
     /// A role of IAM Identity Center.
     Sso(Sso),
     /// The ARN of the console session of `aws login`.
     Login(String),
     /// The endpoint that ECS or EKS sets in the environment.
     Container,
-    /// The EC2 metadata service.
     InstanceMetadata,
 }
 
@@ -45,7 +48,7 @@ pub(super) struct Sso {
 }
 
 /// A role to assume (`AssumeRole`).
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Role {
     pub(super) arn: String,
     pub(super) session_name: Option<String>,
@@ -134,15 +137,6 @@ impl Source {
 }
 
 impl Role {
-    /// A role with default settings.
-    pub(super) fn new(arn: String) -> Self {
-        Self { arn, session_name: None, external_id: None, duration: None, mfa: None }
-    }
-
-    pub(super) fn account(&self) -> Option<&str> {
-        account_of(&self.arn)
-    }
-
     /// Adds every field, except the command for MFA codes.
     pub(super) fn fingerprint(&self, fingerprint: Fingerprint) -> Fingerprint {
         fingerprint
@@ -154,6 +148,7 @@ impl Role {
     }
 }
 
-fn account_of(arn: &str) -> Option<&str> {
+/// Returns the AWS account of a role.
+pub(super) fn account_of(arn: &str) -> Option<&str> {
     arn.split(':').nth(4).filter(|account| !account.is_empty())
 }

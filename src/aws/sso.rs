@@ -56,7 +56,6 @@ impl SsoLogin {
     }
 }
 
-/// Fetches the credentials of a role.
 pub(super) async fn fetch(client: &AwsClient<'_>, sso: &Sso) -> Result<AccessKeys, Error> {
     let login = valid_login(client, sso).await?;
     let region = Region::new(sso.region.clone());

@@ -12,7 +12,6 @@ use super::sdk_error::{ServiceError, explain_service, service_error};
 use super::source::{Mfa, Role, SESSION_NAME, UserSession};
 use crate::error::Error;
 
-/// Exchanges the token of a web identity for the credentials of a role.
 pub(super) async fn assume_role_with_web_identity(
     client: &AwsClient<'_>,
     role_arn: &str,
@@ -52,7 +51,6 @@ pub(super) async fn assume_role(
     fetch(client, &failure, role.mfa.as_ref(), |text| keys.scrub(text), send).await
 }
 
-/// Starts a session of a user with an MFA device.
 pub(super) async fn start_user_session(
     client: &AwsClient<'_>,
     session: &UserSession,

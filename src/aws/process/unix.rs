@@ -13,9 +13,6 @@ use crate::os::env::Env;
 
 pub(super) const SHELL: &str = "/bin/sh";
 
-/// The `PATH` of a program if the environment's has no absolute directory.
-const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
-
 /// The pause between SIGTERM and SIGKILL.
 const GRACE_PERIOD: Duration = Duration::from_millis(100);
 
@@ -27,7 +24,7 @@ pub(super) fn shell(command: &str, group: ProcessGroup, env: &Env) -> Command {
     // An empty PATH would mean the current directory.
     let path = std::env::join_paths(&absolute).ok().filter(|path| !path.is_empty());
     let mut program = Command::new(SHELL);
-    program.args(["-c", command]).env("PATH", path.unwrap_or_else(|| DEFAULT_PATH.into()));
+    program.args(["-c", command]).env("PATH", path.unwrap_or_else(|| "/usr/local/bin:/usr/bin:/bin".into()));
     if group == ProcessGroup::New {
         program.process_group(0);
     }
