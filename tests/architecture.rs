@@ -60,6 +60,17 @@ fn imports_run_downwards() {
     assert!(upwards.is_empty(), "these imports run upwards: {upwards:#?}");
 }
 
+#[test]
+fn credentials_and_cache_are_independent() {
+    for (module, imports) in imports() {
+        let is_pair = |import: &Module| {
+            let pair = (module[0].as_str(), import[0].as_str());
+            pair == ("aws", "cache") || pair == ("cache", "aws")
+        };
+        assert!(!imports.iter().any(is_pair), "{} imports {imports:?}", module.join("::"));
+    }
+}
+
 /// The modules that each module imports.
 fn imports() -> BTreeMap<Module, BTreeSet<Module>> {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");

@@ -177,7 +177,7 @@ impl Fixture {
         let identity = Identity::find(&env, &profiles, Choice::default()).unwrap();
         let directory = CacheDirectory::at(sandbox.path("cache"));
         directory.prepare().unwrap();
-        let key = Key::of(&env, &target, &identity);
+        let key = Key::of(&env, &target, identity.fingerprint());
         Self { _sandbox: sandbox, directory, key, target, env }
     }
 

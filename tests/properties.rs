@@ -77,7 +77,7 @@ static KEY: LazyLock<Key> = LazyLock::new(|| {
     let vars = [("AWS_ACCESS_KEY_ID", "AKID"), ("AWS_SECRET_ACCESS_KEY", CANARY)];
     let env = Env::with_vars(vars.map(|(name, value)| (name.into(), value.into())).into());
     let identity = Identity::find(&env, &ProfileFiles::new(env.deadline(Duration::ZERO)), Choice::default()).unwrap();
-    Key::of(&env, &sample("u", "", Engine::Mysql).unwrap(), &identity)
+    Key::of(&env, &sample("u", "", Engine::Mysql).unwrap(), identity.fingerprint())
 });
 
 /// Token, time since boot, expiry of the credentials; then the position and the text of a change to the stored entry.

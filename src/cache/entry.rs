@@ -5,7 +5,6 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use crate::aws::Identity;
 use crate::fingerprint::Fingerprint;
 use crate::os::env::{Env, Timestamp};
 use crate::secret::Secret;
@@ -25,8 +24,8 @@ const TOLERANCE: time::Duration = time::Duration::seconds(5);
 pub struct Key(String);
 
 impl Key {
-    /// The key of a token that this user signs for `target` with the credentials of `identity`.
-    pub fn of(env: &Env, target: &Target, identity: &Identity) -> Self {
+    /// The key of a token that this user signs for `target`. `identity` is the fingerprint of the AWS identity.
+    pub fn of(env: &Env, target: &Target, identity: &str) -> Self {
         let fingerprint = Fingerprint::default()
             .field(KEY_VERSION.to_be_bytes())
             .field(env.uid().to_be_bytes())
@@ -36,7 +35,7 @@ impl Key {
             .field(target.port.to_be_bytes())
             .field(&target.user)
             .field(&target.region)
-            .field(identity.fingerprint());
+            .field(identity);
         Self(fingerprint.hex())
     }
 

@@ -34,7 +34,7 @@ pub(super) fn get_token(env: &Env, settings: &Settings) -> Result<IssuedToken, E
     identity.shadowed().iter().for_each(|shadowed| report.note(&format!("credentials: {shadowed}")));
     let request = TokenRequest { env, settings, identity: &identity };
     let (entry, source) = match open_cache(env, settings)? {
-        Some(cache) => request.load_or_sign(&cache, &Key::of(env, target, &identity))?,
+        Some(cache) => request.load_or_sign(&cache, &Key::of(env, target, identity.fingerprint()))?,
         None => request.sign_new(None, Locking::Off)?,
     };
     request.report_source(&entry, source);
