@@ -19,14 +19,7 @@ mysql://USER@HOST/DATABASE, also mariadb:// and postgres://
 USER@HOST:PORT/DATABASE
 NAME of a target in the configuration file, also USER@NAME";
 
-/// Heading of the rarely used options. The help that `-h` prints omits them.
-pub(crate) const ADVANCED: &str = "Advanced";
-
-/// Display order of the commands that `-h` omits.
-pub(crate) const RARE: usize = 100;
-/// Display order of the options that every command has. They come last.
-const LAST: usize = 900;
-
+const ABOUT: &str = "Print an IAM authentication token for Amazon RDS or Aurora; cached until it expires";
 const EXAMPLES: &str = "\
 Examples:
   rds-token connect mysql://app@HOST/ExampleDB     start mysql or mariadb, logged in
@@ -37,142 +30,113 @@ Exit codes:
   0 success, 1 other failure, 2 usage or configuration, 3 no AWS credentials, 4 network or timeout
   connect: that of the program; 126 cannot be run, 127 not found, 128+N killed by signal N";
 
-const TOKEN_EXAMPLES: &str = "\
-Examples:
-  rds-token token mysql://app@HOST
-  rds-token token prod --output json
-  rds-token generate-db-auth-token --hostname HOST --port 3306 --username app";
-
-const CNF_EXAMPLES: &str = "\
-Examples:
-  mysql --defaults-file=\"$(rds-token cnf mysql://app@HOST/ExampleDB)\"
-  mysqldump --defaults-file=\"$(rds-token cnf prod)\" ExampleDB
-  mysql --defaults-file=<(rds-token cnf prod --stdout)";
-
-const PGPASS_EXAMPLES: &str = "\
-Examples:
-  export PGSSLMODE=verify-full PGGSSENCMODE=disable
-  export PGSSLROOTCERT=\"$(rds-token ca)\"
-  PGPASSFILE=\"$(rds-token pgpass postgres://app@HOST)\" psql -h HOST -U app
-  PGPASSFILE=\"$(rds-token pgpass prod)\" pg_dump -h HOST -U app ExampleDB";
-
-const ENV_EXAMPLES: &str = "\
-Examples:
-  eval \"$(rds-token env postgres://app@HOST/ExampleDB)\" && psql
-  eval \"$(rds-token env prod --no-secret)\"
-  eval \"$(rds-token env --unset)\"";
-
-const CONNECT_USAGE: &str = "rds-token connect [OPTIONS] [TARGET] [[--] COMMAND [ARGUMENTS]...]";
-
-const CONNECT_EXAMPLES: &str = "\
-Examples:
+/// The description of each command, and its examples.
+///
+/// They are not doc comments, because clap would copy them on each run.
+const COMMANDS: &str = r#"connect: Run the engine's client, or any program, logged in
   rds-token connect mysql://app@HOST/ExampleDB   the engine's client
   rds-token connect prod -- -e 'SELECT 1'        arguments for it (psql: -c)
   rds-token connect prod mysqldump ExampleDB     another program
-  rds-token connect eve@prod/OtherDB ./test.sh   other user, other database";
+  rds-token connect eve@prod/OtherDB ./test.sh   other user, other database
 
-const TARGETS_EXAMPLES: &str = "\
-Examples:
+cnf: Write an option file for MySQL and MariaDB clients; prints its path
+  mysql --defaults-file="$(rds-token cnf mysql://app@HOST/ExampleDB)"
+  mysqldump --defaults-file="$(rds-token cnf prod)" ExampleDB
+  mysql --defaults-file=<(rds-token cnf prod --stdout)
+
+pgpass: Write a passfile for PostgreSQL clients; prints its path
+  export PGSSLMODE=verify-full PGGSSENCMODE=disable
+  export PGSSLROOTCERT="$(rds-token ca)"
+  PGPASSFILE="$(rds-token pgpass postgres://app@HOST)" psql -h HOST -U app
+  PGPASSFILE="$(rds-token pgpass prod)" pg_dump -h HOST -U app ExampleDB
+
+env: Print export lines that log in the programs of the shell
+  eval "$(rds-token env postgres://app@HOST/ExampleDB)" && psql
+  eval "$(rds-token env prod --no-secret)"
+  eval "$(rds-token env --unset)"
+
+targets: List the configured targets; -v adds endpoint, user and engine
   rds-token targets
-  rds-token targets -v";
+  rds-token targets -v
 
-const CACHE_EXAMPLES: &str = "\
-Examples:
+cache: List or clear the cached tokens
   rds-token cache list
   rds-token cache clear mysql://app@HOST
-  rds-token cache clear prod";
+  rds-token cache clear prod
 
-const INIT_EXAMPLES: &str = "\
-Examples:
-  eval \"$(rds-token init bash)\"                 in ~/.bashrc; zsh: in ~/.zshrc
+init: Print the shell integration; it defines rds, rds-env, rds-ttl and completion
+  eval "$(rds-token init bash)"                 in ~/.bashrc; zsh: in ~/.zshrc
   rds-token init fish | source                  in ~/.config/fish/config.fish
-  rds-token init powershell | Out-String | Invoke-Expression    in $PROFILE";
+  rds-token init powershell | Out-String | Invoke-Expression    in $PROFILE
 
-const COMPLETIONS_EXAMPLES: &str = "\
-Examples:
+token: Print a token (the default command)
+  rds-token token mysql://app@HOST
+  rds-token token prod --output json
+  rds-token generate-db-auth-token --hostname HOST --port 3306 --username app
+
+ca: Print the path of the RDS CA bundle
+  psql "host=HOST sslmode=verify-full sslrootcert=$(rds-token ca)"
+  mysql -h HOST --ssl-mode=VERIFY_IDENTITY --ssl-ca="$(rds-token ca)"
+
+completions: Print the completion script of a shell, for packagers
   rds-token completions bash > /usr/share/bash-completion/completions/rds-token
   rds-token completions zsh > /usr/share/zsh/site-functions/_rds-token
-  rds-token completions fish > ~/.config/fish/completions/rds-token.fish";
+  rds-token completions fish > ~/.config/fish/completions/rds-token.fish
 
-const MAN_EXAMPLES: &str = "\
-Examples:
+man: Print the manual page, for packagers
   rds-token man > /usr/share/man/man1/rds-token.1
-  rds-token man | man -l -";
+  rds-token man | man -l -"#;
 
-const CA_EXAMPLES: &str = "\
-Examples:
-  psql \"host=HOST sslmode=verify-full sslrootcert=$(rds-token ca)\"
-  mysql -h HOST --ssl-mode=VERIFY_IDENTITY --ssl-ca=\"$(rds-token ca)\"";
+/// Heading of the rarely used options. The help that `-h` prints omits them.
+pub(crate) const ADVANCED: &str = "Advanced";
 
-/// Print an IAM authentication token for Amazon RDS or Aurora; cached until it expires
-///
-/// The token is the password of a database user. MySQL, MariaDB and PostgreSQL clients get it through a command.
+/// Display order of the commands that `-h` omits.
+pub(crate) const RARE: usize = 100;
+/// Display order of the options that every command has. They come last.
+const LAST: usize = 900;
+
+// The command line. Its help is in `command`.
 #[derive(Debug, Parser)]
 #[command(
     name = "rds-token",
     version,
     override_usage = "rds-token [COMMAND] [TARGET] [OPTIONS]",
-    after_long_help = EXAMPLES,
     args_conflicts_with_subcommands = true,
     subcommand_precedence_over_arg = true
 )]
 pub(crate) struct Cli {
-    /// The command; `token` by default.
+    /// `token` by default.
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
-    /// The arguments of `token`.
     #[command(flatten)]
     pub(crate) token: TokenArgs,
 }
 
-/// The commands.
+/// The commands, in the order of the help.
 ///
 /// clap defines the arguments of a command only when it parses or builds that command. Defining all of them would take
 /// a fifth of the time of a cache hit.
 #[derive(Debug, Subcommand)]
 #[command(defer = true)]
 pub(crate) enum Command {
-    /// Run the engine's client, or any program, logged in
-    #[command(
-        visible_alias = "exec",
-        aliases = ["login", "run"],
-        override_usage = CONNECT_USAGE,
-        after_help = CONNECT_EXAMPLES
-    )]
+    #[command(visible_alias = "exec", aliases = ["login", "run"])]
     Connect(ConnectArgs),
-    /// Write an option file for MySQL and MariaDB clients; prints its path
-    #[command(after_help = CNF_EXAMPLES)]
     Cnf(CnfArgs),
-    /// Write a passfile for PostgreSQL clients; prints its path
-    #[command(after_help = PGPASS_EXAMPLES)]
     Pgpass(RequestArgs),
-    /// Print export lines that log in the programs of the shell
-    #[command(after_help = ENV_EXAMPLES)]
     Env(EnvArgs),
-    /// List the configured targets; -v adds endpoint, user and engine
-    #[command(after_help = TARGETS_EXAMPLES)]
-    Targets(TargetsArgs),
-    /// List or clear the cached tokens
-    #[command(after_help = CACHE_EXAMPLES)]
+    Targets(CommonArgs),
     Cache {
-        /// The command.
         #[command(subcommand)]
         command: CacheCommand,
     },
-    /// Print the shell integration; it defines rds, rds-env, rds-ttl and completion
-    #[command(after_help = INIT_EXAMPLES)]
     Init(ScriptArgs),
-    /// Print a token (the default command)
-    #[command(alias = "generate-db-auth-token", after_help = TOKEN_EXAMPLES, display_order = RARE)]
+    #[command(alias = "generate-db-auth-token", display_order = RARE)]
     Token(TokenArgs),
-    /// Print the path of the RDS CA bundle
-    #[command(after_help = CA_EXAMPLES, display_order = RARE)]
+    #[command(display_order = RARE)]
     Ca,
-    /// Print the completion script of a shell, for packagers
-    #[command(after_help = COMPLETIONS_EXAMPLES, display_order = RARE)]
+    #[command(display_order = RARE)]
     Completions(ScriptArgs),
-    /// Print the manual page, for packagers
-    #[command(after_help = MAN_EXAMPLES, display_order = RARE)]
+    #[command(display_order = RARE)]
     Man,
 }
 
@@ -185,9 +149,15 @@ pub(crate) fn is_command(name: &str) -> bool {
     matches!(name, "help" | "generate-db-auth-token") || CONNECT_NAMES.contains(&name) || Command::has_subcommand(name)
 }
 
-/// Returns clap's description of the command line, as help, manual page and completion show it.
+/// Returns clap's description of the command line, with all texts, as help, manual page and completion show it.
 pub(crate) fn command() -> clap::Command {
-    let mut command = Cli::command();
+    let mut command = Cli::command().about(ABOUT).after_long_help(EXAMPLES);
+    for (text, inner) in COMMANDS.split("\n\n").zip(command.get_subcommands_mut()) {
+        let (head, examples) = text.split_once('\n').expect("a line with the description");
+        let (name, about) = head.split_once(": ").expect("a name");
+        assert_eq!(name, inner.get_name(), "the texts are in the order of the commands");
+        *inner = std::mem::take(inner).about(about).after_help(format!("Examples:\n{examples}"));
+    }
     command.build();
     for inner in command.get_subcommands_mut() {
         match inner.get_name() {
@@ -214,7 +184,6 @@ pub(crate) fn commands() -> Vec<String> {
     Cli::command().get_subcommands().map(|command| command.get_name().to_owned()).collect()
 }
 
-// The commands of `cache`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum CacheCommand {
     /// Print the directory of the cache
@@ -223,30 +192,25 @@ pub(crate) enum CacheCommand {
     List(CachedArgs),
     /// Remove the cached tokens, all or one TARGET's
     Clear {
-        /// Remove only the tokens of this target.
         #[command(flatten)]
         target: Box<TargetArgs>,
-        /// The caches to clear.
         #[command(flatten)]
         cached: CachedArgs,
     },
 }
 
-// The arguments of every command of `cache`.
 #[derive(Clone, Copy, Debug, Args)]
 pub(crate) struct CachedArgs {
     /// keyring includes the tokens in the keyring, file excludes them [default: as configured]
     #[arg(long, value_parser = one_of(CACHES), value_name = "KIND")]
     pub(crate) cache: Option<CacheKind>,
-    /// The flags of every command.
     #[command(flatten)]
     pub(crate) common: CommonArgs,
 }
 
-// The arguments of the default command. Its `Default` is what clap parses from a line without arguments.
+// Its `Default` is what clap parses from a line without arguments.
 #[derive(Debug, Default, Args)]
 pub(crate) struct TokenArgs {
-    /// The target of the token.
     #[command(flatten)]
     pub(crate) request: RequestArgs,
     /// Output format
@@ -257,10 +221,8 @@ pub(crate) struct TokenArgs {
     pub(crate) no_newline: bool,
 }
 
-// The arguments of `cnf`.
 #[derive(Debug, Args)]
 pub(crate) struct CnfArgs {
-    /// The target of the token.
     #[command(flatten)]
     pub(crate) request: RequestArgs,
     /// Option-file flavor; auto detects the mysql or mariadb on PATH
@@ -285,10 +247,8 @@ pub(crate) enum FlavorArg {
     Library,
 }
 
-// The arguments of `env`.
 #[derive(Debug, Args)]
 pub(crate) struct EnvArgs {
-    /// The target of the token.
     #[command(flatten)]
     pub(crate) request: RequestArgs,
     /// Output syntax [default: from $SHELL, else sh]
@@ -302,10 +262,9 @@ pub(crate) struct EnvArgs {
     pub(crate) no_secret: bool,
 }
 
-// The arguments of `connect`.
 #[derive(Debug, Args)]
+#[command(override_usage = "rds-token connect [OPTIONS] [TARGET] [[--] COMMAND [ARGUMENTS]...]")]
 pub(crate) struct ConnectArgs {
-    /// The target of the token.
     #[command(flatten)]
     pub(crate) request: RequestArgs,
     /// Client to run [default: by engine] [env: RDS_TOKEN_CLIENT]
@@ -317,14 +276,6 @@ pub(crate) struct ConnectArgs {
     /// Program to run instead of the engine's client, with its arguments; or -- and arguments for that client
     #[arg(last = true, value_name = "COMMAND")]
     pub(crate) command: Vec<OsString>,
-}
-
-// The arguments of `targets`.
-#[derive(Clone, Copy, Debug, Args)]
-pub(crate) struct TargetsArgs {
-    /// The flags of every command.
-    #[command(flatten)]
-    pub(crate) common: CommonArgs,
 }
 
 // The arguments of `init` and `completions`.
@@ -351,21 +302,16 @@ pub(crate) enum ScriptShell {
 // The arguments of every command that needs a token.
 #[derive(Debug, Default, Args)]
 pub(crate) struct RequestArgs {
-    /// Database endpoint and user.
     #[command(flatten)]
     pub(crate) target: TargetArgs,
-    /// AWS identity.
     #[command(flatten)]
     pub(crate) identity: IdentityArgs,
-    /// The use of the cache.
     #[command(flatten)]
     pub(crate) cache: CacheArgs,
-    /// The flags of every command.
     #[command(flatten)]
     pub(crate) common: CommonArgs,
 }
 
-// Database endpoint and user.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct TargetArgs {
     // No doc comment: rustdoc would read the brackets as links.
@@ -405,7 +351,6 @@ impl TargetArgs {
     }
 }
 
-// AWS identity.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct IdentityArgs {
     /// AWS profile; unlike AWS_PROFILE, it overrides access keys in the environment
@@ -425,7 +370,6 @@ pub(crate) struct IdentityArgs {
     pub(crate) timeout: Option<Duration>,
 }
 
-// The use of the cache.
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = ADVANCED)]
 pub(crate) struct CacheArgs {
@@ -455,7 +399,6 @@ pub(crate) struct CommonArgs {
     pub(crate) verbose: bool,
 }
 
-/// The output formats of a token.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Output {
     /// The token

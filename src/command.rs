@@ -65,7 +65,7 @@ fn dispatch(env: &Env, command: &Command) -> Result<(), Error> {
         Command::Env(args) => env::run(env, args),
         Command::Connect(args) => connect::run(env, args),
         Command::Ca => ca::run(env),
-        Command::Targets(args) => targets::run(env, args),
+        Command::Targets(args) => targets::run(env, *args),
         Command::Init(args) => init::run(*args),
         Command::Completions(args) => completions::run(*args),
         Command::Man => man::run(),

@@ -10,8 +10,9 @@ use std::time::Duration;
 use crate::aws::{Choice, ProfileFiles, Profiles, is_chosen_by_environment};
 use crate::cache::CacheKind;
 use crate::cli::{RequestArgs, duration, min_ttl};
+use crate::config::Config;
 use crate::error::Error;
-use crate::layer::{Layer, Setting};
+use crate::layer::{Layer, Origin, Setting};
 use crate::os::deadline::Deadline;
 use crate::os::env::Env;
 use crate::output::Report;
@@ -49,12 +50,9 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    /// Merges the layers and validates the result.
-    ///
-    /// # Errors
-    /// Names the setting that is missing or invalid (exit 2).
+    /// Merges the layers and validates the result. Errors name the setting that is missing or invalid (exit 2).
     pub(crate) fn resolve(env: &Env, args: &RequestArgs) -> Result<Self, Error> {
-        let inputs = Inputs::of_request(env, args)?;
+        let inputs = Inputs::of_request(env, Config::load(env)?, &args.target, &request_flags(args))?;
         let report = Report::new(env, args.common.quiet, args.common.verbose);
         inputs.warning.iter().for_each(|warning| report.warn(warning));
         let min_ttl = check_duration(&inputs, "min_ttl", min_ttl)?.unwrap_or(DEFAULT_MIN_TTL);
@@ -63,7 +61,7 @@ impl Settings {
         let identity = identity_layer(env, &inputs, &report)?;
         let (target, region_origin) = resolve_target(env, &inputs, &profiles, identity.text("profile"))?;
         report.note(&format!("region: {}, from {region_origin}", target.region));
-        let via = inputs.command_line.get("via").or_else(|| inputs.table_setting("via"));
+        let via = inputs.on_command_line("via").or_else(|| inputs.table_setting("via"));
         Ok(Self {
             via: via.map(|via| via.check(Via::parse)).transpose()?,
             target,
@@ -81,10 +79,7 @@ impl Settings {
         })
     }
 
-    /// Returns the engine.
-    ///
-    /// # Errors
-    /// If neither the settings nor the port determine it (exit 2).
+    /// Returns the engine. Fails if neither the settings nor the port determine it (exit 2).
     pub(crate) fn engine(&self) -> Result<Engine, Error> {
         let Settings { target: Target { engine, port, .. }, table, .. } = self;
         engine.ok_or_else(|| {
@@ -108,6 +103,23 @@ impl Settings {
     }
 }
 
+/// Returns the flags of a request that are not part of its target.
+fn request_flags(RequestArgs { identity, cache, .. }: &RequestArgs) -> Layer {
+    let duration_text = |duration: Option<Duration>| Some(humantime::format_duration(duration?).to_string());
+    let kind = if cache.no_cache { Some("off") } else { cache.cache.map(|kind| kind.name()) };
+    Layer::new(
+        &Origin::CommandLine,
+        [
+            ("profile", identity.profile.clone()),
+            ("role_arn", identity.role_arn.clone()),
+            ("mfa_serial", identity.mfa_serial.clone()),
+            ("timeout", duration_text(identity.timeout)),
+            ("min_ttl", duration_text(cache.min_ttl)),
+            ("cache", kind.map(str::to_owned)),
+        ],
+    )
+}
+
 /// Returns the target, and where its region is configured.
 fn resolve_target(
     env: &Env,
@@ -119,7 +131,8 @@ fn resolve_target(
         let Setting { text, origin } = inputs.table_setting("region")?;
         Some(Region { name: text.clone(), origin: format!("region in {}", origin.name()?) })
     };
-    let explicit = inputs.command_line.text("region").map(Region::of_flag).or_else(region_in_table);
+    let explicit =
+        inputs.on_command_line("region").map(|region| Region::of_flag(&region.text)).or_else(region_in_table);
     let default = || default_region(env, &inputs.config.defaults, profiles, profile);
     inputs.merged.spec().validate(explicit, default).map_err(|error| inputs.add_origin(error))
 }
@@ -144,23 +157,26 @@ fn default_region(
     Ok(region.map(|name| Region { name: name.to_owned(), origin: format!("profile '{profile}'") }))
 }
 
-/// Returns the layer of the profile, the role and the MFA device.
+/// Returns the profile, the role and the MFA device.
 ///
 /// If a flag, the target or the environment selects another identity than the profile of `[defaults]`, that profile is
 /// ignored, and so are the role and the device of `[defaults]`, which belong to it.
 fn identity_layer(env: &Env, inputs: &Inputs, report: &Report) -> Result<Layer, Error> {
-    let is_overridden = |default: &&str| match inputs.explicit.text("profile") {
-        Some(profile) => profile != *default,
+    let is_default = |setting: &Setting| setting.origin.name() == Some("[defaults]");
+    let is_overridden = |default: &&str| match inputs.merged.get("profile").filter(|profile| !is_default(profile)) {
+        Some(profile) => profile.text != **default,
         None => is_chosen_by_environment(env) && selected_profile(env).as_deref() != Some(*default),
     };
-    let defaults = &inputs.config.defaults;
-    let layer = match defaults.text("profile").filter(is_overridden) {
-        Some(name) => {
-            report.note(&format!("profile '{name}' of [defaults] is ignored because another identity is selected"));
-            inputs.explicit.clone()
+    let ignored = inputs.config.defaults.text("profile").filter(is_overridden);
+    if let Some(name) = ignored {
+        report.note(&format!("profile '{name}' of [defaults] is ignored because another identity is selected"));
+    }
+    let mut layer = Layer::default();
+    for key in ["profile", "role_arn", "mfa_serial"] {
+        if let Some(setting) = inputs.merged.get(key).filter(|setting| ignored.is_none() || !is_default(setting)) {
+            layer.insert(key, setting.clone());
         }
-        None => inputs.explicit.clone().or(defaults),
-    };
+    }
     layer.get("role_arn").map(|role| role.check(check_role_arn)).transpose()?;
     Ok(layer)
 }
@@ -218,8 +234,6 @@ fn check_ca(path: PathBuf) -> Result<PathBuf, Error> {
 mod tests {
     use super::*;
     use crate::cli::TargetArgs;
-    use crate::config::Config;
-    use crate::layer::Origin;
 
     const ROLE: &str = "arn:aws:iam::123456789012:role/x";
 
@@ -244,7 +258,7 @@ mod tests {
             let env = env(variables);
             let args = TargetArgs { target: Some(target.to_owned()), ..TargetArgs::default() };
             let config = Config::parse(Path::new("/c.toml"), config).unwrap();
-            let inputs = Inputs::merge(&env, config, &args, Layer::default()).unwrap();
+            let inputs = Inputs::of_request(&env, config, &args, &Layer::default()).unwrap();
             let layer = identity_layer(&env, &inputs, &Report::new(&env, true, false)).unwrap();
             let identity = (layer.text("profile"), layer.text("role_arn").is_some());
             assert_eq!(identity, expected, "{target} {variables:?}");

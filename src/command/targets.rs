@@ -1,6 +1,6 @@
 //! `rds-token targets`: the configured targets, one a line.
 
-use crate::cli::TargetsArgs;
+use crate::cli::CommonArgs;
 use crate::config::Config;
 use crate::error::Error;
 use crate::layer::Layer;
@@ -9,16 +9,15 @@ use crate::output::{self, Report};
 use crate::settings::inputs::{NamedTable, with_examples};
 use crate::target::Region;
 
-pub(super) fn run(env: &Env, args: &TargetsArgs) -> Result<(), Error> {
+pub(super) fn run(env: &Env, args: CommonArgs) -> Result<(), Error> {
     let config = Config::load(env)?;
     if config.targets.is_empty()
         && let Some(path) = env.config_file()
     {
-        let path = path.display();
-        Report::new(env, args.common.quiet, args.common.verbose)
-            .warn(&format!("no targets are configured; add [target.NAME] to {path}"));
+        let report = Report::new(env, args.quiet, args.verbose);
+        report.warn(&format!("no targets are configured; add [target.NAME] to {}", path.display()));
     }
-    let line = |(name, table): (&String, &Layer)| match args.common.verbose {
+    let line = |(name, table): (&String, &Layer)| match args.verbose {
         true => describe(name, table, &config.defaults),
         false => format!("{name}\n"),
     };

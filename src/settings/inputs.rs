@@ -1,8 +1,6 @@
 //! The layers of a request's settings, merged but not validated.
 
-use std::time::Duration;
-
-use crate::cli::{RequestArgs, TargetArgs, commands};
+use crate::cli::{TargetArgs, commands};
 use crate::client::program;
 use crate::config::Config;
 use crate::error::Error;
@@ -20,14 +18,9 @@ const COLON_IN_USER: &str = "target: all of the text before '@' is the user, and
 /// The maximum number of configured targets that a message lists.
 const MAX_NAMES: usize = 10;
 
-/// The settings of a request by layer, unchecked.
+/// The settings of a request, unchecked.
 pub(crate) struct Inputs {
-    /// All layers merged.
     pub(crate) merged: Layer,
-    /// Flags and TARGET, then the table that TARGET names.
-    pub(crate) explicit: Layer,
-    /// Flags and TARGET.
-    pub(crate) command_line: Layer,
     /// The table that TARGET names.
     pub(crate) named: Option<NamedTable>,
     pub(crate) config: Config,
@@ -46,10 +39,7 @@ pub(crate) struct NamedTable {
 }
 
 impl NamedTable {
-    /// Adds the parts of the table's `url` to its settings.
-    ///
-    /// # Errors
-    /// If its `url` can't be parsed (exit 2).
+    /// Adds the parts of the table's `url` to its settings. Fails if it can't be parsed (exit 2).
     pub(crate) fn new(name: &str, table: &Layer) -> Result<Self, Error> {
         let header = format!("[target.{name}]");
         let spec = match table.text("url") {
@@ -67,27 +57,19 @@ impl NamedTable {
 }
 
 impl Inputs {
-    /// Collects the settings of a request for a token.
+    /// Merges the settings of a request for a token. `flags` are those that are not part of the target.
     ///
-    /// # Errors
-    /// If TARGET or the configuration file can't be read (exit 2).
-    pub(crate) fn of_request(env: &Env, args: &RequestArgs) -> Result<Self, Error> {
-        Self::merge(env, Config::load(env)?, &args.target, request_flags(args))
+    /// Fails if TARGET or the configuration file can't be read (exit 2).
+    pub(crate) fn of_request(env: &Env, config: Config, args: &TargetArgs, flags: &Layer) -> Result<Self, Error> {
+        let mut inputs = Self::of_target(env, config, args, flags)?;
+        inputs.merged = std::mem::take(&mut inputs.merged)
+            .or(&environment_layer(env).with_default_port())
+            .or(&inputs.config.defaults);
+        Ok(inputs)
     }
 
-    /// Collects the parts of a target for a filter.
-    ///
-    /// # Errors
-    /// As [`Self::of_request`].
-    pub(crate) fn of_target(env: &Env, args: &TargetArgs) -> Result<Self, Error> {
-        Self::merge(env, Config::load(env)?, args, Layer::default())
-    }
-
-    /// Merges the layers.
-    ///
-    /// # Errors
-    /// If TARGET can't be parsed or names no configured target (exit 2).
-    pub(super) fn merge(env: &Env, config: Config, args: &TargetArgs, flags: Layer) -> Result<Self, Error> {
+    /// Merges flags, TARGET and the table that it names, without the environment and `[defaults]`.
+    pub(crate) fn of_target(env: &Env, config: Config, args: &TargetArgs, flags: &Layer) -> Result<Self, Error> {
         let text = args.target.as_deref();
         if text.is_some_and(str::is_empty) {
             return Err(Error::usage("target: TARGET is empty; set the variable that it comes from, or omit TARGET"));
@@ -103,18 +85,24 @@ impl Inputs {
             None if text.is_some_and(TargetSpec::is_name) => return Err(unknown_name(&config, env, &name)),
             None => None,
         };
-        let table = named.as_ref().map(|named| named.layer.clone()).unwrap_or_default();
-        let warning = password_warning(text, table.text("url"));
-        let command_line = flags.or(&target_flags(args)).or(&Layer::from_spec(&Origin::CommandLine, spec));
-        let explicit = command_line.clone().or(&table).with_default_port();
-        let merged = explicit.clone().or(&environment_layer(env).with_default_port()).or(&config.defaults);
-        Ok(Self { merged, explicit, command_line, named, config, warning, name })
+        let table = named.as_ref().map(|named| &named.layer);
+        let warning = password_warning(text, table.and_then(|table| table.text("url")));
+        let mut merged = command_line(args, spec).or(flags);
+        if let Some(table) = table {
+            merged = merged.or(table);
+        }
+        Ok(Self { merged: merged.with_default_port(), named, config, warning, name })
+    }
+
+    /// Returns a setting of flags or TARGET.
+    pub(crate) fn on_command_line(&self, key: &str) -> Option<&Setting> {
+        self.merged.get(key).filter(|setting| setting.origin == Origin::CommandLine)
     }
 
     /// Returns a setting of the table that TARGET names. `None` if the request is for another host than the table's.
     pub(crate) fn table_setting(&self, key: &str) -> Option<&Setting> {
         let table = &self.named.as_ref()?.layer;
-        let host = self.explicit.text("host").unwrap_or_default();
+        let host = self.merged.text("host").unwrap_or_default();
         let is_same_host = table.text("host").is_none_or(|table_host| table_host.eq_ignore_ascii_case(host));
         table.get(key).filter(|_| is_same_host)
     }
@@ -137,7 +125,7 @@ impl Inputs {
             return error;
         }
         let targets = &self.config.targets;
-        let configured = self.command_line.text("host").filter(|host| targets.contains_key(*host));
+        let configured = self.on_command_line("host").map(|host| &host.text).filter(|host| targets.contains_key(*host));
         if let Some(name) = configured {
             let remedy = format!("'{name}' is a configured target, so use it without --host");
             Error::usage(format!("target: there is no {part}; {remedy}"))
@@ -164,39 +152,38 @@ impl Inputs {
     }
 }
 
-/// Returns the flags of a request that are not part of its target.
-fn request_flags(RequestArgs { identity, cache, .. }: &RequestArgs) -> Layer {
-    let duration_text = |duration: Option<Duration>| Some(humantime::format_duration(duration?).to_string());
-    let kind = if cache.no_cache { Some("off") } else { cache.cache.map(|kind| kind.name()) };
+/// Returns the settings of TARGET, whose parts are in `spec`, and of its flags. `--ca` is not one of them, because its
+/// path is relative to the current directory.
+fn command_line(args: &TargetArgs, spec: TargetSpec) -> Layer {
     Layer::new(
         &Origin::CommandLine,
         [
-            ("profile", identity.profile.clone()),
-            ("role_arn", identity.role_arn.clone()),
-            ("mfa_serial", identity.mfa_serial.clone()),
-            ("timeout", duration_text(identity.timeout)),
-            ("min_ttl", duration_text(cache.min_ttl)),
-            ("cache", kind.map(str::to_owned)),
+            ("host", args.host.clone().or(spec.host)),
+            ("port", args.port.clone().or(spec.port)),
+            ("user", args.user.clone().or(spec.user)),
+            ("database", args.database.clone().or(spec.database)),
+            ("engine", args.engine.clone().or(spec.engine)),
+            ("region", args.region.clone()),
+            ("via", args.via.clone()),
         ],
     )
 }
 
-/// Returns the flags of a target. `--ca` is not one of them, because its path is relative to the current directory.
-fn target_flags(args: &TargetArgs) -> Layer {
-    let TargetArgs { host, port, user, database, engine, region, via, .. } = args.clone();
-    let spec = TargetSpec { host, port, user, database, engine };
-    Layer::from_spec(&Origin::CommandLine, spec)
-        .or(&Layer::new(&Origin::CommandLine, [("region", region), ("via", via)]))
-}
-
-/// Returns the settings in `RDS_TOKEN_` variables. AWS's variables select an identity and are read in `aws`.
+/// Returns the settings in variables. AWS's variables select an identity and are read in `aws`.
 fn environment_layer(env: &Env) -> Layer {
-    const KEYS: [&str; 7] = ["host", "port", "user", "database", "engine", "ca", "cache"];
+    const VARIABLES: [(&str, &str); 7] = [
+        ("host", "RDS_TOKEN_HOST"),
+        ("port", "RDS_TOKEN_PORT"),
+        ("user", "RDS_TOKEN_USER"),
+        ("database", "RDS_TOKEN_DATABASE"),
+        ("engine", "RDS_TOKEN_ENGINE"),
+        ("ca", "RDS_TOKEN_CA"),
+        ("cache", "RDS_TOKEN_CACHE"),
+    ];
     let mut layer = Layer::default();
-    for key in KEYS {
-        let variable = format!("RDS_TOKEN_{}", key.to_uppercase());
-        if let Some(text) = env.var(&variable) {
-            layer.insert(key, Setting { text, origin: Origin::Variable(variable) });
+    for (key, variable) in VARIABLES {
+        if let Some(text) = env.var(variable) {
+            layer.insert(key, Setting { text, origin: Origin::Variable(variable.to_owned()) });
         }
     }
     layer
@@ -252,7 +239,8 @@ mod tests {
 
     fn merge(config: &str, variables: &[(&str, &str)], args: &TargetArgs) -> Result<Inputs, Error> {
         let variables = variables.iter().map(|(name, value)| (name.into(), value.into())).collect();
-        Inputs::merge(&Env::with_vars(variables), Config::parse(Path::new("/c.toml"), config)?, args, Layer::default())
+        let config = Config::parse(Path::new("/c.toml"), config)?;
+        Inputs::of_request(&Env::with_vars(variables), config, args, &Layer::default())
     }
 
     fn target(text: &str) -> TargetArgs {

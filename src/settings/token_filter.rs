@@ -1,7 +1,9 @@
 //! The filter of `cache clear`.
 
 use crate::cli::TargetArgs;
+use crate::config::Config;
 use crate::error::Error;
+use crate::layer::Layer;
 use crate::os::env::Env;
 use crate::settings::inputs::{Inputs, with_examples};
 use crate::target::{Region, TargetSpec};
@@ -15,12 +17,11 @@ pub(crate) struct TokenFilter {
 }
 
 impl TokenFilter {
-    /// Builds the filter from TARGET and flags, and validates it as for a token. Ignores the environment.
-    ///
-    /// # Errors
-    /// Names the part that is invalid (exit 2).
+    /// Builds the filter from TARGET and flags, and validates it as for a token. Ignores the environment. Errors name
+    /// the part that is invalid (exit 2).
     pub(crate) fn new(env: &Env, args: &TargetArgs) -> Result<Self, Error> {
-        Self::from_spec(Inputs::of_target(env, args)?.explicit.spec(), args.region.clone())
+        let inputs = Inputs::of_target(env, Config::load(env)?, args, &Layer::default())?;
+        Self::from_spec(inputs.merged.spec(), args.region.clone())
     }
 
     fn from_spec(spec: TargetSpec, region: Option<String>) -> Result<Self, Error> {
