@@ -1,6 +1,7 @@
 //! The command line, as clap's structs.
 //!
-//! Structs of arguments have ordinary comments, because a doc comment would replace the help text of the command.
+//! Structs of arguments have ordinary comments, because a doc comment would replace the help text of the command. They
+//! are not groups (`skip`), and no argument has a `default_value`, because both take time in each run.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -210,12 +211,13 @@ pub(crate) struct CachedArgs {
 
 // Its `Default` is what clap parses from a line without arguments.
 #[derive(Debug, Default, Args)]
+#[group(skip)]
 pub(crate) struct TokenArgs {
     #[command(flatten)]
     pub(crate) request: RequestArgs,
-    /// Output format
-    #[arg(long, value_enum, default_value = "text", value_name = "FORMAT", hide_short_help = true)]
-    pub(crate) output: Output,
+    /// Output format [default: text]
+    #[arg(long, value_enum, value_name = "FORMAT", hide_short_help = true)]
+    pub(crate) output: Option<Output>,
     /// Print no newline after the token
     #[arg(short = 'n', long, hide_short_help = true)]
     pub(crate) no_newline: bool,
@@ -225,9 +227,9 @@ pub(crate) struct TokenArgs {
 pub(crate) struct CnfArgs {
     #[command(flatten)]
     pub(crate) request: RequestArgs,
-    /// Option-file flavor; auto detects the mysql or mariadb on PATH
-    #[arg(long, value_enum, default_value = "auto", value_name = "FLAVOR")]
-    pub(crate) flavor: FlavorArg,
+    /// Option-file flavor; auto detects the mysql or mariadb on PATH [default: auto]
+    #[arg(long, value_enum, value_name = "FLAVOR")]
+    pub(crate) flavor: Option<FlavorArg>,
     /// Print the file instead of its path, for <(…)
     #[arg(long)]
     pub(crate) stdout: bool,
@@ -301,6 +303,7 @@ pub(crate) enum ScriptShell {
 
 // The arguments of every command that needs a token.
 #[derive(Debug, Default, Args)]
+#[group(skip)]
 pub(crate) struct RequestArgs {
     #[command(flatten)]
     pub(crate) target: TargetArgs,
@@ -312,7 +315,8 @@ pub(crate) struct RequestArgs {
     pub(crate) common: CommonArgs,
 }
 
-#[derive(Clone, Debug, Default, Args)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Args)]
+#[group(skip)]
 pub(crate) struct TargetArgs {
     // No doc comment: rustdoc would read the brackets as links.
     #[arg(value_name = "TARGET", help = TARGET_HELP, long_help = TARGET_FORMS)]
@@ -343,15 +347,8 @@ pub(crate) struct TargetArgs {
     pub(crate) ca: Option<PathBuf>,
 }
 
-impl TargetArgs {
-    /// Whether nothing was given.
-    pub(crate) fn is_empty(&self) -> bool {
-        let Self { target, host, port, user, database, engine, region, via, ca } = self;
-        [target, host, port, user, database, engine, region, via].iter().all(|part| part.is_none()) && ca.is_none()
-    }
-}
-
 #[derive(Clone, Debug, Default, Args)]
+#[group(skip)]
 pub(crate) struct IdentityArgs {
     /// AWS profile; unlike AWS_PROFILE, it overrides access keys in the environment
     #[arg(long, value_name = "NAME")]
@@ -372,6 +369,7 @@ pub(crate) struct IdentityArgs {
 
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = ADVANCED)]
+#[group(skip)]
 pub(crate) struct CacheArgs {
     /// Token cache [default: file] [env: RDS_TOKEN_CACHE]
     #[arg(long, value_parser = one_of(CACHES), value_name = "KIND")]
@@ -390,6 +388,7 @@ pub(crate) struct CacheArgs {
 // The options of every command.
 #[derive(Clone, Copy, Debug, Default, Args)]
 #[command(next_help_heading = None)]
+#[group(skip)]
 pub(crate) struct CommonArgs {
     /// Print no warnings
     #[arg(short, long, display_order = LAST, hide_short_help = true)]
@@ -399,10 +398,9 @@ pub(crate) struct CommonArgs {
     pub(crate) verbose: bool,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Output {
     /// The token
-    #[default]
     Text,
     /// One line of JSON; every value is a string
     Json,

@@ -16,10 +16,8 @@ pub(super) fn run(env: &Env) -> Result<(), Error> {
     output::result(&format!("{}\n", built_in_file(env, Roots::All)?.display()))
 }
 
-/// Returns the path of the CA file for clients: `--ca`, or the built-in bundle.
-///
-/// # Errors
-/// If another user can write the file of `--ca` (exit 2), or the built-in bundle can't be written (exit 1).
+/// Returns the path of the CA file for clients: `--ca`, or the built-in bundle. Fails if another user can write the
+/// file of `--ca` (exit 2), or the built-in bundle can't be written (exit 1).
 pub(super) fn file(env: &Env, settings: &Settings) -> Result<PathBuf, Error> {
     let Some(path) = &settings.ca else { return built_in_file(env, roots(settings)) };
     private_file::check_trusted(path).map_err(|error| {
@@ -40,10 +38,7 @@ pub(super) fn roots(settings: &Settings) -> Roots {
 }
 
 /// Returns the path of a file with built-in roots. It is in the user's data directory, so that it is the same in each
-/// login and release, or in the cache directory if that fails.
-///
-/// # Errors
-/// If it can't be written (exit 1).
+/// login and release, or in the cache directory if that fails. Fails if neither can be written (exit 1).
 fn built_in_file(env: &Env, roots: Roots) -> Result<PathBuf, Error> {
     let name = roots.file_name();
     let data_directory = env.user_data_dir().map(|path| CacheDirectory::at(path.join("rds-token")));

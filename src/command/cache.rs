@@ -4,7 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use crate::cache::{CacheDirectory, CacheKind, Entry, Keyring};
-use crate::cli::{CacheCommand, CachedArgs};
+use crate::cli::{CacheCommand, CachedArgs, TargetArgs};
 use crate::client::heading::read_heading;
 use crate::config::Config;
 use crate::error::Error;
@@ -43,7 +43,7 @@ pub(super) fn run(env: &Env, command: &CacheCommand) -> Result<(), Error> {
             list(env, files.chain(keyring_entries.into_iter().filter_map(|(_, entry)| entry)))
         }
         CacheCommand::Clear { target, .. } => {
-            let filter = if target.is_empty() { None } else { Some(TokenFilter::new(env, target)?) };
+            let filter = if **target == TargetArgs::default() { None } else { Some(TokenFilter::new(env, target)?) };
             clear(keyring.as_ref(), directory, filter.as_ref(), &report)
         }
     }

@@ -1,25 +1,23 @@
 //! The private files that clients read: option files, passfiles, and directories for `MYSQL_HOME` and `MARIADB_HOME`.
+//! Also warns about clients that do not verify the server, or that the user's own settings redirect.
 
 use std::path::{Path, PathBuf};
 
 use crate::cache::{CACHE_DIR_REMEDY, CacheDirectory};
-use crate::client::environment::Variable;
+use crate::client::environment::{LOGIN_FILE_VARIABLE, NO_LOGIN_FILE, Variable};
 use crate::client::option_file::{Flavor, OptionFile, PasswordIn};
 use crate::client::passfile;
 use crate::client::program::{self, Dialect};
-use crate::client::user_option_file::UserOptionFile;
-use crate::command::client_warnings::{warn_about_user_options, warn_about_via};
+use crate::client::user_option_file::{UserOptionFile, login_path_file};
 use crate::command::get_token::IssuedToken;
 use crate::error::Error;
 use crate::fingerprint::Fingerprint;
 use crate::os::env::Env;
 use crate::settings::Settings;
-use crate::target::{Target, Via};
+use crate::target::{Target, Via, endpoint};
 
-/// Returns the cache directory, which the files are written to. Creates it if it does not exist.
-///
-/// # Errors
-/// If it can't be created or trusted (exit 1).
+/// Returns the cache directory, which the files are written to. Creates it if it does not exist. Fails if it can't be
+/// created or trusted (exit 1).
 pub(super) fn directory(env: &Env) -> Result<CacheDirectory, Error> {
     let error = |why: String| Error::other(format!("no private directory to write to: {why}"));
     let directory = CacheDirectory::locate(env).map_err(error)?;
@@ -51,10 +49,8 @@ pub(super) struct ClientFiles<'a> {
 
 impl ClientFiles<'_> {
     /// Renders an option file. It includes the user's own file, unless its reader does not know `!include` or that
-    /// file may have an option that overrides the target.
-    ///
-    /// # Errors
-    /// If the option file can't represent a value, or a line is too long for the client (exit 2).
+    /// file may have an option that overrides the target. Fails if the option file can't represent a value, or a line
+    /// is too long for the client (exit 2).
     pub(super) fn render_option_file(
         &self,
         dialect: Dialect,
@@ -85,17 +81,11 @@ impl ClientFiles<'_> {
     }
 
     /// Writes an option file, and returns its path.
-    ///
-    /// # Errors
-    /// If it can't be written (exit 1).
     pub(super) fn write_option_file(&self, flavor: Flavor, text: &str) -> Result<PathBuf, Error> {
         self.write(&format!("{}.cnf", flavor.name()), text)
     }
 
     /// Writes a passfile, and returns its path.
-    ///
-    /// # Errors
-    /// If it can't be written (exit 1).
     pub(super) fn write_passfile(&self) -> Result<PathBuf, Error> {
         let Settings { target, via, .. } = self.settings;
         self.write("pgpass", &passfile::render(target, via.as_ref(), &self.issued.entry.token))
@@ -109,10 +99,8 @@ impl ClientFiles<'_> {
     /// Writes the directories for `MYSQL_HOME` and `MARIADB_HOME`, and returns these variables.
     ///
     /// The programs of MySQL and MariaDB, and drivers that read default files, read `my.cnf` there. MariaDB's prefer
-    /// `MARIADB_HOME`.
-    ///
-    /// # Errors
-    /// If a directory can't be written (exit 1), or the option file can't represent a value (exit 2).
+    /// `MARIADB_HOME`. Fails if a directory can't be written (exit 1), or the option file can't represent a value (exit
+    /// 2).
     pub(super) fn write_mysql_homes(&self, ca: &Path, password: PasswordIn) -> Result<[Variable; 2], Error> {
         let Self { env, settings, .. } = self;
         let mysql = program::mysql_home_dialect(env, &settings.deadline)?;
@@ -179,6 +167,49 @@ fn reason_to_exclude(file: &UserOptionFile, password: PasswordIn) -> Option<Stri
         return None;
     };
     Some(format!("it has {option}, which would override the target; remove that option to use its other settings"))
+}
+
+/// Warns if a client of MySQL or MariaDB does not verify the server because it connects to another name than the
+/// endpoint's (`--via`).
+pub(super) fn warn_about_via(settings: &Settings, flavor: Flavor) {
+    let Settings { via: Some(_), report, target, .. } = settings else { return };
+    if flavor != Flavor::Mysql {
+        report.warn(
+            "via: this client connects to another name, so it verifies only the CA, and it accepts a server without \
+             TLS; use MySQL's client, or a line in /etc/hosts",
+        );
+    }
+    if settings.ca.is_none() && endpoint::is_proxy(&target.host) {
+        report.warn(
+            "via: the certificate of an RDS Proxy comes from a public CA, which is trusted only if the client checks \
+             the name, so this client will refuse the server; use a line in /etc/hosts instead of --via",
+        );
+    }
+}
+
+/// Warns about the login path file, which Oracle's clients read after every option file. `connect` disables it.
+pub(super) fn warn_about_login_path(env: &Env, settings: &Settings, flavor: Flavor) {
+    if let Some(path) = login_path_file(env).filter(|_| flavor == Flavor::Mysql) {
+        settings.report.warn(&format!(
+            "{} overrides host, user and password for MySQL's programs if it has a login path 'client'; use `rds-token \
+             connect`, or set {LOGIN_FILE_VARIABLE}={NO_LOGIN_FILE}",
+            path.display()
+        ));
+    }
+}
+
+/// Warns about options in `~/.my.cnf` that override the target, because clients read it after `MYSQL_HOME`.
+pub(super) fn warn_about_user_options(env: &Env, settings: &Settings) {
+    let Some(file) = UserOptionFile::read(env) else { return };
+    let (path, options) = (file.path.display(), file.overriding().join(", "));
+    let problem = match &file.unread {
+        Some(why) => format!("options in {path} may override the target, because {why}"),
+        None if options.is_empty() => return,
+        None => format!("the target is overridden by options in {path}: {options}"),
+    };
+    settings
+        .report
+        .warn(&format!("MYSQL_HOME: {problem}; use `rds-token connect` with the client's name, or `rds-token cnf`"));
 }
 
 #[cfg(test)]

@@ -4,8 +4,7 @@ use crate::cli::{CnfArgs, FlavorArg};
 use crate::client::option_file::Flavor;
 use crate::client::program;
 use crate::command::ca;
-use crate::command::client_files::{self, ClientFiles, LongToken};
-use crate::command::client_warnings::{warn_about_login_path, warn_about_via};
+use crate::command::client_files::{self, ClientFiles, LongToken, warn_about_login_path, warn_about_via};
 use crate::command::get_token::get_token;
 use crate::command::github;
 use crate::error::Error;
@@ -19,7 +18,7 @@ pub(super) fn run(env: &Env, args: &CnfArgs) -> Result<(), Error> {
     if settings.target.engine == Some(Engine::Postgres) {
         return Err(Error::usage("cnf: PostgreSQL's clients read no option file; use `rds-token pgpass` or `env`"));
     }
-    let dialect = match explicit_flavor(args.flavor) {
+    let dialect = match args.flavor.and_then(explicit_flavor) {
         Some(flavor) => flavor.into(),
         None => program::installed_dialect(env, Engine::Mysql, &settings.deadline)?.ok_or_else(|| {
             let why = "mysql and mariadb are not on PATH";

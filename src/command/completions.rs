@@ -1,6 +1,6 @@
-//! Shell completion: the scripts, and the answers to their requests.
+//! `rds-token init SHELL` and `completions SHELL`: the scripts for shells, and the answers to completion requests.
 //!
-//! On TAB, a script runs `RDS_TOKEN_COMPLETE=INDEX rds-token WORD…` with the words up to the cursor. INDEX is the index
+//! On TAB, the completion script runs `RDS_TOKEN_COMPLETE=INDEX rds-token WORD…` with the words up to the cursor. INDEX is the index
 //! of the word to complete; 0 is `rds-token` itself. The first line of the answer is one of:
 //!
 //! - `values`: the other lines are candidates, each with a tab and a description
@@ -9,7 +9,7 @@
 //!
 //! The shell completes the last two itself. So a script of one release works with the program of another.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::ffi::{OsStr, OsString};
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,17 +36,25 @@ const FILES: &str = "files";
 /// Tag of the candidate that stands for all programs on PATH.
 const PROGRAMS: &str = "programs";
 
+/// Prints the completion script of a shell.
 pub(super) fn run(args: ScriptArgs) -> Result<(), Error> {
-    output::result(script(args.shell))
+    output::result(scripts(args.shell)[1])
 }
 
-/// Returns the script that completes `rds-token`, `rds` and `rds-env`.
-pub(super) fn script(shell: ScriptShell) -> &'static str {
+/// Prints the shell integration, for `eval` in an rc file. It includes completion.
+pub(super) fn init(args: ScriptArgs) -> Result<(), Error> {
+    output::result(&scripts(args.shell).join("\n"))
+}
+
+/// Returns the script that defines `rds` and `rds-env`, and the one that completes them and `rds-token`.
+fn scripts(shell: ScriptShell) -> [&'static str; 2] {
     match shell {
-        ScriptShell::Bash => include_str!("../../shell/completion.bash"),
-        ScriptShell::Zsh => include_str!("../../shell/completion.zsh"),
-        ScriptShell::Fish => include_str!("../../shell/completion.fish"),
-        ScriptShell::Powershell => include_str!("../../shell/completion.ps1"),
+        ScriptShell::Bash => [include_str!("../../shell/rds-token.bash"), include_str!("../../shell/completion.bash")],
+        ScriptShell::Zsh => [include_str!("../../shell/rds-token.zsh"), include_str!("../../shell/completion.zsh")],
+        ScriptShell::Fish => [include_str!("../../shell/rds-token.fish"), include_str!("../../shell/completion.fish")],
+        ScriptShell::Powershell => {
+            [include_str!("../../shell/rds-token.ps1"), include_str!("../../shell/completion.ps1")]
+        }
     }
 }
 
@@ -82,12 +90,8 @@ pub(super) fn answer(env: &Env, args: &[OsString]) -> Option<String> {
         return Some(format!("command {index}\n"));
     }
     // An empty word does not suggest 25 options.
-    candidates.retain(|candidate| !word.is_empty() || !starts_with_dash(candidate.get_value()));
+    candidates.retain(|candidate| !word.is_empty() || !candidate.get_value().as_encoded_bytes().starts_with(b"-"));
     Some(candidates.iter().fold("values\n".to_owned(), |text, candidate| text + &line(candidate)))
-}
-
-fn starts_with_dash(word: &OsStr) -> bool {
-    word.as_encoded_bytes().starts_with(b"-")
 }
 
 /// Returns the index of the program that `connect` runs, if the last of `words` belongs to it.
@@ -131,7 +135,9 @@ fn with_values(command: Command, env: &Arc<Env>) -> Command {
     };
     let mut command = command.mut_args(|argument| match argument.get_id().as_str() {
         "target" => argument.add(source(targets)),
-        "engine" => argument.add(source(|_| engines())),
+        "engine" => argument.add(source(|_| {
+            [Engine::Mysql, Engine::Mariadb, Engine::Postgres].map(|engine| engine.name().to_owned()).to_vec()
+        })),
         "profile" => argument.add(source(profiles)),
         "via" => argument.add(source(addresses)),
         "ca" => argument.add(placeholder(FILES)),
@@ -149,32 +155,23 @@ fn placeholder(tag: &'static str) -> ArgValueCompleter {
     ArgValueCompleter::new(move |word: &OsStr| vec![CompletionCandidate::new(word).tag(Some(tag.into()))])
 }
 
-fn engines() -> Vec<String> {
-    [Engine::Mysql, Engine::Mariadb, Engine::Postgres].map(|engine| engine.name().to_owned()).to_vec()
-}
-
 /// Returns the names of the configured targets.
 fn targets(env: &Env) -> Vec<String> {
-    Config::load(env).map(|config| config.targets.into_keys().collect()).unwrap_or_default()
+    Config::load(env).unwrap_or_default().targets.into_keys().collect()
 }
 
 /// Returns the addresses in `via` of the configured targets.
 fn addresses(env: &Env) -> Vec<String> {
-    let config = Config::load(env).map(|config| config.targets).unwrap_or_default();
-    sorted(config.values().filter_map(|table| table.text("via").map(str::to_owned)).collect())
+    let targets = Config::load(env).unwrap_or_default().targets;
+    let addresses: BTreeSet<&str> = targets.values().filter_map(|table| table.text("via")).collect();
+    addresses.into_iter().map(str::to_owned).collect()
 }
 
 /// Returns the names of the AWS profiles.
 fn profiles(env: &Env) -> Vec<String> {
     let files = ProfileFiles::new(env.deadline(TIMEOUT));
-    let names = files.get(env).map(|profiles| profiles.names().into_iter().map(str::to_owned).collect());
-    sorted(names.unwrap_or_default())
-}
-
-fn sorted(mut names: Vec<String>) -> Vec<String> {
-    names.sort();
-    names.dedup();
-    names
+    let names: BTreeSet<&str> = files.get(env).map(|files| files.names().into_iter().collect()).unwrap_or_default();
+    names.into_iter().map(str::to_owned).collect()
 }
 
 /// Returns the line of a candidate. Control characters would break the line, so such a candidate is omitted.

@@ -14,8 +14,7 @@ use crate::client::environment::{LOGIN_FILE_VARIABLE, NO_LOGIN_FILE, Variable, c
 use crate::client::option_file::{Flavor, PasswordIn};
 use crate::client::program::{self, Dialect};
 use crate::command::ca;
-use crate::command::client_files::{ClientFiles, LongToken};
-use crate::command::client_warnings::warn_about_via;
+use crate::command::client_files::{ClientFiles, LongToken, warn_about_via};
 use crate::command::cnf::explicit_flavor;
 use crate::command::env::login_variables;
 use crate::command::get_token::get_token;

@@ -18,10 +18,8 @@ pub(super) struct IssuedToken {
     pub(super) identity: Identity,
 }
 
-/// Returns a token from the cache, or signs one and stores it.
-///
-/// # Errors
-/// Exit 2 if the request is wrong, 3 if there are no usable credentials, 4 if AWS can't be reached or time is out.
+/// Returns a token from the cache, or signs one and stores it. The exit code of an error is 2 if the request is wrong,
+/// 3 if there are no usable credentials, 4 if AWS can't be reached or time is out.
 pub(super) fn get_token(env: &Env, settings: &Settings) -> Result<IssuedToken, Error> {
     let Settings { report, target, .. } = settings;
     let identity = Identity::find(env, &settings.profiles, settings.choice())?;

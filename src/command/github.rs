@@ -8,10 +8,7 @@ use crate::error::Error;
 use crate::os::env::Env;
 use crate::output;
 
-/// Refuses to print a token to a file of GitHub Actions, because the runner would not mask it.
-///
-/// # Errors
-/// If stdout is such a file (exit 2).
+/// Refuses to print a token to a file of GitHub Actions (exit 2), because the runner would not mask it.
 pub(super) fn refuse_unmasked(env: &Env) -> Result<(), Error> {
     let is_stdout = |name: &&str| env.path_var(name).is_some_and(|path| env.stdout_is(&path));
     match ["GITHUB_ENV", "GITHUB_OUTPUT", "GITHUB_STATE"].into_iter().find(is_stdout) {
@@ -23,10 +20,8 @@ pub(super) fn refuse_unmasked(env: &Env) -> Result<(), Error> {
     }
 }
 
-/// Prints commands that mask the secrets, then appends `lines` to the file that `GITHUB_ENV` names.
-///
-/// # Errors
-/// If `GITHUB_ENV` is not set or stdout has no reader (exit 2), or the file can't be written (exit 1).
+/// Prints commands that mask the secrets, then appends `lines` to the file that `GITHUB_ENV` names. Fails if
+/// `GITHUB_ENV` is not set or stdout has no reader (exit 2), or the file can't be written (exit 1).
 pub(super) fn export(env: &Env, variables: &[Variable], lines: &str) -> Result<(), Error> {
     let Some(path) = env.path_var("GITHUB_ENV") else {
         return Err(Error::usage("env: GITHUB_ENV is not set; --shell github is for a step of a workflow"));

@@ -4,7 +4,7 @@ use crate::cli::{Output, TokenArgs};
 use crate::client::json;
 use crate::client::url::Url;
 use crate::command::ca;
-use crate::command::get_token::get_token;
+use crate::command::get_token::{IssuedToken, get_token};
 use crate::command::github;
 use crate::error::Error;
 use crate::os::env::Env;
@@ -18,19 +18,18 @@ pub(super) fn run(env: &Env, args: &TokenArgs) -> Result<(), Error> {
     // Fail before credentials are fetched.
     github::refuse_unmasked(env)?;
     let url = match args.output {
-        Output::Url => {
+        Some(Output::Url) => {
             let engine = settings.engine()?;
             Some(Url::new(target, engine, settings.via.as_ref(), &ca::file(env, &settings)?)?)
         }
-        Output::Text | Output::Json => None,
+        _ => None,
     };
-    let issued = get_token(env, &settings)?;
-    let entry = &issued.entry;
+    let IssuedToken { entry, source, .. } = get_token(env, &settings)?;
     let mut text = match (args.output, url) {
         (_, Some(url)) => url.render(&entry.token),
-        (Output::Json, _) => {
+        (Some(Output::Json), _) => {
             let ttl = entry.remaining(env.now()).unwrap_or_default();
-            json::render(target, &entry.token, &rfc3339::format(entry.expires_at()), ttl, issued.source)
+            json::render(target, &entry.token, &rfc3339::format(entry.expires_at()), ttl, source)
         }
         _ => entry.token.expose().clone(),
     };
