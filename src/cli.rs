@@ -13,12 +13,7 @@ use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use crate::aws::is_code;
 use crate::cache::CacheKind;
 use crate::client::shell::Shell;
-
-const TARGET_HELP: &str = "mysql://USER@HOST/DATABASE, USER@HOST:PORT, or a configured target";
-const TARGET_FORMS: &str = "\
-mysql://USER@HOST/DATABASE, also mariadb:// and postgres://
-USER@HOST:PORT/DATABASE
-NAME of a target in the configuration file, also USER@NAME";
+use crate::similar::nearest;
 
 const ABOUT: &str = "Print an IAM authentication token for Amazon RDS or Aurora; cached until it expires";
 const EXAMPLES: &str = "\
@@ -106,17 +101,14 @@ const LAST: usize = 900;
     subcommand_precedence_over_arg = true
 )]
 pub(crate) struct Cli {
-    /// `token` by default.
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
     #[command(flatten)]
     pub(crate) token: TokenArgs,
 }
 
-/// The commands, in the order of the help.
-///
-/// clap defines the arguments of a command only when it parses or builds that command. Defining all of them would take
-/// a fifth of the time of a cache hit.
+// The commands, in the order of the help. With `defer`, clap defines the arguments of a command only when it parses or
+// builds that command. Defining all of them would take a fifth of the time of a cache hit.
 #[derive(Debug, Subcommand)]
 #[command(defer = true)]
 pub(crate) enum Command {
@@ -180,9 +172,9 @@ fn adjust(command: &mut clap::Command, option: &str, change: fn(clap::Arg) -> cl
     *command = std::mem::take(command).mut_args(change);
 }
 
-/// The names of all commands.
-pub(crate) fn commands() -> Vec<String> {
-    Cli::command().get_subcommands().map(|command| command.get_name().to_owned()).collect()
+/// Returns the command that `name` may be a misspelling of.
+pub(crate) fn nearest_command(name: &str) -> Option<String> {
+    nearest(name, Cli::command().get_subcommands().map(clap::Command::get_name)).map(str::to_owned)
 }
 
 #[derive(Debug, Subcommand)]
@@ -235,7 +227,6 @@ pub(crate) struct CnfArgs {
     pub(crate) stdout: bool,
 }
 
-/// The flavor of an option file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum FlavorArg {
     /// The flavor of the mysql or mariadb on PATH (cnf), or of the program that connect runs
@@ -288,7 +279,6 @@ pub(crate) struct ScriptArgs {
     pub(crate) shell: ScriptShell,
 }
 
-/// The shells that there are scripts for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ScriptShell {
     /// bash
@@ -318,8 +308,12 @@ pub(crate) struct RequestArgs {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Args)]
 #[group(skip)]
 pub(crate) struct TargetArgs {
-    // No doc comment: rustdoc would read the brackets as links.
-    #[arg(value_name = "TARGET", help = TARGET_HELP, long_help = TARGET_FORMS)]
+    #[arg(
+        value_name = "TARGET",
+        help = "mysql://USER@HOST/DATABASE, USER@HOST:PORT, or a configured target",
+        long_help = "mysql://USER@HOST/DATABASE, also mariadb:// and postgres://\nUSER@HOST:PORT/DATABASE\n\
+            NAME of a target in the configuration file, also USER@NAME"
+    )]
     pub(crate) target: Option<String>,
     /// RDS endpoint; also -h HOST [env: RDS_TOKEN_HOST]
     #[arg(long, visible_alias = "hostname")]
@@ -360,7 +354,7 @@ pub(crate) struct IdentityArgs {
     #[arg(long, value_name = "SERIAL", help_heading = ADVANCED)]
     pub(crate) mfa_serial: Option<String>,
     /// MFA code [default: from the profile's mfa_process, else a prompt]
-    #[arg(long, value_name = "CODE", value_parser = mfa_code, help_heading = ADVANCED)]
+    #[arg(long, value_name = "CODE", value_parser = |text: &str| is_code(text).then(|| text.to_owned()).ok_or("a code has 6 digits"), help_heading = ADVANCED)]
     pub(crate) mfa_code: Option<String>,
     /// Time limit of the whole run, without MFA prompts [default: 25s]
     #[arg(long, value_name = "DURATION", value_parser = duration, help_heading = ADVANCED)]
@@ -450,10 +444,6 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
         return Err("it must be more than nothing and at most a day".to_owned());
     }
     Ok(duration)
-}
-
-fn mfa_code(text: &str) -> Result<String, String> {
-    if is_code(text) { Ok(text.to_owned()) } else { Err("a code has 6 digits".to_owned()) }
 }
 
 pub(crate) fn min_ttl(text: &str) -> Result<Duration, String> {

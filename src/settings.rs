@@ -2,7 +2,6 @@
 //! names, the environment, `[defaults]`.
 
 pub(crate) mod inputs;
-pub(crate) mod token_filter;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -19,9 +18,7 @@ use crate::output::Report;
 use crate::settings::inputs::Inputs;
 use crate::target::{Engine, Region, Target, Via};
 
-/// Default of `--timeout`.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(25);
-/// Default of `--min-ttl`.
 const DEFAULT_MIN_TTL: Duration = Duration::from_secs(5 * 60);
 
 /// The settings of a request for a token, and of the files for clients.
@@ -37,14 +34,11 @@ pub(crate) struct Settings {
     pub(crate) ca: Option<PathBuf>,
     /// The profile, role and MFA device that flags and configuration select.
     identity: Layer,
-    /// A code of the MFA device.
     pub(crate) mfa_code: Option<String>,
-    /// The AWS profile files, which are read at most once.
     pub(crate) profiles: ProfileFiles,
     pub(crate) cache: CacheKind,
     pub(crate) refresh: bool,
     pub(crate) min_ttl: Duration,
-    /// The end of `--timeout`.
     pub(crate) deadline: Deadline,
     pub(crate) report: Report,
 }
@@ -91,7 +85,6 @@ impl Settings {
         })
     }
 
-    /// Returns the profile, role and MFA device that flags and configuration select.
     pub(crate) fn choice(&self) -> Choice<'_> {
         let Settings { identity, .. } = self;
         Choice {

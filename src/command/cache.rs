@@ -13,7 +13,8 @@ use crate::layer::Layer;
 use crate::os::env::Env;
 use crate::output::{self, Report};
 use crate::rfc3339;
-use crate::settings::token_filter::TokenFilter;
+use crate::settings::inputs::{Inputs, with_examples};
+use crate::target::{Region, TargetSpec};
 
 /// Upper limit for the deadline of the keyring, which has a shorter time limit of its own.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -104,32 +105,24 @@ fn clear(
     Ok(())
 }
 
-fn matches_entry(filter: &TokenFilter, Entry { fields, .. }: &Entry) -> bool {
-    filter.matches(&fields.user, &fields.host, &fields.port.to_string(), &fields.region)
-}
-
-fn matches_file(filter: &TokenFilter, text: &str) -> bool {
-    read_heading(text).is_some_and(|(user, host, port, region)| filter.matches(user, host, port, region))
-}
-
 /// Removes matching tokens and client files, and expires matching `MYSQL_HOME` directories. Returns the number of
 /// tokens removed.
 fn clear_matching_files(directory: &CacheDirectory, filter: &TokenFilter) -> io::Result<usize> {
     let mut removed = 0;
     for (name, entry) in directory.entries()? {
-        if matches_entry(filter, &entry) {
+        if filter.matches_entry(&entry) {
             directory.remove(&name)?;
             removed += 1;
         }
     }
     for (name, text) in directory.client_files()? {
-        if matches_file(filter, &text) {
+        if filter.matches_file(&text) {
             directory.remove(&name)?;
         }
     }
     for name in directory.list_mysql_homes()? {
         // A directory that can't be read may match too.
-        if directory.read_mysql_home(&name).is_none_or(|text| matches_file(filter, &text)) {
+        if directory.read_mysql_home(&name).is_none_or(|text| filter.matches_file(&text)) {
             directory.expire_mysql_home(&name)?;
         }
     }
@@ -140,10 +133,82 @@ fn clear_matching_files(directory: &CacheDirectory, filter: &TokenFilter) -> io:
 /// their number.
 fn clear_keyring(keyring: &Keyring, filter: Option<&TokenFilter>) -> Result<usize, String> {
     let matches = |entry: &Option<Entry>| {
-        filter.is_none_or(|filter| entry.as_ref().is_some_and(|entry| matches_entry(filter, entry)))
+        filter.is_none_or(|filter| entry.as_ref().is_some_and(|entry| filter.matches_entry(entry)))
     };
     let matching = keyring.entries()?.into_iter().filter(|(_, entry)| matches(entry));
     let names: Vec<String> = matching.map(|(name, _)| name).collect();
     let removed = names.len();
     keyring.remove(names).map(|()| removed)
+}
+
+/// A filter for cached tokens. A token matches if it has every part that is set.
+struct TokenFilter {
+    host: Option<String>,
+    port: Option<String>,
+    user: Option<String>,
+    region: Option<String>,
+}
+
+impl TokenFilter {
+    /// Builds the filter from TARGET and flags, and validates it as for a token. Ignores the environment. Errors name
+    /// the part that is invalid (exit 2).
+    fn new(env: &Env, args: &TargetArgs) -> Result<Self, Error> {
+        let inputs = Inputs::of_target(env, Config::load(env)?, args, &Layer::default())?;
+        Self::from_spec(inputs.merged.spec(), args.region.clone())
+    }
+
+    fn from_spec(spec: TargetSpec, region: Option<String>) -> Result<Self, Error> {
+        let TargetSpec { host, port, user, engine, .. } = &spec;
+        if [host, port, user, engine, &region].iter().all(|part| part.is_none()) {
+            return Err(Error::usage(
+                "cache: the arguments select no tokens; use TARGET, --host, --port, --user or --region",
+            ));
+        }
+        let any_region = || Ok(Some(Region::of_flag("any")));
+        let (target, _) = with_examples(spec.clone()).validate(region.as_deref().map(Region::of_flag), any_region)?;
+        let has_port = spec.port.is_some() || spec.engine.is_some();
+        Ok(Self {
+            host: spec.host.map(|_| target.host),
+            port: has_port.then(|| target.port.to_string()),
+            user: spec.user,
+            region,
+        })
+    }
+
+    /// Whether a token for this user, endpoint and region matches.
+    fn matches(&self, user: &str, host: &str, port: &str, region: &str) -> bool {
+        let parts = [(&self.user, user), (&self.host, host), (&self.port, port), (&self.region, region)];
+        parts.into_iter().all(|(filter, part)| filter.as_ref().is_none_or(|filter| filter == part))
+    }
+    fn matches_entry(&self, Entry { fields, .. }: &Entry) -> bool {
+        self.matches(&fields.user, &fields.host, &fields.port.to_string(), &fields.region)
+    }
+
+    fn matches_file(&self, text: &str) -> bool {
+        read_heading(text).is_some_and(|(user, host, port, region)| self.matches(user, host, port, region))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_matches_if_it_has_every_part_of_the_filter() {
+        for (target, region, expected) in [
+            ("app@db.x:3306", None, true),
+            ("DB.X", None, true),
+            ("mysql://app@db.x", None, true),
+            ("app@db.x:3306/other", Some("eu-west-1"), true),
+            ("eve@db.x", None, false),
+            ("app@db.y", None, false),
+            ("postgres://app@db.x", None, false),
+            ("app@db.x", Some("us-east-1"), false),
+        ] {
+            let filter = TokenFilter::from_spec(TargetSpec::parse(target).unwrap(), region.map(str::to_owned));
+            assert_eq!(filter.unwrap().matches("app", "db.x", "3306", "eu-west-1"), expected, "{target} {region:?}");
+        }
+        let database = TargetSpec { database: Some("x".to_owned()), ..TargetSpec::default() };
+        assert!(TokenFilter::from_spec(database, None).err().unwrap().message().contains("select no tokens"));
+    }
 }

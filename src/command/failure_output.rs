@@ -19,7 +19,6 @@ const URL: &str = "postgresql://rds-token-failed.invalid/\n";
 /// An option file with such a host name.
 const OPTION_FILE: &str = "[client]\nhost=rds-token-failed.invalid\nprotocol=tcp\n";
 
-/// The commands that print the path of a file.
 const FILE_COMMANDS: [&str; 2] = ["cnf", "pgpass"];
 
 /// Returns the text to print on stdout if the command in `args` fails. `None` for no output.

@@ -16,94 +16,66 @@ pub(super) fn requested(args: &[OsString]) -> String {
     let top = cli::command();
     let words = args.iter().skip(1).filter_map(|arg| arg.to_str());
     let is_help_command = args.get(1).is_some_and(|arg| arg == "help");
-    let length = match is_help_command || words.clone().any(|word| word == "--help") {
-        true => Length::Full,
-        false => Length::Short,
-    };
+    let is_full = is_help_command || words.clone().any(|word| word == "--help");
     let mut command = &top;
     for word in words.skip(usize::from(is_help_command)) {
         let Some(inner) = command.find_subcommand(word) else { break };
         command = inner;
     }
-    render(command, length)
+    Help { command, is_full }.render()
 }
 
-/// Which options a help text contains.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Length {
-    /// The common options, without defaults and variables.
-    Short,
-    /// All options.
-    Full,
-}
-
-fn render(command: &Command, length: Length) -> String {
-    let help = Help { command, length };
-    let is_full = length == Length::Full;
-    let mut text = format!("{}\n\n{}\n", help.text(command.get_about()), command.clone().render_usage());
-    for positional in command.get_positionals() {
-        let forms = positional.get_long_help().filter(|_| is_full).or(positional.get_help());
-        let forms = forms.map(ToString::to_string).unwrap_or_default() + &values(positional);
-        let name = positional.get_value_names().unwrap_or_default().join(" ");
-        help.section(&mut text, &name, forms.lines().map(|form| (String::new(), form.to_owned())));
-    }
-    help.section(&mut text, "Options", help.options(None));
-    help.section(&mut text, "Commands", help.commands());
-    if is_full {
-        help.section(&mut text, ADVANCED, help.options(Some(ADVANCED)));
-    }
-    let examples = if is_full { command.get_after_long_help() } else { None };
-    if let Some(examples) = examples.or(command.get_after_help()) {
-        let _ = write!(text, "\n{examples}\n");
-    }
-    text
-}
-
-/// The help of one command.
 struct Help<'a> {
     command: &'a Command,
-    length: Length,
+    /// Whether it contains all options, not only the common ones without defaults and variables.
+    is_full: bool,
 }
 
 impl Help<'_> {
+    fn render(&self) -> String {
+        let Self { command, is_full } = *self;
+        let mut text = format!("{}\n\n{}\n", self.text(command.get_about()), command.clone().render_usage());
+        for positional in command.get_positionals() {
+            let forms = positional.get_long_help().filter(|_| is_full).or(positional.get_help());
+            let forms = forms.map(ToString::to_string).unwrap_or_default() + &values(positional);
+            let name = positional.get_value_names().unwrap_or_default().join(" ");
+            self.section(&mut text, &name, forms.lines().map(|form| (String::new(), form.to_owned())));
+        }
+        self.section(&mut text, "Options", self.options(None));
+        self.section(&mut text, "Commands", self.commands());
+        if is_full {
+            self.section(&mut text, ADVANCED, self.options(Some(ADVANCED)));
+        }
+        let examples = command.get_after_long_help().filter(|_| is_full).or(command.get_after_help());
+        examples.iter().for_each(|examples| text += &format!("\n{examples}\n"));
+        text
+    }
+
     /// Returns the description itself. The short help omits what follows a semicolon or a bracket.
     fn text(&self, description: Option<&StyledStr>) -> String {
         let text = description.map(ToString::to_string).unwrap_or_default();
-        match self.length {
-            Length::Full => text,
-            Length::Short => text.split([';', '[']).next().unwrap_or_default().trim_end().to_owned(),
-        }
+        if self.is_full { text } else { text.split([';', '[']).next().unwrap_or_default().trim_end().to_owned() }
     }
 
-    /// Returns name and description of each command.
     fn commands(&self) -> Vec<(String, String)> {
         let mut commands = sorted(self.command.get_subcommands());
-        commands.retain(|command| self.length == Length::Full || command.get_display_order() != RARE);
+        commands.retain(|command| self.is_full || command.get_display_order() != RARE);
         let names = |command: &Command| command.get_name_and_visible_aliases().join(", ");
         commands.into_iter().map(|command| (names(command), self.text(command.get_about()))).collect()
     }
 
-    /// Returns names and description of each option under a heading.
     fn options(&self, heading: Option<&str>) -> Vec<(String, String)> {
         let mut options = listed(self.command, heading);
         let is_rare = |option: &Arg| option.is_hide_short_help_set() || option.get_id() == "version";
-        options.retain(|option| self.length == Length::Full || !is_rare(option));
+        options.retain(|option| self.is_full || !is_rare(option));
         options.into_iter().map(|option| (names(option), self.describe(option))).collect()
     }
 
     fn describe(&self, option: &Arg) -> String {
-        match (self.length, option.get_id().as_str()) {
-            (Length::Full, _) => full_description(option),
-            (Length::Short, "help") => "Print help, with --help for all options".to_owned(),
-            (Length::Short, _) => self.text(option.get_help()),
-        }
-    }
-
-    /// Returns the length of the longest line.
-    fn width(&self) -> usize {
-        match self.length {
-            Length::Short => 80,
-            Length::Full => 100,
+        match (self.is_full, option.get_id().as_str()) {
+            (true, _) => full_description(option),
+            (false, "help") => "Print help, with --help for all options".to_owned(),
+            (false, _) => self.text(option.get_help()),
         }
     }
 
@@ -112,13 +84,13 @@ impl Help<'_> {
         let rows: Vec<(String, String)> = rows.into_iter().collect();
         let names = rows.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
         let indent = if names == 0 { 2 } else { names + 4 };
-        for (index, (name, help)) in rows.iter().enumerate() {
-            if index == 0 {
-                let _ = write!(text, "\n{heading}:\n");
-            }
-            let wrapped = wrap(help, self.width() - indent);
+        let width = if self.is_full { 100 } else { 80 };
+        if !rows.is_empty() {
+            let _ = write!(text, "\n{heading}:\n");
+        }
+        for (name, help) in rows {
             let mut line = format!("  {name}");
-            for part in wrapped {
+            for part in wrap(&help, width - indent) {
                 let _ = writeln!(text, "{line:indent$}{part}");
                 line.clear();
             }
@@ -167,32 +139,25 @@ pub(super) fn names(option: &Arg) -> String {
     format!("{short}--{}{value}", option.get_long().unwrap_or_default())
 }
 
-/// Returns the description of an option, with its values, its default and its other names.
+/// Returns the description of an option, with its values and its other names.
 pub(super) fn full_description(option: &Arg) -> String {
     let text = match option.get_id().as_str() {
         "help" => "Print help; -h prints the common options".to_owned(),
         _ => option.get_help().map(ToString::to_string).unwrap_or_default(),
     };
-    let (text, rest) = match text.find(" [") {
-        Some(at) => text.split_at(at),
-        None => (text.as_str(), ""),
-    };
-    let default = option.get_default_values().first().filter(|_| option.get_action().takes_values());
-    let default = default.map(|value| format!(" [default: {}]", value.to_string_lossy())).unwrap_or_default();
+    let (text, rest) = text.split_at(text.find(" [").unwrap_or(text.len()));
     let short = option.get_visible_short_aliases().unwrap_or_default();
     let long = option.get_visible_aliases().unwrap_or_default();
     let aliases = short.iter().map(|name| format!("-{name}")).chain(long.iter().map(|name| format!("--{name}")));
     let aliases: Vec<String> = aliases.collect();
     let aliases = if aliases.is_empty() { String::new() } else { format!(" [also: {}]", aliases.join(", ")) };
-    format!("{text}{}{default}{rest}{aliases}", values(option))
+    format!("{text}{}{rest}{aliases}", values(option))
 }
 
 /// Returns the possible values of an argument, in brackets.
 pub(super) fn values(argument: &Arg) -> String {
     let values = argument.get_possible_values();
     let names: Vec<&str> = values.iter().map(PossibleValue::get_name).collect();
-    match names.is_empty() || !argument.get_action().takes_values() {
-        true => String::new(),
-        false => format!(" [values: {}]", names.join(", ")),
-    }
+    let is_listed = !names.is_empty() && argument.get_action().takes_values();
+    if is_listed { format!(" [values: {}]", names.join(", ")) } else { String::new() }
 }

@@ -4,11 +4,10 @@ use std::ffi::OsString;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
-use crate::cli::{CONNECT_NAMES, commands, is_command};
+use crate::cli::{CONNECT_NAMES, is_command, nearest_command};
 use crate::client::program;
 use crate::error::Error;
 use crate::escape::without_userinfo;
-use crate::similar::nearest;
 use crate::target::TargetSpec;
 
 /// Usage that `rds-token` prints without arguments.
@@ -59,43 +58,37 @@ pub(super) fn error(error: &clap::Error, args: &[OsString]) -> Error {
     if error.kind() == ErrorKind::MissingRequiredArgument && error.get(ContextKind::InvalidArg).is_some() {
         return Error::usage("the shell is missing; use bash, zsh, fish or powershell");
     }
-    let text = |kind| match error.get(kind) {
-        Some(ContextValue::String(text)) => Some(text.as_str()),
+    let text = |kind| match error.get(kind)? {
+        ContextValue::String(text) => Some(text.as_str()),
+        ContextValue::Strings(texts) => texts.first().map(String::as_str),
         _ => None,
     };
+    let similar = |kind| text(kind).map(|similar| format!("did you mean '{similar}'?"));
     let unexpected = match error.kind() {
         ErrorKind::UnknownArgument => text(ContextKind::InvalidArg),
         ErrorKind::ArgumentConflict => text(ContextKind::InvalidSubcommand),
         _ => None,
     };
-    let first = args.get(1).and_then(|arg| arg.to_str()).unwrap_or_default();
-    match unexpected {
-        Some(word) if !word.starts_with('-') => unexpected_word(first, word),
-        Some(flag) => {
-            let target = args.get(2).and_then(|arg| arg.to_str()).unwrap_or_default();
-            let hint = flag_hint(first, target, flag).or_else(|| similar(error)).unwrap_or_default();
+    let word = |index: usize| args.get(index).and_then(|arg| arg.to_str()).unwrap_or_default();
+    match (unexpected, text(ContextKind::InvalidSubcommand)) {
+        (Some(unexpected), _) if !unexpected.starts_with('-') => unexpected_word(word(1), unexpected),
+        (Some(flag), _) => {
+            let hint = flag_hint(word(1), word(2), flag).or_else(|| similar(ContextKind::SuggestedArg));
+            let hint = hint.map(|hint| format!("; {hint}")).unwrap_or_default();
             Error::usage(format!("unexpected argument '{}'{hint}; see `rds-token --help`", without_userinfo(flag)))
         }
-        None => match text(ContextKind::InvalidSubcommand) {
-            Some(word) => {
-                let near = match error.get(ContextKind::SuggestedSubcommand) {
-                    Some(ContextValue::Strings(near)) => near.first(),
-                    _ => None,
-                };
-                let hint = near.map_or("see `rds-token --help`".to_owned(), |near| format!("did you mean '{near}'?"));
-                Error::usage(format!("there is no command '{}'; {hint}", without_userinfo(word)))
-            }
-            None => Error::usage(without_usage(error)),
-        },
+        (None, Some(word)) => {
+            let hint = similar(ContextKind::SuggestedSubcommand).unwrap_or("see `rds-token --help`".to_owned());
+            Error::usage(format!("there is no command '{}'; {hint}", without_userinfo(word)))
+        }
+        (None, None) => Error::usage(without_usage(error)),
     }
 }
 
 /// Returns the error for an unexpected word: `first` is a mistyped command, or `word` is misplaced.
 fn unexpected_word(first: &str, word: &str) -> Error {
     let word = without_userinfo(word);
-    let names = commands();
-    let near = || nearest(first, names.iter().map(String::as_str));
-    let target = if TargetSpec::is_name(first) { first } else { "TARGET" };
+    let is_name = TargetSpec::is_name(first);
     Error::usage(match () {
         () if is_command(first) => format!("unexpected argument '{word}'; use at most one TARGET"),
         () if first.starts_with('-') || is_command(&word) => {
@@ -104,9 +97,10 @@ fn unexpected_word(first: &str, word: &str) -> Error {
         () if program::is_client(first) => {
             format!("there is no command '{first}'; to run {first} logged in, use `rds-token connect TARGET {first}`")
         }
-        () => match near().filter(|_| TargetSpec::is_name(first)) {
+        () => match nearest_command(first).filter(|_| is_name) {
             Some(near) => format!("there is no command '{first}'; did you mean '{near}'?"),
             None => {
+                let target = if is_name { first } else { "TARGET" };
                 let program = if program::is_client(&word) { &word } else { "PROGRAM" };
                 let remedy = format!("use `rds-token connect {target} {program}`");
                 format!("unexpected argument '{word}'; to run a program logged in, {remedy}")
@@ -120,23 +114,15 @@ fn flag_hint(command: &str, target: &str, flag: &str) -> Option<String> {
     let name = flag.split('=').next().unwrap_or_default();
     let is_connect = CONNECT_NAMES.contains(&command);
     if is_connect && program::is_client(target) {
-        return Some(format!("; TARGET comes before the program, as in `rds-token connect TARGET {target}`"));
+        return Some(format!("TARGET comes before the program, as in `rds-token connect TARGET {target}`"));
     }
     let outputs: &[_] = if is_command(command) && command != "token" { &[] } else { &OUTPUT_HINTS };
     let known = FLAG_HINTS.iter().chain(outputs).find(|(known, _)| *known == name);
     let of_client = || {
-        let hint = "; arguments for the client go after --, as in `rds-token connect TARGET -- ";
+        let hint = "arguments for the client go after --, as in `rds-token connect TARGET -- ";
         is_connect.then(|| format!("{hint}{}`", without_userinfo(flag)))
     };
-    known.map(|(_, hint)| format!("; {hint}")).or_else(of_client)
-}
-
-/// Returns clap's suggestion.
-fn similar(error: &clap::Error) -> Option<String> {
-    match error.get(ContextKind::SuggestedArg)? {
-        ContextValue::String(flag) => Some(format!("; did you mean '{flag}'?")),
-        _ => None,
-    }
+    known.map(|(_, hint)| (*hint).to_owned()).or_else(of_client)
 }
 
 /// Returns clap's message on one line, without the usage.

@@ -1,12 +1,11 @@
 //! The layers of a request's settings, merged but not validated.
 
-use crate::cli::{TargetArgs, commands};
+use crate::cli::{TargetArgs, nearest_command};
 use crate::client::program;
 use crate::config::Config;
 use crate::error::Error;
 use crate::layer::{Layer, Origin, Setting};
 use crate::os::env::Env;
-use crate::similar::nearest;
 use crate::target::TargetSpec;
 use crate::target::parse::has_password;
 
@@ -15,24 +14,19 @@ const PASSWORD_IN_URL: &str =
 const COLON_IN_USER: &str = "target: all of the text before '@' is the user, and it contains ':'; if the part after \
      ':' is a password, remove it";
 
-/// The maximum number of configured targets that a message lists.
-const MAX_NAMES: usize = 10;
-
 /// The settings of a request, unchecked.
 pub(crate) struct Inputs {
     pub(crate) merged: Layer,
     /// The table that TARGET names.
     pub(crate) named: Option<NamedTable>,
     pub(crate) config: Config,
-    /// The warning to print.
     pub(crate) warning: Option<&'static str>,
     /// The host in TARGET, which may be meant as the name of a configured target. Empty for a URL.
     name: String,
 }
 
-/// A `[target.NAME]` table.
 pub(crate) struct NamedTable {
-    /// Its header, such as `[target.prod]`.
+    /// `[target.NAME]`
     pub(crate) header: String,
     /// Its settings, with the parts of its `url`.
     pub(crate) layer: Layer,
@@ -57,9 +51,8 @@ impl NamedTable {
 }
 
 impl Inputs {
-    /// Merges the settings of a request for a token. `flags` are those that are not part of the target.
-    ///
-    /// Fails if TARGET or the configuration file can't be read (exit 2).
+    /// Merges the settings of a request for a token. `flags` are those that are not part of the target. Fails if TARGET
+    /// or the `url` of its table can't be parsed (exit 2).
     pub(crate) fn of_request(env: &Env, config: Config, args: &TargetArgs, flags: &Layer) -> Result<Self, Error> {
         let mut inputs = Self::of_target(env, config, args, flags)?;
         inputs.merged = std::mem::take(&mut inputs.merged)
@@ -85,12 +78,11 @@ impl Inputs {
             None if text.is_some_and(TargetSpec::is_name) => return Err(unknown_name(&config, env, &name)),
             None => None,
         };
-        let table = named.as_ref().map(|named| &named.layer);
-        let warning = password_warning(text, table.and_then(|table| table.text("url")));
         let mut merged = command_line(args, spec).or(flags);
-        if let Some(table) = table {
-            merged = merged.or(table);
+        if let Some(named) = &named {
+            merged = merged.or(&named.layer);
         }
+        let warning = password_warning(text, merged.text("url"));
         Ok(Self { merged: merged.with_default_port(), named, config, warning, name })
     }
 
@@ -120,24 +112,22 @@ impl Inputs {
     }
 
     fn missing_part(&self, part: &str, error: Error) -> Error {
-        // An invalid region comes from an AWS variable or a profile, so it is not missing.
-        if part == "region" {
-            return error;
-        }
         let targets = &self.config.targets;
-        let configured = self.on_command_line("host").map(|host| &host.text).filter(|host| targets.contains_key(*host));
-        if let Some(name) = configured {
-            let remedy = format!("'{name}' is a configured target, so use it without --host");
-            Error::usage(format!("target: there is no {part}; {remedy}"))
+        let configured = self.on_command_line("host").filter(|host| targets.contains_key(&host.text));
+        let why = if part == "region" {
+            // An invalid region comes from an AWS variable or a profile, so it is not missing.
+            return error;
+        } else if let Some(host) = configured {
+            format!("there is no {part}; '{}' is a configured target, so use it without --host", host.text)
         } else if part == "host" && !targets.is_empty() {
-            let names: Vec<&str> = targets.keys().take(MAX_NAMES).map(String::as_str).collect();
-            let remedy = format!("use --host, or one of the configured targets: {}", names.join(", "));
-            Error::usage(format!("target: the host is missing; {remedy}"))
+            let names: Vec<&str> = targets.keys().take(10).map(String::as_str).collect();
+            format!("the host is missing; use --host, or one of the configured targets: {}", names.join(", "))
         } else if let Some(NamedTable { header, .. }) = &self.named {
-            Error::usage(format!("target: there is no {part}; add {part} to {header}, or use --{part}"))
+            format!("there is no {part}; add {part} to {header}, or use --{part}")
         } else {
-            self.similar_target().map_or(error, |similar| self.misspelled(similar))
-        }
+            return self.similar_target().map_or(error, |similar| self.misspelled(similar));
+        };
+        Error::usage(format!("target: {why}"))
     }
 
     /// Returns the name of the configured target that TARGET may be a misspelling of. `None` if TARGET names a
@@ -212,9 +202,7 @@ fn unknown_name(config: &Config, env: &Env, name: &str) -> Error {
         let why = "HOME is not set, so no configuration file is read; set HOME or RDS_TOKEN_CONFIG";
         return Error::usage(format!("target: no target is named '{name}': {why}"));
     };
-    let commands = commands();
-    let similar_command = nearest(name, commands.iter().map(String::as_str));
-    let remedy = match (config.nearest(name), similar_command) {
+    let remedy = match (config.nearest(name), nearest_command(name)) {
         _ if program::is_client(name) => {
             format!("TARGET comes before the program, as in `rds-token connect TARGET {name}`")
         }
