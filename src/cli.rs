@@ -12,6 +12,7 @@ use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 
 use crate::aws::is_code;
 use crate::cache::CacheKind;
+use crate::client::option_file::Flavor;
 use crate::client::shell::Shell;
 use crate::similar::nearest;
 
@@ -220,25 +221,28 @@ pub(crate) struct CnfArgs {
     #[command(flatten)]
     pub(crate) request: RequestArgs,
     /// Option-file flavor; auto detects the mysql or mariadb on PATH [default: auto]
-    #[arg(long, value_enum, value_name = "FLAVOR")]
+    #[arg(long, value_parser = one_of(FLAVORS), value_name = "FLAVOR")]
     pub(crate) flavor: Option<FlavorArg>,
     /// Print the file instead of its path, for <(…)
     #[arg(long)]
     pub(crate) stdout: bool,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum FlavorArg {
-    /// The flavor of the mysql or mariadb on PATH (cnf), or of the program that connect runs
-    Auto,
-    /// MySQL clients
-    Mysql,
-    /// MariaDB clients
-    Mariadb,
-    /// Drivers on libmariadb, PyMySQL 1.2 or later, mysql-connector-python; not libmysqlclient, which does
-    /// not read TLS verification from a file
-    Library,
-}
+/// A value of `--flavor`. `None` detects the flavor.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FlavorArg(pub(crate) Option<Flavor>);
+
+const FLAVORS: [(FlavorArg, &str, &str); 4] = [
+    (FlavorArg(None), "auto", "The flavor of the mysql or mariadb on PATH (cnf), or of the program that connect runs"),
+    (FlavorArg(Some(Flavor::Mysql)), "mysql", "MySQL clients"),
+    (FlavorArg(Some(Flavor::Mariadb)), "mariadb", "MariaDB clients"),
+    (
+        FlavorArg(Some(Flavor::Library)),
+        "library",
+        "Drivers on libmariadb, PyMySQL 1.2 or later, mysql-connector-python; not libmysqlclient, which does not read \
+         TLS verification from a file",
+    ),
+];
 
 #[derive(Debug, Args)]
 pub(crate) struct EnvArgs {
@@ -264,7 +268,7 @@ pub(crate) struct ConnectArgs {
     #[arg(long, value_name = "PROGRAM")]
     pub(crate) client: Option<OsString>,
     /// Flavor of the option file that COMMAND gets first [default: auto, none for other programs]
-    #[arg(long, value_enum, value_name = "FLAVOR", help_heading = ADVANCED)]
+    #[arg(long, value_parser = one_of(FLAVORS), value_name = "FLAVOR", help_heading = ADVANCED)]
     pub(crate) client_flavor: Option<FlavorArg>,
     /// Program to run instead of the engine's client, with its arguments; or -- and arguments for that client
     #[arg(last = true, value_name = "COMMAND")]
@@ -402,14 +406,14 @@ pub(crate) enum Output {
     Url,
 }
 
-/// The values of `--cache`, their names and their meanings.
+// The values of arguments, their names and their meanings.
+
 const CACHES: [(CacheKind, &str, &str); 3] = [
     (CacheKind::File, "file", "Private files"),
     (CacheKind::Keyring, "keyring", "The keyring of the system"),
     (CacheKind::Off, "off", "No cache"),
 ];
 
-/// The values of `--shell`, their names and their meanings.
 const SHELLS: [(Shell, &str, &str); 10] = [
     (Shell::Sh, "sh", "POSIX shells"),
     (Shell::Bash, "bash", "bash"),

@@ -158,7 +158,12 @@ fn identity_layer(env: &Env, inputs: &Inputs, report: &Report) -> Result<Layer, 
     let is_default = |setting: &Setting| setting.origin.name() == Some("[defaults]");
     let is_overridden = |default: &&str| match inputs.merged.get("profile").filter(|profile| !is_default(profile)) {
         Some(profile) => profile.text != **default,
-        None => is_chosen_by_environment(env) && selected_profile(env).as_deref() != Some(*default),
+        None => {
+            // Access keys take precedence over a profile.
+            let (profile, is_explicit) = Profiles::selected(env);
+            let is_selected = is_explicit && profile == **default && env.var("AWS_ACCESS_KEY_ID").is_none();
+            is_chosen_by_environment(env) && !is_selected
+        }
     };
     let ignored = inputs.config.defaults.text("profile").filter(is_overridden);
     if let Some(name) = ignored {
@@ -172,12 +177,6 @@ fn identity_layer(env: &Env, inputs: &Inputs, report: &Report) -> Result<Layer, 
     }
     layer.get("role_arn").map(|role| role.check(check_role_arn)).transpose()?;
     Ok(layer)
-}
-
-/// Returns the profile that the environment selects. `None` if it has access keys, which take precedence.
-fn selected_profile(env: &Env) -> Option<String> {
-    let (name, is_explicit) = Profiles::selected(env);
-    (is_explicit && env.var("AWS_ACCESS_KEY_ID").is_none()).then_some(name)
 }
 
 fn check_role_arn(arn: &str) -> Result<(), Error> {

@@ -141,13 +141,8 @@ fn clear_keyring(keyring: &Keyring, filter: Option<&TokenFilter>) -> Result<usiz
     keyring.remove(names).map(|()| removed)
 }
 
-/// A filter for cached tokens. A token matches if it has every part that is set.
-struct TokenFilter {
-    host: Option<String>,
-    port: Option<String>,
-    user: Option<String>,
-    region: Option<String>,
-}
+/// A filter for cached tokens: user, host, port and region. A token matches if it has every part that is set.
+struct TokenFilter([Option<String>; 4]);
 
 impl TokenFilter {
     /// Builds the filter from TARGET and flags, and validates it as for a token. Ignores the environment. Errors name
@@ -167,25 +162,19 @@ impl TokenFilter {
         let any_region = || Ok(Some(Region::of_flag("any")));
         let (target, _) = with_examples(spec.clone()).validate(region.as_deref().map(Region::of_flag), any_region)?;
         let has_port = spec.port.is_some() || spec.engine.is_some();
-        Ok(Self {
-            host: spec.host.map(|_| target.host),
-            port: has_port.then(|| target.port.to_string()),
-            user: spec.user,
-            region,
-        })
+        Ok(Self([spec.user, spec.host.map(|_| target.host), has_port.then(|| target.port.to_string()), region]))
     }
 
-    /// Whether a token for this user, endpoint and region matches.
-    fn matches(&self, user: &str, host: &str, port: &str, region: &str) -> bool {
-        let parts = [(&self.user, user), (&self.host, host), (&self.port, port), (&self.region, region)];
-        parts.into_iter().all(|(filter, part)| filter.as_ref().is_none_or(|filter| filter == part))
+    fn matches(&self, token: [&str; 4]) -> bool {
+        self.0.iter().zip(token).all(|(filter, part)| filter.as_ref().is_none_or(|filter| filter == part))
     }
+
     fn matches_entry(&self, Entry { fields, .. }: &Entry) -> bool {
-        self.matches(&fields.user, &fields.host, &fields.port.to_string(), &fields.region)
+        self.matches([&fields.user, &fields.host, &fields.port.to_string(), &fields.region])
     }
 
     fn matches_file(&self, text: &str) -> bool {
-        read_heading(text).is_some_and(|(user, host, port, region)| self.matches(user, host, port, region))
+        read_heading(text).is_some_and(|(user, host, port, region)| self.matches([user, host, port, region]))
     }
 }
 
@@ -206,7 +195,7 @@ mod tests {
             ("app@db.x", Some("us-east-1"), false),
         ] {
             let filter = TokenFilter::from_spec(TargetSpec::parse(target).unwrap(), region.map(str::to_owned));
-            assert_eq!(filter.unwrap().matches("app", "db.x", "3306", "eu-west-1"), expected, "{target} {region:?}");
+            assert_eq!(filter.unwrap().matches(["app", "db.x", "3306", "eu-west-1"]), expected, "{target} {region:?}");
         }
         let database = TargetSpec { database: Some("x".to_owned()), ..TargetSpec::default() };
         assert!(TokenFilter::from_spec(database, None).err().unwrap().message().contains("select no tokens"));

@@ -25,18 +25,12 @@ pub(super) fn directory(env: &Env) -> Result<CacheDirectory, Error> {
     Ok(directory)
 }
 
-/// The text of an option file, and where its reader gets the token from.
-pub(super) struct RenderedFile {
-    pub(super) text: String,
-    pub(super) password: PasswordIn,
-}
-
 /// The action to take when the token makes an option-file line too long for the client.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum LongToken {
     /// Fail.
     Refuse,
-    /// Leave it out, so that the client needs `MYSQL_PWD`.
+    /// Leave the token out, so that the client needs `MYSQL_PWD`.
     LeaveOut,
 }
 
@@ -48,7 +42,7 @@ pub(super) struct ClientFiles<'a> {
 }
 
 impl ClientFiles<'_> {
-    /// Renders an option file. It includes the user's own file, unless its reader does not know `!include` or that
+    /// Renders an option file, and returns where its reader gets the token from. It includes the user's own file, unless its reader does not know `!include` or that
     /// file may have an option that overrides the target. Fails if the option file can't represent a value, or a line
     /// is too long for the client (exit 2).
     pub(super) fn render_option_file(
@@ -56,7 +50,7 @@ impl ClientFiles<'_> {
         dialect: Dialect,
         ca: &Path,
         long_token: LongToken,
-    ) -> Result<RenderedFile, Error> {
+    ) -> Result<(String, PasswordIn), Error> {
         let token = &self.issued.entry.token;
         // Drivers do not know `!include`.
         let user_file = (dialect.flavor != Flavor::Library).then(|| UserOptionFile::read(self.env)).flatten();
@@ -71,7 +65,7 @@ impl ClientFiles<'_> {
                 None => file.include = Some(path),
             }
         }
-        Ok(RenderedFile { text: file.render(token)?, password: file.password })
+        Ok((file.render(token)?, file.password))
     }
 
     fn option_file<'a>(&'a self, dialect: Dialect, ca: &'a Path, password: PasswordIn) -> OptionFile<'a> {

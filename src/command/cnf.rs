@@ -1,7 +1,6 @@
 //! `rds-token cnf [TARGET]`: a private option file for the clients of MySQL and MariaDB.
 
-use crate::cli::{CnfArgs, FlavorArg};
-use crate::client::option_file::Flavor;
+use crate::cli::CnfArgs;
 use crate::client::program;
 use crate::command::ca;
 use crate::command::client_files::{self, ClientFiles, LongToken, warn_about_login_path, warn_about_via};
@@ -18,7 +17,7 @@ pub(super) fn run(env: &Env, args: &CnfArgs) -> Result<(), Error> {
     if settings.target.engine == Some(Engine::Postgres) {
         return Err(Error::usage("cnf: PostgreSQL's clients read no option file; use `rds-token pgpass` or `env`"));
     }
-    let dialect = match args.flavor.and_then(explicit_flavor) {
+    let dialect = match args.flavor.and_then(|flavor| flavor.0) {
         Some(flavor) => flavor.into(),
         None => program::installed_dialect(env, Engine::Mysql, &settings.deadline)?.ok_or_else(|| {
             let why = "mysql and mariadb are not on PATH";
@@ -34,22 +33,12 @@ pub(super) fn run(env: &Env, args: &CnfArgs) -> Result<(), Error> {
     let issued = get_token(env, &settings)?;
     let ca = ca::file(env, &settings)?;
     let files = ClientFiles { env, settings: &settings, issued: &issued };
-    let file = files.render_option_file(dialect, &ca, LongToken::Refuse)?;
+    let (text, _) = files.render_option_file(dialect, &ca, LongToken::Refuse)?;
     warn_about_via(&settings, dialect.flavor);
     warn_about_login_path(env, &settings, dialect.flavor);
     if args.stdout {
-        return output::result(&file.text);
+        return output::result(&text);
     }
-    let path = files.write_option_file(dialect.flavor, &file.text)?;
+    let path = files.write_option_file(dialect.flavor, &text)?;
     output::result(&format!("{}\n", path.display()))
-}
-
-/// Returns the flavor that the user selects. `None` for `auto`.
-pub(super) fn explicit_flavor(flavor: FlavorArg) -> Option<Flavor> {
-    match flavor {
-        FlavorArg::Auto => None,
-        FlavorArg::Mysql => Some(Flavor::Mysql),
-        FlavorArg::Mariadb => Some(Flavor::Mariadb),
-        FlavorArg::Library => Some(Flavor::Library),
-    }
 }

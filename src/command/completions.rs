@@ -1,7 +1,7 @@
 //! `rds-token init SHELL` and `completions SHELL`: the scripts for shells, and the answers to completion requests.
 //!
-//! On TAB, the completion script runs `RDS_TOKEN_COMPLETE=INDEX rds-token WORD…` with the words up to the cursor. INDEX is the index
-//! of the word to complete; 0 is `rds-token` itself. The first line of the answer is one of:
+//! On TAB, the completion script runs `RDS_TOKEN_COMPLETE=INDEX rds-token WORD…` with the words up to the cursor. INDEX
+//! is the index of the word to complete; 0 is `rds-token` itself. The first line of the answer is one of:
 //!
 //! - `values`: the other lines are candidates, each with a tab and a description
 //! - `files`: a file name
@@ -26,14 +26,11 @@ use crate::os::env::Env;
 use crate::output;
 use crate::target::Engine;
 
-/// The variable that makes the program answer a completion request.
-const VARIABLE: &str = "RDS_TOKEN_COMPLETE";
 /// Time limit for reading the AWS profile files, which may be pipes.
 const TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Tag of the candidate that stands for all file names.
+// Tags of the candidates that stand for all file names, and for all programs on PATH.
 const FILES: &str = "files";
-/// Tag of the candidate that stands for all programs on PATH.
 const PROGRAMS: &str = "programs";
 
 /// Prints the completion script of a shell.
@@ -63,7 +60,7 @@ fn scripts(shell: ScriptShell) -> [&'static str; 2] {
 /// What can't be read, such as a broken configuration file, yields no candidates: an error message would appear in the
 /// line that the user is typing.
 pub(super) fn answer(env: &Env, args: &[OsString]) -> Option<String> {
-    let index: usize = env.var(VARIABLE)?.parse().ok()?;
+    let index: usize = env.var("RDS_TOKEN_COMPLETE")?.parse().ok()?;
     let mut words: Vec<OsString> = args.iter().take(index.saturating_add(1)).cloned().collect();
     if words.len() <= index {
         // PowerShell before 7.3 drops an empty argument.
@@ -81,16 +78,22 @@ pub(super) fn answer(env: &Env, args: &[OsString]) -> Option<String> {
         // Offer long names only: each option has one.
         words[index] = "--".into();
     }
-    let mut candidates = candidates(env, in_full(words, &mut parser), parser);
-    let has_tag =
-        |candidate: &CompletionCandidate, tag: &str| candidate.get_tag().is_some_and(|found| found.to_string() == tag);
-    if candidates.iter().any(|candidate| has_tag(candidate, FILES)) {
+    let words = in_full(words, &mut parser);
+    let last = words.len() - 1;
+    let mut command = with_values(parser, &Arc::new(env.clone()));
+    let mut candidates = complete(&mut command, words, last, None).unwrap_or_default();
+    let has_tag = |tag| candidates.iter().filter_map(|found| found.get_tag()).any(|found| found.to_string() == tag);
+    if has_tag(FILES) {
         return Some("files\n".to_owned());
-    } else if candidates.iter().any(|candidate| has_tag(candidate, PROGRAMS)) {
+    } else if has_tag(PROGRAMS) {
         return Some(format!("command {index}\n"));
     }
-    // An empty word does not suggest 25 options.
-    candidates.retain(|candidate| !word.is_empty() || !candidate.get_value().as_encoded_bytes().starts_with(b"-"));
+    // A target may have the name of a command. An empty word does not suggest 25 options.
+    let mut seen = HashSet::new();
+    candidates.retain(|candidate| {
+        let value = candidate.get_value();
+        seen.insert(value.to_owned()) && (!word.is_empty() || !value.as_encoded_bytes().starts_with(b"-"))
+    });
     Some(candidates.iter().fold("values\n".to_owned(), |text, candidate| text + &line(candidate)))
 }
 
@@ -115,16 +118,6 @@ fn in_full(words: Vec<OsString>, parser: &mut Command) -> Vec<OsString> {
         words.insert(1, "token".into());
     }
     words
-}
-
-fn candidates(env: &Env, words: Vec<OsString>, parser: Command) -> Vec<CompletionCandidate> {
-    let last = words.len() - 1;
-    let mut command = with_values(parser, &Arc::new(env.clone()));
-    let mut candidates = complete(&mut command, words, last, None).unwrap_or_default();
-    // A target may have the name of a command.
-    let mut seen = HashSet::new();
-    candidates.retain(|candidate| seen.insert(candidate.get_value().to_owned()));
-    candidates
 }
 
 /// Adds the values that clap does not know.

@@ -15,7 +15,6 @@ use crate::client::option_file::{Flavor, PasswordIn};
 use crate::client::program::{self, Dialect};
 use crate::command::ca;
 use crate::command::client_files::{ClientFiles, LongToken, warn_about_via};
-use crate::command::cnf::explicit_flavor;
 use crate::command::env::login_variables;
 use crate::command::get_token::get_token;
 use crate::error::{Error, ExitCode};
@@ -24,7 +23,7 @@ use crate::os::private_file;
 use crate::settings::Settings;
 use crate::target::Engine;
 
-/// Upper limit for a CA file that is copied into memory, in bytes.
+/// Limit for a CA file that is copied into memory, in bytes.
 const MAX_CA_FILE: u64 = 4 << 20;
 
 pub(super) fn run(env: &Env, args: &ConnectArgs) -> Result<(), Error> {
@@ -35,7 +34,7 @@ pub(super) fn run(env: &Env, args: &ConnectArgs) -> Result<(), Error> {
     if args.client_flavor.is_some() && is_postgres {
         return Err(Error::usage("connect: --client-flavor is for MySQL and MariaDB, and this target is PostgreSQL"));
     }
-    let dialect = match args.client_flavor.and_then(explicit_flavor) {
+    let dialect = match args.client_flavor.and_then(|flavor| flavor.0) {
         Some(flavor) => Some(flavor.into()),
         None => program::dialect(&program, &settings.deadline)?,
     };
@@ -69,8 +68,8 @@ fn add_option_file(
     note_client(settings, program);
     warn_about_via(settings, flavor);
     let files = ClientFiles { env, settings, issued: &issued };
-    let file = files.render_option_file(dialect, &ca, LongToken::LeaveOut)?;
-    if file.password == PasswordIn::Environment {
+    let (text, password) = files.render_option_file(dialect, &ca, LongToken::LeaveOut)?;
+    if password == PasswordIn::Environment {
         command.env("MYSQL_PWD", issued.entry.token.expose());
     }
     match flavor {
@@ -82,7 +81,7 @@ fn add_option_file(
         _ => {}
     }
     let mut option = OsString::from("--defaults-file=");
-    option.push(in_memory(&file.text).or_else(|_| files.write_option_file(flavor, &file.text))?);
+    option.push(in_memory(&text).or_else(|_| files.write_option_file(flavor, &text))?);
     command.arg(option);
     Ok(())
 }
@@ -97,7 +96,7 @@ fn set_variables(env: &Env, settings: &Settings, program: &Path, command: &mut C
         let files = ClientFiles { env, settings, issued: &issued };
         let file = files.render_option_file(Flavor::Library.into(), &ca, LongToken::Refuse);
         let write = |text: &str| files.write_option_file(Flavor::Library, text).or_else(|_| in_memory(text));
-        match file.and_then(|file| write(&file.text)) {
+        match file.and_then(|(text, _)| write(&text)) {
             Ok(path) => variables.push(Variable::new("RDS_TOKEN_CNF", path.display().to_string())),
             Err(error) => settings.report.note(&format!("RDS_TOKEN_CNF is not set: {}", error.message())),
         }

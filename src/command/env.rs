@@ -136,8 +136,8 @@ fn write_client_file(files: &ClientFiles, engine: Engine, ca: &Path) -> Result<P
         Engine::Mysql => Flavor::Mysql,
     };
     let dialect = program::installed_dialect(files.env, engine, &files.settings.deadline)?.unwrap_or(default.into());
-    let file = files.render_option_file(dialect, ca, LongToken::Refuse)?;
-    files.write_option_file(dialect.flavor, &file.text)
+    let (text, _) = files.render_option_file(dialect, ca, LongToken::Refuse)?;
+    files.write_option_file(dialect.flavor, &text)
 }
 
 #[cfg(test)]

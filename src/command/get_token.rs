@@ -33,7 +33,7 @@ pub(super) fn get_token(env: &Env, settings: &Settings) -> Result<IssuedToken, E
     let request = TokenRequest { env, settings, identity: &identity };
     let (entry, source) = match open_cache(env, settings)? {
         Some(cache) => request.load_or_sign(&cache, &Key::of(env, target, identity.fingerprint()))?,
-        None => request.sign_new(None, Locking::Off)?,
+        None => (request.sign_new(None, None)?, TokenSource::Signed),
     };
     request.report_source(&entry, source);
     warn_about_host(settings);
@@ -53,15 +53,10 @@ fn open_cache(env: &Env, settings: &Settings) -> Result<Option<TokenCache>, Erro
     })
 }
 
-/// Whether a request takes part in single flight.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Locking {
-    On,
-    /// There is no cache, or the process has waited long enough for others.
-    Off,
-}
-
 /// A request for a token of one identity.
+///
+/// The parameter `locks` is the cache with the lock files for single flight. It is `None` without a cache, and if the
+/// process has waited long enough for others.
 struct TokenRequest<'a> {
     env: &'a Env,
     settings: &'a Settings,
@@ -78,7 +73,7 @@ impl TokenRequest<'_> {
         }
         if let Err(error) = cache.prepare() {
             report.warn(&format!("no cache: {error}"));
-            return self.sign_new(None, Locking::Off);
+            return Ok((self.sign_new(None, None)?, TokenSource::Signed));
         }
         // A token that was signed since this process started is as new as ours would be, even if its credentials
         // expire soon.
@@ -90,33 +85,35 @@ impl TokenRequest<'_> {
         let outcome = cache.lock(key.as_str()).map_or(Outcome::Unshared, |lock| {
             join(&lock, self.env, self.identity.follower_deadline(self.env, deadline), progress, load_usable)
         });
-        match outcome {
-            Outcome::Ready(entry) => Ok((*entry, TokenSource::Cache)),
+        let signed = match outcome {
+            Outcome::Ready(entry) => return Ok((*entry, TokenSource::Cache)),
             Outcome::Failed(error) => Err(error),
             Outcome::Leader(leader) => {
-                let signed = self.sign_and_store(cache, key, Locking::On);
+                let signed = self.sign_and_store(cache, key, Some(cache));
                 signed.inspect_err(|error| leader.fail(error, self.env.now()))
             }
-            // The process that was waited for may have succeeded in the meantime.
-            Outcome::Unshared => self
-                .sign_and_store(cache, key, Locking::Off)
-                .or_else(|error| load_usable().map(|entry| (entry, TokenSource::Cache)).ok_or(error)),
-        }
+            Outcome::Unshared => match self.sign_and_store(cache, key, None) {
+                // The process that was waited for may have succeeded in the meantime.
+                Err(error) => return load_usable().map(|entry| (entry, TokenSource::Cache)).ok_or(error),
+                signed => signed,
+            },
+        };
+        signed.map(|entry| (entry, TokenSource::Signed))
     }
 
-    fn sign_and_store(&self, cache: &TokenCache, key: &Key, locking: Locking) -> Result<(Entry, TokenSource), Error> {
-        let (entry, source) = self.sign_new(Some(cache), locking)?;
+    fn sign_and_store(&self, cache: &TokenCache, key: &Key, locks: Option<&TokenCache>) -> Result<Entry, Error> {
+        let entry = self.sign_new(Some(cache), locks)?;
         if let Err(error) = cache.store(key, &entry, self.env.now()) {
             self.settings.report.warn(&format!("the token could not be stored: {error}"));
         }
         cache.sweep(self.env.now());
-        Ok((entry, source))
+        Ok(entry)
     }
 
     /// Fetches credentials and signs. Without a `cache`, no session is stored.
-    fn sign_new(&self, cache: Option<&TokenCache>, locking: Locking) -> Result<(Entry, TokenSource), Error> {
+    fn sign_new(&self, cache: Option<&TokenCache>, locks: Option<&TokenCache>) -> Result<Entry, Error> {
         self.identity.warnings().iter().for_each(|warning| self.settings.report.warn(warning));
-        let credentials = self.fetch_keys(cache, locking)?;
+        let credentials = self.fetch_keys(cache, locks)?;
         // Read before signing, so that a token is never younger than its date.
         let now = self.env.now();
         if let Some(expiry) = credentials.expires_at.filter(|expiry| *expiry <= now.wall) {
@@ -130,22 +127,21 @@ impl TokenRequest<'_> {
         }
         let token = sign(&self.settings.target, &credentials, now.wall)
             .map_err(|why| Error::other(format!("could not sign: {why}")))?;
-        let entry = Entry::new(token, now, credentials.expires_at)
-            .ok_or_else(|| Error::other("could not read back the signed token; please report this"))?;
-        Ok((entry, TokenSource::Signed))
+        Entry::new(token, now, credentials.expires_at)
+            .ok_or_else(|| Error::other("could not read back the signed token; please report this"))
     }
 
     /// Fetches credentials. If they expire within `--min-ttl` and can be fetched again without a prompt, fetches them
     /// again and returns those that expire later.
-    fn fetch_keys(&self, cache: Option<&TokenCache>, locking: Locking) -> Result<AccessKeys, Error> {
+    fn fetch_keys(&self, cache: Option<&TokenCache>, locks: Option<&TokenCache>) -> Result<AccessKeys, Error> {
         let Settings { report, min_ttl, .. } = self.settings;
-        let first = self.fetch_once(cache, locking, report)?;
+        let first = self.fetch_once(cache, locks, report)?;
         let expires_soon = first.keys.expires_at.is_some_and(|expiry| expiry - self.env.now().wall < *min_ttl);
         if !expires_soon || first.is_leftover || !self.identity.is_renewable() {
             return Ok(first.keys);
         }
         // The warnings of the second fetch would repeat those of the first.
-        match self.fetch_once(cache, locking, &Report { quiet: true, ..*report }) {
+        match self.fetch_once(cache, locks, &Report { quiet: true, ..*report }) {
             Ok(Fetched { keys, .. }) if keys.expires_at.is_none() || keys.expires_at >= first.keys.expires_at => {
                 Ok(keys)
             }
@@ -154,9 +150,14 @@ impl TokenRequest<'_> {
         }
     }
 
-    fn fetch_once(&self, cache: Option<&TokenCache>, locking: Locking, report: &Report) -> Result<Fetched, Error> {
+    fn fetch_once(
+        &self,
+        cache: Option<&TokenCache>,
+        locks: Option<&TokenCache>,
+        report: &Report,
+    ) -> Result<Fetched, Error> {
         let Settings { target, min_ttl, mfa_code, profiles, deadline, .. } = self.settings;
-        let lock_file = cache.filter(|_| locking == Locking::On).map(|cache| |digest: &str| cache.lock(digest));
+        let lock_file = locks.map(|cache| |digest: &str| cache.lock(digest));
         let request = CredentialRequest {
             identity: self.identity,
             region: &target.region,
@@ -186,6 +187,9 @@ impl TokenRequest<'_> {
             (TokenSource::Signed, _, true) => "a new signature (refresh)",
             (TokenSource::Signed, _, false) => "a new signature (cache miss)",
         };
+        if remaining >= *min_ttl && !report.verbose {
+            return;
+        }
         let (expires, seconds) = (rfc3339::format(entry.expires_at()), remaining.as_secs());
         report.note(&format!("token: from {origin}, expires {expires}, in {seconds}s"));
         if remaining < *min_ttl {

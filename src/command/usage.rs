@@ -23,24 +23,18 @@ See `rds-token --help` for all commands and options.
 ";
 
 /// Common flags that do not exist here, and the hint for each.
-const FLAG_HINTS: [(&str, &str); 15] = [
+const FLAG_HINTS: [(&str, &str); 6] = [
     ("--password", "remove it, because the token is the password"),
     ("-p", "use -P for the port, and omit the password, because the token is the password"),
     ("--endpoint", "use --host"),
     ("--tunnel", "use --via"),
-    ("--no-cli-pager", OF_AWS_CLI),
-    ("--cli-connect-timeout", OF_AWS_CLI),
-    ("--cli-read-timeout", OF_AWS_CLI),
-    ("--query", OF_AWS_CLI),
     ("--debug", "use -v"),
-    ("--endpoint-url", OF_AWS_CLI),
-    ("--no-verify-ssl", OF_AWS_CLI),
-    ("--no-sign-request", OF_AWS_CLI),
-    ("--no-paginate", OF_AWS_CLI),
-    ("--color", OF_AWS_CLI),
     ("--ca-bundle", "set AWS_CA_BUNDLE, or --ca for the CA file of database clients"),
 ];
-const OF_AWS_CLI: &str = "remove it, because it is an option of the AWS CLI";
+
+/// Options of the AWS CLI that have no counterpart here.
+const AWS_FLAGS: &str = "--no-cli-pager --cli-connect-timeout --cli-read-timeout --query --endpoint-url --no-verify-ssl \
+                         --no-sign-request --no-paginate --color";
 
 /// Hints for the commands that have `--output`.
 const OUTPUT_HINTS: [(&str, &str); 4] = [
@@ -122,7 +116,10 @@ fn flag_hint(command: &str, target: &str, flag: &str) -> Option<String> {
         let hint = "arguments for the client go after --, as in `rds-token connect TARGET -- ";
         is_connect.then(|| format!("{hint}{}`", without_userinfo(flag)))
     };
-    known.map(|(_, hint)| (*hint).to_owned()).or_else(of_client)
+    let of_aws = || {
+        AWS_FLAGS.split(' ').any(|known| known == name).then_some("remove it, because it is an option of the AWS CLI")
+    };
+    known.map(|(_, hint)| *hint).or_else(of_aws).map(str::to_owned).or_else(of_client)
 }
 
 /// Returns clap's message on one line, without the usage.
