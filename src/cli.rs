@@ -279,20 +279,8 @@ pub(crate) struct ConnectArgs {
 #[derive(Clone, Copy, Debug, Args)]
 pub(crate) struct ScriptArgs {
     /// The shell that reads the script
-    #[arg(value_enum, value_name = "SHELL")]
-    pub(crate) shell: ScriptShell,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum ScriptShell {
-    /// bash
-    Bash,
-    /// zsh
-    Zsh,
-    /// fish
-    Fish,
-    /// PowerShell
-    Powershell,
+    #[arg(value_parser = one_of(SCRIPT_SHELLS), value_name = "SHELL")]
+    pub(crate) shell: Shell,
 }
 
 // The arguments of every command that needs a token.
@@ -426,6 +414,7 @@ const SHELLS: [(Shell, &str, &str); 10] = [
     (Shell::Github, "github", "GitHub Actions, appended to the file in GITHUB_ENV"),
     (Shell::Gitlab, "gitlab", "GitLab CI, as a dotenv report"),
 ];
+const SCRIPT_SHELLS: [(Shell, &str, &str); 4] = [SHELLS[1], SHELLS[2], SHELLS[3], SHELLS[4]];
 
 /// Returns a parser that accepts one of these names.
 fn one_of<T, const N: usize>(values: [(T, &'static str, &'static str); N]) -> impl TypedValueParser<Value = T>

@@ -150,10 +150,9 @@ fn default_region(
     Ok(region.map(|name| Region { name: name.to_owned(), origin: format!("profile '{profile}'") }))
 }
 
-/// Returns the profile, the role and the MFA device.
-///
-/// If a flag, the target or the environment selects another identity than the profile of `[defaults]`, that profile is
-/// ignored, and so are the role and the device of `[defaults]`, which belong to it.
+/// Returns the profile, the role and the MFA device. If a flag, the target or the environment selects another identity
+/// than the profile of `[defaults]`, that profile is ignored, and so are the role and the device of `[defaults]`, which
+/// belong to it.
 fn identity_layer(env: &Env, inputs: &Inputs, report: &Report) -> Result<Layer, Error> {
     let is_default = |setting: &Setting| setting.origin.name() == Some("[defaults]");
     let is_overridden = |default: &&str| match inputs.merged.get("profile").filter(|profile| !is_default(profile)) {
@@ -200,9 +199,8 @@ fn check_cache(name: &str) -> Result<CacheKind, Error> {
     CacheKind::from_name(name).ok_or_else(|| Error::usage(format!("cache: '{name}' is unknown; {remedy}")))
 }
 
-/// Returns the path of the CA file. `None` for the built-in bundle.
-///
-/// The path in `flag` is relative to the current directory. A path from another layer may begin with `~/`.
+/// Returns the path of the CA file. `None` for the built-in bundle. The path in `flag` is relative to the current
+/// directory. A path from another layer may begin with `~/`.
 fn resolve_ca(env: &Env, inputs: &Inputs, flag: Option<&Path>) -> Result<Option<PathBuf>, Error> {
     if let Some(path) = flag {
         return check_ca(std::path::absolute(path).unwrap_or_else(|_| path.to_owned())).map(Some);

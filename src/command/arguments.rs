@@ -51,10 +51,7 @@ fn may_have_host(arg: &OsStr) -> bool {
 fn rewrite(args: Vec<OsString>, is_connect: bool, parser: &mut clap::Command) -> Vec<OsString> {
     let (mut command, mut names) = (parser, 1);
     while let Some(name) = args.get(names).filter(|name| command.find_subcommand(name).is_some()) {
-        let is_named = |inner: &&mut clap::Command| {
-            inner.get_name() == name.as_os_str() || inner.get_all_aliases().any(|alias| alias == name.as_os_str())
-        };
-        command = command.get_subcommands_mut().find(is_named).expect("found before");
+        command = command.find_subcommand_mut(name).expect("found before");
         command.build();
         names += 1;
     }

@@ -42,9 +42,9 @@ pub(super) struct ClientFiles<'a> {
 }
 
 impl ClientFiles<'_> {
-    /// Renders an option file, and returns where its reader gets the token from. It includes the user's own file, unless its reader does not know `!include` or that
-    /// file may have an option that overrides the target. Fails if the option file can't represent a value, or a line
-    /// is too long for the client (exit 2).
+    /// Returns the text of an option file, and where its reader gets the token from. The text includes the user's own
+    /// file, unless its reader does not know `!include` or that file may have an option that overrides the target.
+    /// Fails if the option file can't represent a value, or a line is too long for the client (exit 2).
     pub(super) fn render_option_file(
         &self,
         dialect: Dialect,
@@ -74,12 +74,10 @@ impl ClientFiles<'_> {
         OptionFile { target, via: via.as_ref(), ca, include: None, flavor, max_line, password }
     }
 
-    /// Writes an option file, and returns its path.
     pub(super) fn write_option_file(&self, flavor: Flavor, text: &str) -> Result<PathBuf, Error> {
         self.write(&format!("{}.cnf", flavor.name()), text)
     }
 
-    /// Writes a passfile, and returns its path.
     pub(super) fn write_passfile(&self) -> Result<PathBuf, Error> {
         let Settings { target, via, .. } = self.settings;
         self.write("pgpass", &passfile::render(target, via.as_ref(), &self.issued.entry.token))
@@ -90,11 +88,9 @@ impl ClientFiles<'_> {
         directory(self.env)?.write_client_file(&name, text).map_err(|error| not_written(&name, &error))
     }
 
-    /// Writes the directories for `MYSQL_HOME` and `MARIADB_HOME`, and returns these variables.
-    ///
-    /// The programs of MySQL and MariaDB, and drivers that read default files, read `my.cnf` there. MariaDB's prefer
-    /// `MARIADB_HOME`. Fails if a directory can't be written (exit 1), or the option file can't represent a value (exit
-    /// 2).
+    /// Writes the directories for `MYSQL_HOME` and `MARIADB_HOME`, and returns these variables. The programs of MySQL
+    /// and MariaDB, and drivers that read default files, read `my.cnf` there. MariaDB's prefer `MARIADB_HOME`. Fails if
+    /// a directory can't be written (exit 1), or the option file can't represent a value (exit 2).
     pub(super) fn write_mysql_homes(&self, ca: &Path, password: PasswordIn) -> Result<[Variable; 2], Error> {
         let Self { env, settings, .. } = self;
         let mysql = program::mysql_home_dialect(env, &settings.deadline)?;

@@ -2,10 +2,9 @@
 
 use crate::cli::CnfArgs;
 use crate::client::program;
-use crate::command::ca;
 use crate::command::client_files::{self, ClientFiles, LongToken, warn_about_login_path, warn_about_via};
 use crate::command::get_token::get_token;
-use crate::command::github;
+use crate::command::{ca, github};
 use crate::error::Error;
 use crate::os::env::Env;
 use crate::output;

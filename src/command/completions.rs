@@ -19,7 +19,8 @@ use clap_complete::engine::{ArgValueCandidates, ArgValueCompleter, CompletionCan
 
 use super::arguments::{is_report_flag, normalize};
 use crate::aws::ProfileFiles;
-use crate::cli::{self, CONNECT_NAMES, ScriptArgs, ScriptShell, is_command};
+use crate::cli::{self, CONNECT_NAMES, ScriptArgs, is_command};
+use crate::client::shell::Shell;
 use crate::config::Config;
 use crate::error::Error;
 use crate::os::env::Env;
@@ -33,7 +34,6 @@ const TIMEOUT: Duration = Duration::from_secs(2);
 const FILES: &str = "files";
 const PROGRAMS: &str = "programs";
 
-/// Prints the completion script of a shell.
 pub(super) fn run(args: ScriptArgs) -> Result<(), Error> {
     output::result(scripts(args.shell)[1])
 }
@@ -44,21 +44,18 @@ pub(super) fn init(args: ScriptArgs) -> Result<(), Error> {
 }
 
 /// Returns the script that defines `rds` and `rds-env`, and the one that completes them and `rds-token`.
-fn scripts(shell: ScriptShell) -> [&'static str; 2] {
+fn scripts(shell: Shell) -> [&'static str; 2] {
     match shell {
-        ScriptShell::Bash => [include_str!("../../shell/rds-token.bash"), include_str!("../../shell/completion.bash")],
-        ScriptShell::Zsh => [include_str!("../../shell/rds-token.zsh"), include_str!("../../shell/completion.zsh")],
-        ScriptShell::Fish => [include_str!("../../shell/rds-token.fish"), include_str!("../../shell/completion.fish")],
-        ScriptShell::Powershell => {
-            [include_str!("../../shell/rds-token.ps1"), include_str!("../../shell/completion.ps1")]
-        }
+        Shell::Bash => [include_str!("../../shell/rds-token.bash"), include_str!("../../shell/completion.bash")],
+        Shell::Zsh => [include_str!("../../shell/rds-token.zsh"), include_str!("../../shell/completion.zsh")],
+        Shell::Fish => [include_str!("../../shell/rds-token.fish"), include_str!("../../shell/completion.fish")],
+        // clap accepts no other shell.
+        _ => [include_str!("../../shell/rds-token.ps1"), include_str!("../../shell/completion.ps1")],
     }
 }
 
-/// Returns the answer to the completion request in the environment. `None` if there is none.
-///
-/// What can't be read, such as a broken configuration file, yields no candidates: an error message would appear in the
-/// line that the user is typing.
+/// Returns the answer to the completion request in the environment. `None` if there is none. What can't be read, such as
+/// a broken configuration file, yields no candidates: an error would appear in the line that the user is typing.
 pub(super) fn answer(env: &Env, args: &[OsString]) -> Option<String> {
     let index: usize = env.var("RDS_TOKEN_COMPLETE")?.parse().ok()?;
     let mut words: Vec<OsString> = args.iter().take(index.saturating_add(1)).cloned().collect();
@@ -148,7 +145,6 @@ fn placeholder(tag: &'static str) -> ArgValueCompleter {
     ArgValueCompleter::new(move |word: &OsStr| vec![CompletionCandidate::new(word).tag(Some(tag.into()))])
 }
 
-/// Returns the names of the configured targets.
 fn targets(env: &Env) -> Vec<String> {
     Config::load(env).unwrap_or_default().targets.into_keys().collect()
 }
@@ -160,7 +156,6 @@ fn addresses(env: &Env) -> Vec<String> {
     addresses.into_iter().map(str::to_owned).collect()
 }
 
-/// Returns the names of the AWS profiles.
 fn profiles(env: &Env) -> Vec<String> {
     let files = ProfileFiles::new(env.deadline(TIMEOUT));
     let names: BTreeSet<&str> = files.get(env).map(|files| files.names().into_iter().collect()).unwrap_or_default();

@@ -117,7 +117,6 @@ fn set_variables(env: &Env, settings: &Settings, program: &Path, command: &mut C
     Ok(())
 }
 
-/// Prints the program, the endpoint and the CA (`-v`).
 fn note_client(settings: &Settings, program: &Path) {
     let Settings { target, via, ca, .. } = settings;
     let via = via.as_ref().map(|via| format!(" via {}:{}", via.host, via.port)).unwrap_or_default();
@@ -175,10 +174,9 @@ fn not_found(program: &OsStr) -> Error {
     Error::new(ExitCode::NotFound, format!("connect: '{}' is not on PATH; {remedy}", program.display()))
 }
 
-/// Returns the path of the CA file.
-///
-/// A client that opens inherited files gets the CA file in memory, and needs no directory. Other programs may close
-/// the descriptor before they read it, so they get it in memory only if no directory is writable.
+/// Returns the path of the CA file. A client that opens inherited files gets the CA file in memory, and needs no
+/// directory. Other programs may close the descriptor before they read it, so they get it in memory only if no directory
+/// is writable.
 fn ca_file(env: &Env, settings: &Settings, opens_inherited: bool) -> Result<PathBuf, Error> {
     let built_in = || in_memory(ca::roots(settings).pem());
     let on_disk = || ca::file(env, settings);

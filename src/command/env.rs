@@ -8,10 +8,9 @@ use crate::client::option_file::{Flavor, PasswordIn};
 use crate::client::program;
 use crate::client::saved::{self, SAVED};
 use crate::client::shell::Shell;
-use crate::command::ca;
 use crate::command::client_files::{self, ClientFiles, LongToken};
 use crate::command::get_token::{IssuedToken, get_token};
-use crate::command::github;
+use crate::command::{ca, github};
 use crate::error::Error;
 use crate::os::env::Env;
 use crate::output;
@@ -42,10 +41,8 @@ pub(super) fn run(env: &Env, args: &EnvArgs) -> Result<(), Error> {
     }
 }
 
-/// Returns the lines of `--unset`.
-///
-/// For the shell integration, which sets `RDS_TOKEN_SAVED`, they restore the saved values, or leave the variables as
-/// they are if no target is loaded.
+/// Returns the lines of `--unset`. For the shell integration, which sets `RDS_TOKEN_SAVED`, they restore the saved
+/// values, or leave the variables as they are if no target is loaded.
 fn unset_lines(env: &Env, shell: Shell) -> Result<String, Error> {
     let unset_saved = shell.unset_saved().unwrap_or_default();
     if env.raw_var(SAVED).is_some() && env.var("RDS_TOKEN_EXPIRES_AT").is_none() {

@@ -21,10 +21,8 @@ const OPTION_FILE: &str = "[client]\nhost=rds-token-failed.invalid\nprotocol=tcp
 
 const FILE_COMMANDS: [&str; 2] = ["cnf", "pgpass"];
 
-/// Returns the text to print on stdout if the command in `args` fails. `None` for no output.
-///
-/// Reads the words without parsing them, because a mistake in them may be the failure: `prod cnf` and `cnff prod` also
-/// mean `cnf`.
+/// Returns the text to print on stdout if the command in `args` fails. `None` for no output. Reads the
+/// words without parsing them, because a mistake in them may be the failure: `prod cnf` and `cnff prod` also mean `cnf`.
 pub(crate) fn failure_output(args: &[OsString]) -> Option<&'static str> {
     let args: Vec<String> = args.iter().skip(1).map(|arg| arg.to_string_lossy().trim().to_owned()).collect();
     let words = words(&args);

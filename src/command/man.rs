@@ -49,25 +49,18 @@ fn describe_commands(page: &mut String, top: &Command, command: &Command) {
 
 fn describe_options<'a>(page: &mut String, options: impl IntoIterator<Item = &'a Arg>) {
     for option in options {
+        let takes_value = option.get_action().takes_values();
         let names = help::names(option);
-        let (names, value) = match option.get_action().takes_values() {
-            true => names.trim_start().rsplit_once(' ').unwrap_or_default(),
-            false => (names.trim_start(), ""),
+        let (names, value) = match names.trim_start().rsplit_once(' ').filter(|_| takes_value) {
+            Some((names, value)) => (names, format!(" \\fI{}\\fR", escape(value))),
+            None => (names.trim_start(), String::new()),
         };
-        let _ = write!(page, ".TP\n\\fB{}\\fR", escape(names));
-        if !value.is_empty() {
-            let _ = write!(page, " \\fI{}\\fR", escape(value));
-        }
-        let values = option.get_possible_values();
-        let values = values.iter().filter(|_| option.get_action().takes_values());
-        let values: Vec<_> =
-            values.filter_map(|value| Some((value.get_name(), value.get_help()?.to_string()))).collect();
-        let description = help::full_description(option);
         // The values are listed below.
-        let description = if values.is_empty() { description } else { description.replace(&help::values(option), "") };
-        let _ = writeln!(page, "\n{}", escape(&description));
-        for (name, meaning) in values {
-            let _ = write!(page, ".RS\n.TP\n.B {}\n{}.\n.RE\n", escape(name), escape(&meaning));
+        let description = help::full_description(option).replace(&help::values(option), "");
+        let _ = writeln!(page, ".TP\n\\fB{}\\fR{value}\n{}", escape(names), escape(&description));
+        for value in option.get_possible_values().iter().filter(|_| takes_value) {
+            let meaning = value.get_help().map(ToString::to_string).unwrap_or_default();
+            let _ = write!(page, ".RS\n.TP\n.B {}\n{}.\n.RE\n", escape(value.get_name()), escape(&meaning));
         }
     }
 }

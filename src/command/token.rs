@@ -3,9 +3,8 @@
 use crate::cli::{Output, TokenArgs};
 use crate::client::json;
 use crate::client::url::Url;
-use crate::command::ca;
 use crate::command::get_token::{IssuedToken, get_token};
-use crate::command::github;
+use crate::command::{ca, github};
 use crate::error::Error;
 use crate::os::env::Env;
 use crate::output;
