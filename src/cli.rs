@@ -27,9 +27,8 @@ Exit codes:
   0 success, 1 other failure, 2 usage or configuration, 3 no AWS credentials, 4 network or timeout
   connect: that of the program; 126 cannot be run, 127 not found, 128+N killed by signal N";
 
-/// The description of each command, and its examples.
-///
-/// They are not doc comments, because clap would copy them on each run.
+/// The description of each command, and its examples, in the order of `Command`. They are not doc comments there,
+/// because clap would copy them on each run.
 const COMMANDS: &str = r#"connect: Run the engine's client, or any program, logged in
   rds-token connect mysql://app@HOST/ExampleDB   the engine's client
   rds-token connect prod -- -e 'SELECT 1'        arguments for it (psql: -c)
@@ -153,18 +152,12 @@ pub(crate) fn command() -> clap::Command {
         *inner = std::mem::take(inner).about(about).after_help(format!("Examples:\n{examples}"));
     }
     command.build();
-    for inner in command.get_subcommands_mut() {
-        match inner.get_name() {
-            "targets" => adjust(inner, "verbose", |option| option.help("Add endpoint, user and engine")),
-            // `cache clear` selects tokens. These options do not change a token, so it refuses them.
-            "cache" => inner.get_subcommands_mut().filter(|inner| inner.get_name() == "clear").for_each(|clear| {
-                for option in ["database", "via", "ca"] {
-                    adjust(clear, option, |option| option.hide(true));
-                }
-            }),
-            _ => {}
-        }
-    }
+    let targets = command.find_subcommand_mut("targets").expect("a command");
+    adjust(targets, "verbose", |option| option.help("Add endpoint, user and engine"));
+    // `cache clear` selects tokens. These options do not change a token, so it refuses them.
+    let clear = command.find_subcommand_mut("cache").and_then(|cache| cache.find_subcommand_mut("clear"));
+    let clear = clear.expect("a command");
+    ["database", "via", "ca"].into_iter().for_each(|option| adjust(clear, option, |option| option.hide(true)));
     command
 }
 

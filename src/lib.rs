@@ -33,7 +33,6 @@ use os::env::Env;
 /// Runs the program with the arguments and the environment of this process, and returns its exit code.
 pub fn run() -> ExitCode {
     let args: Vec<OsString> = std::env::args_os().collect();
-    // Report a panic as an error message.
     std::panic::set_hook(Box::new(|panic| {
         let location = panic.location().map(|location| format!(" at {}:{}", location.file(), location.line()));
         let error = Error::other(format!("internal error{}; please report this", location.unwrap_or_default()));

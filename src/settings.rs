@@ -137,17 +137,16 @@ fn default_region(
     profiles: &ProfileFiles,
     profile: Option<&str>,
 ) -> Result<Option<Region>, Error> {
-    for variable in ["AWS_REGION", "AWS_DEFAULT_REGION"] {
-        if let Some(name) = env.var(variable) {
-            return Ok(Some(Region { name, origin: variable.to_owned() }));
-        }
-    }
-    if let Some(name) = defaults.text("region") {
-        return Ok(Some(Region { name: name.to_owned(), origin: "region in [defaults]".to_owned() }));
+    let region = |name: &str, origin: &str| Region { name: name.to_owned(), origin: origin.to_owned() };
+    let variable = |variable: &str| Some(region(&env.var(variable)?, variable));
+    let in_defaults = || Some(region(defaults.text("region")?, "region in [defaults]"));
+    let found = variable("AWS_REGION").or_else(|| variable("AWS_DEFAULT_REGION")).or_else(in_defaults);
+    if found.is_some() {
+        return Ok(found);
     }
     let profile = profile.map_or_else(|| Profiles::selected(env).0, str::to_owned);
-    let region = profiles.get(env)?.value(&profile, "region");
-    Ok(region.map(|name| Region { name: name.to_owned(), origin: format!("profile '{profile}'") }))
+    let in_profile = profiles.get(env)?.value(&profile, "region");
+    Ok(in_profile.map(|name| region(name, &format!("profile '{profile}'"))))
 }
 
 /// Returns the profile, the role and the MFA device. If a flag, the target or the environment selects another identity

@@ -52,7 +52,6 @@ fn unset_lines(env: &Env, shell: Shell) -> Result<String, Error> {
     Ok(shell.unset_all(&saved)? + &unset_saved)
 }
 
-/// Warns about limits of the output format.
 fn warn_about_format(env: &Env, settings: &Settings, shell: Shell, variables: &[Variable]) {
     let is_postgres = variables.iter().any(|variable| variable.name == "PGHOST");
     if is_postgres && shell.clear("PGSERVICE").is_none() && env.var("PGSERVICE").is_some() {

@@ -53,10 +53,8 @@ fn open_cache(env: &Env, settings: &Settings) -> Result<Option<TokenCache>, Erro
     })
 }
 
-/// A request for a token of one identity.
-///
-/// The parameter `locks` is the cache with the lock files for single flight. It is `None` without a cache, and if the
-/// process has waited long enough for others.
+/// A request for a token of one identity. The parameter `locks` is the cache with the lock files for single flight. It is
+/// `None` without a cache, and if the process has waited long enough for others.
 struct TokenRequest<'a> {
     env: &'a Env,
     settings: &'a Settings,
@@ -140,14 +138,10 @@ impl TokenRequest<'_> {
         if !expires_soon || first.is_leftover || !self.identity.is_renewable() {
             return Ok(first.keys);
         }
-        // The warnings of the second fetch would repeat those of the first.
-        match self.fetch_once(cache, locks, &Report { quiet: true, ..*report }) {
-            Ok(Fetched { keys, .. }) if keys.expires_at.is_none() || keys.expires_at >= first.keys.expires_at => {
-                Ok(keys)
-            }
-            // The first keys are still valid, even if the second fetch fails.
-            _ => Ok(first.keys),
-        }
+        // The first keys are still valid, even if the second fetch fails. Its warnings would repeat those of the first.
+        let second = self.fetch_once(cache, locks, &Report { quiet: true, ..*report }).map(|second| second.keys);
+        let is_later = |keys: &AccessKeys| keys.expires_at.is_none() || keys.expires_at >= first.keys.expires_at;
+        Ok(second.ok().filter(is_later).unwrap_or(first.keys))
     }
 
     fn fetch_once(

@@ -12,20 +12,17 @@ use crate::error::Error;
 use crate::output;
 
 pub(super) fn run() -> Result<(), Error> {
-    output::result(&page())
-}
-
-fn page() -> String {
     let top = cli::command();
     let (mut commands, mut options) = (String::new(), String::new());
     describe_commands(&mut commands, &top, &top);
     describe_options(&mut options, help::listed(&top, None));
     options += ".SS Advanced\n";
     describe_options(&mut options, help::listed(&top, Some(ADVANCED)));
-    include_str!("man.roff")
+    let page = include_str!("man.roff")
         .replace("VERSION", env!("CARGO_PKG_VERSION"))
         .replace(".\\\" COMMANDS\n", &commands)
-        .replace(".\\\" OPTIONS\n", &options)
+        .replace(".\\\" OPTIONS\n", &options);
+    output::result(&page)
 }
 
 /// Appends each command below `command`, with the options that `top` does not have.
