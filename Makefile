@@ -4,6 +4,8 @@ TRIPLE  := $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')
 # For messages of tests/packages.
 export MAKECMDGOALS
 PREFIX  ?= /usr/local
+# Most shells do not expand the tilde in `make PREFIX=~/.local`.
+override PREFIX := $(patsubst ~/%,$(HOME)/%,$(PREFIX))
 BIN     := $(DESTDIR)$(PREFIX)/bin
 PROGRAM := target/$(TRIPLE)/release/rds-token
 VERSION := $(shell sed -n '/^version = /{s/.*"\(.*\)"/\1/p;q;}' Cargo.toml)
@@ -24,11 +26,12 @@ build: rust  ## Build the program (default)
 	@tests/install build
 	$(STATIC) cargo build --release --locked --target $(TRIPLE)
 
-install: build  ## Build and install it; PREFIX=~/.local for another place than /usr/local
+install: build  ## Build and install it; PREFIX=DIR for another place than /usr/local
 	@{ mkdir -p '$(BIN)' && install -m 755 '$(PROGRAM)' '$(BIN)/rds-token'; } || { \
 		echo "make: the program is built, but this user cannot write to $(BIN); run:" >&2; \
 		echo "    sudo install -m 755 '$(CURDIR)/$(PROGRAM)' '$(BIN)/rds-token'" >&2; exit 1; }
 	@echo "installed $(BIN)/rds-token"
+	@case ":$$PATH:" in *":$(BIN):"*) ;; *) echo "$(BIN) is not on PATH" ;; esac
 
 setup:  ## Install what the other targets need (Debian, Ubuntu), with sudo unless run as root
 	@tests/install --sudo build test drivers awscli lint workflows fuzz deny platforms bench
