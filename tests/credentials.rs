@@ -346,6 +346,25 @@ fn helper_programs_have_a_time_limit_and_leave_no_process() {
     assert!(!is_running(&mark));
 }
 
+/// The signal handlers are installed before the program is started.
+#[test]
+#[ignore = "needs several seconds"]
+fn a_signal_at_any_time_leaves_no_helper_program() {
+    let sandbox = Sandbox::new();
+    let mark = format!("32{:05}", fastrand::u32(..100_000));
+    write_helper(&sandbox, &format!("sleep {mark}; true"));
+    let mut interrupted = 0;
+    for _ in 0..300 {
+        let mut command = sandbox.without_keys([TARGET]).command;
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        std::thread::sleep(Duration::from_micros(fastrand::u64(..30_000)));
+        rustix::process::kill_process(rustix::process::Pid::from_child(&child), rustix::process::Signal::TERM).unwrap();
+        interrupted += u32::from(child.wait().unwrap().code() == Some(143));
+    }
+    assert!(interrupted > 0, "some signals arrive while the program runs");
+    assert!(!is_running(&mark));
+}
+
 #[test]
 fn services_have_a_time_limit() {
     let sandbox = Sandbox::new();

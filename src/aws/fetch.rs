@@ -103,14 +103,16 @@ async fn fetch_in_time(
         std::future::pending().await
     };
     tokio::select! {
-        result = deadline.within(run_steps(client, sessions, start, codes)) => result.unwrap_or_else(|| {
-            let program = if has_mfa_process { ", or its mfa_process," } else { "" };
-            Err(client.timeout_error(&format!("{description}{program}")))
-        }),
+        // In this order: the signal handlers must be installed before a program is started.
+        biased;
         // A helper program must be stopped first. Without one, the signal terminates this process at once.
         (name, exit) = process::wait_for_signal(), if runs_program => {
             Err(Error::new(exit, format!("terminated by {name} while waiting for {description}")).process_local())
         }
+        result = deadline.within(run_steps(client, sessions, start, codes)) => result.unwrap_or_else(|| {
+            let program = if has_mfa_process { ", or its mfa_process," } else { "" };
+            Err(client.timeout_error(&format!("{description}{program}")))
+        }),
         // The message must not appear while the user is being prompted.
         result = report_progress, if !prompts => result,
     }
