@@ -44,11 +44,11 @@ pgpass: Write a passfile for PostgreSQL clients; prints its path
   export PGSSLMODE=verify-full PGGSSENCMODE=disable
   export PGSSLROOTCERT="$(rds-token ca)"
   PGPASSFILE="$(rds-token pgpass postgres://app@HOST)" psql -h HOST -U app
-  PGPASSFILE="$(rds-token pgpass prod)" pg_dump -h HOST -U app ExampleDB
+  PGPASSFILE="$(rds-token pgpass pg)" pg_dump -h HOST -U app ExampleDB
 
 env: Print export lines that log in the programs of the shell
-  eval "$(rds-token env postgres://app@HOST/ExampleDB)" && psql
-  eval "$(rds-token env prod --no-secret)"
+  rds-env postgres://app@HOST/ExampleDB && psql    rds-env is defined by init
+  vars=$(rds-token env prod --no-secret) && eval "$vars"
   eval "$(rds-token env --unset)"
 
 targets: List the configured targets; -v adds endpoint, user and engine
@@ -297,7 +297,7 @@ pub(crate) struct TargetArgs {
         value_name = "TARGET",
         help = "mysql://USER@HOST/DATABASE, USER@HOST:PORT, or a configured target",
         long_help = "mysql://USER@HOST/DATABASE, also mariadb:// and postgres://\nUSER@HOST:PORT/DATABASE\n\
-            NAME of a target in the configuration file, also USER@NAME"
+            NAME of a target in ~/.config/rds-token/config.toml, also USER@NAME and NAME/DATABASE"
     )]
     pub(crate) target: Option<String>,
     /// RDS endpoint; also -h HOST [env: RDS_TOKEN_HOST]
