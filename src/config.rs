@@ -188,6 +188,11 @@ fn unknown_table(name: &str, value: &DeValue<'_>) -> String {
 }
 
 fn unknown_key(name: &str, header: &str, valid: &[&str]) -> String {
+    if TARGET_KEYS.contains(&name) {
+        return format!(
+            "{name} can't be in {header}, because it applies to one target; move it to a [target.NAME] table"
+        );
+    }
     let hint = KEY_HINTS.iter().find(|(known, _)| *known == name).map(|(_, hint)| (*hint).to_owned());
     let similar = || nearest(name, valid.iter().copied()).map(|similar| format!("did you mean '{similar}'?"));
     let hint = hint.or_else(similar).unwrap_or_else(|| format!("it can be {}", valid.join(", ")));
@@ -231,7 +236,11 @@ mod tests {
             ),
             ("\n[prod]\nhost = 'x'", "/c.toml:2: unknown table 'prod'; did you mean [target.prod]?"),
             ("host = 'x'", "/c.toml:1: 'host' is not in a table; move it below [defaults] or [target.NAME]"),
-            ("[defaults]\nhost = 'x'", "/c.toml:2: unknown key 'host' in [defaults]; it can be user, "),
+            (
+                "[defaults]\nhost = 'x'",
+                "/c.toml:2: host can't be in [defaults], because it applies to one target; move it",
+            ),
+            ("[defaults]\nnope = 'x'", "/c.toml:2: unknown key 'nope' in [defaults]; it can be user, "),
             ("[target.'a.b']\nhost = 'x'", "can't be named 'a.b'"),
             ("[target.a]\nhost = ['x']", "/c.toml:2: host must be a string or an integer"),
             ("target = 1", "target is not a table"),
