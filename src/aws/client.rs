@@ -26,7 +26,7 @@ use crate::os::single_flight::{self, Outcome, follower_deadline};
 
 /// Time limit for a connection to an AWS service.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(4);
-/// Time limit for a connection to the container or EC2 endpoint, which is on this machine.
+/// Time limit for a connection to the container or EC2 endpoint, which this machine or its hypervisor serves.
 const PLATFORM_CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// Maximum number of rounds for a request that is throttled or fails in the service, and the pause between two rounds.
 /// A round is all attempts of the SDK. All rounds together stay within the default time limit.
@@ -46,7 +46,7 @@ pub(super) struct AwsClient<'a> {
     /// The HTTP client for the container and EC2 endpoints.
     pub(super) platform: HttpClient,
     /// The last response of an AWS service. Responses of the container and EC2 endpoints are not recorded, because
-    /// these use this machine's clock.
+    /// these endpoints use this machine's clock.
     log: ResponseLog,
 }
 

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use super::keys::AccessKeys;
 use crate::rfc3339;
 
-/// The fields of such a document. Other fields are ignored.
+/// The fields of a credentials document. Other fields are ignored.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct CredentialsDocument {
@@ -23,7 +23,8 @@ pub(super) struct CredentialsDocument {
 }
 
 impl CredentialsDocument {
-    /// Parses a document. An error is the position in the text, because Serde's own message would quote secrets.
+    /// Parses a document. An error contains only the position in the text, because Serde's own message would quote
+    /// secrets.
     pub(super) fn parse(json: &[u8]) -> Result<Self, String> {
         serde_json::from_slice(json).map_err(|error| format!("see line {}, column {}", error.line(), error.column()))
     }

@@ -118,8 +118,8 @@ async fn fetch_in_time(
     }
 }
 
-/// Finds the origin of each MFA code: one element for the source, and one for each role. Steps before `first` need no
-/// code.
+/// Finds the origin of the MFA code of each step: one element for the source, and one for each role. Steps before
+/// `first` have a session, so they need no code.
 fn find_codes(request: &CredentialRequest, first: usize) -> Result<Vec<Option<Code>>, Error> {
     let ResolvedProfile { source, roles, .. } = &request.identity.chain;
     let devices = std::iter::once(source.mfa()).chain(roles.iter().map(|role| role.mfa.as_ref()));

@@ -1,4 +1,4 @@
-//! The HTTP clients of a run: one for AWS services, and one for the container and EC2 endpoints.
+//! The HTTP clients of a run of the program: one for AWS services, and one for the container and EC2 endpoints.
 
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};

@@ -46,7 +46,7 @@ pub struct Identity {
     pub(super) chain: ResolvedProfile,
     /// Endpoints and CA certificates of AWS services. Unused if the keys are already present.
     pub(super) endpoints: EndpointConfig,
-    /// Whether the command line names a role or an MFA device, which the AWS CLI does not know.
+    /// Whether a flag or the configuration file adds a role or an MFA device, which the AWS CLI does not know.
     pub(super) has_flags: bool,
     /// The fields that both digests share.
     settings: Fingerprint,
@@ -54,7 +54,7 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// Finds the identity in the order of the AWS CLI: an explicit profile, keys in the environment, the selected
+    /// Finds the identity in the order of the AWS CLI: a profile from `choice`, keys in the environment, the selected
     /// profile, web identity, container, EC2. The role of `choice` is assumed last. Fails if a setting is unusable or
     /// there is no source (exit 2 or 3).
     pub fn find(env: &Env, profiles: &ProfileFiles, choice: Choice<'_>) -> Result<Self, Error> {
@@ -103,7 +103,7 @@ impl Identity {
         self.keys().is_none() && !self.needs_code()
     }
 
-    /// Whether the user or one of the roles needs a code of an MFA device.
+    /// Whether the user or one of the roles needs an MFA code.
     pub(crate) fn needs_code(&self) -> bool {
         self.mfa_devices().next().is_some()
     }
@@ -170,7 +170,9 @@ fn add_roles(roles: &[Role], fingerprint: Fingerprint) -> Fingerprint {
     roles.iter().fold(fingerprint, |f, role| role.fingerprint(f))
 }
 
-/// Adds the endpoint and the host name, which differ between containers and instances that share the same files.
+/// Adds the inputs of the source that are not in a profile. For a container or an instance, these are the endpoint and
+/// the host name, which differ between machines that share the same files. For a program, these are its variables and
+/// directory.
 fn add_location(source: &Source, env: &Env, fingerprint: Fingerprint) -> Fingerprint {
     match source {
         Source::Container | Source::InstanceMetadata => {
@@ -245,14 +247,14 @@ mod tests {
                 "AKIDENV",
                 &["AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_CREDENTIALS_FULL_URI"],
             ),
-            // An explicit profile beats every variable.
+            // An explicit profile takes precedence over every variable.
             (&[key, secret], Some("other"), "AKIDOTHER", &["AWS_ACCESS_KEY_ID"]),
             (&WEB_IDENTITY, Some("other"), "AKIDOTHER", &["AWS_WEB_IDENTITY_TOKEN_FILE"]),
             (&[PROFILE], Some("default"), "AKIDDEFAULT", &["AWS_PROFILE"]),
             (&[PROFILE], Some("other"), "AKIDOTHER", &[]),
             // A secret without an ID is ignored.
             (&[secret], None, "AKIDDEFAULT", &[]),
-            // A web identity beats a selected profile without a role.
+            // A web identity takes precedence over a selected profile without a role.
             (&WEB_IDENTITY, None, "the environment (web identity, role env)", &["profile"]),
             (&[token_file, role, ("AWS_PROFILE", "role")], None, "AKIDDEFAULT, r", &[]),
             (&[CONTAINER], None, "AKIDDEFAULT", &["AWS_CONTAINER_CREDENTIALS_FULL_URI"]),

@@ -13,7 +13,7 @@ use super::request::SourceError;
 
 const ROLES: &str = "/latest/meta-data/iam/security-credentials/";
 
-/// The error if the service can't be reached or has no such path.
+/// The error if the service can't be reached or responds with HTTP status 404.
 const NOT_FOUND: &str = "it is not reachable, or the instance has no role";
 
 /// The files in which the firmware of an EC2 instance identifies it on Linux, and the text that they begin with: the

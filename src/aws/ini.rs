@@ -38,12 +38,12 @@ pub(super) struct Repeated {
     pub(super) key: Option<String>,
 }
 
-/// Why a file can't be parsed.
+/// The error for a file that can't be parsed.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct IniError {
     /// From 1.
     pub(super) line: usize,
-    /// It does not quote the line, which may hold a secret.
+    /// The reason, without the text of the line, which may contain a secret.
     pub(super) why: &'static str,
 }
 
@@ -118,7 +118,7 @@ impl Parser {
             return Ok(());
         }
         self.indent = indent;
-        // The name reaches up to the last bracket of the line.
+        // The name ends at the last closing bracket of the line.
         let name = text.strip_prefix('[').and_then(|rest| Some(&rest[..rest.rfind(']')?]));
         if let Some(name) = name.filter(|name| !name.is_empty()) {
             self.start_section(number, name);

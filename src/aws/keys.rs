@@ -13,7 +13,7 @@ use crate::secret::Secret;
 pub struct AccessKeys {
     /// Every token contains it in clear text.
     pub access_key_id: String,
-    /// It never leaves the process.
+    /// Never sent to a server, and never printed. The session cache stores it only with a session token.
     pub secret_access_key: Secret<String>,
     /// The session token of temporary credentials. Never empty.
     pub session_token: Option<Secret<String>>,
@@ -56,8 +56,8 @@ impl AccessKeys {
         Ok(Self { access_key_id, secret_access_key, session_token, expires_at })
     }
 
-    /// Reads keys from the settings of `location`, such as "the environment". `None` if there is no access key ID: as in
-    /// the AWS CLI, a secret without an ID is ignored. Fails if the keys can't sign (exit 3).
+    /// Reads keys from the settings of `location`, such as "the environment". `None` if there is no access key ID. As
+    /// in the AWS CLI, a secret without an ID is ignored. Fails if the keys can't sign (exit 3).
     pub(super) fn read(
         location: &str,
         names: &KeyNames,

@@ -78,8 +78,8 @@ pub(crate) fn is_code(text: &str) -> bool {
     text.len() == 6 && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// Prompts on the terminal. The echo stays on: a code is valid once and for half a minute, and a killed process could
-/// not turn the echo on again.
+/// Prompts on the terminal. Echo stays on, because a code is valid only once and for 30 seconds, and a process that is
+/// killed could not turn echo on again.
 fn prompt_for_code(Terminal { input, mut output }: Terminal, prompt: &str) -> io::Result<String> {
     let mut input = BufReader::new(input);
     for _ in 0..MAX_PROMPTS {

@@ -32,8 +32,8 @@ pub(super) fn from_environment(env: &Env, keys: AccessKeys) -> ResolvedProfile {
     ResolvedProfile { shadowed, ..without_profile("the environment (AWS_ACCESS_KEY_ID)", Source::Keys(keys)) }
 }
 
-/// Returns the source if there are no keys in the environment, or if an explicit profile hides them: the profile, else
-/// web identity, container or EC2. Fails if the profile is unusable or there is no source (exit 2 or 3).
+/// Returns the source if there are no keys in the environment, or if an explicit profile overrides them: the profile,
+/// else web identity, container or EC2. Fails if the profile is unusable or there is no source (exit 2 or 3).
 pub(super) fn from_profile_or_platform(
     env: &Env,
     profiles: &Profiles,
@@ -43,7 +43,7 @@ pub(super) fn from_profile_or_platform(
     let name = choice.profile.map_or_else(|| Profiles::selected(env).0, str::to_owned);
     let chain = find_profile(env, profiles, &name, choice)?;
     let mut shadowed = shadowed_variables(env, choice.profile);
-    // As in the AWS CLI, a web identity in the environment beats a profile without a role.
+    // As in the AWS CLI, a web identity in the environment takes precedence over a profile without a role.
     let is_web_identity = has_web_identity(env) && !is_explicit;
     match chain {
         Some(mut chain) if !(is_web_identity && chain.roles.is_empty()) => {
@@ -83,7 +83,7 @@ fn find_profile(env: &Env, profiles: &Profiles, name: &str, choice: Choice) -> R
     if let Some(ResolvedProfile { source: Source::WebIdentity { role_arn, session_name, .. }, .. }) = &mut chain
         && choice.profile.is_none()
     {
-        // As in the AWS CLI, each of these variables beats the same setting of the profile.
+        // As in the AWS CLI, each of these variables overrides the same setting of the profile.
         *role_arn = env.var("AWS_ROLE_ARN").unwrap_or_else(|| role_arn.clone());
         *session_name = env.var("AWS_ROLE_SESSION_NAME").or_else(|| session_name.clone());
     }

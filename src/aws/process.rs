@@ -36,7 +36,7 @@ enum ProcessGroup {
     New,
 }
 
-/// Why a program returned no result.
+/// The error of a program that returned no result.
 pub(super) struct ProgramError {
     pub(super) why: String,
     /// The last line of the program's stderr, without secrets.
@@ -54,7 +54,7 @@ pub(super) async fn run(command: &str, request: &CredentialRequest<'_>) -> Resul
     let group = if request.env.is_foreground() { ProcessGroup::Shared } else { ProcessGroup::New };
     let mut program = platform::shell(command, group, request.env);
     program.stdout(Stdio::piped()).stderr(Stdio::piped());
-    // The program must not consume stdin if it is the input of a loop that runs rds-token.
+    // Stdin may be the input of a shell loop that runs rds-token, and the program must not consume it.
     if !(group == ProcessGroup::Shared && std::io::stdin().is_terminal()) {
         program.stdin(Stdio::null());
     }

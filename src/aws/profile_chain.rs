@@ -23,7 +23,7 @@ pub(super) struct ResolvedProfile {
 }
 
 impl ResolvedProfile {
-    /// Returns the keys if they need not be fetched and no role must be assumed.
+    /// Returns the keys if they are already present and no role has to be assumed.
     pub(super) fn present_keys(&self) -> Option<&AccessKeys> {
         match &self.source {
             Source::Keys(keys) if self.roles.is_empty() => Some(keys),
@@ -138,8 +138,8 @@ impl<'a> Profile<'a> {
         self.value("aws_access_key_id").is_some() || self.value("aws_secret_access_key").is_some()
     }
 
-    /// Returns the role to assume. `None` if there is no role, or if a web identity assumes it. Fails unless the role has
-    /// either a `source_profile` or a `credential_source`.
+    /// Returns the role to assume. `None` if there is no role, or if a web identity assumes it. Fails unless the role
+    /// has either a `source_profile` or a `credential_source`.
     fn role(self) -> Result<Option<Role>, Error> {
         if self.value("web_identity_token_file").is_some() {
             return Ok(None);

@@ -12,7 +12,7 @@ use crate::error::Error;
 use crate::os::deadline::{Deadline, run_within};
 use crate::os::env::Env;
 
-/// In bytes. Reading a device such as `/dev/zero` would never finish.
+/// Maximum size of a file, in bytes. Without a limit, reading a device such as `/dev/zero` would never finish.
 const MAX_FILE: u64 = 16 << 20;
 
 /// The variables for the two files, and the default names in `~/.aws`, in the order of [`ProfileFile`].
@@ -45,7 +45,7 @@ pub struct ProfileFiles {
 }
 
 impl ProfileFiles {
-    /// Creates the files without reading them. If a file is a pipe, reading it times out at `deadline`.
+    /// Returns the profile files, not yet read. If a file is a pipe, reading it times out at `deadline`.
     pub fn new(deadline: Deadline) -> Self {
         Self { deadline, loaded: OnceCell::new() }
     }
@@ -199,7 +199,7 @@ fn read(path: &Path, deadline: &Deadline) -> Result<IniFile, Error> {
         }
         _ => Err(Error::usage(format!("could not read {shown}: {error}; check the file and its permissions"))),
     })?;
-    // Comments and names may contain bytes in another encoding. In a key they are rejected later.
+    // Comments and names may be in an encoding other than UTF-8. Access keys with such bytes are refused later.
     IniFile::parse(&String::from_utf8_lossy(&bytes))
         .map_err(|error| Error::usage(format!("could not parse {shown}:{}: {}; fix the line", error.line, error.why)))
 }
@@ -210,8 +210,8 @@ pub(super) fn read_text(path: &Path, deadline: &Deadline) -> io::Result<String> 
     to_text(read_bytes(path, deadline)?)
 }
 
-/// Reads a text file. `None` if it can't be read or is not a regular file. A pipe can be read only once, so it is left
-/// for the request to AWS.
+/// Reads a text file. `None` if it can't be read or is not a regular file. A pipe can be read only once, so only the
+/// request to AWS reads it.
 pub(super) fn read_regular_file(path: &Path) -> Option<String> {
     if path.is_file() { to_text(read_limited(path).ok()?).ok() } else { None }
 }

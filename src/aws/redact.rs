@@ -8,9 +8,9 @@ use crate::percent::encode;
 const MAX_LINE: usize = 300;
 /// Minimum length of a secret, in bytes. Shorter values are parts of ordinary words.
 const MIN_SECRET: usize = 8;
-/// How much of the end of stderr is read, in bytes.
+/// Maximum number of bytes that are read from the end of stderr.
 const MAX_STDERR: usize = 16 << 10;
-/// How many printed values are searched for in stderr.
+/// Maximum number of printed values that are searched for in stderr.
 const MAX_PRINTED: usize = 500;
 
 /// Returns the last line of a helper program's stderr, without secrets. `None` if stderr is empty.
@@ -151,8 +151,8 @@ fn secret_value<'a>(name: &str, after: &'a str) -> Option<(&'a str, &'a str)> {
     (is_assigned || (is_option && !separator.is_empty())).then_some((separator, value))
 }
 
-/// Returns the end of a value: its closing quote that is not escaped, else a blank or another character that ends an
-/// argument.
+/// Returns the end of a value: its first closing quote that is not escaped. Without quotes, the first white space or
+/// other character that ends an argument.
 fn end_of_value(rest: &str, quote: Option<char>, is_header: bool) -> usize {
     let Some(quote) = quote else {
         let is_end = |c: char| if is_header { "'\"".contains(c) } else { c.is_whitespace() || "<}".contains(c) };

@@ -10,7 +10,7 @@ use crate::os::env::Env;
 use crate::os::private_file::LockFile;
 use crate::output::Report;
 
-/// Why a source returned no credentials.
+/// The error of a source that returned no credentials.
 pub(super) enum SourceError {
     /// The source responded without usable credentials (exit 3).
     Refused(String),

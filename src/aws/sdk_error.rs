@@ -63,7 +63,7 @@ pub(super) fn explain(error: &(dyn StdError + 'static)) -> String {
     let mut parts: Vec<String> = Vec::new();
     for cause in causes(error).filter(|cause| !cause.is::<CredentialsError>() || cause.source().is_none()) {
         let text = cause.to_string();
-        // These layers mean nothing to the user.
+        // The SDK's own layers mean nothing to the user.
         if ["dispatch failure", "io error", "user error", "other"].contains(&text.as_str()) {
             continue;
         }

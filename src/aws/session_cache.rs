@@ -17,7 +17,7 @@ use crate::fingerprint::sha1;
 use crate::os::private_file;
 use crate::rfc3339;
 
-/// In bytes.
+/// Maximum size of a session's file, in bytes.
 const MAX_SESSION: u64 = 64 << 10;
 
 /// The fields of a session's file that are read and written. The AWS CLI writes more.
@@ -98,7 +98,7 @@ impl<'a> SessionCache<'a> {
         self.load(self.last_step(), min_ttl)
     }
 
-    /// Returns the latest step before the last one that has a usable session, and the session.
+    /// Returns the latest usable session of the steps before the last one, with its step.
     pub(super) fn latest_usable(&self) -> Option<(usize, AccessKeys)> {
         (0..self.last_step()).rev().find_map(|step| Some((step, self.load(step, self.request.min_ttl)?)))
     }

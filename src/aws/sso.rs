@@ -25,10 +25,10 @@ use crate::os::single_flight::Outcome;
 use crate::rfc3339;
 use crate::secret::Secret;
 
-/// A login that expires within this time is refreshed first, if possible.
+/// A login that expires within this time is refreshed before it is used, if possible.
 const REFRESH_AHEAD: Duration = Duration::minutes(5);
 
-/// In bytes.
+/// Maximum size of a login's file, in bytes.
 const MAX_LOGIN: u64 = 1 << 20;
 
 /// The content of a login's file. The optional fields need an `[sso-session]` section.

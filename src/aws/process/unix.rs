@@ -16,8 +16,8 @@ pub(super) const SHELL: &str = "/bin/sh";
 /// The pause between SIGTERM and SIGKILL.
 const GRACE_PERIOD: Duration = Duration::from_millis(100);
 
-/// Returns the shell for `command`. Its `PATH` has no relative directories, so that it runs no program from the current
-/// directory.
+/// Returns the shell for `command`. Relative directories are removed from its `PATH`, so that it runs no program from
+/// the current directory.
 pub(super) fn shell(command: &str, group: ProcessGroup, env: &Env) -> Command {
     let path = env.path_var("PATH").unwrap_or_default();
     let absolute: Vec<PathBuf> = std::env::split_paths(&path).filter(|directory| directory.is_absolute()).collect();
@@ -62,7 +62,8 @@ impl KillOnDrop {
 impl Drop for KillOnDrop {
     fn drop(&mut self) {
         let Some(pid) = self.pid else { return };
-        // The list must not change between the two signals, because children of a killed process get another parent.
+        // List the processes once, before the first signal: the children of a process that exits get another parent,
+        // and could not be found for the second signal.
         let processes = if self.group == ProcessGroup::Shared { descendants(pid) } else { Vec::new() };
         let send = |signal| match self.group {
             ProcessGroup::New => kill_process_group(pid, signal).is_ok(),
