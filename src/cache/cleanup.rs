@@ -10,8 +10,8 @@ use crate::os::private_file::{Directory, is_temporary};
 use crate::token::LIFETIME;
 
 const SWEEP_INTERVAL: Duration = Duration::from_secs(30 * 60);
-/// Maximum age of a file that clients read. It is longer than a token's, because a file is rewritten at the time when
-/// its token expires.
+/// Maximum age of a file that clients read. It is longer than a token's lifetime, because another process may be
+/// rewriting the file when its token expires.
 const MAX_CLIENT_FILE_AGE: Duration = Duration::from_secs(60 * 60);
 /// Maximum age of a `MYSQL_HOME` directory. It is long because a shell may stay open for days.
 const MAX_HOME_AGE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
@@ -60,7 +60,7 @@ impl CacheDirectory {
     fn sweep_mysql_homes(&self, directory: &Directory, now: Timestamp) {
         let is_older = |name: &str, age| directory.is_older(name, age, now.wall.into()).unwrap_or(false);
         for name in self.list_mysql_homes().unwrap_or_default() {
-            // Before the option file is rewritten, because that changes the directory's age.
+            // Check the age before the option file is rewritten, because a write changes the directory's age.
             let is_unused = is_older(&name, MAX_HOME_AGE);
             if is_older(&name, MAX_CLIENT_FILE_AGE) {
                 let _ = self.expire_mysql_home(&name);

@@ -13,7 +13,8 @@ use crate::os::private_file::{Directory, is_temporary};
 pub(super) const OPTION_FILE: &str = "my.cnf";
 /// Upper limit for a file, in bytes.
 const MAX_FILE: u64 = 64 << 10;
-/// The host in the option file of an old directory. It never resolves (RFC 6761, section 6.4).
+/// The line that replaces the host in the option file of an old directory. The name never resolves (RFC 6761, section
+/// 6.4).
 const EXPIRED: &str = "host=rds-token-expired.invalid";
 
 impl CacheDirectory {

@@ -37,17 +37,17 @@ impl CacheDirectory {
         if let Some(path) = named.as_ref().filter(|path| !path.is_absolute()) {
             return Err(format!("RDS_TOKEN_CACHE_DIR is '{}', which is not absolute", path.display()));
         }
-        // The directories above it are checked when the cache in it is opened.
+        // Its parent directories are checked later, when the cache directory is opened.
         let is_private = |path: &PathBuf| check_directory(path).is_ok();
         let default = || env.runtime_dir().filter(is_private).or_else(|| env.user_cache_dir());
         let path = named.or_else(|| default().map(|path| path.join("rds-token")));
-        // Commands print paths in the directory, one on each line.
+        // Commands print paths in the directory, one per line.
         let is_plain = |path: &PathBuf| path.to_str().is_some_and(|path| !path.contains(char::is_control));
         if let Some(path) = path.as_ref().filter(|path| !is_plain(path)) {
             return Err(format!("the path {} is not UTF-8, or has control characters", path.display()));
         }
         match path {
-            // Without a final `/` or `/.`, which would make the system follow a link.
+            // `components` drops a final `/` or `/.`, which would make the system follow a link.
             Some(path) if path.is_absolute() => Ok(Self::at(path.components().collect())),
             _ => Err("HOME and XDG_RUNTIME_DIR are not set; set one of them, or RDS_TOKEN_CACHE_DIR".to_owned()),
         }
@@ -112,8 +112,8 @@ impl CacheDirectory {
         Ok(names)
     }
 
-    /// The names of cache files with one of these extensions, and what `parse` returns for their stem and bytes. Skips
-    /// files that can't be read, and those for which `parse` returns `None`.
+    /// The names of cache files with one of these extensions, and the result of `parse` for their stem and bytes. Skips
+    /// files that can't be read, and files for which `parse` returns `None`.
     pub(super) fn read_files<T>(
         &self,
         extensions: &[&str],
@@ -129,13 +129,13 @@ impl CacheDirectory {
     }
 }
 
-/// Whether a name is that of a cache file with one of these extensions.
+/// Whether this is the name of a cache file with one of these extensions.
 pub(super) fn has_extension(name: &str, extensions: &[&str]) -> bool {
     is_cache_file(name) && name.rsplit_once('.').is_some_and(|(_, extension)| extensions.contains(&extension))
 }
 
-/// Whether a name is that of a cache file: a digest, and a suffix that fits its length. Files of other programs in the
-/// directory must not be removed.
+/// Whether this is the name of a cache file: a digest, and a suffix that belongs to a digest of this length. Files of
+/// other programs in the directory must not be removed.
 fn is_cache_file(name: &str) -> bool {
     let Some((digest, suffix)) = name.split_once('.') else { return false };
     let is_digest = digest.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));

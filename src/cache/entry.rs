@@ -16,7 +16,8 @@ const KEY_VERSION: u32 = 1;
 /// The version of the stored form. An entry of another version is ignored.
 const VERSION: u32 = 1;
 
-/// How far a signature may be ahead of the clock. The two clocks are read one after the other, and may be slewed.
+/// How far a signature may be ahead of the clock. The two clocks are read one after the other, and the system may
+/// adjust their speed.
 const TOLERANCE: time::Duration = time::Duration::seconds(5);
 
 /// A digest of everything that a token depends on.
@@ -29,7 +30,7 @@ impl Key {
         let fingerprint = Fingerprint::default()
             .field(KEY_VERSION.to_be_bytes())
             .field(env.uid().to_be_bytes())
-            // An entry is also dated by the time since boot, which is valid only for this boot.
+            // An entry also records the time since boot, which is meaningless after another boot.
             .field(env.boot_id())
             .field(&target.host)
             .field(target.port.to_be_bytes())
@@ -52,9 +53,9 @@ pub struct Entry {
     pub token: Token,
     /// The fields of the token.
     pub fields: TokenFields,
-    /// The time since boot when it was signed.
+    /// The time since boot when the token was signed.
     pub signed_at_boot: Duration,
-    /// When its credentials expire. The token is invalid from then on.
+    /// The expiry of the credentials that signed the token. The token is invalid from then on.
     pub credentials_expire_at: Option<OffsetDateTime>,
 }
 
@@ -121,13 +122,13 @@ impl Entry {
         })
     }
 
-    /// When it expires by the wall clock: 15 minutes after its signature, or earlier with its credentials.
+    /// The expiry by the wall clock: 15 minutes after the signature, or earlier if the credentials expire first.
     pub fn expires_at(&self) -> OffsetDateTime {
         let expires_at = self.fields.signed_at + self.fields.lifetime.min(LIFETIME);
         self.credentials_expire_at.map_or(expires_at, |credentials_expire_at| credentials_expire_at.min(expires_at))
     }
 
-    /// The remaining lifetime. `None` if it has expired, or was signed in the future.
+    /// The remaining lifetime. `None` if the token has expired, or was signed in the future.
     ///
     /// Of the wall clock and the time since boot, the one that shows more elapsed time counts, because the wall clock
     /// may have been set back.
@@ -142,12 +143,12 @@ impl Entry {
         Duration::try_from(left).ok().filter(|left| !left.is_zero())
     }
 
-    /// Whether its remaining lifetime is at least `min_ttl`.
+    /// Whether the remaining lifetime is at least `min_ttl`.
     pub fn is_fresh(&self, now: Timestamp, min_ttl: Duration) -> bool {
         self.remaining(now).is_some_and(|left| left >= min_ttl)
     }
 
-    /// Whether it was signed at `time` or later.
+    /// Whether the token was signed at `time` or later.
     pub(crate) fn is_signed_since(&self, time: Timestamp) -> bool {
         self.signed_at_boot.as_millis() >= time.boot.as_millis()
     }

@@ -51,7 +51,7 @@ fn select_backend(_: &Env) -> Result<Arc<dyn Backend>, Error> {
 pub(crate) struct Keyring {
     backend: Arc<dyn Backend>,
     deadline: Deadline,
-    /// The rest of [`TIME_BUDGET`].
+    /// The remaining part of [`TIME_BUDGET`].
     budget: Cell<Duration>,
     failure: RefCell<Option<String>>,
 }
@@ -83,8 +83,8 @@ impl Keyring {
         self.failure.borrow().clone().map_or(Ok(()), Err)
     }
 
-    /// Stores `entry` under `key` and replaces what is there. A keyring that expires entries drops it when the
-    /// token expires.
+    /// Stores `entry` under `key`, and replaces an older entry. A keyring that expires entries removes the entry when
+    /// the token expires.
     pub(crate) fn store(&self, key: &Key, entry: &Entry, now: Timestamp) -> Result<(), String> {
         let (name, bytes) = (key.as_str().to_owned(), entry.encode(key));
         let ttl = entry.remaining(now).unwrap_or_default();
@@ -94,7 +94,7 @@ impl Keyring {
         })
     }
 
-    /// All entries of the program by name. Damaged ones are `None`.
+    /// All entries of the program, by name. A damaged entry is `None`.
     pub(crate) fn entries(&self) -> Result<Vec<(String, Option<Entry>)>, String> {
         let items = self.with_backend(|backend| backend.list())?;
         let decode = |(name, bytes): Item| {
@@ -121,8 +121,8 @@ impl Keyring {
         }
     }
 
-    /// Runs `work` within the time budget and half of the time left of `--timeout`, so that a token can still be
-    /// signed. After a timeout the thread is abandoned. After any failure `work` is not run.
+    /// Runs `work` within the time budget and half of the time that remains of `--timeout`, so that a token can still
+    /// be signed. After a timeout the thread is abandoned. After any failure `work` is not run.
     fn with_backend<T: Send + 'static>(
         &self,
         work: impl FnOnce(&dyn Backend) -> Result<T, String> + Send + 'static,
@@ -239,7 +239,7 @@ mod tests {
             assert_eq!(keyring.remove(Vec::new()).err().as_deref(), Some(why));
             assert_eq!(keyring.check().err().as_deref(), Some(why));
             assert_eq!(backend.calls.load(Ordering::Relaxed), 1);
-            // Half of the time left, and some for a busy machine.
+            // The limit is half of the remaining time. The rest is for a busy machine.
             assert!(start.elapsed() < Duration::from_secs(30), "{:?}", start.elapsed());
         }
     }

@@ -49,7 +49,7 @@ impl TokenCache {
     }
 
     /// Creates the directory if it does not exist, and checks that the cache can be used. Call it after a miss. Fails
-    /// with the reason if it can't.
+    /// with the reason if the cache can't be used.
     pub(crate) fn prepare(&self) -> Result<(), String> {
         match self {
             Self::Files(directory) => directory.prepare().map_err(|error| format!("{error}; {CACHE_DIR_REMEDY}")),
@@ -74,7 +74,7 @@ impl TokenCache {
             Self::Files(directory) => {
                 directory.sweep(now);
             }
-            // The keyring is swept when the lock files are.
+            // The directory of lock files records the last sweep for both.
             Self::Keyring(keyring, locks) => {
                 if locks.as_ref().is_none_or(|directory| directory.sweep(now)) {
                     keyring.sweep(now);
@@ -104,8 +104,8 @@ impl CacheDirectory {
         self.open()?.write(&token_file(key), &entry.encode(key))
     }
 
-    /// The file names and entries in the directory, also expired ones. Skips damaged files. Fails if the directory
-    /// can't be read or trusted.
+    /// The file names and entries in the directory, including expired entries. Skips damaged files. Fails if the
+    /// directory can't be read or trusted.
     pub(crate) fn entries(&self) -> io::Result<Vec<(String, Entry)>> {
         self.read_files(&[TOKEN], MAX_ENTRY, |key, bytes| Entry::decode(&bytes, key))
     }

@@ -1,4 +1,4 @@
-//! What every keyring offers.
+//! The interface of a keyring.
 
 use std::time::Duration;
 
@@ -12,10 +12,10 @@ pub(super) trait Backend: Send + Sync {
     /// The bytes stored under `name`. `None` if there are none, or if they can't be read and may be replaced.
     fn read(&self, name: &str) -> Result<Option<Vec<u8>>, String>;
 
-    /// Stores `bytes` under `name` and replaces what is there. `ttl` is the remaining lifetime.
+    /// Stores `bytes` under `name`, and replaces older bytes. `ttl` is the remaining lifetime.
     fn write(&self, name: &str, bytes: &[u8], ttl: Duration) -> Result<(), String>;
 
-    /// All names in use by the program, with what [`Self::read`] returns for each.
+    /// All names in use by the program, and the result of [`Self::read`] for each.
     fn list(&self) -> Result<Vec<Item>, String>;
 
     /// Removes these names. A name that is not in use is not an error.

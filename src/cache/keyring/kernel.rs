@@ -1,7 +1,7 @@
 //! The Linux kernel's keyring of the user (`@u`).
 //!
-//! All processes of the user share it, in any session (login, ssh, cron), until the machine shuts down. The
-//! kernel never swaps it to disk, and removes each key when its timeout is over.
+//! All processes of the user share it, in any session (login, ssh, cron), until the machine shuts down. The kernel
+//! never swaps it to disk, and removes each key after its timeout.
 
 use std::time::Duration;
 
@@ -11,8 +11,8 @@ use linux_keyutils::{
 
 use super::backend::{APPLICATION, Backend, Item, Properties};
 
-/// The buffer size for `get_links`. The crate gives it to the kernel in bytes, four per link, and must not be given
-/// less than there is to read. This is more than a user's quota allows in a keyring.
+/// The buffer size for `get_links`. The crate passes it to the kernel as a number of bytes, although a link takes four,
+/// and relies on a buffer that holds all links. This size exceeds a user's quota for a keyring.
 const MAX_LINKS: usize = 1 << 22;
 
 pub(super) struct KernelKeyring;
@@ -36,8 +36,8 @@ impl Backend for KernelKeyring {
         }
     }
 
-    /// Readers see either the old or the new key, complete and with its timeout: the new key is made in a keyring of
-    /// this process, and linking it to the user's keyring replaces the old one.
+    /// Readers see either the old or the new key, complete and with its timeout: the new key is created in a keyring of
+    /// this process, and then linked to the user's keyring, which replaces the old key.
     fn write(&self, name: &str, bytes: &[u8], ttl: Duration) -> Result<(), String> {
         let description = description(name);
         check_quota(bytes.len() + description.len() + 1)?;
@@ -69,8 +69,8 @@ fn open() -> Result<KeyRing, String> {
     KeyRing::from_special_id(Id::User, true).map_err(explain)
 }
 
-/// Sets the timeout, and the permissions: the user may find and read the key in any session, but not change it or extend
-/// its lifetime.
+/// Sets the timeout, and the permissions: the user may find and read the key in any session, but not change it or
+/// extend its lifetime.
 fn protect(key: Key, ttl: Duration) -> Result<(), KeyError> {
     const FIND: May = May::VIEW.union(May::READ).union(May::SEARCH);
     // A timeout of zero would be no timeout.
@@ -116,7 +116,7 @@ fn explain(error: KeyError) -> String {
     let no_system_call = KeyError::Unknown(rustix::io::Errno::NOSYS.raw_os_error());
     match error {
         KeyError::QuotaExceeded => format!("the quota for this user's keys is exceeded ({})", quota_file()),
-        // The usual answer of a seccomp filter.
+        // The usual error of a seccomp filter.
         KeyError::PermissionDenied => "access is denied, as in many containers".to_owned(),
         error if error == no_system_call => "this kernel does not support it, or a container blocks it".to_owned(),
         other => other.to_string(),

@@ -34,7 +34,7 @@ const PLATFORM: Platform = Platform {
     },
     // Windows removes such a credential when the user logs out.
     attribute: Some(("persistence", "Session")),
-    // The store names a credential by user, dot and service. The user is our name, a digest.
+    // The store names a credential USER.SERVICE. USER is the name of the entry, a digest.
     search: ("pattern", r"^[0-9a-f]{64}\.rds-token$"),
 };
 
@@ -78,12 +78,12 @@ fn existing<T>(result: keyring_core::Result<T>) -> keyring_core::Result<Option<T
     }
 }
 
-/// Runs `work` with the system's store and with prompts disabled: a request that needs one fails. On Windows there are
-/// no prompts.
+/// Runs `work` with the system's store and with prompts disabled: a request that needs a prompt fails. On Windows there
+/// are no prompts.
 fn run<T>(work: impl FnOnce() -> keyring_core::Result<T>) -> Result<T, String> {
     #[cfg(target_os = "macos")]
     let _no_prompts = SecKeychain::disable_user_interaction().map_err(|error| error.to_string())?;
-    // Selects the store when it is called for the first time.
+    // The first call selects the store.
     keyring::Entry::store_status().as_ref().map_err(|error| error.to_string())?;
     work().map_err(|error| match error {
         Error::PlatformFailure(why) | Error::NoStorageAccess(why) => why.to_string(),

@@ -27,7 +27,7 @@ const SERVICE: &str = "org.freedesktop.Secret.Service";
 const COLLECTION: &str = "org.freedesktop.Secret.Collection";
 const ITEM: &str = "org.freedesktop.Secret.Item";
 const PROPERTIES: &str = "org.freedesktop.DBus.Properties";
-/// The path that stands for no object.
+/// The D-Bus path that means "no object".
 const NO_OBJECT: &str = "/";
 
 /// The API's structure of a secret: session, encryption parameters, value, content type. The value is not encrypted,
@@ -94,7 +94,7 @@ impl Backend for SecretService {
     }
 }
 
-/// The default collection, which is unlocked, in a session with the service.
+/// The unlocked default collection, and a session with the service.
 struct Collection {
     connection: Connection,
     path: OwnedObjectPath,
@@ -195,8 +195,8 @@ fn connect_to(socket: &UnixSocket) -> io::Result<UnixStream> {
     }
 }
 
-/// Refuses the bus of another user, because that user would get the token. `su` can pass on such an address, and others
-/// may be able to write to the socket's directory.
+/// Refuses the bus of another user, because that user would get the token. `su` can pass on such an address, and other
+/// users may be able to write to the socket's directory.
 fn check_peer(stream: UnixStream) -> Result<UnixStream, String> {
     let peer = socket_peercred(&stream).map_err(|error| error.to_string())?;
     match peer.uid == rustix::process::getuid() {
