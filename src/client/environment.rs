@@ -16,7 +16,7 @@ impl Variable {
     }
 }
 
-/// How a client gets the token.
+/// The value through which a client gets the token.
 pub(crate) enum Password<'a> {
     Token(&'a str),
     /// The path of a passfile or an option file.
@@ -32,7 +32,7 @@ impl Password<'_> {
     }
 }
 
-/// The variable for another login path file, which Oracle's clients read after all option files.
+/// The variable for another login path file. MySQL's own programs read the login path file after all option files.
 pub(crate) const LOGIN_FILE_VARIABLE: &str = "MYSQL_TEST_LOGIN_FILE";
 pub(crate) const NO_LOGIN_FILE: &str = if cfg!(windows) { "NUL" } else { "/dev/null" };
 
@@ -58,7 +58,7 @@ pub(crate) const NAMES: [&str; 18] = [
     "RDS_TOKEN_EXPIRES_AT",
 ];
 
-/// The variables with which a client of `engine` logs in.
+/// The variables that log in a client of `engine`.
 ///
 /// MySQL and MariaDB also need `MYSQL_HOME`, because no variable sets the user or TLS.
 ///

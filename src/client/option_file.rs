@@ -14,16 +14,16 @@ use crate::token::{Token, is_token_char};
 /// The flavor of an option file. Clients of one flavor reject options that another flavor needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flavor {
-    /// Oracle's clients.
+    /// MySQL's own programs.
     Mysql,
-    /// MariaDB's clients.
+    /// MariaDB's programs.
     Mariadb,
-    /// Drivers that read TLS options from this file: those on libmariadb, PyMySQL since 1.2, mysql-connector-python.
+    /// Drivers that read TLS options from this file: drivers on libmariadb, PyMySQL since 1.2, mysql-connector-python.
     Library,
 }
 
 impl Flavor {
-    /// Its name on the command line.
+    /// The name of the flavor on the command line.
     pub fn name(self) -> &'static str {
         match self {
             Self::Mysql => "mysql",
@@ -32,8 +32,8 @@ impl Flavor {
         }
     }
 
-    /// The longest line that its clients read, in bytes. They cut a longer line, and read the rest as another option.
-    /// Oracle's clients have no limit since 8.0.33.
+    /// The longest line that its clients read, in bytes. They split a longer line, and read the rest as another option.
+    /// MySQL's own programs have no limit since 8.0.33.
     pub fn max_line(self) -> usize {
         match self {
             Self::Mysql => usize::MAX,
@@ -42,7 +42,7 @@ impl Flavor {
     }
 }
 
-/// The longest line that MariaDB's clients read, and Oracle's before 8.0.33, in bytes.
+/// The longest line that MariaDB's programs and MySQL's own programs before 8.0.33 read, in bytes.
 ///
 /// Source: the buffer of 4,096 bytes in `mysys/my_default.c`.
 pub(crate) const LEGACY_MAX_LINE: usize = 4_094;
@@ -56,7 +56,7 @@ pub enum PasswordIn {
     Environment,
 }
 
-/// Oracle's programs that accept `enable-cleartext-plugin`. Each reads the group with its name.
+/// MySQL's own programs that accept `enable-cleartext-plugin`. Each reads the group with its name.
 pub(crate) const CLEARTEXT_PROGRAMS: [&str; 7] =
     ["mysqladmin", "mysqlcheck", "mysqldump", "mysqlimport", "mysqlshow", "mysqlslap", "mysql"];
 
@@ -67,13 +67,13 @@ const VERIFY: &str = "ssl-verify-server-cert=1\n";
 pub struct OptionFile<'a> {
     /// The database.
     pub target: &'a Target,
-    /// The address to connect to, if it is not the endpoint.
+    /// The address to connect to instead of the endpoint.
     pub via: Option<&'a Via>,
     /// The CA file to trust.
     pub ca: &'a Path,
     /// The user's own option file. The options after it override its options.
     pub include: Option<&'a Path>,
-    /// Its flavor.
+    /// The flavor of the file.
     pub flavor: Flavor,
     /// The longest line that the client reads, in bytes.
     pub max_line: usize,
@@ -130,8 +130,8 @@ impl OptionFile<'_> {
             // The host is not the name in the server's certificate.
             (Flavor::Mysql, Some(_)) => "ssl-mode=VERIFY_CA\n",
             // libmariadb reads an option without a value as 0. A library's file must not enable the cleartext plugin:
-            // libmariadb does not need it, and MySQL's client library would send the token to any server, because it
-            // reads no option for TLS verification from a file.
+            // libmariadb does not need it, and MySQL's own client library would send the token to any server, because
+            // it reads no option for TLS verification from a file.
             (Flavor::Mariadb | Flavor::Library, None) => VERIFY,
             (Flavor::Mariadb, Some(_)) => "skip-ssl-verify-server-cert\n",
             (Flavor::Library, Some(_)) => "",
@@ -139,7 +139,7 @@ impl OptionFile<'_> {
         Ok(())
     }
 
-    /// The groups for libmariadb and for Oracle's programs.
+    /// The groups for libmariadb and for MySQL's own programs.
     fn push_mysql_groups(&self, text: &mut String) {
         // libmariadb ignores ssl-mode. MariaDB's programs reject it.
         let verify = if self.via.is_none() { VERIFY } else { "" };
@@ -164,7 +164,7 @@ impl OptionFile<'_> {
         }
         text.push_str("[connector_python]\n");
         self.push_line(text, "password", &format!("password={token}"))?;
-        // Its C extension enables the cleartext plugin only with this option.
+        // The C extension of mysql-connector-python enables the cleartext plugin only with this option.
         text.push_str("auth_plugin=mysql_clear_password\nssl_verify_cert=True\n");
         text.push_str(if self.via.is_none() { "ssl_verify_identity=True\n" } else { "" });
         Ok(())

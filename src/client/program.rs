@@ -16,12 +16,12 @@ use crate::os::dns::lookup_until;
 use crate::os::env::Env;
 use crate::target::{Engine, Via};
 
-/// How much of a program is searched for a name, in bytes.
+/// Maximum number of bytes of a program that are searched for a name.
 const MAX_SEARCH: u64 = 4 << 20;
 /// Upper limit for the output of `--version`, in bytes.
 const MAX_VERSION: u64 = 4 << 10;
 
-/// The programs that are used as an engine's client, in order of preference.
+/// The names of an engine's client, in order of preference.
 pub(crate) fn candidates(engine: Engine) -> &'static [&'static str] {
     match engine {
         Engine::Mysql => &["mysql", "mariadb"],
@@ -100,7 +100,7 @@ pub(crate) fn installed_dialect(env: &Env, engine: Engine, deadline: &Deadline) 
 
 /// The dialect of the option file in `MYSQL_HOME`.
 ///
-/// It is the dialect of MySQL's programs, unless the client on `PATH` is a MariaDB client that does not read
+/// It is the dialect of MySQL's own programs, unless the client on `PATH` is a MariaDB client that does not read
 /// `MARIADB_HOME`. MySQL's own `mysql` ignores the options of MariaDB's flavor, so it would not verify the server.
 pub(crate) fn mysql_home_dialect(env: &Env, deadline: &Deadline) -> Result<Dialect, Error> {
     let default = Flavor::Mysql.into();
@@ -111,7 +111,7 @@ pub(crate) fn mysql_home_dialect(env: &Env, deadline: &Deadline) -> Result<Diale
     Ok(if dialect.flavor == Flavor::Mariadb && reads_mariadb_home() { default } else { dialect })
 }
 
-/// Whether a program of Oracle's reads the option for the cleartext plugin from the group with its name.
+/// Whether one of MySQL's own programs reads the option for the cleartext plugin from the group with its name.
 pub(crate) fn has_cleartext_group(program: &Path) -> bool {
     let is_listed =
         |path: &Path| path.file_stem().is_some_and(|name| CLEARTEXT_PROGRAMS.iter().any(|known| name == *known));
@@ -132,7 +132,7 @@ pub(crate) fn is_libpq_client(program: &Path) -> bool {
     program.file_name().and_then(OsStr::to_str).is_some_and(is_listed)
 }
 
-/// Whether a program is linked with MySQL's client library, which can't be configured to verify TLS by an option file.
+/// Whether a program is linked with MySQL's own client library. An option file can't make that library verify TLS.
 pub(crate) fn uses_libmysqlclient(program: &Path) -> bool {
     // The names of an ELF file's libraries are near its start.
     let start = start_of(program);
@@ -154,7 +154,7 @@ fn contains(bytes: &[u8], name: &[u8]) -> bool {
     bytes.windows(name.len()).any(|part| part == name)
 }
 
-/// The prefix in a client's name.
+/// The family in the prefix of a client's name.
 #[derive(Debug, PartialEq, Eq)]
 enum Family {
     Mariadb,
@@ -190,7 +190,7 @@ fn query_version(program: &Path, deadline: &Deadline) -> Result<Dialect, Error> 
     // A new process group, so that the program's children can be killed with it.
     #[cfg(unix)]
     std::os::unix::process::CommandExt::process_group(&mut command, 0);
-    // If the program can't be run, the error is reported when it is run to connect.
+    // If the program can't be run, the run that connects reports the error.
     let Ok(mut child) = command.spawn() else { return Ok(Flavor::Mysql.into()) };
     let stdout = child.stdout.take();
     let output = run_within(deadline.left(), move || {
@@ -200,7 +200,7 @@ fn query_version(program: &Path, deadline: &Deadline) -> Result<Dialect, Error> 
     });
     #[cfg(unix)]
     let _ = kill_process_group(Pid::from_child(&child), Signal::KILL);
-    // On Windows, MySQL's programs start no others.
+    // On Windows, killing the program itself is enough, because MySQL's programs start no other programs.
     let _ = child.kill();
     let _ = child.wait();
     let output = output.ok_or_else(|| {

@@ -1,4 +1,4 @@
-//! The values that variables had before `env` set them.
+//! The values of variables before `env` set them.
 //!
 //! `rds-env` saves them in a shell variable, and `rds-env --unset` restores them. The shell variable is not exported,
 //! because a value may be the user's password.
@@ -40,7 +40,7 @@ impl Shell {
     pub(crate) fn save(self, text: &str) -> Option<String> {
         match self {
             Self::Sh => Some(format!("{SAVED}='{text}';\n")),
-            // With `set -a`, it would be exported.
+            // With `set -a`, the assignment alone would export the variable.
             Self::Bash => Some(format!("{SAVED}='{text}'; export -n {SAVED};\n")),
             Self::Zsh => Some(format!("typeset -g +x {SAVED}='{text}';\n")),
             Self::Fish => Some(format!("set -g {SAVED} '{text}';\n")),

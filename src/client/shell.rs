@@ -84,7 +84,7 @@ impl Shell {
                 }
                 line
             }
-            // Readers differ in quotes and escapes, but read these characters alike.
+            // Readers treat quotes and escapes differently, but agree on these characters.
             Self::Dotenv | Self::Gitlab => match value.chars().find(|c| !is_dotenv_plain(*c)) {
                 Some(c) => return refuse(&format!("the character {c:?}")),
                 None => format!("{name}={value}\n"),

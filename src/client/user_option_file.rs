@@ -8,7 +8,7 @@ use crate::client::environment::LOGIN_FILE_VARIABLE;
 use crate::os::env::Env;
 use crate::os::private_file::read_trusted;
 
-/// Maximum number of included files. MySQL's programs follow includes ten levels deep.
+/// Maximum number of included files. MySQL's own programs follow includes ten levels deep.
 const MAX_FILES: usize = 100;
 /// Upper limit for a file, in bytes.
 const MAX_FILE: u64 = 1 << 20;
@@ -17,8 +17,8 @@ const MAX_FILE: u64 = 1 << 20;
 pub(crate) struct UserOptionFile {
     pub(crate) path: PathBuf,
     names: BTreeSet<String>,
-    /// The reason why some options are unknown, or can't be trusted: a file could not be read, or another user can
-    /// write to it.
+    /// The reason that `names` is incomplete or can't be trusted: a file could not be read, or another user can write
+    /// to it.
     pub(crate) unread: Option<String>,
 }
 
@@ -133,7 +133,7 @@ fn trim(bytes: &[u8]) -> &[u8] {
     &bytes[start..end]
 }
 
-/// The login path file, which Oracle's clients read after all option files. `None` if it does not exist.
+/// The login path file, which MySQL's own programs read after all option files. `None` if it does not exist.
 ///
 /// Source: "Option-File Handling" in the MySQL manual; `MYSQL_TEST_LOGIN_FILE` in `mysys/my_default.cc`.
 pub(crate) fn login_path_file(env: &Env) -> Option<PathBuf> {
