@@ -1,4 +1,4 @@
-//! The commands, one file each, and what they share.
+//! The commands, one file each, and the code that they share.
 
 mod arguments;
 mod ca;
@@ -42,7 +42,7 @@ pub(crate) fn run(env: &Env, args: &[OsString]) -> Result<(), Error> {
     if let Some(args) = bare_target(args) {
         return token::run(env, &args);
     }
-    // Freeing it would take a twentieth of the time of a cache hit.
+    // Freeing the parser would take a twentieth of the time of a cache hit.
     let mut parser = ManuallyDrop::new(Cli::command());
     let args = arguments::normalize(args.to_vec(), &mut parser);
     let matches = parser.try_get_matches_from_mut(&args);
@@ -70,7 +70,7 @@ fn dispatch(env: &Env, command: &Command) -> Result<(), Error> {
     }
 }
 
-/// Returns the arguments of the most frequent line, TARGET alone, which needs no parser.
+/// Returns the arguments of the most frequent command line, TARGET alone, which needs no parser.
 fn bare_target(args: &[OsString]) -> Option<TokenArgs> {
     let [_, target] = args else { return None };
     let target = target.to_str().filter(|target| !target.starts_with('-') && !is_command(target))?.to_owned();

@@ -12,7 +12,7 @@ use crate::cli::{CONNECT_NAMES, is_command};
 /// - `-h HOST` becomes `--host HOST`, as in mysql and psql. A final `-h` prints help.
 /// - `connect TARGET COMMAND` becomes `connect TARGET -- COMMAND`, as in `docker run IMAGE COMMAND`.
 ///
-/// `parser` describes the command line. The arguments of a command are defined in it if they are needed.
+/// `parser` describes the command line. The arguments of a command are added to it when they are needed.
 pub(super) fn normalize(mut args: Vec<OsString>, parser: &mut clap::Command) -> Vec<OsString> {
     let flags = args.iter().skip(1).take_while(|arg| is_report_flag(arg)).count();
     if flags > 0 && args.get(flags + 1).is_some_and(|arg| command_name(arg).is_some()) {

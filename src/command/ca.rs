@@ -26,8 +26,8 @@ pub(super) fn file(env: &Env, settings: &Settings) -> Result<PathBuf, Error> {
     Ok(path.clone())
 }
 
-/// Returns the roots that clients may trust. With `--via`, a client of MySQL or MariaDB does not check the server's name,
-/// and anyone can get a certificate from a public CA.
+/// Returns the roots that clients may trust. With `--via`, a client of MySQL or MariaDB does not check the server's
+/// name, and anyone can get a certificate from a public CA.
 pub(super) fn roots(settings: &Settings) -> Roots {
     match (&settings.via, settings.target.engine) {
         (None, _) | (_, Some(Engine::Postgres)) => Roots::All,

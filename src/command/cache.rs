@@ -16,7 +16,7 @@ use crate::rfc3339;
 use crate::settings::inputs::{Inputs, with_examples};
 use crate::target::{Region, TargetSpec};
 
-/// Upper limit for the deadline of the keyring, which has a shorter time limit of its own.
+/// The deadline of the keyring. The time budget of the keyring itself is shorter.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
 pub(super) fn run(env: &Env, command: &CacheCommand) -> Result<(), Error> {
@@ -129,8 +129,8 @@ fn clear_matching_files(directory: &CacheDirectory, filter: &TokenFilter) -> io:
     Ok(removed)
 }
 
-/// Removes the matching tokens from the keyring. Without a filter, removes all tokens and damaged entries. Returns
-/// their number.
+/// Removes the matching tokens from the keyring. Without a filter, removes all tokens and damaged entries. Returns the
+/// number of entries removed.
 fn clear_keyring(keyring: &Keyring, filter: Option<&TokenFilter>) -> Result<usize, String> {
     let matches = |entry: &Option<Entry>| {
         filter.is_none_or(|filter| entry.as_ref().is_some_and(|entry| filter.matches_entry(entry)))

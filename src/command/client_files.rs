@@ -16,7 +16,7 @@ use crate::os::env::Env;
 use crate::settings::Settings;
 use crate::target::{Target, Via, endpoint};
 
-/// Returns the cache directory, which the files are written to. Creates it if it does not exist. Fails if it can't be
+/// Returns the cache directory, where the files are written. Creates it if it does not exist. Fails if it can't be
 /// created or trusted (exit 1).
 pub(super) fn directory(env: &Env) -> Result<CacheDirectory, Error> {
     let error = |why: String| Error::other(format!("no private directory to write to: {why}"));
@@ -42,9 +42,9 @@ pub(super) struct ClientFiles<'a> {
 }
 
 impl ClientFiles<'_> {
-    /// Returns the text of an option file, and where its reader gets the token from. The text includes the user's own
-    /// file, unless its reader does not know `!include` or that file may have an option that overrides the target.
-    /// Fails if the option file can't represent a value, or a line is too long for the client (exit 2).
+    /// Returns the text of an option file, and where the client gets the token from. The text includes the user's own
+    /// option file, unless the client does not know `!include`, or the user's file may contain an option that overrides
+    /// the target. Fails if the option file can't represent a value, or a line is too long for the client (exit 2).
     pub(super) fn render_option_file(
         &self,
         dialect: Dialect,
@@ -89,8 +89,8 @@ impl ClientFiles<'_> {
     }
 
     /// Writes the directories for `MYSQL_HOME` and `MARIADB_HOME`, and returns these variables. The programs of MySQL
-    /// and MariaDB, and drivers that read default files, read `my.cnf` there. MariaDB's prefer `MARIADB_HOME`. Fails if
-    /// a directory can't be written (exit 1), or the option file can't represent a value (exit 2).
+    /// and MariaDB, and drivers that read default files, read `my.cnf` there. MariaDB's programs prefer `MARIADB_HOME`.
+    /// Fails if a directory can't be written (exit 1), or the option file can't represent a value (exit 2).
     pub(super) fn write_mysql_homes(&self, ca: &Path, password: PasswordIn) -> Result<[Variable; 2], Error> {
         let Self { env, settings, .. } = self;
         let mysql = program::mysql_home_dialect(env, &settings.deadline)?;
@@ -159,7 +159,7 @@ fn reason_to_exclude(file: &UserOptionFile, password: PasswordIn) -> Option<Stri
     Some(format!("it has {option}, which would override the target; remove that option to use its other settings"))
 }
 
-/// Warns if a client of MySQL or MariaDB does not verify the server because it connects to another name than the
+/// Warns if a client of MySQL or MariaDB does not verify the server because it connects to a name other than the
 /// endpoint's (`--via`).
 pub(super) fn warn_about_via(settings: &Settings, flavor: Flavor) {
     let Settings { via: Some(_), report, target, .. } = settings else { return };
@@ -177,7 +177,7 @@ pub(super) fn warn_about_via(settings: &Settings, flavor: Flavor) {
     }
 }
 
-/// Warns about the login path file, which Oracle's clients read after every option file. `connect` disables it.
+/// Warns about the login path file, which MySQL's own programs read after every option file. `connect` disables it.
 pub(super) fn warn_about_login_path(env: &Env, settings: &Settings, flavor: Flavor) {
     if let Some(path) = login_path_file(env).filter(|_| flavor == Flavor::Mysql) {
         settings.report.warn(&format!(

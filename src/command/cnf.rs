@@ -26,7 +26,7 @@ pub(super) fn run(env: &Env, args: &CnfArgs) -> Result<(), Error> {
     if args.stdout {
         github::refuse_unmasked(env)?;
     } else {
-        // Fail before credentials are fetched, and instead of a warning that nothing is cached.
+        // Fail before credentials are fetched, and before a warning that nothing is cached.
         client_files::directory(env)?;
     }
     let issued = get_token(env, &settings)?;

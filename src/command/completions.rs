@@ -7,7 +7,8 @@
 //! - `files`: a file name
 //! - `command N`: the word N begins the command line of another program
 //!
-//! The shell completes the last two itself. So a script of one release works with the program of another.
+//! The shell completes the last two itself. The script knows no commands or options, so it works with the program of
+//! another release.
 
 use std::collections::{BTreeSet, HashSet};
 use std::ffi::{OsStr, OsString};
@@ -30,7 +31,7 @@ use crate::target::Engine;
 /// Time limit for reading the AWS profile files, which may be pipes.
 const TIMEOUT: Duration = Duration::from_secs(2);
 
-// Tags of the candidates that stand for all file names, and for all programs on PATH.
+// Tags of the candidates that represent all file names, and all programs on PATH.
 const FILES: &str = "files";
 const PROGRAMS: &str = "programs";
 
@@ -54,8 +55,8 @@ fn scripts(shell: Shell) -> [&'static str; 2] {
     }
 }
 
-/// Returns the answer to the completion request in the environment. `None` if there is none. What can't be read, such as
-/// a broken configuration file, yields no candidates: an error would appear in the line that the user is typing.
+/// Returns the answer to the completion request in the environment. `None` if there is none. A file that can't be read
+/// or parsed yields no candidates, because an error would appear in the line that the user is typing.
 pub(super) fn answer(env: &Env, args: &[OsString]) -> Option<String> {
     let index: usize = env.var("RDS_TOKEN_COMPLETE")?.parse().ok()?;
     let mut words: Vec<OsString> = args.iter().take(index.saturating_add(1)).cloned().collect();
@@ -72,7 +73,7 @@ pub(super) fn answer(env: &Env, args: &[OsString]) -> Option<String> {
     }
     let word = words[index].clone();
     if word == "-" {
-        // Offer long names only: each option has one.
+        // Offer only long names, because each option has one.
         words[index] = "--".into();
     }
     let words = in_full(words, &mut parser);
@@ -85,7 +86,7 @@ pub(super) fn answer(env: &Env, args: &[OsString]) -> Option<String> {
     } else if has_tag(PROGRAMS) {
         return Some(format!("command {index}\n"));
     }
-    // A target may have the name of a command. An empty word does not suggest 25 options.
+    // Remove duplicates, because a target may have the name of a command. Offer the 25 options only after a `-`.
     let mut seen = HashSet::new();
     candidates.retain(|candidate| {
         let value = candidate.get_value();

@@ -1,4 +1,4 @@
-//! `rds-token connect [TARGET] [[--] COMMAND…]`: becomes a client that is logged in.
+//! `rds-token connect [TARGET] [[--] COMMAND…]`: runs a client that is logged in.
 //!
 //! On Unix, the client replaces this process, so signals, the terminal and the exit status are the client's own. No
 //! file has to be removed afterwards: on Linux, the option file of a MySQL or MariaDB client is in memory. Elsewhere,
@@ -39,7 +39,7 @@ pub(super) fn run(env: &Env, args: &ConnectArgs) -> Result<(), Error> {
         None => program::dialect(&program, &settings.deadline)?,
     };
     if !is_postgres {
-        // Oracle's clients read the login path file after every option file, so it would override the target.
+        // MySQL's own programs read the login path file after every option file, so it would override the target.
         command.env(LOGIN_FILE_VARIABLE, NO_LOGIN_FILE);
     }
     match dialect {
@@ -73,7 +73,7 @@ fn add_option_file(
         command.env("MYSQL_PWD", issued.entry.token.expose());
     }
     match flavor {
-        // mysqlbinlog and others can enable the plugin only with this variable.
+        // mysqlbinlog and some other programs can enable the plugin only with this variable.
         Flavor::Mysql if !program::has_cleartext_group(program) => {
             command.env("LIBMYSQL_ENABLE_CLEARTEXT_PLUGIN", "1");
         }
@@ -175,8 +175,8 @@ fn not_found(program: &OsStr) -> Error {
 }
 
 /// Returns the path of the CA file. A client that opens inherited files gets the CA file in memory, and needs no
-/// directory. Other programs may close the descriptor before they read it, so they get it in memory only if no directory
-/// is writable.
+/// directory. Other programs may close the descriptor before they read it, so they get it in memory only if no
+/// directory is writable.
 fn ca_file(env: &Env, settings: &Settings, opens_inherited: bool) -> Result<PathBuf, Error> {
     let built_in = || in_memory(ca::roots(settings).pem());
     let on_disk = || ca::file(env, settings);

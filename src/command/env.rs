@@ -98,7 +98,7 @@ pub(super) fn login_variables(
     let engine = settings.engine()?;
     let ca_path = ca.to_str().ok_or_else(|| Error::usage("ca: the path of the CA file is not UTF-8; use another"))?;
     let via = match &settings.via {
-        // MySQL's clients connect to a socket if the host is localhost.
+        // The clients of MySQL and MariaDB connect to a socket if the host is localhost.
         Some(via) if engine == Engine::Postgres || via.host == "localhost" => {
             Some(program::resolve(via, &settings.deadline)?)
         }

@@ -16,13 +16,13 @@ use crate::similar::nearest;
 const PATH: &str = "/dev/null/rds-token-failed\n";
 /// A URL with a host name that never resolves (RFC 6761, section 6.4).
 const URL: &str = "postgresql://rds-token-failed.invalid/\n";
-/// An option file with such a host name.
+/// An option file with a host name that never resolves.
 const OPTION_FILE: &str = "[client]\nhost=rds-token-failed.invalid\nprotocol=tcp\n";
 
 const FILE_COMMANDS: [&str; 2] = ["cnf", "pgpass"];
 
-/// Returns the text to print on stdout if the command in `args` fails. `None` for no output. Reads the
-/// words without parsing them, because a mistake in them may be the failure: `prod cnf` and `cnff prod` also mean `cnf`.
+/// Returns the text to print on stdout if the command in `args` fails. `None` for no output. Does not parse the words,
+/// because a mistake in them may be the failure: `prod cnf` and `cnff prod` also mean `cnf`.
 pub(crate) fn failure_output(args: &[OsString]) -> Option<&'static str> {
     let args: Vec<String> = args.iter().skip(1).map(|arg| arg.to_string_lossy().trim().to_owned()).collect();
     let words = words(&args);

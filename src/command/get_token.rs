@@ -19,7 +19,7 @@ pub(super) struct IssuedToken {
 }
 
 /// Returns a token from the cache, or signs one and stores it. The exit code of an error is 2 if the request is wrong,
-/// 3 if there are no usable credentials, 4 if AWS can't be reached or time is out.
+/// 3 if there are no usable credentials, 4 if AWS can't be reached or the time limit has passed.
 pub(super) fn get_token(env: &Env, settings: &Settings) -> Result<IssuedToken, Error> {
     let Settings { report, target, .. } = settings;
     let identity = Identity::find(env, &settings.profiles, settings.choice())?;
@@ -53,8 +53,8 @@ fn open_cache(env: &Env, settings: &Settings) -> Result<Option<TokenCache>, Erro
     })
 }
 
-/// A request for a token of one identity. The parameter `locks` is the cache with the lock files for single flight. It is
-/// `None` without a cache, and if the process has waited long enough for others.
+/// A request for a token of one identity. The parameter `locks` is the cache with the lock files for single flight. It
+/// is `None` if there is no cache, or if this process has already waited for another one.
 struct TokenRequest<'a> {
     env: &'a Env,
     settings: &'a Settings,
@@ -73,8 +73,8 @@ impl TokenRequest<'_> {
             report.warn(&format!("no cache: {error}"));
             return Ok((self.sign_new(None, None)?, TokenSource::Signed));
         }
-        // A token that was signed since this process started is as new as ours would be, even if its credentials
-        // expire soon.
+        // A token that was signed since this process started is as new as one that this process would sign, even if its
+        // credentials expire soon.
         let is_usable = |entry: &Entry| {
             is_fresh(entry) || (entry.is_signed_since(self.env.started()) && entry.remaining(self.env.now()).is_some())
         };
@@ -112,7 +112,7 @@ impl TokenRequest<'_> {
     fn sign_new(&self, cache: Option<&TokenCache>, locks: Option<&TokenCache>) -> Result<Entry, Error> {
         self.identity.warnings().iter().for_each(|warning| self.settings.report.warn(warning));
         let credentials = self.fetch_keys(cache, locks)?;
-        // Read before signing, so that a token is never younger than its date.
+        // One reading of the clock dates both the token and its cache entry.
         let now = self.env.now();
         if let Some(expiry) = credentials.expires_at.filter(|expiry| *expiry <= now.wall) {
             let shadowed = self.identity.shadowed().first().map(|shadowed| format!(" ({shadowed})"));

@@ -27,7 +27,8 @@ pub(super) fn requested(args: &[OsString]) -> String {
 
 struct Help<'a> {
     command: &'a Command,
-    /// Whether it contains all options, not only the common ones without defaults and variables.
+    /// Whether all options are included, with their defaults and variables. If false, only the names and meanings of
+    /// the common options are.
     is_full: bool,
 }
 
@@ -51,7 +52,7 @@ impl Help<'_> {
         text
     }
 
-    /// Returns the description itself. The short help omits what follows a semicolon or a bracket.
+    /// Returns the description. The short help omits the text after a semicolon or a bracket.
     fn text(&self, description: Option<&StyledStr>) -> String {
         let text = description.map(ToString::to_string).unwrap_or_default();
         if self.is_full { text } else { text.split([';', '[']).next().unwrap_or_default().trim_end().to_owned() }

@@ -62,7 +62,7 @@ fn describe_options<'a>(page: &mut String, options: impl IntoIterator<Item = &'a
     }
 }
 
-/// Escapes text for roff: no line is a request, and quotes and hyphens can be pasted.
+/// Escapes text for roff, so that no line is a request, and quotes and hyphens can be copied and pasted.
 fn escape(text: &str) -> String {
     let lines = text
         .lines()

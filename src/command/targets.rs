@@ -1,4 +1,4 @@
-//! `rds-token targets`: the configured targets, one a line.
+//! `rds-token targets`: the configured targets, one per line.
 
 use crate::cli::CommonArgs;
 use crate::config::Config;

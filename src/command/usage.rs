@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::escape::without_userinfo;
 use crate::target::TargetSpec;
 
-/// Usage that `rds-token` prints without arguments.
+/// The usage that `rds-token` prints if it has no arguments.
 pub(super) const SUMMARY: &str = "\
 Usage: rds-token [COMMAND] [TARGET] [OPTIONS]
 
