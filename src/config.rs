@@ -110,7 +110,7 @@ impl Config {
     }
 }
 
-/// The file that is parsed. Errors name its path and the line.
+/// The file that is being parsed. Errors name its path and the line.
 struct Source<'a> {
     path: &'a Path,
     text: &'a str,

@@ -46,7 +46,7 @@ pub struct Error {
     message: String,
     /// The last line of a helper program's stderr.
     quotation: Option<String>,
-    /// Whether only this process has this failure.
+    /// Whether the failure concerns only this process.
     pub(crate) is_process_local: bool,
     /// The part of a target that is missing or invalid.
     pub(crate) part: Option<&'static str>,
@@ -63,7 +63,7 @@ impl Error {
         Self { part: Some(part), ..self }
     }
 
-    /// Marks a failure that only this process has, such as a timeout or a signal. It is not shared with waiting
+    /// Marks a failure that concerns only this process, such as a timeout or a signal. It is not shared with waiting
     /// processes.
     #[must_use]
     pub(crate) fn process_local(self) -> Self {

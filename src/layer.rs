@@ -15,7 +15,7 @@ pub(crate) enum Origin {
 }
 
 impl Origin {
-    /// Its name in messages. `None` for the command line, because the user sees it.
+    /// The name in messages. `None` for the command line, because the user has just typed it.
     pub(crate) fn name(&self) -> Option<&str> {
         match self {
             Self::CommandLine => None,
@@ -81,7 +81,7 @@ impl Layer {
         self
     }
 
-    /// As [`TargetSpec::with_default_port`].
+    /// Adds the engine's default port, as [`TargetSpec::with_default_port`] does.
     #[must_use]
     pub(crate) fn with_default_port(mut self) -> Self {
         let port = self.spec().with_default_port().port;

@@ -149,7 +149,7 @@ fn default_region(
     Ok(in_profile.map(|name| region(name, &format!("profile '{profile}'"))))
 }
 
-/// Returns the profile, the role and the MFA device. If a flag, the target or the environment selects another identity
+/// Returns the profile, the role and the MFA device. If a flag, the target or the environment selects an identity other
 /// than the profile of `[defaults]`, that profile is ignored, and so are the role and the device of `[defaults]`, which
 /// belong to it.
 fn identity_layer(env: &Env, inputs: &Inputs, report: &Report) -> Result<Layer, Error> {
@@ -207,7 +207,7 @@ fn resolve_ca(env: &Env, inputs: &Inputs, flag: Option<&Path>) -> Result<Option<
     inputs.merged.get("ca").map(|setting| setting.check(|path| check_ca(env.expand_home(path)))).transpose()
 }
 
-/// Checks that the CA file exists. Otherwise only the client would notice that it does not.
+/// Checks that the CA file exists, so that the error does not come from the client.
 fn check_ca(path: PathBuf) -> Result<PathBuf, Error> {
     let problem = if !path.is_absolute() {
         "is not absolute; write the whole path"

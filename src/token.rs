@@ -20,7 +20,7 @@ use crate::percent::encode;
 use crate::secret::Secret;
 use crate::target::Target;
 
-/// The lifetime of a token, from its date. RDS rejects tokens with a longer one.
+/// The lifetime of a token, counted from its date. RDS rejects tokens with a longer lifetime.
 pub(crate) const LIFETIME: Duration = Duration::from_secs(900);
 
 const SERVICE: &str = "rds-db";
@@ -109,7 +109,7 @@ pub struct TokenFields {
     pub region: String,
     /// The date of the signature.
     pub signed_at: OffsetDateTime,
-    /// The lifetime from then on (`X-Amz-Expires`).
+    /// The lifetime, counted from `signed_at` (`X-Amz-Expires`).
     pub lifetime: Duration,
 }
 
@@ -125,7 +125,7 @@ impl TokenFields {
         let is_known = |pair: &str| PARAMETERS.contains(&pair.split('=').next().unwrap_or_default());
         let signature = value("X-Amz-Signature")?;
         let is_valid = token.chars().all(is_token_char)
-            // Rust would parse such a number.
+            // Rust's parser accepts a leading `+` or `0`.
             && !port.starts_with(['+', '0'])
             && query.split('&').all(is_known)
             && (!query.contains(SESSION_TOKEN) || value(SESSION_TOKEN).is_some())

@@ -12,7 +12,7 @@ pub struct Deadline {
 
 #[derive(Debug, Default)]
 struct Pauses {
-    /// All finished pauses.
+    /// Total length of the finished pauses.
     total: Duration,
     /// When the current pause began.
     since: Option<Instant>,
@@ -27,7 +27,7 @@ impl Deadline {
         Self { planned, pauses: Arc::default() }
     }
 
-    /// The deadline, moved by all pauses so far.
+    /// The deadline, postponed by all pauses so far.
     pub(crate) fn at(&self) -> Instant {
         let pauses = self.pauses.lock().unwrap_or_else(PoisonError::into_inner);
         self.planned + pauses.total + pauses.since.map_or(Duration::ZERO, |since| since.elapsed())

@@ -1,8 +1,8 @@
 //! Host name lookups that never use NSS.
 //!
-//! A static glibc program that calls `getaddrinfo` loads the machine's NSS modules, and with them another
-//! libc, and can crash. On Linux, names are therefore resolved in Rust: from `/etc/hosts`, then by the DNS
-//! servers in `/etc/resolv.conf`. macOS and Windows use the system's resolver.
+//! A static glibc program that calls `getaddrinfo` loads the machine's NSS modules. They load a second libc, and the
+//! program can crash. On Linux, names are therefore resolved in Rust: from `/etc/hosts`, then by the DNS servers in
+//! `/etc/resolv.conf`. macOS and Windows use the system's resolver.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -90,7 +90,7 @@ mod platform {
         Ok(addresses.iter().collect())
     }
 
-    /// Reads a file as text. Its comments may be in another encoding than UTF-8.
+    /// Reads a file as text. Its comments may be in an encoding other than UTF-8.
     fn read(path: &str) -> io::Result<String> {
         let metadata = std::fs::metadata(path)?;
         if !metadata.is_file() || metadata.len() > MAX_FILE {

@@ -1,7 +1,7 @@
 //! The environment of the process: variables, clock, directories, user, terminal.
 //!
-//! Only this module reads them from the operating system. All other code gets an [`Env`], so that tests can pass any
-//! environment.
+//! Only this module reads these values from the operating system. All other code gets an [`Env`], so that tests can
+//! pass any environment.
 
 #![expect(clippy::disallowed_methods, reason = "clippy.toml directs all other modules here")]
 
@@ -15,7 +15,7 @@ use time::OffsetDateTime;
 
 use crate::os::deadline::Deadline;
 
-// Each file also has the methods of `Env` that differ between the systems.
+// Each of these files also implements the methods of `Env` that differ between systems.
 #[cfg(unix)]
 mod unix;
 #[cfg(windows)]
@@ -50,7 +50,7 @@ pub(crate) struct Terminal {
 /// The environment of the process.
 #[derive(Clone, Debug)]
 pub struct Env {
-    /// A list, because for some thirty lookups it is faster to search than a map is to build.
+    /// A list, because searching it about thirty times is faster than building a map.
     vars: Vec<(OsString, OsString)>,
     started: Timestamp,
     started_instant: Instant,

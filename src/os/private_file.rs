@@ -39,7 +39,7 @@ enum EntryKind {
 
 /// An open directory.
 ///
-/// Its files are opened relative to it, so that a directory that replaces it meanwhile is not used.
+/// Files are opened relative to the open directory, so that a directory that replaces it later is not used.
 #[derive(Debug)]
 pub(crate) struct Directory {
     path: PathBuf,
@@ -49,8 +49,8 @@ pub(crate) struct Directory {
 impl Directory {
     /// Opens a private directory: only this user can access it, and no other user can replace it.
     ///
-    /// The error is `NotFound` if it does not exist. It can't be trusted if it is a link, another user owns it or can
-    /// read it, or another user owns or can write to a directory above it.
+    /// The error is `NotFound` if the directory does not exist. The directory can't be trusted if it is a link, another
+    /// user owns it or can read it, or another user owns or can write to a directory above it.
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
         let path = platform::check_parents(path)?;
         let handle = platform::Handle::open(&path).map_err(|error| with_path(&path, &error))?;
@@ -190,7 +190,7 @@ impl Directory {
     }
 }
 
-/// Whether a name is that of a temporary file: a write that is running, or that a killed process did not finish.
+/// Whether this is the name of a temporary file, which belongs to a write in progress or to a killed process.
 pub(crate) fn is_temporary(name: &str) -> bool {
     name.strip_prefix(TEMPORARY).is_some_and(|suffix| {
         suffix.len() == TEMPORARY_SUFFIX && suffix.bytes().all(|byte| byte.is_ascii_alphanumeric())
@@ -254,7 +254,7 @@ pub(crate) fn make_directory(path: &Path) -> io::Result<()> {
         make_directory(parent)?;
     }
     match platform::make_directory(path) {
-        // Another process was first.
+        // Another process has created the directory.
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
         created => created.map_err(|error| with_path(path, &error)),
     }
@@ -266,8 +266,8 @@ pub(crate) fn check_directory(path: &Path) -> io::Result<()> {
     platform::Handle::open(path)?.check_owner(path)
 }
 
-/// Checks that each directory above `path` belongs to root or this user, and is sticky or not writable by others. A
-/// missing directory is not an error. Errors name the directory.
+/// Checks that each directory above `path` belongs to root or this user, and is sticky or not writable by other users.
+/// A missing directory is not an error. Errors name the directory.
 pub(crate) fn check_parents(path: &Path) -> io::Result<()> {
     match platform::check_parents(path) {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
@@ -275,8 +275,8 @@ pub(crate) fn check_parents(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Checks that no other user can create files in a directory, if it exists. Others may list it. Fails if another user
-/// owns it, or can write to it. A group that has no other member is not another user.
+/// Checks that no other user can create files in a directory, if it exists. Other users may list it. Fails if another
+/// user owns it, or can write to it. A group that has no other member is not another user.
 pub(crate) fn check_writers(path: &Path) -> io::Result<()> {
     match fs::metadata(path) {
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(()),
@@ -285,8 +285,9 @@ pub(crate) fn check_writers(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Reads a regular file of at most `max` bytes that no other user can change, such as the configuration file. Others
-/// may read it, and it may be a link. Fails if it can't be read, another user owns it, or another user can write to it.
+/// Reads a regular file of at most `max` bytes that no other user can change, such as the configuration file. Other
+/// users may read it, and it may be a link. Fails if it can't be read, another user owns it, or another user can write
+/// to it.
 pub(crate) fn read_trusted(path: &Path, max: u64) -> io::Result<Vec<u8>> {
     let file = platform::open_trusted(path)?;
     let metadata = file.metadata()?;

@@ -12,10 +12,10 @@ use crate::os::deadline::Deadline;
 use crate::os::env::{Env, Timestamp};
 use crate::os::private_file::LockFile;
 
-/// The pause between two attempts. It doubles from the first value up to the last.
+/// The pause between two attempts to take the lock. It doubles from the first value up to the last.
 const FIRST_PAUSE: Duration = Duration::from_millis(4);
 const LAST_PAUSE: Duration = Duration::from_millis(64);
-/// How long a wait may last before a progress message is printed.
+/// Length of a wait after which a progress message is printed.
 pub(crate) const PROGRESS_AFTER: Duration = Duration::from_secs(1);
 /// Upper limit for the message in a note, in characters.
 const MAX_MESSAGE: usize = 2_000;
@@ -51,11 +51,12 @@ struct Note {
     message: String,
 }
 
-/// When to stop waiting for another process: early enough to do the work itself before `deadline`.
+/// The time at which to stop waiting for another process. It leaves this process enough time to do the work itself
+/// before `deadline`.
 pub(crate) fn follower_deadline(deadline: &Deadline) -> Instant {
     let left = deadline.left();
-    // Late, because each process that stops waiting sends one more request. Random, because the first of them produces
-    // the result for the others.
+    // The time is late, because each process that stops waiting sends another request. It is random, so that the
+    // processes stop one after another: the first one stores a session, and the next ones load it.
     Instant::now() + left.mul_f64(0.7 + 0.15 * fastrand::f64())
 }
 
@@ -120,7 +121,7 @@ fn settle<T>(
     if !lock_file.is_current(&lock) {
         return None;
     }
-    // An old note is left if the waiting processes were killed.
+    // Waiting processes that were killed leave an old note.
     if lock.metadata().is_ok_and(|metadata| metadata.len() > 0) {
         let _ = overwrite(&mut lock, b"");
     }

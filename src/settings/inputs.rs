@@ -28,7 +28,7 @@ pub(crate) struct Inputs {
 pub(crate) struct NamedTable {
     /// `[target.NAME]`
     pub(crate) header: String,
-    /// Its settings, with the parts of its `url`.
+    /// The settings of the table, with the parts of its `url`.
     pub(crate) layer: Layer,
 }
 
@@ -91,7 +91,7 @@ impl Inputs {
         self.merged.get(key).filter(|setting| setting.origin == Origin::CommandLine)
     }
 
-    /// Returns a setting of the table that TARGET names. `None` if the request is for another host than the table's.
+    /// Returns a setting of the table that TARGET names. `None` if the request is for a host other than the table's.
     pub(crate) fn table_setting(&self, key: &str) -> Option<&Setting> {
         let table = &self.named.as_ref()?.layer;
         let host = self.merged.text("host").unwrap_or_default();
@@ -99,7 +99,7 @@ impl Inputs {
         table.get(key).filter(|_| is_same_host)
     }
 
-    /// Adds the origin of an invalid part to an error, or where to set a missing one.
+    /// Adds the origin of an invalid part to an error, or the place to set a missing part.
     pub(crate) fn add_origin(&self, error: Error) -> Error {
         let Some(part) = error.part else { return error };
         let Some(setting) = self.merged.get(part) else { return self.missing_part(part, error) };
@@ -142,8 +142,8 @@ impl Inputs {
     }
 }
 
-/// Returns the settings of TARGET, whose parts are in `spec`, and of its flags. `--ca` is not one of them, because its
-/// path is relative to the current directory.
+/// Returns the settings of TARGET, whose parts are in `spec`, and of its flags. `--ca` is handled elsewhere, because
+/// its path is relative to the current directory.
 fn command_line(args: &TargetArgs, spec: TargetSpec) -> Layer {
     Layer::new(
         &Origin::CommandLine,

@@ -18,7 +18,7 @@ const DOMAINS: [&str; 9] = [
 
 const OTHER_DOMAINS: [&str; 3] = ["on.aws", "api.aws", "api.amazonwebservices.com.cn"];
 
-/// The labels of RDS, next to the region.
+/// The labels of RDS in a host name. One of them is next to the region.
 const RDS_LABELS: [&str; 2] = ["rds", "rds-fips"];
 
 /// The kind of endpoint that a host name belongs to.
@@ -59,7 +59,7 @@ pub(crate) fn classify(host: &str) -> Endpoint<'_> {
 }
 
 /// Whether a host name in lower case is the endpoint of an RDS Proxy: `NAME.proxy-ID.REGION.rds.DOMAIN`, or
-/// `NAME.endpoint.proxy-ID.…` for one of its further endpoints.
+/// `NAME.endpoint.proxy-ID.…` for one of its additional endpoints.
 pub(crate) fn is_proxy(host: &str) -> bool {
     matches!(classify(host), Endpoint::Rds(_)) && host.split('.').any(|label| label.starts_with("proxy-"))
 }

@@ -46,8 +46,8 @@ impl TargetSpec {
         self.engine.as_deref().map_or_else(from_port, Engine::from_name)
     }
 
-    /// Adds the engine's default port, if there is an engine and no port. It then overrides a port of lower precedence,
-    /// which belongs to another engine.
+    /// Adds the engine's default port, if there is an engine and no port. This port then overrides a port of lower
+    /// precedence, which belongs to another engine.
     #[must_use]
     pub(crate) fn with_default_port(self) -> Self {
         let engine = self.engine.as_deref().and_then(Engine::from_name);

@@ -46,8 +46,8 @@ impl fmt::Display for Target {
 impl TargetSpec {
     /// Validates every part. Returns the target and the origin of its region.
     ///
-    /// The region is in the host name, and `region` must not contradict it. For a host name without a region, it is
-    /// `region`, else `default_region`. Errors name the part that is missing or invalid (exit 2).
+    /// If the host name contains a region, `region` must not contradict it. Otherwise the region is `region`, else
+    /// `default_region`. Errors name the part that is missing or invalid (exit 2).
     pub fn validate(
         self,
         region: Option<Region>,
@@ -144,7 +144,7 @@ fn wrong_service(service: Option<&str>) -> String {
     }
 }
 
-/// The error for an invalid part of a target. Shows the text without a password in it.
+/// Returns the error for an invalid part of a target. The error shows the text without passwords.
 fn refuse(part: &'static str, text: &str, why: &str) -> Error {
     let text = match text.split_once(':') {
         Some((user, _)) if part == "user" => format!("{user}:…"),

@@ -94,7 +94,7 @@ impl Handle {
         let name_of_kind = |entry: rustix::fs::DirEntry| {
             let name = entry.file_name().to_str().ok()?;
             let file_type = match entry.file_type() {
-                // Some file systems do not store it.
+                // Some file systems do not store the type.
                 FileType::Unknown => FileType::from_raw_mode(self.stat(name).ok()?.st_mode),
                 known => known,
             };
@@ -138,7 +138,7 @@ pub(super) fn check_parents(path: &Path) -> io::Result<PathBuf> {
         // The path ends in `..`.
         None => resolve_links(path)?,
     };
-    // A link in the resolved path was created meanwhile.
+    // A link in the resolved path was created after it was resolved.
     if check_ancestors(resolved.parent().unwrap_or(&resolved))? {
         return Err(refused(path, "changed while it was checked"));
     }
