@@ -4,7 +4,7 @@
 function _rds_token_complete {
     local line=${COMP_LINE:0:COMP_POINT} blank word words=() first=() answer value values=()
     COMPREPLY=()
-    # bash splits words at : = and @. Join the parts that are not separated by blanks.
+    # bash splits words at : = and @. Join the parts that no blank separates.
     for word in "${COMP_WORDS[@]:0:COMP_CWORD+1}"; do
         blank=${line%%[![:blank:]]*}
         line=${line#"$blank"}

@@ -22,7 +22,7 @@ function __rds_token_complete
             set -l flag (string match -r -- '^--[^=]*=' "$current")
             string replace -r -- '^' "$flag" (__fish_complete_path (string replace -- "$flag" '' "$current"))
         case 'command *'
-            # The words before the program, which were counted with $first and rds-token.
+            # The number of words before the program. The index also counts rds-token and $first.
             set -l before (math (string replace 'command ' '' $lines[1]) - 1 - (count $first))
             test $before -gt 0
             and set -e words[1..$before]

@@ -43,7 +43,7 @@ function _rds_token_register {
 }
 
 if [[ ${funcstack-} == _rds-token* ]]; then
-    # zsh has loaded this file as the function.
+    # zsh has autoloaded this file as the completion function.
     unfunction _rds_token_register
     _rds-token "$@"
 elif (( ${+functions[compdef]} )); then

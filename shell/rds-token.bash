@@ -26,7 +26,7 @@ function rds-ttl {
     [[ $at == $form ]] || return 0
     # bash before 4.2 can't format times.
     printf -v now '%(%s)T' -1 2>/dev/null || now=$(date +%s)
-    # Counted from March, so that the day that leap years add is the last one.
+    # The year starts in March here, so that a leap day is the last day of a year.
     year=$((10#${at:0:4})) month=$((10#${at:5:2}))
     [[ $month -gt 2 ]] || year=$((year - 1)) month=$((month + 12))
     left=$((365 * year + year / 4 - year / 100 + year / 400 + (153 * month - 457) / 5 + 10#${at:8:2} - 719469))

@@ -22,7 +22,7 @@ function rds-ttl --description 'Print the remaining lifetime of the token in who
     or return 0
     set -l at (string match -r '^(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)Z$' -- $RDS_TOKEN_EXPIRES_AT)
     or return 0
-    # Counted from March, so that the day that leap years add is the last one.
+    # The year starts in March here, so that a leap day is the last day of a year.
     set -l year $at[2]
     set -l month $at[3]
     if test $month -le 2

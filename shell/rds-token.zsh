@@ -23,7 +23,7 @@ function rds-ttl {
     emulate -L zsh -o extended_glob
     local at=${RDS_TOKEN_EXPIRES_AT-}
     [[ $at == [0-9](#c4)-[0-9](#c2)-[0-9](#c2)T[0-9](#c2):[0-9](#c2):[0-9](#c2)Z ]] || return 0
-    # Counted from March, so that the day that leap years add is the last one.
+    # The year starts in March here, so that a leap day is the last day of a year.
     local -i now=${(%):-"%D{%s}"} year=10#${at[1,4]} month=10#${at[6,7]} left
     (( month > 2 )) || (( year -= 1, month += 12 ))
     (( left = 365 * year + year / 4 - year / 100 + year / 400 + (153 * month - 457) / 5 + 10#${at[9,10]} - 719469 ))
