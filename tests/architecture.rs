@@ -94,7 +94,7 @@ fn imports() -> BTreeMap<Module, BTreeSet<Module>> {
     imports
 }
 
-/// The files below a directory, in order, without build directories and Git's own.
+/// The files below a directory, in order, without build directories and the `.git` directory.
 pub(crate) fn files_below(directory: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(directory).unwrap().map(Result::unwrap) {
@@ -123,7 +123,7 @@ fn module_path(source: &Path, path: &Path) -> Module {
     relative.iter().map(|part| part.to_str().unwrap().to_owned()).collect()
 }
 
-/// The paths in a file that begin with `crate::` or `super::`, in `use` lines and elsewhere. Tests are left out.
+/// The paths in a file that begin with `crate::` or `super::`, in `use` lines and elsewhere. Test modules are skipped.
 fn imported_paths(text: &str, module: &Module) -> BTreeSet<Vec<String>> {
     let text = text.split("#[cfg(test)]").next().unwrap();
     let code: String = text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");

@@ -1,4 +1,4 @@
-//! The cache: which entries are served, which are a miss, and which are never trusted.
+//! The cache: hits, misses, and files that are not trusted.
 
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
@@ -57,8 +57,8 @@ fn the_environment_selects_the_directory() {
     assert!(!sandbox.path("relative").exists());
 }
 
-/// Runs the program after `create` has put something in place of the cache directory, and checks that there is one
-/// warning, which contains `part`, and that nothing is cached.
+/// Runs the program after `create` has created something at the path of the cache directory, and checks that there is
+/// one warning, which contains `part`, and that nothing is cached.
 #[track_caller]
 fn assert_not_used(part: &str, create: impl Fn(&Sandbox)) {
     let sandbox = Sandbox::new();
@@ -98,8 +98,8 @@ fn a_directory_of_another_user_is_not_used() {
     });
 }
 
-/// Changes the file of a cached token with `plant`, and checks that the result is not used, costs little time and is
-/// replaced with a new token.
+/// Changes the file of a cached token with `plant`, and checks that the result is not used, does not delay the program,
+/// and is replaced with a new token.
 #[track_caller]
 fn assert_replaced(name: &str, plant: impl Fn(&Path)) {
     let sandbox = Sandbox::new();
@@ -333,7 +333,7 @@ fn a_miss_removes_old_files() {
         file.set_modified(std::time::SystemTime::now() - Duration::from_secs(minutes * 60)).unwrap();
         chmod(&cache.join(name), 0o600);
     };
-    // The stamp of the last cleanup.
+    // The file that records the last cleanup.
     create("swept", 31);
     let digest =
         |digit: char, length: usize, extension: &str| format!("{}.{extension}", digit.to_string().repeat(length));
@@ -395,7 +395,7 @@ fn a_cache_that_cannot_be_written_is_a_warning() {
         let (stdout, stderr) = texts(&shell.output().unwrap());
         assert!(stdout.starts_with(HOST), "{fault}: {stderr}");
         assert!(stderr.contains(part) && stderr.matches('\n').count() == 1, "{fault}: {stderr}");
-        // Commands that write a file fail, and leave no part of one.
+        // Commands that write a file fail, and leave no partial file.
         for args in ["cnf --flavor mysql", "pgpass --engine postgres", "env --shell sh --no-secret", "cache list"] {
             let (command, flags) = args.split_once(' ').unwrap_or((args, ""));
             let target = if command == "cache" { "" } else { TARGET };

@@ -1,4 +1,4 @@
-//! Secrets are in no message, in no process's arguments and in no core dump.
+//! Secrets do not appear in messages, process arguments or core dumps.
 
 use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -22,7 +22,7 @@ fn canary(name: &str) -> String {
     format!("canary{name}{random}")
 }
 
-/// The AWS crates' debug messages, some with session tokens, are not in the program.
+/// Some debug messages of the AWS crates contain session tokens, so they are not compiled into the program.
 #[test]
 fn no_message_below_info_is_compiled_in() {
     assert_eq!(tracing::level_filters::STATIC_MAX_LEVEL, tracing::level_filters::LevelFilter::INFO);
@@ -56,7 +56,7 @@ impl ArgumentWatch {
         Self { is_stopped, thread, control }
     }
 
-    /// Fails if a secret was seen, or if an argument that is passed on purpose is not seen.
+    /// Fails if a secret was seen, or if an argument that the test passes on purpose was not seen.
     fn assert_saw_no_secret(self, sandbox: &Sandbox) {
         let mut control = sandbox.command("sh").args(["-c", "sleep 1", &self.control]).spawn().unwrap();
         control.wait().unwrap();
@@ -90,7 +90,7 @@ fn secret_parts(head: &str, body: &str) -> String {
     parts.collect::<Vec<_>>().join(" ").replace(['<', '>', '&', '"'], " ")
 }
 
-/// Returns command lines of every command, of which some fail.
+/// Returns command lines for every command. Some of them fail.
 fn command_lines(postgres: &str) -> Vec<Vec<&str>> {
     let mut lines: Vec<Vec<&str>> = [
         &[TARGET][..],
@@ -155,7 +155,7 @@ fn no_command_shows_the_keys_of_the_environment() {
     let (secret, session) = (canary("secret"), canary("session"));
     let secrets = [&secret, &session];
     let watch = ArgumentWatch::start(&secrets);
-    // Its error quotes the secrets, and those in the request.
+    // The server's error quotes its own secrets and those in the request.
     let (quoted_session, quoted_secret) = (session.clone(), secret.clone());
     let sts = Server::start(move |head, body| {
         let text = format!("{quoted_session} {quoted_secret} {}", secret_parts(head, body));
@@ -241,8 +241,8 @@ fn serve_credentials(secret: &str, session: &str) -> Server {
     })
 }
 
-/// Starts servers that fail. The first three quote the secrets of the request: in an error of AWS, in another error, and
-/// as the result. The last returns incomplete credentials.
+/// Starts servers that fail. The first three quote the secrets of the request: in an error of AWS, in another error,
+/// and as the result. The last returns incomplete credentials.
 fn serve_quotes(secret: &str) -> [Server; 4] {
     let quoting = |status: u16, format: fn(&str) -> String| {
         Server::start(move |head, body| (status, format(&secret_parts(head, body))))
@@ -284,7 +284,7 @@ fn write_profiles(sandbox: &Sandbox, secret: &str, session: &str, json: &str) {
     sandbox.write(".aws/config", &config);
 }
 
-/// Every source of credentials, if it returns them and if it fails.
+/// Every source of credentials, both when it succeeds and when it fails.
 #[test]
 fn no_source_of_credentials_shows_a_secret() {
     let sandbox = Sandbox::new();
@@ -333,7 +333,7 @@ fn no_source_of_credentials_shows_a_secret() {
     }
     for run in bad.iter().flat_map(sources).chain(profiles(&["p1", "p2", "p3", "p4", "half", "blank"])) {
         let about = format!("{:?} {:?}", run.command.get_args(), run.command.get_envs());
-        // A session of a previous run would be used.
+        // Remove the sessions of earlier runs, which this run would use.
         let _ = std::fs::remove_dir_all(sandbox.path("home/.aws/cli"));
         let output = run_checked(run, &secrets, &session);
         assert!(output.stdout.is_empty() && matches!(output.status.code(), Some(3 | 4)), "{about}: {output:?}");
@@ -374,7 +374,7 @@ fn dumps_core(child: &mut Child) -> bool {
 /// The argument of `prlimit` that allows core dumps.
 const CORE_LIMIT: &str = "--core=unlimited";
 
-/// Returns why this machine can't show that a process dumps no core. `None` if it can.
+/// Returns the reason that this machine can't run the test of core dumps. `None` if it can.
 fn reason_without_dumps(sandbox: &Sandbox) -> Option<&'static str> {
     if !has("prlimit") {
         return Some("prlimit is not installed");

@@ -1,4 +1,4 @@
-//! Settings of the user and limits of clients that would redirect a login or make it fail.
+//! User settings and client limits that would redirect a login or make it fail.
 
 use std::ffi::OsStr;
 use std::os::unix::fs::PermissionsExt as _;
@@ -37,7 +37,7 @@ fn write_login_path(sandbox: &Sandbox, text: &str) -> PathBuf {
 
 const LOGIN_PATH: &str = "[client]\nuser = \"mallory\"\npassword = \"wrong\"\nhost = \"127.0.0.2\"\nport = 1\n";
 
-/// Oracle's clients read the login path file after any option file.
+/// MySQL's own programs read the login path file after every option file.
 #[test]
 #[ignore = "needs database servers"]
 fn a_login_path_redirects_no_client() {
@@ -129,7 +129,7 @@ fn a_token_too_long_for_the_option_file_is_in_the_environment() {
             );
             assert_eq!(stdout.contains("!include"), !in_environment, "{version}: {line}");
         }
-        // `cnf` has no other place for the token than the file.
+        // `cnf` can pass the token only in the file.
         let cnf = sandbox.rds_token(["cnf", TARGET]).env("AWS_SESSION_TOKEN", &session);
         let cnf = cnf.env("PATH", format!("{}:/usr/bin:/bin", program.parent().unwrap().display()));
         match in_environment {
@@ -169,7 +169,7 @@ fn a_user_file_with_dns_srv_name_is_not_included() {
         assert!(!text.contains("!include"), "{line}: {text}");
         assert!(stderr.contains(".my.cnf is not included: it has dns-srv-name"), "{line}: {stderr}");
     }
-    // MySQL's programs trim the white space of latin1.
+    // MySQL's own programs trim the white space of latin1.
     let (text, stderr) = cnf_with_user_file(&sandbox, b"[client]\n\xa0dns-srv-name=x\n");
     assert!(stderr.contains("has dns-srv-name") && !text.contains("!include"), "{stderr}");
 }
@@ -233,12 +233,12 @@ fn programs_that_are_not_clients_get_an_option_file() {
     assert!(stdout.starts_with("<--defaults-file=") && stdout.contains("><-B><x>\n"), "{stdout}");
     assert!(stdout.contains("\nssl-verify-server-cert=1\n") && !stdout.contains("\nMYSQL_PWD="), "{stdout}");
     assert_eq!(stderr, "");
-    // PostgreSQL's programs read none.
+    // PostgreSQL's programs do not read option files.
     let env = sandbox.rds_token(["connect", "postgres://u@db.abc123.eu-west-1.rds.amazonaws.com", "--", "env"]);
     assert!(!env.succeeds().contains("RDS_TOKEN_CNF"));
 }
 
-/// MySQL's client library can't be configured to verify TLS by an option file.
+/// An option file can't make MySQL's own client library verify TLS.
 #[test]
 fn a_program_linked_with_libmysqlclient_gets_a_warning() {
     let sandbox = Sandbox::new();
@@ -295,7 +295,7 @@ fn without_a_writable_directory_the_ca_is_in_memory() {
     assert!(stdout.trim().parse::<u32>().unwrap() > 50, "{stdout}");
 }
 
-/// A client must not get the token of another shell's identity.
+/// A client must not get a token of the identity in another shell.
 #[test]
 fn each_identity_of_the_environment_has_its_own_file() {
     let sandbox = Sandbox::new();
@@ -357,7 +357,7 @@ fn the_path_of_the_ca_file_is_the_same_in_every_login() {
     assert_eq!(run.succeeds(), format!("{}\n", cache.join("rds-ca.pem").display()));
 }
 
-/// Lines that can only set variables empty those that an earlier step may have set.
+/// A dotenv file can't unset variables, so it sets conflicting variables of an earlier step to an empty value.
 #[test]
 #[ignore = "needs database clients"]
 fn dotenv_lines_empty_conflicting_variables() {

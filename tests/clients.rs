@@ -177,7 +177,7 @@ fn a_token_too_long_for_the_client_is_refused() {
         assert!(!error.contains("ssss"), "{error}");
     }
     assert_eq!(sandbox.cached("cnf"), Vec::<PathBuf>::new());
-    // A variable has no length limit here.
+    // `MYSQL_PWD` is not limited to the length of a line.
     let lines = sandbox.rds_token(["env", TARGET, "-q", "--shell", "sh"]).env("AWS_SESSION_TOKEN", &session).succeeds();
     assert!(lines.contains(&session));
 }
@@ -398,8 +398,8 @@ fn the_option_file_of_connect_is_in_memory() {
     assert_eq!(kitchen.sandbox.cached("cnf"), Vec::<PathBuf>::new());
 }
 
-/// Each client that reads an option file logs into servers of both families. It prints only rows on stdout, and nothing
-/// on stderr.
+/// Each client that reads an option file logs in to servers of both families. It prints only rows on stdout, and
+/// nothing on stderr.
 #[test]
 #[ignore = "needs database servers"]
 fn every_program_logs_in_without_a_warning() {
@@ -468,7 +468,7 @@ fn flag_and_variable_select_the_client() {
     let hello = run(&["--client", "false", "--", "echo", "hello"]).env("RDS_TOKEN_CLIENT", "false");
     assert_eq!(hello.succeeds(), "hello\n");
     assert!(run(&["--client", "no-such-client"]).fails(127).contains("'no-such-client' is not on PATH"));
-    // Nothing is run from the current directory.
+    // No program is run from the current directory.
     std::fs::copy("/bin/true", sandbox.path("local-client")).unwrap();
     assert!(run(&["--client", "local-client"]).env("PATH", ".").fails(127).contains("not on PATH"));
 }

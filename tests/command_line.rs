@@ -211,7 +211,7 @@ fn no_message_shows_the_password_of_a_url() {
     assert!(line.contains("AWS_CREDENTIAL_EXPIRATION = (not shown), which is not a time"), "{line}");
 }
 
-/// libpq reads only the password from a passfile, not the TLS settings.
+/// libpq reads only the password from a passfile, so the TLS settings must come from elsewhere.
 #[test]
 fn a_passfile_comes_with_a_warning_about_tls() {
     let sandbox = Sandbox::new();

@@ -33,7 +33,7 @@ fn connect_runs_what_comes_after_the_target() {
     assert!(line.contains("TARGET comes before the program, as in `rds-token connect TARGET mysqldump`"), "{line}");
 }
 
-/// With the engine's own clients and servers.
+/// Logs in to the lab's servers with the clients of each engine.
 #[test]
 #[ignore = "needs database servers"]
 fn arguments_after_dashes_go_to_the_client() {
@@ -286,12 +286,12 @@ fn env_defaults_to_sh() {
     assert!(lines(Some("/bin/tcsh")).fails(2).contains("SHELL is '/bin/tcsh', which is not supported"));
 }
 
-/// The runner reads masks from stdout, not from a file.
+/// The GitHub runner reads masks only from its own stdout, not from a file.
 #[test]
 fn github_refuses_a_file_as_stdout() {
     let sandbox = Sandbox::new();
     let variables = sandbox.write("github_env", "BEFORE=1\n");
-    // Other formats in that file would not be masked either.
+    // A token in another format would not be masked in that file either.
     let log = sandbox.path("log");
     let lines = [
         ("env $1 --shell github", &variables),

@@ -72,7 +72,7 @@ fn completion_requests_are_answered() {
     assert!(answer(&["con"]).starts_with("values connect"));
 }
 
-/// Lines to complete, with candidates that are offered and candidates that are not.
+/// Lines to complete, with candidates that must be offered and candidates that must not.
 const COMPLETIONS: [(&str, &[&str], &[&str]); 26] = [
     ("rds-token ", &["connect", "env", "prod", "my-2"], &["--host", "-P"]),
     ("rds-token e", &["env", "exec"], &["prod"]),

@@ -1,4 +1,4 @@
-//! The sources of credentials, their precedence, and the errors if there are none.
+//! The sources of credentials, their precedence, and the errors if no source has credentials.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Stdio;
@@ -335,7 +335,7 @@ fn helper_programs_have_a_time_limit_and_leave_no_process() {
     assert!(!is_running(&mark));
     write_helper(&sandbox, &format!("sleep {mark} & sleep {mark}; true"));
 
-    // A signal that ends rds-token ends the program too.
+    // A signal that terminates rds-token terminates the program too.
     let mut child = sandbox.without_keys([TARGET]).command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     while !is_running(&mark) {
         std::thread::sleep(Duration::from_millis(20));
@@ -491,7 +491,7 @@ fn a_change_of_a_profile_setting_is_a_miss() {
         assert_eq!(get(), token, "{setting}");
         assert!(!tokens.contains(&token), "{setting}: the token came from the cache");
         tokens.push(token);
-        // The AWS CLI has the same session for all endpoints and regions.
+        // The session is the same for all endpoints and regions, as in the AWS CLI.
         std::fs::remove_dir_all(sandbox.path("home/.aws/cli")).unwrap();
     }
     // Other settings cause no miss.
@@ -868,7 +868,7 @@ fn an_endless_response_is_cut_and_a_closed_connection_is_a_network_error() {
     std::thread::spawn(move || {
         use std::io::{Read as _, Write as _};
         for mut stream in endless.incoming().flatten() {
-            // A response before the request would be refused for that reason.
+            // Read the request first: a response without a request would be refused.
             let _ = stream.read(&mut [0; 1 << 16]);
             let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n");
             while stream.write_all(&[b' '; 1 << 16]).is_ok() {}
@@ -1015,7 +1015,7 @@ fn an_expiry_is_read_in_every_form_from_every_source() {
     }
 }
 
-/// Usable credentials are not thrown away because a second fetch fails.
+/// Usable credentials are not discarded if a second fetch fails.
 #[test]
 fn a_failed_second_fetch_does_not_discard_the_first_credentials() {
     let sandbox = Sandbox::new();
@@ -1059,7 +1059,7 @@ fn a_throttled_request_is_retried_and_a_refusal_is_not() {
         let run = sandbox.rds_token([&[TARGET, "--no-cache", "--role-arn", ROLE], args].concat());
         run.env("AWS_ENDPOINT_URL_STS", &sts.url)
     };
-    // More attempts than the SDK makes by default.
+    // These are more attempts than the SDK makes by default.
     for (status, code) in [(400, "Throttling"), (503, "ServiceUnavailable"), (429, "TooManyRequestsException")] {
         let count = AtomicUsize::new(0);
         let sts = Server::start(move |_, body| match count.fetch_add(1, Ordering::SeqCst) {
@@ -1098,7 +1098,7 @@ fn errors_of_a_container_endpoint_are_reported() {
         );
         assert_eq!(server.requests(), if status == 503 { 3 } else { 1 }, "{status}");
     }
-    // No response makes the program show the header, or the path or query of the URL.
+    // Whatever the response is, the program does not show the header, or the path or query of the URL.
     let secret = "canary-of-the-pod";
     for (status, body) in [
         (200, format!("{{\"AccessKeyId\":\"A\",\"SecretAccessKey\":\"s\",\"Expiration\":\"{secret}\"}}")),
@@ -1124,7 +1124,7 @@ fn errors_of_a_container_endpoint_are_reported() {
     }
 }
 
-/// A relative path means another program in each directory.
+/// A relative path refers to a different program in each directory.
 #[test]
 fn a_program_of_another_directory_is_a_miss() {
     let sandbox = Sandbox::new();
@@ -1281,7 +1281,7 @@ fn profile_files_are_read_once() {
     assert_eq!(key_id(&stdout), "AKIDPIPE");
 }
 
-/// A new login is not suggested if the failure has another reason than an expired login.
+/// A new login is suggested only if the login has expired.
 #[test]
 #[ignore = "needs several seconds"]
 fn a_login_is_suggested_only_if_it_helps() {

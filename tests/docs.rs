@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::architecture::files_below;
 
-/// The upper limit for README.md, in lines. What does not fit belongs in docs/.
+/// The upper limit for README.md, in lines. Longer text belongs in docs/.
 const README_LINES: usize = 180;
 
 fn root() -> &'static Path {

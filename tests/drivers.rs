@@ -1,4 +1,4 @@
-//! Recipes of docs/recipes.md that need further drivers, and the tables of docs/clients.md.
+//! Recipes of docs/recipes.md that need additional drivers, and the tables of docs/clients.md.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -85,7 +85,7 @@ fn options_that_do_not_require_tls_leak_the_token() {
     }
 }
 
-/// Rows of the same table, which use TLS.
+/// Rows of the same table, for options that use TLS.
 #[test]
 #[ignore = "needs database servers"]
 fn options_that_do_not_check_the_name_leak_the_token() {
@@ -148,8 +148,7 @@ fn build_with_libmysqlclient(lab: &Lab, directory: &Path) -> PathBuf {
     program
 }
 
-/// libmysqlclient can't be configured to verify TLS by an option file, so the file must not enable the cleartext
-/// plugin.
+/// An option file can't make libmysqlclient verify TLS, so the file must not enable the cleartext plugin.
 #[test]
 #[ignore = "needs database servers"]
 fn libmysqlclient_sends_no_token_with_the_option_file_alone() {

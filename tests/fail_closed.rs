@@ -6,7 +6,7 @@ use crate::harness::{NO_FILE, PROGRAM, Sandbox, TARGET, has, skip, texts};
 use crate::recipes::{Kitchen, NoCredentials};
 use crate::servers::{Lab, Server, lab};
 
-/// Command lines in which `rds-token` fails. CLIENT is MariaDB's or Oracle's client.
+/// Command lines in which `rds-token` fails. CLIENT is MariaDB's client or MySQL's own.
 const MYSQL: [&str; 8] = [
     "CLIENT --defaults-file=\"$(rds-token cnf prod)\" -e 'SELECT 1'",
     "CLIENT --defaults-file=\"$(rds-token cnf nosuch)\" -e 'SELECT 1'",

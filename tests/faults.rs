@@ -81,7 +81,8 @@ fn keys_in_an_empty_environment_are_enough() {
     assert!(stdout.starts_with(HOST) && stderr.is_empty(), "{stderr}");
 }
 
-/// The Rust runtime opens /dev/null in place of a closed descriptor, so that no file of ours gets its number.
+/// The Rust runtime opens /dev/null in place of a closed descriptor, so that no file that the program opens gets its
+/// number.
 #[test]
 fn closed_descriptors_damage_no_file() {
     let sandbox = Sandbox::new();
@@ -106,7 +107,7 @@ fn libfaketime() -> Option<std::path::PathBuf> {
     directories.map(|directory| directory.path().join("faketime/libfaketime.so.1")).find(|path| path.exists())
 }
 
-/// Changes the clock of the whole process back and forth. No returned token is too old or dated by the wrong clock.
+/// Moves the clock of the whole process back and forth. Checks that no token is expired or dated by the wrong clock.
 #[test]
 #[ignore = "needs faketime"]
 fn a_clock_that_jumps_makes_no_old_token_fresh() {

@@ -1,4 +1,4 @@
-//! Shared by all tests: a private home directory, an empty environment, and a fake AWS on loopback.
+//! The test harness: a private home directory, an empty environment, and a fake AWS on loopback.
 
 use std::ffi::{OsStr, OsString};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -67,7 +67,7 @@ impl Sandbox {
         path
     }
 
-    /// Prepares a run of `program`. Its environment has a home directory and a path, and turns off the metadata service.
+    /// Prepares a run of `program`. Its environment has a home directory and PATH, and turns off the metadata service.
     pub(crate) fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new(program);
         command
@@ -115,7 +115,7 @@ impl Run {
         self.command.output().unwrap()
     }
 
-    /// Runs it. Panics unless it succeeds and prints nothing to stderr. Returns stdout.
+    /// Runs the program. Panics unless it succeeds and prints nothing to stderr. Returns stdout.
     #[track_caller]
     pub(crate) fn succeeds(self) -> String {
         let (stdout, stderr) = self.warns();
@@ -123,7 +123,7 @@ impl Run {
         stdout
     }
 
-    /// Runs it. Panics unless it succeeds. Returns stdout and stderr.
+    /// Runs the program. Panics unless it succeeds. Returns stdout and stderr.
     #[track_caller]
     pub(crate) fn warns(self) -> (String, String) {
         let output = self.output();
@@ -132,8 +132,8 @@ impl Run {
         (stdout, stderr)
     }
 
-    /// Runs it. Panics unless it fails with `code` and prints one line to stderr. stdout must be empty, or have a value
-    /// that no client can use. Returns the line.
+    /// Runs the program. Panics unless it fails with `code` and prints one line to stderr. stdout must be empty, or
+    /// have a value that no client can use. Returns the line.
     #[track_caller]
     pub(crate) fn fails(self, code: i32) -> String {
         let expected = output_on_failure(&self.command);
@@ -150,7 +150,7 @@ impl Run {
 /// The output of `cnf` and `pgpass` if they fail.
 pub(crate) const NO_FILE: &str = "/dev/null/rds-token-failed\n";
 
-/// Returns what a failed command prints on stdout (docs/commands.md, "Output on failure").
+/// Returns the text that a failed command prints on stdout (docs/commands.md, "Output on failure").
 fn output_on_failure(command: &Command) -> &'static str {
     let args: Vec<&str> = command.get_args().filter_map(OsStr::to_str).collect();
     let is_url = args.contains(&"--output=url") || args.windows(2).any(|pair| pair == ["--output", "url"]);
@@ -206,7 +206,7 @@ pub(crate) fn is_root() -> bool {
     rustix::process::getuid().is_root()
 }
 
-/// An answer of [`Server`]: status and body.
+/// A response of [`Server`]: status and body.
 pub(crate) type Answer = (u16, String);
 
 /// A loopback HTTP server that counts its requests.

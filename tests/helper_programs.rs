@@ -1,4 +1,4 @@
-//! `credential_process` and `mfa_process`: their stderr, their PATH, and the inputs of their result.
+//! `credential_process` and `mfa_process`: stderr, PATH, and the variables in the cache key.
 
 use std::path::PathBuf;
 use std::process::{Child, Stdio};
@@ -47,7 +47,7 @@ fn no_secret_on_stderr_is_quoted_or_stored() {
                 "[other]\naws_access_key_id = AKIDOTHER\naws_secret_access_key = CANARYPROFILESECRET\n\
                  aws_session_token = CANARYPROFILETOKEN\n",
             );
-            // One process waits for the other, or both run the script.
+            // Either one process waits for the other, or both run the script.
             let children = ["first", "second"].map(|_| start(&sandbox, &["--cache", cache, "-v"]));
             for child in children {
                 let stderr = texts(&child.wait_with_output().unwrap()).1;
@@ -149,7 +149,7 @@ fn variables_in_the_command_are_part_of_the_cache_key() {
     }
 }
 
-/// An `mfa_process` works with the seed of the MFA device.
+/// An `mfa_process` may print the seed of the MFA device.
 #[test]
 fn no_secret_of_an_mfa_process_is_quoted() {
     let sts = Server::sts(Duration::ZERO, 3600);

@@ -1,4 +1,4 @@
-//! The cost of a cache hit, counted in system calls instead of timed.
+//! The cost of a cache hit, measured in system calls instead of time.
 
 use crate::harness::{PROGRAM, Sandbox, TARGET, has, is_root, skip};
 
@@ -25,7 +25,7 @@ fn system_calls_with(
     let output = command.output().unwrap();
     assert_eq!(output.status.code(), Some(code), "{}", String::from_utf8_lossy(&output.stderr));
     if !is_root() {
-        // The program forbids tracing by its user. strace then sees the calls, but not the paths.
+        // The program prevents tracing by its own user: strace then shows the calls, but not the paths.
         skip(test, "needs root, to trace a program that ordinary users can't trace");
         return None;
     }

@@ -60,7 +60,7 @@ fn control_characters_are_refused_in_every_input() {
             let run = if name == "AWS_PROFILE" { sandbox.without_keys([TARGET]) } else { sandbox.rds_token([TARGET]) };
             run.env(name, &bad).fails(code);
         }
-        // The file itself may have such a name, but the output formats refuse it.
+        // A file may have such a name, but the output formats refuse it.
         let ca = sandbox.write(&format!("{bad}.pem"), "");
         let ca = ca.to_str().unwrap();
         sandbox.rds_token(["cnf", TARGET, "--flavor", "mysql", "--ca", ca]).fails(2);
@@ -68,7 +68,7 @@ fn control_characters_are_refused_in_every_input() {
     }
 }
 
-/// The real shells read back every value unchanged.
+/// Real shells read every value back unchanged.
 #[test]
 fn shells_read_back_any_value() {
     let mut values: Vec<String> = (0..600).map(|_| odd_text(40)).collect();
@@ -219,8 +219,8 @@ fn a_token_of_any_size_is_complete_or_refused() {
     }
 }
 
-/// Plants something at the path of a file that the program writes or locks. The command succeeds, and the target of a
-/// link does not change.
+/// Plants a file, link or directory at each path that the program writes or locks. The command must succeed without
+/// changing the target of a link.
 #[test]
 fn files_planted_by_another_user_are_replaced_and_not_followed() {
     /// Plants something at the first path. A link leads to the second path.
@@ -399,7 +399,7 @@ fn no_file_is_searched_in_the_current_directory() {
     assert!(seen > 1_000, "{seen} calls were seen");
 }
 
-/// The mode of a new file is 0600 from the start, and the file is a new one or a lock.
+/// A file that the program creates has mode 0600 from the start. It is created exclusively, unless it is a lock file.
 #[test]
 #[ignore = "needs root and strace"]
 fn new_files_are_private_from_the_start() {

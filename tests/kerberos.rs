@@ -11,7 +11,7 @@ use crate::servers::{Kerberos, Lab, lab};
 /// Prints `TLSv1.2` or `TLSv1.3`, or nothing if the connection is not encrypted by TLS.
 const TLS_VERSION: &str = "SELECT version FROM pg_stat_ssl WHERE pid = pg_backend_pid()";
 
-/// The recipes' user, with a Kerberos ticket.
+/// A user of the recipes who has a Kerberos ticket.
 struct TicketHolder<'a> {
     kerberos: &'a Kerberos,
     kitchen: Kitchen<'a>,
