@@ -220,7 +220,7 @@ fn an_exceeded_quota_is_a_warning() {
         "the quota for this user's keys is exceeded (/proc/sys/kernel/keys/maxbytes)",
     );
     let quota = std::fs::read_to_string("/proc/sys/kernel/keys/maxbytes").unwrap();
-    // With the kernel's default. With a larger quota, the size limit of a key is reached first.
+    // The kernel's default quota is exceeded. With a larger quota, the size limit of a key would apply first.
     if quota.trim() == "20000" {
         let long = "AWS_SESSION_TOKEN=$(head -c 7000 /dev/zero | tr '\\0' /)";
         assert_refused(
@@ -356,8 +356,8 @@ fn clear_removes_every_token_of_the_keyring() {
     assert_eq!((stdout.as_str(), stderr.as_str()), ("3\n0\n1\n", "rds-token: removed 4 tokens\n"));
 }
 
-/// Runs `script` on a new bus with GNOME Keyring, and returns its stdout. The default keyring is unlocked. `$program` is
-/// the program, the function `lock` locks the keyring, and the file `err` is checked for secrets.
+/// Runs `script` on a new bus with GNOME Keyring, and returns its stdout. The default keyring is unlocked. `$program`
+/// is the program, the function `lock` locks the keyring, and the file `err` is checked for secrets.
 fn with_secret_service(test: &str, sandbox: &Sandbox, script: &str) -> Option<String> {
     for program in ["dbus-run-session", "dbus-send", "gnome-keyring-daemon", "secret-tool"] {
         if !has(program) {
@@ -510,7 +510,7 @@ fn a_secret_service_that_hangs_is_a_warning() {
 fn twenty_that_miss_the_secret_service_make_one_request() {
     let test = "twenty_that_miss_the_secret_service_make_one_request";
     let shared = Shared::new();
-    // Longer than the time budget for the keyring, which waiting for the lock must not use up.
+    // The delay is longer than the time budget for the keyring. A wait for the lock must not count toward that budget.
     let sts = Server::sts(Duration::from_secs(5), 3600);
     // The bus runs until the file is removed, and for a minute at most.
     let script = "echo $DBUS_SESSION_BUS_ADDRESS >made; touch held; mv made bus

@@ -1,4 +1,4 @@
-//! Logins with tokens into the lab's servers, which verify them.
+//! Logins to the lab's servers, which verify the tokens.
 
 use std::time::Duration;
 

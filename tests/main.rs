@@ -1,4 +1,4 @@
-//! The program as its users run it: real processes, files, servers and clients.
+//! Integration tests with real processes, files, servers and clients.
 
 #![expect(clippy::disallowed_methods, reason = "tests read their own process")]
 

@@ -239,7 +239,7 @@ fn user_options_that_override_the_variables_are_listed() {
     for harmless in ["[mysql]\nprompt=mine\n", "[mysqld]\nuser=mysql\nport=3306\nssl-ca=/x\n", "# user=x\n"] {
         assert_eq!(warning(harmless), "", "{harmless}");
     }
-    // The user's file includes a file that can't be read.
+    // A file that the user's option file includes can't be read.
     assert!(warning("!include /dev/zero\n").contains("could not check /dev/zero"));
 }
 

@@ -119,7 +119,7 @@ fn ecs_eks_and_ec2_serve_credentials_at_their_own_addresses() {
     assert!(!requests.contains("latest/meta-data 401"), "{requests}");
 }
 
-/// On a laptop, the metadata service's address does not answer.
+/// On a laptop, the address of the metadata service does not respond.
 #[test]
 #[ignore = "needs network or mount namespaces"]
 fn a_laptop_does_not_wait_for_a_metadata_service() {
@@ -130,7 +130,7 @@ fn a_laptop_does_not_wait_for_a_metadata_service() {
     let nowhere = "ip link add v0 type veth peer name v1; ip link set v0 up; ip link set v1 up; \
                    ip addr add 169.254.0.1/16 dev v0; ip route add default dev v0";
     let begin = Instant::now();
-    // A wait until the time limit would be exit code 4.
+    // If the program waited until the time limit, it would exit with 4.
     let line = in_namespace(&sandbox, nowhere, &[TARGET, "--no-cache", "--timeout", "20s"]).fails(3);
     assert!(line.contains("there are none"), "{line}");
     tell(&format!("no metadata service: exit 3 after {:?}", begin.elapsed()));

@@ -1,4 +1,4 @@
-//! What must work on every system: a token, its copy from the cache, and errors. `make test-portable` runs it.
+//! Basic behavior on every system: a new token, a cached token, and errors. `make test-portable` runs it.
 //!
 //! It uses the standard library only. tests/main.rs needs Unix.
 

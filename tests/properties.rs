@@ -43,7 +43,7 @@ fn fields<const N: usize>(data: &[u8]) -> [String; N] {
     std::array::from_fn(|_| fields.next().unwrap_or_default())
 }
 
-/// The text. `None` if it is empty.
+/// Returns the text. `None` if it is empty.
 fn non_empty(text: &str) -> Option<String> {
     (!text.is_empty()).then(|| text.to_owned())
 }
@@ -223,7 +223,7 @@ fn config(data: &[u8]) {
 /// `~/.aws/config`, `--profile` and `--role-arn`, with a credentials file that has a secret.
 fn profile(data: &[u8]) {
     let [text, name, role] = fields(data);
-    // On a file system in memory, if the machine has one.
+    // Use a file system in memory, if the machine has one.
     let shm = Path::new("/dev/shm");
     let directory = tempfile::tempdir_in(if shm.is_dir() { shm } else { Path::new("/tmp") }).unwrap();
     let [config, credentials] = ["config", "credentials"].map(|name| directory.path().join(name));

@@ -1,5 +1,5 @@
-//! The recipes in README.md and docs/, each run as printed: against a server of the lab, against servers that are not the
-//! endpoint, which get no token, and without AWS credentials.
+//! Runs each recipe in README.md and docs/ as it is printed: against a server of the lab, against servers that are not
+//! the endpoint, and without AWS credentials. Only the lab's server may get a token.
 
 use std::ffi::OsStr;
 use std::fmt::Write as _;
@@ -37,7 +37,7 @@ pub(crate) fn recipe(name: &str) -> Recipe {
     recipes().into_iter().find(|recipe| recipe.name == name).unwrap_or_else(|| panic!("there is no recipe {name}"))
 }
 
-/// The recipes whose names begin so.
+/// The recipes whose names begin with `beginning`. Fails if there are none.
 pub(crate) fn named(beginning: &str) -> Vec<Recipe> {
     let named: Vec<Recipe> = recipes().into_iter().filter(|recipe| recipe.name.starts_with(beginning)).collect();
     assert!(!named.is_empty(), "there is no recipe {beginning}…");
@@ -58,18 +58,18 @@ fn replace_words(text: &str, replace: impl Fn(&str) -> Option<String>) -> String
     replaced
 }
 
-/// What a recipe meets.
+/// The server and the credentials that a recipe uses.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum World {
     /// The endpoint.
     Endpoint,
-    /// A server whose certificate is of another CA.
+    /// A server with a certificate from another CA.
     OtherCa,
-    /// A server whose certificate has another name.
+    /// A server with a certificate for another name.
     OtherName,
-    /// A server that has no TLS, and asks for the password in clear.
+    /// A server without TLS that requests the password in clear text.
     NoTls,
-    /// The same, but the MySQL server requests the password in its greeting.
+    /// As `NoTls`, but the MySQL server requests the password in its greeting.
     ClearGreeting,
     /// The endpoint, but `rds-token` fails.
     NoCredentials,
@@ -132,7 +132,7 @@ impl<'a> Kitchen<'a> {
         kitchen
     }
 
-    /// The text with what stands for the user's own.
+    /// The text, with the lab's host, ports and user in place of the examples.
     pub(crate) fn adapt(&self, text: &str) -> String {
         let text = text.replace(HOST, "HOST").replace("mysql://app@HOST/", "mysql://app@HOST:3306/");
         let text = text.replace(&format!("host={}", HOST.replacen("db", "pg", 1)), "host=HOST port=5432");
@@ -150,7 +150,7 @@ impl<'a> Kitchen<'a> {
         text.replace("/usr/local/bin/rds-token", PROGRAM).replace("\"$(rds-token ca)\"", "ca.pem")
     }
 
-    /// `program`, with the tested program on its path and the lab's names on loopback.
+    /// Prepares `program`, with the program under test on PATH, and the lab's host names on loopback.
     pub(crate) fn command(&self, program: &str) -> Command {
         let mut command = self.sandbox.command(program);
         let path = std::env::var("PATH").unwrap();
@@ -163,19 +163,19 @@ impl<'a> Kitchen<'a> {
         command
     }
 
-    /// The tested program.
+    /// Prepares a run of the program under test.
     pub(crate) fn rds_token<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Run {
         let mut command = self.command(PROGRAM);
         command.args(args);
         Run { command }
     }
 
-    /// Whether a server without TLS got a token.
+    /// Whether a server without TLS received a token.
     pub(crate) fn has_leaked(&self) -> bool {
         self.rogues.iter().flatten().any(Rogue::has_token)
     }
 
-    /// Runs it, and fails if a server gets a token, or if `command` succeeds.
+    /// Runs `command`. Fails if it succeeds, or if a server receives a token.
     #[track_caller]
     pub(crate) fn gives_no_token(&self, mut command: Command) {
         let before = self.lab.verdicts().len();
@@ -186,7 +186,7 @@ impl<'a> Kitchen<'a> {
         assert!(!self.has_leaked(), "a token in clear: {about}");
     }
 
-    /// Makes `command` log its calls of the tested program, and returns the log.
+    /// Makes `command` log its calls of the program under test, and returns the path of the log.
     fn count_calls(&self, command: &mut Command) -> PathBuf {
         let log = self.sandbox.path("calls");
         let bin = self.sandbox.path("counted");
@@ -234,7 +234,7 @@ impl<'a> Kitchen<'a> {
         (output.status.success(), found.map(str::to_owned), format!("{command:?}: {:?}", texts(&output)))
     }
 
-    /// A recipe, for the interpreter that its block names.
+    /// Prepares a recipe, with the interpreter that its block names.
     pub(crate) fn recipe(&self, recipe: &Recipe) -> Command {
         let file = self.sandbox.path(&recipe.name);
         let mut text = self.adapt(&recipe.text);
@@ -265,7 +265,7 @@ impl<'a> Kitchen<'a> {
         command
     }
 
-    /// Debian's runtime has no compiler.
+    /// Compiles the file with ECJ, because Debian's Java runtime has no compiler.
     fn java(&self, file: &Path) -> Command {
         let script = "set -e; cp \"$1\" Login.java; java -cp /usr/share/java/ecj.jar org.eclipse.jdt.internal.compiler.batch.Main -11 Login.java
             exec java -cp /usr/share/java/mariadb-java-client.jar:. Login";
@@ -281,7 +281,7 @@ impl<'a> Kitchen<'a> {
         command
     }
 
-    /// Whether the dump has this text.
+    /// Whether the dump contains `text`.
     fn dump_has(&self, dump: &Path, text: &str) -> bool {
         let zcat = Command::new("zcat").arg("-f").arg(self.sandbox.path(dump)).output().unwrap();
         String::from_utf8_lossy(&zcat.stdout).contains(text)
@@ -292,13 +292,14 @@ fn drivers(language: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("target/drivers").join(language)
 }
 
-/// The dump that a recipe writes.
+/// The name of the dump that a recipe writes. `None` if it writes none.
 fn dump(recipe: &Recipe) -> Option<&'static Path> {
     let dumps = ["ExampleDB.sql.gz", "ExampleDB.sql"];
     dumps.into_iter().find(|dump| recipe.text.contains(dump)).map(Path::new)
 }
 
-/// The recipe logs in as the user, and gives no token to a server that is not the endpoint. If `rds-token` fails, the recipe connects to no local server and keeps the old dump.
+/// Asserts that the recipe logs in as the user, and sends no token to a server that is not the endpoint. If `rds-token`
+/// fails, the recipe must not connect to a local server, or replace the old dump.
 pub(crate) fn check(lab: &Lab, recipe: &Recipe, prod: &Server) {
     let kitchen = Kitchen::with(lab, Endpoint, prod);
     let (stdout, stderr) = texts(&kitchen.recipe(recipe).output().unwrap());
@@ -325,7 +326,7 @@ pub(crate) fn check_all(test: &str, beginnings: &[&str]) {
     }
 }
 
-/// Whether `program` takes these arguments, which load a driver; else the test is skipped.
+/// Whether `program` succeeds with these arguments, which load drivers. If not, skips the test.
 pub(crate) fn can(test: &str, program: &str, args: &[&str]) -> bool {
     let mut command = Command::new(program);
     command.args(args).env("PYTHONPATH", drivers("python")).env("NODE_PATH", drivers("node/node_modules"));
@@ -336,7 +337,7 @@ pub(crate) fn can(test: &str, program: &str, args: &[&str]) -> bool {
     can
 }
 
-/// So that the servers without TLS are known to hear: clients that verify nothing.
+/// Clients that verify nothing send the token to the servers without TLS. The other tests can therefore fail.
 #[test]
 #[ignore = "needs database servers"]
 fn a_careless_client_gives_the_token_away() {
@@ -398,7 +399,7 @@ fn recipes_of_mysqls_own_client() {
     }
 }
 
-/// Drivers differ in what they do when the server is MySQL.
+/// Drivers treat MySQL and MariaDB servers differently.
 #[test]
 #[ignore = "needs database servers"]
 fn recipes_for_both_servers_log_into_mysql() {
@@ -470,7 +471,7 @@ fn pools_get_a_token_for_each_connection() {
     }
 }
 
-/// The backends of Django, in projects whose settings are those of the page.
+/// The Django backends of docs/pools.md, in projects with the settings of that page.
 #[test]
 fn django_backends() {
     if !can("django_backends", "/usr/bin/python3", &["-c", "import django, psycopg, MySQLdb"]) {
@@ -513,7 +514,7 @@ for _ in range(2):
     }
 }
 
-/// Whether the pools are installed; else the test is skipped.
+/// Whether the pools are installed. If not, skips the test.
 fn has_pools(test: &str) -> bool {
     can(test, "/usr/bin/python3", &["-c", "import pymysql, psycopg, psycopg_pool, sqlalchemy"])
         && can(test, "node", &["-e", "require('mysql2'); require('pg')"])
@@ -534,7 +535,7 @@ fn node_recipes() {
     }
 }
 
-/// The command of the line, in the environment that cron gives it (crontab(5)).
+/// Runs the command of the crontab line in the environment that cron sets (crontab(5)).
 #[test]
 #[ignore = "needs database servers"]
 fn the_cron_line() {
@@ -590,7 +591,7 @@ fn ci_recipes() {
     }
 }
 
-/// The units are whole; their commands are those of other recipes.
+/// systemd accepts the units. Their commands are those of other recipes.
 #[test]
 #[ignore = "needs database servers"]
 fn the_systemd_units() {
@@ -612,7 +613,7 @@ fn the_systemd_units() {
     }
 }
 
-/// `docker run --env-file` takes what follows the first `=` as it is.
+/// `docker run --env-file` reads the text after the first `=` literally.
 #[test]
 #[ignore = "needs database servers"]
 fn an_env_file_logs_in() {

@@ -1,4 +1,4 @@
-//! docs/security.md: each protection names the tests that show it.
+//! docs/security.md: each protection names the tests that verify it.
 
 use std::path::Path;
 

@@ -32,7 +32,7 @@ pub(crate) struct Lab {
     pub(crate) database: String,
     pub(crate) keys: Vec<Key>,
     pub(crate) verdicts: String,
-    /// The lab stops when this is closed, at the latest when this process exits.
+    /// The lab stops when this pipe is closed, at the latest when this process exits.
     #[serde(skip)]
     _stdin: Option<ChildStdin>,
 }
@@ -76,7 +76,7 @@ pub(crate) enum Engine {
 
 pub(crate) use Engine::{Mariadb, Postgres};
 
-/// One lab for all tests. Each test locks it, so that the last verdict is its own.
+/// One lab for all tests. Each test locks the lab, so that the last verdict belongs to that test.
 ///
 /// The lab is started a second time if it fails, because another process may take a free port before the server does.
 static LAB: LazyLock<Option<Mutex<Lab>>> = LazyLock::new(|| Lab::start().or_else(Lab::start).map(Mutex::new));

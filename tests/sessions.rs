@@ -143,7 +143,7 @@ fn set_mode(path: &Path, mode: u32) {
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
 }
 
-/// The text with another time in its first field `name`.
+/// The text, with `time` in its first field `name`.
 fn with_time(text: &str, name: &str, time: &str) -> String {
     let old = text.split(&format!("{name}\":\"")).nth(1).unwrap().split('"').next().unwrap();
     text.replacen(old, time, 1)
@@ -685,7 +685,7 @@ fn a_login_that_another_program_refreshed_is_used() {
     assert_eq!(key_id(&sso_token(&sandbox, &server, "new").succeeds()), "ASIAOTHER");
 }
 
-/// The refreshed login is already within the time in which a login is refreshed again.
+/// The refreshed login expires so soon that it would normally be refreshed again.
 #[test]
 fn a_short_lived_login_is_refreshed_once() {
     let sandbox = with_sso(-10);
@@ -730,7 +730,7 @@ fn user_sts() -> Server {
     })
 }
 
-/// A user with an MFA device and without a role has a session that is stored like a role's.
+/// The session of a user with an MFA device and without a role is stored in the same way as a role's.
 #[test]
 fn an_mfa_session_of_the_user_is_shared() {
     for (settings, flags) in [
@@ -809,7 +809,7 @@ fn a_private_group_does_not_block_sharing() {
     assert!(stderr.contains("is writable by others (mode 775)"), "{stderr}");
 }
 
-/// STS gets one request, and the user one warning.
+/// STS receives one request, and the user gets one warning.
 #[test]
 fn the_warning_about_a_session_that_expires_soon_appears_once() {
     let (sandbox, sts) = (with_role(""), sts());

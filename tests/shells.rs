@@ -80,7 +80,7 @@ fn environment(output: &Output) -> Vec<(String, String)> {
     ours
 }
 
-/// Returns flags that contain [`NASTY`], and the variables that `env` sets for them.
+/// Returns flags that contain [`SPECIAL_CHARACTERS`], and the variables that `env` sets for them.
 fn expected(sandbox: &Sandbox, engine: &str) -> (Vec<String>, Vec<(String, String)>) {
     let ca = sandbox.write(&format!("{NASTY}.pem"), "").to_str().unwrap().to_owned();
     let port = if engine == "postgres" { "5432" } else { "3306" };
@@ -294,7 +294,7 @@ fn rds_env_changes_this_shell_or_nothing() {
         let both = integrated(&sandbox, shell, "rds-env prod\nrds-env --unset\nenv -0").output();
         assert_eq!(environment(&both), [], "{shell}");
 
-        // On failure, it has the exit code of the program, and the loaded variables stay.
+        // On failure, `rds-env` returns the exit code of the program, and the loaded variables remain.
         let script = match shell {
             "fish" => "rds-env prod; rds-env nosuch; echo $status; env -0 | string split0 | string match 'PGUSER=*'",
             _ => "rds-env prod; rds-env nosuch || echo $?; env | grep ^PGUSER=",

@@ -1,4 +1,4 @@
-//! Processes that need the same token at once: one process fetches it, and the others get its result.
+//! Single flight: if several processes need the same token at once, one fetches it, and the others get its result.
 
 use std::os::unix::fs::MetadataExt as _;
 use std::process::{Child, Command, Stdio};
@@ -11,10 +11,10 @@ use crate::harness::{Answer, KEYS, PROGRAM, Run, Sandbox, Server, TARGET, sts_an
 
 const ROLE: &str = "arn:aws:iam::123456789012:role/lab";
 
-/// Holds back the answers of a server while a test has it locked for writing.
+/// A gate that delays the responses of a server while a test has it locked for writing.
 pub(crate) type Gate = Arc<RwLock<()>>;
 
-/// Starts a server whose answers wait for the gate.
+/// Starts a server whose responses wait for the gate.
 pub(crate) fn gated_server(gate: &Gate, answer: impl Fn(&str, &str) -> Answer + Send + Sync + 'static) -> Server {
     let gate = Arc::clone(gate);
     Server::start(move |head, body| {
@@ -190,7 +190,7 @@ fn a_thousand_kills_leave_no_torn_entry_and_no_stuck_lock() {
         let _ = child.kill();
         kills += usize::from(!child.wait().unwrap().success());
         if round % 50 == 0 {
-            // A hit: a torn entry would be signed anew.
+            // This run must be a hit. A torn entry would be replaced with a new token.
             let token = rds_token(&sandbox, &sts, &["--output", "json"]).succeeds();
             assert!(
                 token.contains("&X-Amz-Signature=") && token.contains("\"source\":\"cache\""),

@@ -1,6 +1,6 @@
 //! The help texts and the manual page, compared with the files in tests/snapshots.
 //!
-//! After a change that is meant: `INSTA_UPDATE=always cargo test snapshots`, then review `git diff tests/snapshots`.
+//! After an intended change: `INSTA_UPDATE=always cargo test snapshots`, then review `git diff tests/snapshots`.
 
 use crate::harness::Sandbox;
 

@@ -5,8 +5,8 @@ use std::process::Command;
 
 use crate::harness::{KEYS, Sandbox, TARGET, can_mount, has, is_root, skip, texts};
 
-/// The static program, which `make test` builds and passes in a variable. `None` if there is no such variable; the test
-/// is then skipped.
+/// The static program, which `make test` builds and passes in a variable. `None`, with the test skipped, if the
+/// variable is not set.
 fn program(test: &str) -> Option<PathBuf> {
     let path = std::env::var_os("RDS_TOKEN_STATIC").map(PathBuf::from).filter(|path| path.is_file());
     if path.is_none() {

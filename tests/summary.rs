@@ -1,6 +1,7 @@
 //! The last lines of `cargo test`: which tests did not run, and how to run them.
 //!
-//! Cargo runs test binaries in the order of their names. This one has no tests, and prints what `main` left out.
+//! Cargo runs test binaries in the order of their names. This one has no tests, and prints the tests of tests/main.rs
+//! that did not run.
 
 #![expect(clippy::print_stdout, reason = "the summary is for the user")]
 
