@@ -1,7 +1,7 @@
 //! The command line, as clap's structs.
 //!
 //! Structs of arguments have ordinary comments, because a doc comment would replace the help text of the command. They
-//! are not groups (`skip`), and no argument has a `default_value`, because both take time in each run.
+//! are not groups (`skip`), and no argument has a `default_value`, because both slow down every run.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -83,7 +83,7 @@ man: Print the manual page, for packagers
   rds-token man > /usr/share/man/man1/rds-token.1
   rds-token man | man -l -"#;
 
-/// Heading of the rarely used options. The help that `-h` prints omits them.
+/// Heading of the rarely used options. The help of `-h` omits them.
 pub(crate) const ADVANCED: &str = "Advanced";
 
 /// Display order of the commands that `-h` omits.
@@ -138,7 +138,7 @@ pub(crate) const CONNECT_NAMES: [&str; 4] = ["connect", "exec", "login", "run"];
 
 /// Whether a first argument is a command, not a TARGET.
 pub(crate) fn is_command(name: &str) -> bool {
-    // `has_subcommand` does not know aliases.
+    // `has_subcommand` ignores aliases.
     matches!(name, "help" | "generate-db-auth-token") || CONNECT_NAMES.contains(&name) || Command::has_subcommand(name)
 }
 
@@ -195,7 +195,7 @@ pub(crate) struct CachedArgs {
     pub(crate) common: CommonArgs,
 }
 
-// Its `Default` is what clap parses from a line without arguments.
+// Its `Default` equals the result of parsing a line without arguments.
 #[derive(Debug, Default, Args)]
 #[group(skip)]
 pub(crate) struct TokenArgs {
@@ -260,7 +260,7 @@ pub(crate) struct ConnectArgs {
     /// Client to run [default: by engine] [env: RDS_TOKEN_CLIENT]
     #[arg(long, value_name = "PROGRAM")]
     pub(crate) client: Option<OsString>,
-    /// Flavor of the option file that COMMAND gets first [default: auto, none for other programs]
+    /// Pass COMMAND an option file of this flavor [default: auto, none for other programs]
     #[arg(long, value_parser = one_of(FLAVORS), value_name = "FLAVOR", help_heading = ADVANCED)]
     pub(crate) client_flavor: Option<FlavorArg>,
     /// Program to run instead of the engine's client, with its arguments; or -- and arguments for that client
@@ -427,7 +427,7 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     };
     let day = Duration::from_secs(86_400);
     if duration.is_zero() || duration > day {
-        return Err("it must be more than nothing and at most a day".to_owned());
+        return Err("it must be longer than 0s and at most 24h".to_owned());
     }
     Ok(duration)
 }
@@ -435,7 +435,7 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
 pub(crate) fn min_ttl(text: &str) -> Result<Duration, String> {
     let duration = duration(text)?;
     if !(30..=14 * 60).contains(&duration.as_secs()) {
-        return Err("it must be from 30s to 14m: a token lives for 15 minutes".to_owned());
+        return Err("it must be from 30s to 14m, because a token is valid for 15 minutes".to_owned());
     }
     Ok(duration)
 }

@@ -65,7 +65,7 @@ impl Config {
         };
         if !path.is_absolute() {
             return Err(Error::usage(format!(
-                "configuration: RDS_TOKEN_CONFIG is '{}', which is not absolute; write the whole path",
+                "configuration: RDS_TOKEN_CONFIG is '{}', which is not absolute; use an absolute path",
                 path.display()
             )));
         }
@@ -195,7 +195,7 @@ fn unknown_key(name: &str, header: &str, valid: &[&str]) -> String {
     }
     let hint = KEY_HINTS.iter().find(|(known, _)| *known == name).map(|(_, hint)| (*hint).to_owned());
     let similar = || nearest(name, valid.iter().copied()).map(|similar| format!("did you mean '{similar}'?"));
-    let hint = hint.or_else(similar).unwrap_or_else(|| format!("it can be {}", valid.join(", ")));
+    let hint = hint.or_else(similar).unwrap_or_else(|| format!("use one of {}", valid.join(", ")));
     format!("unknown key '{name}' in {header}; {hint}")
 }
 
@@ -240,7 +240,7 @@ mod tests {
                 "[defaults]\nhost = 'x'",
                 "/c.toml:2: host can't be in [defaults], because it applies to one target; move it",
             ),
-            ("[defaults]\nnope = 'x'", "/c.toml:2: unknown key 'nope' in [defaults]; it can be user, "),
+            ("[defaults]\nnope = 'x'", "/c.toml:2: unknown key 'nope' in [defaults]; use one of user, "),
             ("[target.'a.b']\nhost = 'x'", "can't be named 'a.b'"),
             ("[target.a]\nhost = ['x']", "/c.toml:2: host must be a string or an integer"),
             ("target = 1", "target is not a table"),

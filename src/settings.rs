@@ -210,9 +210,9 @@ fn resolve_ca(env: &Env, inputs: &Inputs, flag: Option<&Path>) -> Result<Option<
 /// Checks that the CA file exists, so that the error does not come from the client.
 fn check_ca(path: PathBuf) -> Result<PathBuf, Error> {
     let problem = if !path.is_absolute() {
-        "is not absolute; write the whole path"
+        "is not absolute; use an absolute path"
     } else if !path.is_file() {
-        "is not a file; give a file of CA certificates in PEM"
+        "is not a file; use a file of CA certificates in PEM format"
     } else {
         return Ok(path);
     };

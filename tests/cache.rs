@@ -72,7 +72,7 @@ fn assert_not_used(part: &str, create: impl Fn(&Sandbox)) {
 
 #[test]
 fn a_directory_that_cannot_be_trusted_is_not_used() {
-    assert_not_used("open to others (mode 755)", |sandbox| {
+    assert_not_used("accessible to others (mode 755)", |sandbox| {
         std::fs::create_dir(sandbox.cache()).unwrap();
         chmod(&sandbox.cache(), 0o755);
     });

@@ -252,7 +252,7 @@ fn a_program_linked_with_libmysqlclient_gets_a_warning() {
         let connect = [&["connect", TARGET], args, &["--", program.to_str().unwrap()]].concat();
         let (_, stderr) = sandbox.rds_token(connect).warns();
         assert!(
-            stderr.contains("loader is linked with MySQL's client library") && stderr.lines().count() == 1,
+            stderr.contains("loader is linked with MySQL's own client library") && stderr.lines().count() == 1,
             "{stderr}"
         );
     }

@@ -258,7 +258,7 @@ fn variables_without_the_secret_log_in() {
         let lines = kitchen.rds_token(["env", target, "--shell", "sh", "--no-secret"]).succeeds();
         assert!(!lines.contains("X-Amz"), "{lines}");
         let script = format!("{lines}{client}");
-        // Left by an `env` without --no-secret, whose token has expired.
+        // The expired token of an earlier `env` without --no-secret.
         let mut command = kitchen.command("sh");
         command.env("PGPASSWORD", "stale").env("MYSQL_PWD", "stale");
         let (stdout, stderr) = texts(&command.args(["-euc", &script]).output().unwrap());

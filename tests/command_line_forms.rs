@@ -124,7 +124,7 @@ fn usage_errors_suggest_a_correct_line() {
         (&["prod", "--tiemout", "1"], "did you mean '--timeout'?"),
         (&["prod", "connect"], "put the command first"),
         (&["token", "prod", "other"], "use at most one TARGET"),
-        (&["cache"], "cache needs a command: path, list or clear"),
+        (&["cache"], "cache: the command is missing; use path, list or clear"),
         (&[""], "TARGET is empty; set the variable that it comes from"),
         (&["connect", "", "--", "true"], "TARGET is empty"),
         (&["eve@pord"], "no target is named 'pord'; did you mean 'prod'?"),

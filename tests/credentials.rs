@@ -528,7 +528,7 @@ fn incomplete_keys_in_the_environment_are_ignored() {
 fn a_relative_home_is_ignored() {
     let sandbox = Sandbox::new();
     sandbox.write("../.aws/credentials", "[default]\naws_access_key_id = AKIDCWD\naws_secret_access_key = s\n");
-    assert!(sandbox.without_keys([TARGET]).env("HOME", ".").fails(3).contains("there are none"));
+    assert!(sandbox.without_keys([TARGET]).env("HOME", ".").fails(3).contains("none found in the environment"));
 }
 
 #[test]
@@ -821,7 +821,7 @@ fn aws_is_verified_with_the_configured_ca_bundle() {
     assert!(line.contains("certificate"), "{line}");
     let by_address = get().env("AWS_ENDPOINT_URL_STS", url.replace("localhost", "127.0.0.1")).env("AWS_CA_BUNDLE", &ca);
     assert!(by_address.fails(4).contains("certificate"));
-    for (text, part) in [("", "has no certificates"), ("-----BEGIN CERTIFICATE-----\n!\n", "CA bundle")] {
+    for (text, part) in [("", "has no usable CA certificates"), ("-----BEGIN CERTIFICATE-----\n!\n", "CA bundle")] {
         let bad = sandbox.write("bad.pem", text);
         assert!(get().env("AWS_CA_BUNDLE", bad).fails(3).contains(part), "{text}");
     }
@@ -1172,7 +1172,7 @@ fn the_configuration_selects_the_metadata_service() {
     assert_eq!(key_id(&run(&endpoint).succeeds()), "ASIAEC2");
     // A blank setting is ignored, as by the AWS CLI.
     let line = run("ec2_metadata_service_endpoint =").fails(3);
-    assert!(line.contains("there are none"), "{line}");
+    assert!(line.contains("none found in the environment"), "{line}");
     let line = run(&endpoint).env("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE", "ipv5").fails(2);
     assert!(line.contains("endpoint mode is 'ipv5'") && line.contains("IPv4 or IPv6"), "{line}");
     let line = run("ec2_metadata_service_endpoint = http//x").fails(2);
@@ -1240,7 +1240,7 @@ fn verbose_shows_the_region_and_ignored_credentials() {
     let both = sandbox.without_keys([TARGET, "-v"]).env("AWS_PROFILE", "default").env("AWS_DEFAULT_PROFILE", "other");
     assert!(stderr(both).contains("AWS_PROFILE is ignored because AWS_DEFAULT_PROFILE is set"));
     let notes = stderr(run(&["--profile", "other"]));
-    assert!(notes.contains("AWS_ACCESS_KEY_ID is ignored because the profile 'other' is named"), "{notes}");
+    assert!(notes.contains("AWS_ACCESS_KEY_ID is ignored because profile 'other' is selected explicitly"), "{notes}");
     let cname = |args: &[&str]| sandbox.rds_token([&["u@db.example.com:3306", "-v"], args].concat());
     assert!(stderr(cname(&["--region", "us-east-1"])).contains("region: us-east-1, from --region\n"));
     assert!(stderr(cname(&[]).env("AWS_DEFAULT_REGION", "us-east-2")).contains("us-east-2, from AWS_DEFAULT_REGION\n"));

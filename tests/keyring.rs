@@ -481,7 +481,8 @@ fn a_locked_keyring_is_a_warning_without_a_prompt() {
     let Some(stdout) = with_secret_service(test, &shared.sandbox, &script) else { return };
     let why = "the Secret Service: its default keyring is locked; unlock it";
     let token = format!("rds-token: warning: no cache: {why}\n{HOST}:3306/\n");
-    let cache = format!("rds-token: warning: not listed: {why}\nrds-token: could not clear the cache: {why}\n1\n");
+    let cache =
+        format!("rds-token: warning: cache: could not list {why}\nrds-token: could not clear the cache: {why}\n1\n");
     assert_eq!(stdout, format!("{token}{token}{cache}"));
 }
 
@@ -500,7 +501,7 @@ fn a_secret_service_that_hangs_is_a_warning() {
     );
     let begin = Instant::now();
     let Some(stdout) = with_secret_service(test, &shared.sandbox, &script) else { return };
-    let warning = "rds-token: warning: no cache: the Secret Service: it does not answer";
+    let warning = "rds-token: warning: no cache: the Secret Service: it does not respond";
     assert_eq!(stdout, format!("{warning}\n{HOST}:3306/\n").repeat(2));
     assert!(begin.elapsed() < Duration::from_secs(30), "{:?}", begin.elapsed());
 }
@@ -548,8 +549,8 @@ fn a_missing_or_silent_bus_is_a_warning() {
     let bus = format!("unix:path={}", path.display());
     let listener = UnixListener::bind(&path).unwrap();
     // First a connection that is not accepted, then one that is accepted and gets no answer.
-    assert_uncached(run(&["--timeout", "1s"], &bus), &["no cache: the Secret Service: it does not answer"]);
+    assert_uncached(run(&["--timeout", "1s"], &bus), &["no cache: the Secret Service: it does not respond"]);
     std::thread::spawn(move || listener.incoming().for_each(std::mem::forget));
-    assert_uncached(run(&["--timeout", "2s"], &bus), &["it does not answer"]);
-    assert_uncached(run(&[], &bus), &["it does not answer"]);
+    assert_uncached(run(&["--timeout", "2s"], &bus), &["it does not respond"]);
+    assert_uncached(run(&[], &bus), &["it does not respond"]);
 }

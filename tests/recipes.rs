@@ -77,11 +77,11 @@ pub(crate) enum World {
 
 pub(crate) use World::{ClearGreeting, Endpoint, NoCredentials, NoTls, OtherCa, OtherName};
 
-/// A home, a current directory and an environment as a user of the recipes has them.
+/// The home directory, current directory and environment of a user who runs a recipe.
 pub(crate) struct Kitchen<'a> {
     lab: &'a Lab,
     world: World,
-    /// Where the clients of `prod` are, when not on the path.
+    /// The directory of the clients of `prod`, if they are not on PATH.
     bin: Option<&'a Path>,
     pub(crate) sandbox: Sandbox,
     pub(crate) host: &'a str,
@@ -95,7 +95,7 @@ impl<'a> Kitchen<'a> {
         Self::with(lab, world, &lab.mariadb)
     }
 
-    /// One whose `prod` is this server.
+    /// A kitchen in which the target `prod` is the server `prod`.
     pub(crate) fn with(lab: &'a Lab, world: World, prod: &'a Server) -> Self {
         let rogues = match world {
             NoTls => Some([Rogue::start(Mariadb), Rogue::start(Postgres)]),
@@ -114,7 +114,7 @@ impl<'a> Kitchen<'a> {
         };
         let ca = kitchen.sandbox.path("ca.pem");
         std::fs::copy(if world == OtherCa { &lab.other_ca } else { &lab.ca }, &ca).unwrap();
-        // Ports of the lab tell no engine.
+        // The engine can't be derived from a port of the lab.
         let config = kitchen.adapt(&recipe("config.toml").text);
         let engine = if prod.bin.is_some() { "mysql" } else { "mariadb" };
         let config = config.replace("[target.prod]", &format!("[target.prod]\nengine = \"{engine}\""));
@@ -145,7 +145,7 @@ impl<'a> Kitchen<'a> {
                 _ => return None,
             })
         });
-        // A pool that can't connect tries again for as long as its timeout.
+        // A pool that can't connect retries until its timeout.
         let text = if self.world == Endpoint { text } else { text.replace("timeout=5", "timeout=1") };
         text.replace("/usr/local/bin/rds-token", PROGRAM).replace("\"$(rds-token ca)\"", "ca.pem")
     }
@@ -182,8 +182,8 @@ impl<'a> Kitchen<'a> {
         let output = command.output().unwrap();
         let about = format!("{command:?}: {:?}", texts(&output));
         assert!(!output.status.success(), "{about}");
-        assert_eq!(self.lab.verdicts().len(), before, "a password got through: {about}");
-        assert!(!self.has_leaked(), "a token in clear: {about}");
+        assert_eq!(self.lab.verdicts().len(), before, "a server received a password: {about}");
+        assert!(!self.has_leaked(), "a server without TLS received a token: {about}");
     }
 
     /// Makes `command` log its calls of the program under test, and returns the path of the log.
@@ -276,7 +276,7 @@ impl<'a> Kitchen<'a> {
 
     fn shell(&self, program: &str, file: &Path) -> Command {
         let mut command = self.command(program);
-        // Where all is to fail, every line is to be tried.
+        // If every line must fail, do not stop at the first one.
         command.arg(if self.world == Endpoint { "-eu" } else { "-u" }).arg(file);
         command
     }
@@ -548,14 +548,14 @@ fn the_cron_line() {
         let (mail, line) = text.trim_end().split_once('\n').unwrap();
         assert!(mail.starts_with("MAILTO="), "{mail}");
         let command_of = line.splitn(6, ' ').nth(5).unwrap();
-        assert!(!command_of.contains('%'), "cron makes a newline of %");
+        assert!(!command_of.contains('%'), "cron replaces % with a newline");
         let mut command = Command::new("/bin/sh");
         command.env_clear().env("HOME", kitchen.sandbox.path("home")).env("PATH", "/usr/bin:/bin");
         command.env("SHELL", "/bin/sh").env("LOGNAME", "app").current_dir(kitchen.sandbox.path("home"));
         command.env("AWS_EC2_METADATA_DISABLED", "true");
         let output = lab.on_loopback(command.args(["-c", command_of])).output().unwrap();
         let (stdout, stderr) = texts(&output);
-        // cron mails what is printed.
+        // cron mails all output.
         assert_eq!((stdout.as_str(), stderr.lines().count()), ("", usize::from(world != Endpoint)), "{stderr}");
         assert_eq!(output.status.success(), world == Endpoint, "{stderr}");
         assert!(kitchen.dump_has(dump, expected), "{world:?}");

@@ -80,7 +80,7 @@ fn environment(output: &Output) -> Vec<(String, String)> {
     ours
 }
 
-/// Returns flags that contain [`SPECIAL_CHARACTERS`], and the variables that `env` sets for them.
+/// Returns flags that contain [`NASTY`], and the variables that `env` sets for them.
 fn expected(sandbox: &Sandbox, engine: &str) -> (Vec<String>, Vec<(String, String)>) {
     let ca = sandbox.write(&format!("{NASTY}.pem"), "").to_str().unwrap().to_owned();
     let port = if engine == "postgres" { "5432" } else { "3306" };

@@ -54,7 +54,7 @@ fn load_bundle(path: &Path) -> Result<CertificateResult, String> {
     let loaded = load_certs_from_paths(Some(path), None);
     match loaded.errors.first() {
         Some(error) => Err(format!("can't be read: {error}")),
-        None if !loaded.certs.iter().any(is_usable) => Err("has no certificates".to_owned()),
+        None if !loaded.certs.iter().any(is_usable) => Err("has no usable CA certificates".to_owned()),
         None => Ok(loaded),
     }
 }

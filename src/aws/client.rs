@@ -165,7 +165,8 @@ impl<'a> AwsClient<'a> {
             _ => "no response in time".to_owned(),
         };
         Error::network(format!(
-            "AWS credentials: could not fetch them from {description}: {why}; try again, or use a longer --timeout"
+            "AWS credentials: could not fetch credentials from {description}: {why}; try again, or use a longer \
+             --timeout"
         ))
         .process_local()
     }
@@ -182,7 +183,7 @@ impl<'a> AwsClient<'a> {
         }
         if skew.abs() > NOTABLE_SKEW {
             let report = self.request.report;
-            report.warn(&format!("{deviation}, and the database rejects tokens above 5 minutes; {remedy}"));
+            report.warn(&format!("{deviation}: above 5 minutes, the database rejects the token; {remedy}"));
         }
         Ok(())
     }

@@ -51,7 +51,7 @@ fn endpoint(env: &Env) -> Result<Uri, String> {
         (None, url) => {
             let has_plain_host = |uri: &Uri| uri.authority().is_some_and(|authority| !authority.as_str().contains('@'));
             let uri = url.and_then(|url| url.parse().ok()).filter(has_plain_host);
-            uri.ok_or_else(|| format!("{full} is not a URL without a user name; correct it"))
+            uri.ok_or_else(|| format!("{full} must be a URL without a user name; correct it"))
         }
     }
 }
@@ -78,8 +78,8 @@ mod tests {
             (vec![(full, "http://127.0.0.1:1338/x?y")], Ok("http://127.0.0.1:1338/x?y")),
             (vec![(relative, "@example.com/")], Err(format!("{relative} must begin with '/'; correct it"))),
             (vec![(relative, "/a b")], Err(format!("{relative} is not a path; correct it"))),
-            (vec![(full, "/x")], Err(format!("{full} is not a URL without a user name; correct it"))),
-            (vec![(full, "http://a@b/")], Err(format!("{full} is not a URL without a user name; correct it"))),
+            (vec![(full, "/x")], Err(format!("{full} must be a URL without a user name; correct it"))),
+            (vec![(full, "http://a@b/")], Err(format!("{full} must be a URL without a user name; correct it"))),
         ] {
             let env = Env::with_vars(vars.iter().map(|(name, value)| (name.into(), value.into())).collect());
             assert_eq!(endpoint(&env).map(|uri| uri.to_string()), expected.map(str::to_owned), "{vars:?}");

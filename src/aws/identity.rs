@@ -304,7 +304,7 @@ mod tests {
         let missing = ("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent/x");
         let [token_file, _] = WEB_IDENTITY;
         for (vars, choice, exit, part) in [
-            (&[][..], named("empty"), 3, "or leave --profile out"),
+            (&[][..], named("empty"), 3, "or omit --profile"),
             (&[CONTAINER], table, 3, "or remove profile from [target.x]"),
             (&[("AWS_PROFILE", "absent")], Choice::default(), 3, "profile 'absent' is not in "),
             (&[], named("absent"), 3, "profile 'absent' is not in "),
@@ -312,7 +312,7 @@ mod tests {
                 &[missing, ("AWS_EC2_METADATA_DISABLED", "TRUE")],
                 Choice::default(),
                 3,
-                "AWS credentials: there are none",
+                "AWS credentials: none found in the environment",
             ),
             (&[missing, token_file], Choice::default(), 3, "AWS_ROLE_ARN is not; set both"),
             (&[("AWS_ACCESS_KEY_ID", "AKIDX")], Choice::default(), 3, "no AWS_SECRET_ACCESS_KEY; set both or neither"),

@@ -44,7 +44,7 @@ async fn fetch_role(client: &HttpClient, url: &str) -> Result<AccessKeys, String
     let session = match client.request("PUT", &format!("{url}/latest/api/token"), &[lifetime]).await {
         Ok((200, session)) => String::from_utf8_lossy(&session).trim().to_owned(),
         Ok((404, _)) | Err(SourceError::Unreachable(_)) => return Err(NOT_FOUND.to_owned()),
-        Ok((status, _)) => return Err(format!("it refuses this process (HTTP status {status})")),
+        Ok((status, _)) => return Err(format!("it refused to start a session (HTTP status {status})")),
         Err(SourceError::Refused(why)) => return Err(why),
     };
     let role = get(client, &format!("{url}{ROLES}"), &session).await?;

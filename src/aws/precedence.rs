@@ -22,8 +22,8 @@ pub struct Choice<'a> {
 }
 
 /// The reason in the message if no source has credentials.
-pub(super) const NONE_FOUND: &str = "there are none in the environment, the profile, a container's or an EC2 \
-     instance's role; run `aws configure` or `aws sso login`, set AWS_PROFILE, or use --profile";
+pub(super) const NONE_FOUND: &str = "none found in the environment, the profile, or the role of a container or an \
+     EC2 instance; run `aws configure` or `aws sso login`, set AWS_PROFILE, or use --profile";
 
 pub(super) fn from_environment(env: &Env, keys: AccessKeys) -> ResolvedProfile {
     let web_identity = has_web_identity(env).then_some("AWS_WEB_IDENTITY_TOKEN_FILE");
@@ -54,7 +54,7 @@ pub(super) fn from_profile_or_platform(
         }
         None if is_explicit => {
             let from_table = |table| format!("remove profile from {table}");
-            let remedy = choice.profile_table.map_or("leave --profile out".to_owned(), from_table);
+            let remedy = choice.profile_table.map_or("omit --profile".to_owned(), from_table);
             Err(Error::credentials(format!(
                 "AWS credentials: profile '{name}' has no credentials; add keys, sso_session, credential_process, or \
                  role_arn with source_profile or credential_source, or {remedy}"
@@ -99,7 +99,7 @@ fn shadowed_variables(env: &Env, explicit: Option<&str>) -> Vec<String> {
     };
     let variables = ["AWS_ACCESS_KEY_ID", "AWS_WEB_IDENTITY_TOKEN_FILE"].into_iter().chain(profile_variable(env));
     let ignored = variables.filter(|name| env.var(name).is_some_and(|value| value != profile));
-    ignored.map(|name| format!("{name} is ignored because the profile '{profile}' is named")).collect()
+    ignored.map(|name| format!("{name} is ignored because profile '{profile}' is selected explicitly")).collect()
 }
 
 /// Returns the source that the platform provides: a web identity, a container or EC2.

@@ -149,7 +149,7 @@ impl Profiles {
     /// file does not exist.
     pub(super) fn explain_absence(&self, name: &str) -> Option<String> {
         if name.contains([' ', '\t']) && self.config.section(&format!("profile {name}")).is_some() {
-            return Some(format!("a name with a blank needs quotes: [profile \"{name}\"]"));
+            return Some(format!("a name with a space needs quotes: [profile \"{name}\"]"));
         }
         match self.config.section(name) {
             Some(_) => Some(format!("[{name}] in {} must be [profile {name}]", self.paths[0].display())),

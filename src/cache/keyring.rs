@@ -132,7 +132,7 @@ impl Keyring {
         let limit = self.budget.get().min(self.deadline.left() / 2);
         let result = if self.backend.properties().can_block {
             let backend = Arc::clone(&self.backend);
-            run_within(limit, move || work(&*backend)).unwrap_or_else(|| Err("it does not answer".to_owned()))
+            run_within(limit, move || work(&*backend)).unwrap_or_else(|| Err("it does not respond".to_owned()))
         } else {
             work(&*self.backend)
         };
@@ -230,7 +230,7 @@ mod tests {
     #[test]
     fn a_keyring_that_failed_is_not_used_again() {
         let deadline = || Deadline::new(Instant::now() + Duration::from_millis(200));
-        for (hangs, why) in [(false, "the fake: it is broken"), (true, "the fake: it does not answer")] {
+        for (hangs, why) in [(false, "the fake: it is broken"), (true, "the fake: it does not respond")] {
             let backend = Arc::new(Broken { hangs, ..Broken::default() });
             let keyring = Keyring::new(Arc::clone(&backend) as Arc<dyn Backend>, deadline());
             assert_eq!(keyring.check(), Ok(()));

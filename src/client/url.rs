@@ -28,7 +28,8 @@ impl Url {
             ));
         }
         let database = target.database.as_deref().map(|name| encode(name).to_string()).unwrap_or_default();
-        let ca = ca.to_str().ok_or_else(|| Error::usage("ca: the path of the CA file is not UTF-8; use another"))?;
+        let ca =
+            ca.to_str().ok_or_else(|| Error::usage("ca: the path of the CA file is not UTF-8; use another path"))?;
         let hostaddr = match via {
             None => String::new(),
             Some(via) => {

@@ -37,7 +37,7 @@ pub(super) fn run(env: &Env, command: &CacheCommand) -> Result<(), Error> {
         CacheCommand::List(_) => {
             let files = directory?.entries().map_err(|error| cache_error("list", &error))?;
             let keyring_entries = keyring.map_or(Ok(Vec::new()), |keyring| keyring.entries()).unwrap_or_else(|why| {
-                report.warn(&format!("not listed: {why}"));
+                report.warn(&format!("cache: could not list {why}"));
                 Vec::new()
             });
             let files = files.into_iter().map(|(_, entry)| entry);

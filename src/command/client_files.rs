@@ -156,7 +156,9 @@ fn reason_to_exclude(file: &UserOptionFile, password: PasswordIn) -> Option<Stri
     } else {
         return None;
     };
-    Some(format!("it has {option}, which would override the target; remove that option to use its other settings"))
+    Some(format!(
+        "it has {option}, which would override the target; remove that option to use the other settings in the file"
+    ))
 }
 
 /// Warns if a client of MySQL or MariaDB does not verify the server because it connects to a name other than the
@@ -166,13 +168,13 @@ pub(super) fn warn_about_via(settings: &Settings, flavor: Flavor) {
     if flavor != Flavor::Mysql {
         report.warn(
             "via: this client connects to another name, so it verifies only the CA, and it accepts a server without \
-             TLS; use MySQL's client, or a line in /etc/hosts",
+             TLS; use MySQL's own client, or a line in /etc/hosts",
         );
     }
     if settings.ca.is_none() && endpoint::is_proxy(&target.host) {
         report.warn(
             "via: the certificate of an RDS Proxy comes from a public CA, which is trusted only if the client checks \
-             the name, so this client will refuse the server; use a line in /etc/hosts instead of --via",
+             the name, so this client will reject the server; use a line in /etc/hosts instead of --via",
         );
     }
 }
@@ -181,8 +183,8 @@ pub(super) fn warn_about_via(settings: &Settings, flavor: Flavor) {
 pub(super) fn warn_about_login_path(env: &Env, settings: &Settings, flavor: Flavor) {
     if let Some(path) = login_path_file(env).filter(|_| flavor == Flavor::Mysql) {
         settings.report.warn(&format!(
-            "{} overrides host, user and password for MySQL's programs if it has a login path 'client'; use `rds-token \
-             connect`, or set {LOGIN_FILE_VARIABLE}={NO_LOGIN_FILE}",
+            "{} overrides host, user and password for MySQL's own programs if it has a login path 'client'; use \
+             `rds-token connect`, or set {LOGIN_FILE_VARIABLE}={NO_LOGIN_FILE}",
             path.display()
         ));
     }

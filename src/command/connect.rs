@@ -126,8 +126,8 @@ fn note_client(settings: &Settings, program: &Path) {
 
 fn warn_about_libmysqlclient(settings: &Settings, program: &Path) {
     settings.report.warn(&format!(
-        "connect: {} is linked with MySQL's client library, which can't be configured to verify TLS by an option file; \
-         set the program's own TLS options (docs/clients.md)",
+        "connect: {} is linked with MySQL's own client library, which an option file can't make verify TLS; set the \
+         program's own TLS options (docs/clients.md)",
         program.display()
     ));
 }

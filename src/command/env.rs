@@ -55,7 +55,9 @@ fn unset_lines(env: &Env, shell: Shell) -> Result<String, Error> {
 fn warn_about_format(env: &Env, settings: &Settings, shell: Shell, variables: &[Variable]) {
     let is_postgres = variables.iter().any(|variable| variable.name == "PGHOST");
     if is_postgres && shell.clear("PGSERVICE").is_none() && env.var("PGSERVICE").is_some() {
-        settings.report.warn("PGSERVICE is set, and libpq prefers its settings to these variables; unset it");
+        settings
+            .report
+            .warn("env: PGSERVICE is set, and libpq prefers its settings to these variables; unset PGSERVICE");
     }
     if shell == Shell::Gitlab {
         settings.report.warn(match variables.iter().any(|variable| variable.is_secret) {
@@ -96,7 +98,8 @@ pub(super) fn login_variables(
 ) -> Result<(Vec<Variable>, IssuedToken), Error> {
     let target = &settings.target;
     let engine = settings.engine()?;
-    let ca_path = ca.to_str().ok_or_else(|| Error::usage("ca: the path of the CA file is not UTF-8; use another"))?;
+    let ca_path =
+        ca.to_str().ok_or_else(|| Error::usage("ca: the path of the CA file is not UTF-8; use another path"))?;
     let via = match &settings.via {
         // The clients of MySQL and MariaDB connect to a socket if the host is localhost.
         Some(via) if engine == Engine::Postgres || via.host == "localhost" => {

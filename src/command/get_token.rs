@@ -25,7 +25,7 @@ pub(super) fn get_token(env: &Env, settings: &Settings) -> Result<IssuedToken, E
     let identity = Identity::find(env, &settings.profiles, settings.choice())?;
     if settings.mfa_code.is_some() && !identity.needs_code() {
         let why = "neither a role of this request nor its user has an MFA device";
-        let remedy = "leave the flag out, use --mfa-serial, or name a profile with mfa_serial";
+        let remedy = "omit --mfa-code, use --mfa-serial, or name a profile with mfa_serial";
         return Err(Error::usage(format!("--mfa-code: {why}; {remedy}")));
     }
     report.note(&format!("credentials: {}", identity.describe()));
@@ -102,7 +102,7 @@ impl TokenRequest<'_> {
     fn sign_and_store(&self, cache: &TokenCache, key: &Key, locks: Option<&TokenCache>) -> Result<Entry, Error> {
         let entry = self.sign_new(Some(cache), locks)?;
         if let Err(error) = cache.store(key, &entry, self.env.now()) {
-            self.settings.report.warn(&format!("the token could not be stored: {error}"));
+            self.settings.report.warn(&format!("cache: the token could not be stored: {error}"));
         }
         cache.sweep(self.env.now());
         Ok(entry)
@@ -124,9 +124,9 @@ impl TokenRequest<'_> {
             )));
         }
         let token = sign(&self.settings.target, &credentials, now.wall)
-            .map_err(|why| Error::other(format!("could not sign: {why}")))?;
+            .map_err(|why| Error::other(format!("could not sign the token: {why}")))?;
         Entry::new(token, now, credentials.expires_at)
-            .ok_or_else(|| Error::other("could not read back the signed token; please report this"))
+            .ok_or_else(|| Error::other("token: could not parse the signed token; please report this"))
     }
 
     /// Fetches credentials. If they expire within `--min-ttl` and can be fetched again without a prompt, fetches them
@@ -199,12 +199,12 @@ fn warn_about_host(settings: &Settings) {
         Endpoint::Foreign => "is not an RDS endpoint",
         Endpoint::Global if region_origin != "--region" && !region_origin.contains("[target.") => {
             return report.warn(&format!(
-                "the region {} comes from {region_origin}; a global database endpoint needs the region of its writer: \
-                 if it is another, use --region",
+                "the region {} comes from {region_origin}; a global database endpoint needs the region of its writer; \
+                 if the regions differ, use --region",
                 target.region
             ));
         }
-        Endpoint::UnknownRds => "has no known form of an RDS database endpoint",
+        Endpoint::UnknownRds => "does not have a known form of an RDS database endpoint",
         _ => return,
     };
     report.warn(&format!(

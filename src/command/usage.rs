@@ -47,7 +47,7 @@ const OUTPUT_HINTS: [(&str, &str); 4] = [
 /// Converts clap's error into one line. `args` begin with the program's name.
 pub(super) fn error(error: &clap::Error, args: &[OsString]) -> Error {
     if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
-        return Error::usage("cache needs a command: path, list or clear; see `rds-token cache --help`");
+        return Error::usage("cache: the command is missing; use path, list or clear; see `rds-token cache --help`");
     }
     if error.kind() == ErrorKind::MissingRequiredArgument && error.get(ContextKind::InvalidArg).is_some() {
         return Error::usage("the shell is missing; use bash, zsh, fish or powershell");

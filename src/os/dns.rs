@@ -94,7 +94,7 @@ mod platform {
     fn read(path: &str) -> io::Result<String> {
         let metadata = std::fs::metadata(path)?;
         if !metadata.is_file() || metadata.len() > MAX_FILE {
-            return Err(io::Error::other("it is not a regular file of a sane size"));
+            return Err(io::Error::other("it is not a regular file of at most 4 MiB"));
         }
         Ok(String::from_utf8_lossy(&std::fs::read(path)?).into_owned())
     }

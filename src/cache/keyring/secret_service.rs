@@ -218,7 +218,7 @@ fn attributes(name: Option<&str>) -> HashMap<&'static str, String> {
 fn refuse_prompt(prompt: &OwnedObjectPath) -> Result<(), String> {
     match prompt.as_str() {
         NO_OBJECT => Ok(()),
-        _ => Err("it would have to prompt the user".to_owned()),
+        _ => Err("it requires a prompt, which rds-token does not show".to_owned()),
     }
 }
 

@@ -185,7 +185,7 @@ pub(super) fn check_owner(path: &Path, metadata: &Metadata) -> io::Result<()> {
         return Err(refused(path, "belongs to another user"));
     }
     if metadata.mode() & NOT_OWNER != 0 {
-        return Err(refused(path, &format!("is open to others (mode {:o})", metadata.mode() & 0o7777)));
+        return Err(refused(path, &format!("is accessible to others (mode {:o})", metadata.mode() & 0o7777)));
     }
     Ok(())
 }
