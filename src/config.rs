@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn targets_and_defaults() {
+    fn targets_and_defaults_are_parsed() {
         let config = parse(
             "# x\n[defaults]\nmin_ttl = '2m'\n[target.prod]\nhost = \"h.x\"\nport = 3306\n[target.b-2]\nuser = 'u'\n",
         )

@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn passwords_in_urls_are_cut() {
+    fn passwords_in_urls_are_removed() {
         for (text, expected) in [
             ("no URL: a:b@c", "no URL: a:b@c"),
             ("'https://u:CANARY@h/x', and more", "'https://…@h/x', and more"),

@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_boundaries_of_fields_count() {
+    fn field_boundaries_change_the_digest() {
         let digest = |fields: &[&str]| {
             fields.iter().fold(Fingerprint::default(), |fingerprint, field| fingerprint.field(field)).hex()
         };

@@ -204,7 +204,7 @@ fn noon() -> Timestamp {
 }
 
 #[test]
-fn an_entry_is_fresh_only_by_both_clocks() {
+fn an_entry_is_fresh_only_if_both_clocks_agree() {
     let fixture = Fixture::new();
     let min_ttl = Duration::from_secs(300);
     for (case, wall, boot, is_fresh) in [
@@ -280,7 +280,7 @@ fn a_damaged_entry_is_replaced() {
 }
 
 #[test]
-fn min_ttl_refresh_and_no_cache() {
+fn refresh_stores_a_new_token_and_no_cache_stores_none() {
     let sandbox = Sandbox::new();
     let first = sandbox.rds_token([TARGET]).succeeds();
     std::thread::sleep(Duration::from_millis(1100));
@@ -297,7 +297,7 @@ fn min_ttl_refresh_and_no_cache() {
 }
 
 #[test]
-fn list_and_clear() {
+fn list_shows_tokens_and_clear_removes_them() {
     let sandbox = Sandbox::new();
     assert_eq!(sandbox.without_keys(["cache", "list"]).succeeds(), "");
     sandbox.without_keys(["cache", "clear"]).succeeds();

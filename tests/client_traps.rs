@@ -190,7 +190,7 @@ fn a_user_file_that_cannot_be_checked_is_not_included() {
 }
 
 #[test]
-fn text_that_clients_ignore_does_not_exclude_a_user_file() {
+fn text_that_clients_ignore_does_not_exclude_the_user_file() {
     let sandbox = Sandbox::new();
     sandbox.write("plain.d/README", "dns-srv-name = example\n");
     sandbox.write("plain.d/sub/x.cnf", "dns-srv-name = example\n");
@@ -360,7 +360,7 @@ fn the_path_of_the_ca_file_is_the_same_in_every_login() {
 /// A dotenv file can't unset variables, so it sets conflicting variables of an earlier step to an empty value.
 #[test]
 #[ignore = "needs database clients"]
-fn dotenv_lines_empty_conflicting_variables() {
+fn dotenv_lines_clear_conflicting_variables() {
     let postgres = format!("postgres://u@{HOST}");
     let sandbox = Sandbox::new();
     let env = |args: &[&str]| sandbox.rds_token([&["env", &postgres, "--shell", "dotenv"], args].concat());
@@ -373,7 +373,7 @@ fn dotenv_lines_empty_conflicting_variables() {
     let (_, stderr) = env(&[]).env("PGSERVICE", "x").warns();
     assert!(stderr.contains("PGSERVICE is set"), "{stderr}");
     if !has("psql") {
-        return skip("dotenv_lines_empty_conflicting_variables", "psql is not installed");
+        return skip("dotenv_lines_clear_conflicting_variables", "psql is not installed");
     }
     let mut psql = sandbox.command("psql");
     psql.args(["-c", "SELECT 1"]).envs(lines.lines().filter_map(|line| line.split_once('=')));

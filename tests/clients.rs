@@ -12,7 +12,7 @@ use rds_token::testing::{Flavor, OptionFile, PasswordIn};
 use rds_token::testing::{Target, TargetSpec};
 
 use crate::harness::{HOST, PROGRAM, Sandbox, TARGET, has, parameter, skip, texts};
-use crate::recipes::{Endpoint, Kitchen, NoTls, OtherCa, OtherName};
+use crate::recipes::{Endpoint, NoTls, OtherCa, OtherName, Workspace};
 use crate::servers::{Mariadb, Postgres, lab};
 
 /// Fails if other users can access the file.
@@ -38,22 +38,22 @@ const HOSTILE: &str = "[client]\nuser=mallory\npassword=wrong\nhost=127.0.0.2\np
 #[ignore = "needs database servers"]
 fn an_option_file_overrides_the_users_own() {
     let Some(lab) = lab("an_option_file_overrides_the_users_own") else { return };
-    for world in [Endpoint, OtherCa, OtherName, NoTls] {
-        let kitchen = Kitchen::new(&lab, world);
-        kitchen.sandbox.write(".my.cnf", HOSTILE);
-        let cnf = path(&kitchen.rds_token(["cnf", "prod", "--flavor", "mariadb"]).succeeds());
+    for scenario in [Endpoint, OtherCa, OtherName, NoTls] {
+        let workspace = Workspace::new(&lab, scenario);
+        workspace.sandbox.write(".my.cnf", HOSTILE);
+        let cnf = path(&workspace.rds_token(["cnf", "prod", "--flavor", "mariadb"]).succeeds());
         let sql = "--execute=SELECT CURRENT_USER(), DATABASE(), @@hostname <> ''";
         let with_file = |program: &str, args: &[&str]| {
-            let mut command = kitchen.command(program);
+            let mut command = workspace.command(program);
             command.arg(format!("--defaults-file={}", cnf.display())).args(args);
             command
         };
         let mut dump = with_file("mariadb-dump", &[&lab.database]);
-        let connect = kitchen.rds_token(["connect", "prod", "--", "mariadb", sql]).command;
+        let connect = workspace.rds_token(["connect", "prod", "--", "mariadb", sql]).command;
         let expected = format!("|{}@%|{}|1|", lab.user, lab.database);
         for mut command in [with_file("mariadb", &[sql]), connect] {
-            if world != Endpoint {
-                kitchen.gives_no_token(command);
+            if scenario != Endpoint {
+                workspace.assert_no_token_is_sent(command);
                 continue;
             }
             let (stdout, stderr) = texts(&command.output().unwrap());
@@ -62,11 +62,11 @@ fn an_option_file_overrides_the_users_own() {
             let row: String = stdout.lines().nth(1).unwrap_or_default().split(' ').collect();
             assert_eq!(row, expected, "{stdout}");
         }
-        if world == Endpoint {
+        if scenario == Endpoint {
             let (stdout, stderr) = texts(&dump.output().unwrap());
             assert!(stderr.is_empty() && stdout.contains("hello from mariadb"), "{stderr}");
         } else {
-            kitchen.gives_no_token(dump);
+            workspace.assert_no_token_is_sent(dump);
         }
     }
 }
@@ -148,7 +148,7 @@ fn option_files_are_read_back_unchanged() {
 /// MariaDB's programs read a longer line as two options.
 #[test]
 #[ignore = "needs database clients"]
-fn a_line_is_written_whole_or_refused() {
+fn a_line_is_complete_or_refused() {
     let fits = "t".repeat(4094 - "password=\"\"".len());
     let long = format!("{fits}t");
     let target = target("u", "d");
@@ -159,7 +159,7 @@ fn a_line_is_written_whole_or_refused() {
     }
     assert!(render(&target, &long, Flavor::Mysql).is_ok());
     if !has("my_print_defaults") {
-        return skip("a_line_is_written_whole_or_refused", "my_print_defaults is not installed");
+        return skip("a_line_is_complete_or_refused", "my_print_defaults is not installed");
     }
     let sandbox = Sandbox::new();
     let file = sandbox.path("a.cnf");
@@ -235,10 +235,10 @@ fn clear_removes_the_files_of_one_target() {
 fn users_with_special_characters_log_in_with_a_passfile() {
     let Some(lab) = lab("users_with_special_characters_log_in_with_a_passfile") else { return };
     for user in &lab.users {
-        let kitchen = Kitchen::new(&lab, Endpoint);
-        let file = kitchen.rds_token(["pgpass", "-q", "pg", "--user", user]).succeeds();
-        let mut psql = kitchen.command("psql");
-        psql.env("PGPASSFILE", path(&file)).env("PGHOST", kitchen.host).env("PGPORT", lab.port(Postgres).to_string());
+        let workspace = Workspace::new(&lab, Endpoint);
+        let file = workspace.rds_token(["pgpass", "-q", "pg", "--user", user]).succeeds();
+        let mut psql = workspace.command("psql");
+        psql.env("PGPASSFILE", path(&file)).env("PGHOST", workspace.host).env("PGPORT", lab.port(Postgres).to_string());
         psql.env("PGUSER", user).env("PGSSLMODE", "verify-full").env("PGSSLROOTCERT", &lab.ca);
         psql.args(["-XAtw", "-c", "SELECT CURRENT_USER", &lab.database]);
         let (stdout, stderr) = texts(&psql.output().unwrap());
@@ -250,16 +250,16 @@ fn users_with_special_characters_log_in_with_a_passfile() {
 #[ignore = "needs database servers"]
 fn variables_without_the_secret_log_in() {
     let Some(lab) = lab("variables_without_the_secret_log_in") else { return };
-    let kitchen = Kitchen::new(&lab, Endpoint);
+    let workspace = Workspace::new(&lab, Endpoint);
     for (target, client) in [
         ("pg", "psql -XAt -c 'SELECT CURRENT_USER'"),
         ("prod", "mariadb --defaults-file=\"$RDS_TOKEN_CNF\" -N -e 'SELECT USER()'"),
     ] {
-        let lines = kitchen.rds_token(["env", target, "--shell", "sh", "--no-secret"]).succeeds();
+        let lines = workspace.rds_token(["env", target, "--shell", "sh", "--no-secret"]).succeeds();
         assert!(!lines.contains("X-Amz"), "{lines}");
         let script = format!("{lines}{client}");
         // The expired token of an earlier `env` without --no-secret.
-        let mut command = kitchen.command("sh");
+        let mut command = workspace.command("sh");
         command.env("PGPASSWORD", "stale").env("MYSQL_PWD", "stale");
         let (stdout, stderr) = texts(&command.args(["-euc", &script]).output().unwrap());
         assert_eq!(stderr, "");
@@ -272,22 +272,22 @@ fn variables_without_the_secret_log_in() {
 #[ignore = "needs database servers"]
 fn connect_and_env_override_the_environment() {
     let Some(lab) = lab("connect_and_env_override_the_environment") else { return };
-    for world in [Endpoint, OtherCa, OtherName, NoTls] {
-        let kitchen = Kitchen::new(&lab, world);
+    for scenario in [Endpoint, OtherCa, OtherName, NoTls] {
+        let workspace = Workspace::new(&lab, scenario);
         let service = "[elsewhere]\nhost=127.0.0.1\nport=1\nuser=mallory\nsslmode=disable\n";
-        let services = kitchen.sandbox.write(".pg_service.conf", service);
+        let services = workspace.sandbox.write(".pg_service.conf", service);
         let psql = "psql -XAt -c 'SELECT CURRENT_USER'";
         let eval = format!("eval \"$(rds-token env pg --shell sh)\"; {psql}");
         for script in [format!("rds-token connect pg -- {psql}"), eval] {
-            let mut command = kitchen.command("sh");
+            let mut command = workspace.command("sh");
             command.arg("-euc").arg(script);
             command.env("PGSERVICE", "elsewhere").env("PGSERVICEFILE", &services).env("PGHOSTADDR", "127.0.0.2");
             command.env("PGSSLMODE", "disable").env("PGUSER", "mallory").env("PGPASSFILE", "/nonexistent");
-            if world == Endpoint {
+            if scenario == Endpoint {
                 let output = texts(&command.output().unwrap());
                 assert_eq!(output, (format!("{}\n", lab.user), String::new()));
             } else {
-                kitchen.gives_no_token(command);
+                workspace.assert_no_token_is_sent(command);
             }
         }
     }
@@ -298,18 +298,18 @@ fn connect_and_env_override_the_environment() {
 #[ignore = "needs database servers"]
 fn psql_verifies_the_endpoint_through_a_tunnel() {
     let Some(lab) = lab("psql_verifies_the_endpoint_through_a_tunnel") else { return };
-    for world in [Endpoint, OtherCa, OtherName, NoTls] {
-        let kitchen = Kitchen::new(&lab, world);
-        let via = format!("localhost:{}", kitchen.postgres);
+    for scenario in [Endpoint, OtherCa, OtherName, NoTls] {
+        let workspace = Workspace::new(&lab, scenario);
+        let via = format!("localhost:{}", workspace.postgres);
         let args = ["connect", "pg", "--via", &via, "--port"];
         let port = lab.port(Postgres).to_string();
         let sql = ["--", "psql", "-XAt", "-c", "SELECT CURRENT_USER"];
-        let run = kitchen.rds_token(args.iter().copied().chain([port.as_str()]).chain(sql));
+        let run = workspace.rds_token(args.iter().copied().chain([port.as_str()]).chain(sql));
         let run = run.without("LD_PRELOAD");
-        if world == Endpoint {
+        if scenario == Endpoint {
             assert_eq!(run.succeeds(), format!("{}\n", lab.user));
         } else {
-            kitchen.gives_no_token(run.command);
+            workspace.assert_no_token_is_sent(run.command);
         }
     }
 }
@@ -348,12 +348,12 @@ fn signals_reach_the_command_of_connect() {
 #[ignore = "needs database servers"]
 fn connect_passes_stdin_and_hides_the_token() {
     let Some(lab) = lab("connect_passes_stdin_and_hides_the_token") else { return };
-    let kitchen = Kitchen::new(&lab, Endpoint);
+    let workspace = Workspace::new(&lab, Endpoint);
     for (target, client) in [("prod", "mariadb"), ("pg", "psql")] {
-        let token = kitchen.rds_token([target]).succeeds();
+        let token = workspace.rds_token([target]).succeeds();
         let signature = parameter(token.trim_end(), "X-Amz-Signature").unwrap();
         let options: &[&str] = if client == "psql" { &["-XAtq"] } else { &["-N", "--unbuffered"] };
-        let mut run = kitchen.rds_token(["connect", target, "--", client].iter().chain(options));
+        let mut run = workspace.rds_token(["connect", target, "--", client].iter().chain(options));
         let mut child = run.command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let mut stdin = child.stdin.take().unwrap();
         let mut lines = std::io::BufRead::lines(std::io::BufReader::new(child.stdout.take().unwrap()));
@@ -367,10 +367,10 @@ fn connect_passes_stdin_and_hides_the_token() {
         assert_eq!(exposed, Vec::<PathBuf>::new(), "{client}");
         drop(stdin);
         assert!(child.wait().unwrap().success());
-        assert_eq!(kitchen.sandbox.cached("cnf"), Vec::<PathBuf>::new());
-        assert_eq!(kitchen.sandbox.cached("pgpass"), Vec::<PathBuf>::new());
+        assert_eq!(workspace.sandbox.cached("cnf"), Vec::<PathBuf>::new());
+        assert_eq!(workspace.sandbox.cached("pgpass"), Vec::<PathBuf>::new());
     }
-    assert_eq!(lab.port(Mariadb), kitchen.mariadb);
+    assert_eq!(lab.port(Mariadb), workspace.mariadb);
 }
 
 /// The file exists as long as the client runs, and is in no directory.
@@ -378,9 +378,9 @@ fn connect_passes_stdin_and_hides_the_token() {
 #[ignore = "needs database servers"]
 fn the_option_file_of_connect_is_in_memory() {
     let Some(lab) = lab("the_option_file_of_connect_is_in_memory") else { return };
-    let kitchen = Kitchen::new(&lab, Endpoint);
+    let workspace = Workspace::new(&lab, Endpoint);
     let begin = Instant::now();
-    let mut run = kitchen.rds_token(["connect", "prod", "--", "mariadb", "-N", "-e", "SELECT SLEEP(1)"]);
+    let mut run = workspace.rds_token(["connect", "prod", "--", "mariadb", "-N", "-e", "SELECT SLEEP(1)"]);
     let mut child = run.command.stdout(Stdio::null()).spawn().unwrap();
     let descriptors = PathBuf::from(format!("/proc/{}/fd", child.id()));
     let has_file = || {
@@ -395,7 +395,7 @@ fn the_option_file_of_connect_is_in_memory() {
     }
     assert!(child.wait().unwrap().success());
     assert!(!descriptors.exists());
-    assert_eq!(kitchen.sandbox.cached("cnf"), Vec::<PathBuf>::new());
+    assert_eq!(workspace.sandbox.cached("cnf"), Vec::<PathBuf>::new());
 }
 
 /// Each client that reads an option file logs in to servers of both families. It prints only rows on stdout, and

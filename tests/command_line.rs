@@ -116,7 +116,7 @@ fn arguments_that_are_not_utf8_are_refused() {
 }
 
 #[test]
-fn output_formats() {
+fn text_and_json_output_contain_the_token() {
     let sandbox = Sandbox::new();
     let token = sandbox.rds_token([TARGET]).succeeds();
     let bare = token.trim_end();
@@ -137,7 +137,7 @@ fn output_formats() {
 }
 
 #[test]
-fn urls_carry_the_token_and_verified_tls() {
+fn urls_contain_the_token_and_verify_tls() {
     let sandbox = Sandbox::new();
     let encoded = |token: &str| rds_token::testing::encode(token.trim_end()).to_string();
     let target = format!("postgresql://j%40x@{HOST}/a%20b");
@@ -324,7 +324,7 @@ fn a_url_with_via_still_verifies_the_endpoint() {
 }
 
 #[test]
-fn configured_targets() {
+fn a_configured_target_is_selected_by_its_name() {
     let sandbox = Sandbox::new();
     let ca = sandbox.write("ca.pem", "");
     let config = format!(
@@ -366,7 +366,7 @@ fn configured_targets() {
 }
 
 #[test]
-fn typos_get_suggestions() {
+fn a_typo_gets_a_suggestion() {
     let sandbox = Sandbox::new();
     assert!(sandbox.rds_token(["cahce"]).fails(2).contains("did you mean the command 'cache'?"));
     let line = sandbox.rds_token(["-u", "app", "token", TARGET]).fails(2);

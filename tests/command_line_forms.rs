@@ -1,12 +1,12 @@
 //! Command-line forms familiar from mysql, psql, docker and the AWS CLI; target URLs of applications.
 
 use crate::harness::{HOST, PROGRAM, Sandbox, TARGET, has, skip, texts};
-use crate::recipes::{Endpoint, Kitchen};
+use crate::recipes::{Endpoint, Workspace};
 use crate::servers::lab;
 
 /// All words after TARGET belong to COMMAND, as in `docker run IMAGE COMMAND`.
 #[test]
-fn connect_runs_what_comes_after_the_target() {
+fn connect_runs_the_command_after_the_target() {
     let sandbox = Sandbox::new();
     let show = sandbox.write("show", "#!/bin/sh\nprintf '<%s>' \"$@\"\n");
     use std::os::unix::fs::PermissionsExt as _;
@@ -45,13 +45,13 @@ fn arguments_after_dashes_go_to_the_client() {
         (&lab.mariadb, "rds-token connect pg -- -Atc 'SELECT CURRENT_USER'"),
         (&lab.mariadb, "rds-token connect pg psql -Atc 'SELECT CURRENT_USER'"),
     ] {
-        let kitchen = Kitchen::with(&lab, Endpoint, prod);
-        let (stdout, stderr) = texts(&kitchen.command("sh").args(["-c", line]).output().unwrap());
+        let workspace = Workspace::with(&lab, Endpoint, prod);
+        let (stdout, stderr) = texts(&workspace.command("sh").args(["-c", line]).output().unwrap());
         assert!(stdout.starts_with(&lab.user) && stderr.is_empty(), "{line}: {stdout}{stderr}");
         let verbose = line.replacen("connect", "-v connect", 1);
-        let (_, stderr) = texts(&kitchen.command("sh").args(["-c", &verbose]).output().unwrap());
+        let (_, stderr) = texts(&workspace.command("sh").args(["-c", &verbose]).output().unwrap());
         let about: Vec<&str> = stderr.lines().filter(|line| line.starts_with("rds-token: connect: /")).collect();
-        let ca = kitchen.sandbox.path("ca.pem");
+        let ca = workspace.sandbox.path("ca.pem");
         let endpoint = format!(" as {}@{}:", lab.user, lab.host);
         assert!(about.len() == 1 && about[0].contains(&endpoint), "{stderr}");
         assert!(about[0].ends_with(&format!("; CA for TLS: {}", ca.display())), "{stderr}");

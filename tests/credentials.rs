@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use crate::harness::{KEYS, Run, Sandbox, Server, TARGET, key_id, parameter, rfc3339, tell};
+use crate::harness::{KEYS, Run, Sandbox, Server, TARGET, key_id, parameter, print_uncaptured, rfc3339};
 
 const ROLE: &str = "arn:aws:iam::123456789012:role/lab";
 const THIRD_ROLE: &str = "arn:aws:iam::123456789012:role/third";
@@ -196,7 +196,7 @@ fn a_hostile_response_leaks_nothing_and_stays_one_line() {
 }
 
 #[test]
-fn plain_http_is_accepted_on_this_machine_only() {
+fn plain_http_is_accepted_only_on_this_machine() {
     let sandbox = Sandbox::new();
     let run = sandbox.rds_token([TARGET, "--role-arn", ROLE]).env("AWS_ENDPOINT_URL", "http://sts.example.com");
     let line = run.fails(3);
@@ -206,7 +206,7 @@ fn plain_http_is_accepted_on_this_machine_only() {
 }
 
 #[test]
-fn web_identity_from_the_environment_and_from_a_profile() {
+fn a_web_identity_comes_from_the_environment_or_a_profile() {
     let sandbox = Sandbox::new();
     let sts = Server::start(|_, body| {
         assert!(body.contains("Action=AssumeRoleWithWebIdentity") && body.contains("WebIdentityToken=jwt.x"), "{body}");
@@ -223,7 +223,7 @@ fn web_identity_from_the_environment_and_from_a_profile() {
 }
 
 #[test]
-fn the_container_endpoint_and_the_metadata_service() {
+fn the_container_endpoint_and_the_metadata_service_return_credentials() {
     let sandbox = Sandbox::new();
     let keys = |id: &str| {
         let end = rfc3339(3600);
@@ -249,7 +249,7 @@ fn the_container_endpoint_and_the_metadata_service() {
 }
 
 #[test]
-fn sso_with_the_token_of_the_aws_cli() {
+fn sso_uses_the_login_of_the_aws_cli() {
     let sandbox = Sandbox::new();
     let portal = Server::start(|head, _| {
         if !head.to_lowercase().contains("x-amz-sso_bearer_token: access") {
@@ -593,7 +593,7 @@ fn every_source_has_a_time_limit() {
         }
         let begin = Instant::now();
         let line = run.fails(4);
-        tell(&format!("{name} hangs: exit 4 after {:?}", begin.elapsed()));
+        print_uncaptured(&format!("{name} hangs: exit 4 after {:?}", begin.elapsed()));
         assert!(line.contains("no response in time"), "{name}: {line}");
         assert!(begin.elapsed() < Duration::from_secs(20), "{name}: {:?}", begin.elapsed());
     }
@@ -636,7 +636,7 @@ fn write_console_session(sandbox: &Sandbox, session: &str, seconds: i64) -> std:
 
 #[test]
 #[ignore = "needs openssl"]
-fn the_console_session_of_aws_login() {
+fn the_console_session_of_aws_login_is_used_and_refreshed() {
     let sandbox = Sandbox::new();
     let session = "arn:aws:iam::123456789012:user/jane";
     sandbox.write(".aws/config", &format!("[profile console]\nlogin_session = {session}\nregion = eu-west-1\n"));
@@ -907,7 +907,7 @@ fn run_with_file(file: &str, text: &str) -> (Sandbox, Run) {
 
 /// Keys that AWS would refuse fail with exit 3 and the reason, whatever their source.
 #[test]
-fn keys_that_cannot_work_sign_nothing() {
+fn keys_that_aws_would_refuse_sign_nothing() {
     let profile = |lines: &str| run_with_file(".aws/credentials", &format!("[default]\n{lines}\n"));
     let process = |keys: &str| {
         run_with_file(".aws/config", &format!("[default]\ncredential_process = echo '{{\"Version\":1,{keys}}}'\n"))
@@ -1284,7 +1284,7 @@ fn profile_files_are_read_once() {
 /// A new login is suggested only if the login has expired.
 #[test]
 #[ignore = "needs several seconds"]
-fn a_login_is_suggested_only_if_it_helps() {
+fn a_new_login_is_suggested_only_if_the_login_has_expired() {
     let sandbox = Sandbox::new();
     sandbox.write(
         ".aws/config",

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::harness::{has, skip, texts};
-use crate::recipes::{ClearGreeting, Endpoint, Kitchen, NoTls, OtherCa, OtherName, can, check, check_all, recipe};
+use crate::recipes::{ClearGreeting, Endpoint, NoTls, OtherCa, OtherName, Workspace, can, check, check_all, recipe};
 use crate::servers::{Lab, lab};
 
 /// Whether the drivers are installed. If not, skips the test.
@@ -19,9 +19,9 @@ fn has_drivers(test: &str) -> bool {
 
 #[test]
 #[ignore = "needs database servers"]
-fn recipes_of_further_drivers() {
-    if has_drivers("recipes_of_further_drivers") {
-        check_all("recipes_of_further_drivers", &["ruby-", "tool-", "java-"]);
+fn recipes_of_additional_drivers_log_in() {
+    if has_drivers("recipes_of_additional_drivers_log_in") {
+        check_all("recipes_of_additional_drivers_log_in", &["ruby-", "tool-", "java-"]);
     }
 }
 
@@ -79,9 +79,9 @@ fn options_that_do_not_require_tls_leak_the_token() {
          --ssl-verify-server-cert -e 'SELECT 1'"
             .to_owned(),
     ] {
-        let kitchen = Kitchen::new(&lab, NoTls);
-        kitchen.command("bash").args(["-c", &kitchen.adapt(&command)]).output().unwrap();
-        assert!(kitchen.has_leaked(), "{command}");
+        let workspace = Workspace::new(&lab, NoTls);
+        workspace.command("bash").args(["-c", &workspace.adapt(&command)]).output().unwrap();
+        assert!(workspace.has_leaked(), "{command}");
     }
 }
 
@@ -104,9 +104,9 @@ fn options_that_do_not_check_the_name_leak_the_token() {
     for command in
         [connector("ssl_ca=\"ca.pem\""), connector("ssl_ca=\"ca.pem\", ssl_verify_cert=True"), node.to_owned()]
     {
-        let kitchen = Kitchen::new(&lab, OtherName);
+        let workspace = Workspace::new(&lab, OtherName);
         let before = lab.verdicts().len();
-        kitchen.command("bash").args(["-c", &kitchen.adapt(&command)]).output().unwrap();
+        workspace.command("bash").args(["-c", &workspace.adapt(&command)]).output().unwrap();
         assert!(lab.verdicts().len() > before, "{command}");
     }
 }
@@ -122,9 +122,9 @@ fn old_versions_of_connector_j_leak_the_token() {
     let Some(lab) = lab(test) else { return };
     let mut java = recipe("java-connector");
     java.text = java.text.replace("useSsl=true&", "");
-    let kitchen = Kitchen::new(&lab, ClearGreeting);
-    kitchen.recipe(&java).output().unwrap();
-    assert!(kitchen.has_leaked(), "{}", java.text);
+    let workspace = Workspace::new(&lab, ClearGreeting);
+    workspace.recipe(&java).output().unwrap();
+    assert!(workspace.has_leaked(), "{}", java.text);
 }
 
 /// Builds a program that is linked with MySQL's own client library, and loads all libraries from its directory.
@@ -154,34 +154,34 @@ fn build_with_libmysqlclient(lab: &Lab, directory: &Path) -> PathBuf {
 fn libmysqlclient_sends_no_token_with_the_option_file_alone() {
     let Some(lab) = lab("libmysqlclient_sends_no_token_with_the_option_file_alone") else { return };
     let mut leaked = 0;
-    for world in [Endpoint, OtherCa, OtherName, NoTls] {
-        let kitchen = Kitchen::with(&lab, world, &lab.mysql);
-        let program = build_with_libmysqlclient(&lab, &kitchen.sandbox.path("."));
-        let cnf = kitchen.rds_token(["cnf", "prod", "--flavor", "library"]).succeeds();
+    for scenario in [Endpoint, OtherCa, OtherName, NoTls] {
+        let workspace = Workspace::with(&lab, scenario, &lab.mysql);
+        let program = build_with_libmysqlclient(&lab, &workspace.sandbox.path("."));
+        let cnf = workspace.rds_token(["cnf", "prod", "--flavor", "library"]).succeeds();
         let login = |arguments: &[&str]| {
-            let mut command = kitchen.command(program.to_str().unwrap());
+            let mut command = workspace.command(program.to_str().unwrap());
             command.args(arguments);
             command
         };
-        kitchen.gives_no_token(login(&[cnf.trim_end()]));
+        workspace.assert_no_token_is_sent(login(&[cnf.trim_end()]));
 
         // With its own TLS options, the program verifies the server and logs in.
-        let token = kitchen.rds_token(["prod", "-n"]).succeeds();
-        let port = kitchen.mariadb.to_string();
-        let mut own_options = login(&[kitchen.host, &port, &lab.user, &token, "ca.pem"]);
-        if world == Endpoint {
+        let token = workspace.rds_token(["prod", "-n"]).succeeds();
+        let port = workspace.mariadb.to_string();
+        let mut own_options = login(&[workspace.host, &port, &lab.user, &token, "ca.pem"]);
+        if scenario == Endpoint {
             assert_eq!(texts(&own_options.output().unwrap()), (format!("{}@%\n", lab.user), String::new()));
         } else {
-            kitchen.gives_no_token(own_options);
+            workspace.assert_no_token_is_sent(own_options);
         }
 
         // With the plugin enabled, the token leaks, because the option file makes the library verify nothing.
         let before = lab.verdicts().len();
         login(&[cnf.trim_end()]).env("LIBMYSQL_ENABLE_CLEARTEXT_PLUGIN", "1").output().unwrap();
-        leaked += usize::from(world != Endpoint && (kitchen.has_leaked() || lab.verdicts().len() > before));
+        leaked += usize::from(scenario != Endpoint && (workspace.has_leaked() || lab.verdicts().len() > before));
 
         let connect = ["connect", "prod", "--", program.to_str().unwrap()];
-        let (_, warning) = texts(&kitchen.rds_token(connect).output());
+        let (_, warning) = texts(&workspace.rds_token(connect).output());
         assert!(warning.contains("is linked with MySQL's own client library"), "{warning}");
     }
     assert!(leaked >= 2, "the token leaked {leaked} times");

@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use crate::harness::{NO_FILE, PROGRAM, Sandbox, TARGET, has, skip, texts};
-use crate::recipes::{Kitchen, NoCredentials};
+use crate::recipes::{NoCredentials, Workspace};
 use crate::servers::{Lab, Server, lab};
 
 /// Command lines in which `rds-token` fails. CLIENT is MariaDB's client or MySQL's own.
@@ -25,23 +25,23 @@ const POSTGRES: [&str; 4] = [
     "PGPASSFILE=\"$(rds-token pgpass pg)\" psql -w -h HOST -p 5432 -U app -d ExampleDB -c 'SELECT 1'",
 ];
 
-fn bash(kitchen: &Kitchen<'_>, line: &str) -> Command {
-    let mut command = kitchen.command("bash");
-    command.args(["-c", &kitchen.adapt(line)]);
+fn bash(workspace: &Workspace<'_>, line: &str) -> Command {
+    let mut command = workspace.command("bash");
+    command.args(["-c", &workspace.adapt(line)]);
     command
 }
 
 fn check(lab: &Lab, prod: &Server, lines: impl IntoIterator<Item = String>) {
-    let kitchen = Kitchen::with(lab, NoCredentials, prod);
+    let workspace = Workspace::with(lab, NoCredentials, prod);
     for line in lines {
-        kitchen.assert_no_local_connection(&bash(&kitchen, &line));
+        workspace.assert_no_local_connection(&bash(&workspace, &line));
     }
 }
 
 #[test]
 #[ignore = "needs database servers"]
-fn clients_stop_if_rds_token_fails() {
-    let test = "clients_stop_if_rds_token_fails";
+fn clients_fail_if_rds_token_fails() {
+    let test = "clients_fail_if_rds_token_fails";
     if !has("strace") {
         return skip(test, "strace is not installed");
     }
@@ -56,16 +56,16 @@ fn clients_stop_if_rds_token_fails() {
 /// Shows that the test above can fail.
 #[test]
 #[ignore = "needs database servers"]
-fn clients_without_a_file_reach_the_local_server() {
-    let test = "clients_without_a_file_reach_the_local_server";
+fn clients_without_a_file_connect_to_the_local_server() {
+    let test = "clients_without_a_file_connect_to_the_local_server";
     if !has("strace") {
         return skip(test, "strace is not installed");
     }
     let Some(lab) = lab(test) else { return };
     for prod in [&lab.mariadb, &lab.mysql] {
-        let kitchen = Kitchen::with(&lab, NoCredentials, prod);
+        let workspace = Workspace::with(&lab, NoCredentials, prod);
         for line in ["mysql --defaults-file= -e 'SELECT 1'", "psql '' -c 'SELECT 1'"] {
-            let (_, connection, about) = kitchen.trace_local_connection(&bash(&kitchen, line));
+            let (_, connection, about) = workspace.trace_local_connection(&bash(&workspace, line));
             assert!(connection.is_some(), "{about}");
         }
     }

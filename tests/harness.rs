@@ -168,7 +168,7 @@ pub(crate) fn texts(output: &Output) -> (String, String) {
 }
 
 /// Writes to stderr past libtest, which captures only what the print macros write.
-pub(crate) fn tell(what: &str) {
+pub(crate) fn print_uncaptured(what: &str) {
     let _ = writeln!(std::io::stderr(), "{what}");
 }
 

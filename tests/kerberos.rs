@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::process::{Command, Stdio};
 
 use crate::harness::{skip, texts};
-use crate::recipes::{Endpoint, Kitchen, OtherCa, Recipe, World, can, named, recipe};
+use crate::recipes::{Endpoint, OtherCa, Recipe, Scenario, Workspace, can, named, recipe};
 use crate::servers::{Kerberos, Lab, lab};
 
 /// Prints `TLSv1.2` or `TLSv1.3`, or nothing if the connection is not encrypted by TLS.
@@ -14,20 +14,20 @@ const TLS_VERSION: &str = "SELECT version FROM pg_stat_ssl WHERE pid = pg_backen
 /// A user of the recipes who has a Kerberos ticket.
 struct TicketHolder<'a> {
     kerberos: &'a Kerberos,
-    kitchen: Kitchen<'a>,
+    workspace: Workspace<'a>,
 }
 
 impl<'a> TicketHolder<'a> {
     /// Returns a user with a new ticket.
     ///
     /// `None` if no KDC is installed; the test is then skipped.
-    fn new(test: &str, lab: &'a Lab, world: World) -> Option<Self> {
+    fn new(test: &str, lab: &'a Lab, scenario: Scenario) -> Option<Self> {
         let Some(kerberos) = &lab.kerberos else {
             skip(test, "a Kerberos KDC is not installed; run `make setup`");
             return None;
         };
-        let holder = Self { kerberos, kitchen: Kitchen::new(lab, world) };
-        let mut kinit = holder.with_ticket(holder.kitchen.command("kinit"));
+        let holder = Self { kerberos, workspace: Workspace::new(lab, scenario) };
+        let mut kinit = holder.with_ticket(holder.workspace.command("kinit"));
         let mut kinit = kinit.arg(&kerberos.user).stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
         writeln!(kinit.stdin.take().unwrap(), "{}", kerberos.password).unwrap();
         assert!(kinit.wait().unwrap().success());
@@ -36,14 +36,14 @@ impl<'a> TicketHolder<'a> {
 
     /// Makes a command use the user's ticket.
     fn with_ticket(&self, mut command: Command) -> Command {
-        command.env("KRB5_CONFIG", &self.kerberos.config).env("KRB5CCNAME", self.kitchen.sandbox.path("ticket"));
+        command.env("KRB5_CONFIG", &self.kerberos.config).env("KRB5CCNAME", self.workspace.sandbox.path("ticket"));
         command
     }
 
     /// The recipe, changed to print the TLS version instead of the user name.
     fn recipe(&self, recipe: &Recipe) -> Command {
         let text = recipe.text.replace("SELECT CURRENT_USER", TLS_VERSION);
-        self.with_ticket(self.kitchen.recipe(&Recipe { text, ..recipe.clone() }))
+        self.with_ticket(self.workspace.recipe(&Recipe { text, ..recipe.clone() }))
     }
 }
 
@@ -57,13 +57,13 @@ fn changed([name, from, to]: [&str; 3]) -> Recipe {
 /// Each recipe logs in over TLS, and sends no token to a server with another CA, whatever the user's `PGGSSENCMODE` is.
 fn check(test: &str, recipes: &[Recipe]) {
     let Some(lab) = lab(test) else { return };
-    for world in [Endpoint, OtherCa] {
-        let Some(user) = TicketHolder::new(test, &lab, world) else { return };
+    for scenario in [Endpoint, OtherCa] {
+        let Some(user) = TicketHolder::new(test, &lab, scenario) else { return };
         let run = |recipe: &Recipe, mode: Option<&str>| {
             let mut command = user.recipe(recipe);
             command.envs(mode.map(|mode| ("PGGSSENCMODE", mode)));
-            if world == OtherCa {
-                return user.kitchen.gives_no_token(command);
+            if scenario == OtherCa {
+                return user.workspace.assert_no_token_is_sent(command);
             }
             let (stdout, stderr) = texts(&command.output().unwrap());
             let context = format!("{}, {mode:?}: {stdout}{stderr}", recipe.name);

@@ -294,8 +294,8 @@ fn run_together(sandbox: &Sandbox, sts: &Server, count: usize, args: &[&str], mo
 
 #[test]
 #[ignore = "needs a keyring"]
-fn twenty_that_miss_the_kernels_keyring_make_one_request() {
-    let Some(shared) = Shared::with_kernel("twenty_that_miss_the_kernels_keyring_make_one_request") else { return };
+fn twenty_misses_in_the_kernels_keyring_make_one_request() {
+    let Some(shared) = Shared::with_kernel("twenty_misses_in_the_kernels_keyring_make_one_request") else { return };
     let sts = Server::sts(Duration::from_millis(300), 3600);
     run_together(&shared.sandbox, &sts, 20, &[&shared.target], &[]);
     assert_eq!(sts.requests(), 1);
@@ -508,8 +508,8 @@ fn a_secret_service_that_hangs_is_a_warning() {
 
 #[test]
 #[ignore = "needs a keyring"]
-fn twenty_that_miss_the_secret_service_make_one_request() {
-    let test = "twenty_that_miss_the_secret_service_make_one_request";
+fn twenty_misses_in_the_secret_service_make_one_request() {
+    let test = "twenty_misses_in_the_secret_service_make_one_request";
     let shared = Shared::new();
     // The delay is longer than the time budget for the keyring. A wait for the lock must not count toward that budget.
     let sts = Server::sts(Duration::from_secs(5), 3600);

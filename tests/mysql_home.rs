@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::harness::{KEYS, PROGRAM, Sandbox, TARGET, has, texts};
-use crate::recipes::{ClearGreeting, Endpoint, Kitchen, NoTls, OtherCa, OtherName, can};
+use crate::recipes::{ClearGreeting, Endpoint, NoTls, OtherCa, OtherName, Workspace, can};
 use crate::servers::{Lab, Server, lab};
 
 /// MariaDB programs without host and user arguments, which print the logged-in user.
@@ -48,8 +48,8 @@ fn invocations(program: &str) -> [String; 4] {
     [env(""), env(" --no-secret"), format!("rds-token connect prod sh -c '{quoted}'"), dotenv]
 }
 
-fn run(kitchen: &Kitchen<'_>, line: &str) -> Command {
-    let mut command = kitchen.command("sh");
+fn run(workspace: &Workspace<'_>, line: &str) -> Command {
+    let mut command = workspace.command("sh");
     command.args(["-c", line]);
     command
 }
@@ -60,12 +60,12 @@ fn check(lab: &Lab, prod: &Server, programs: &[&str]) {
 }
 
 fn check_line(lab: &Lab, prod: &Server, line: &str) {
-    let kitchen = Kitchen::with(lab, Endpoint, prod);
-    let (stdout, stderr) = texts(&run(&kitchen, line).output().unwrap());
+    let workspace = Workspace::with(lab, Endpoint, prod);
+    let (stdout, stderr) = texts(&run(&workspace, line).output().unwrap());
     assert!(stdout.contains(&lab.user) && stderr.is_empty(), "{line}: {stdout}{stderr}");
-    for world in [OtherCa, OtherName, NoTls, ClearGreeting] {
-        let kitchen = Kitchen::with(lab, world, prod);
-        kitchen.gives_no_token(run(&kitchen, line));
+    for scenario in [OtherCa, OtherName, NoTls, ClearGreeting] {
+        let workspace = Workspace::with(lab, scenario, prod);
+        workspace.assert_no_token_is_sent(run(&workspace, line));
     }
 }
 
@@ -102,11 +102,11 @@ fn drivers_that_read_default_files_log_in_with_variables() {
 #[ignore = "needs database servers"]
 fn without_mysql_home_the_token_leaks() {
     let Some(lab) = lab("without_mysql_home_the_token_leaks") else { return };
-    let kitchen = Kitchen::new(&lab, NoTls);
+    let workspace = Workspace::new(&lab, NoTls);
     let line = "variables=$(rds-token env prod --shell sh) && eval \"$variables\" && unset MYSQL_HOME MARIADB_HOME &&
         mariadb -h \"$MYSQL_HOST\" -P \"$MYSQL_TCP_PORT\" -u app -e 'SELECT 1'";
-    assert!(!run(&kitchen, &kitchen.adapt(line)).output().unwrap().status.success());
-    assert!(kitchen.has_leaked());
+    assert!(!run(&workspace, &workspace.adapt(line)).output().unwrap().status.success());
+    assert!(workspace.has_leaked());
 }
 
 /// With an inherited `MYSQL_HOME`, the program could connect to another server.

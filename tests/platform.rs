@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
-use crate::harness::{PROGRAM, Run, Sandbox, TARGET, is_root, key_id, skip, tell, texts};
+use crate::harness::{PROGRAM, Run, Sandbox, TARGET, is_root, key_id, print_uncaptured, skip, texts};
 
 /// The arguments of `unshare` for a network namespace. A user other than root becomes root in it, which not every
 /// machine allows.
@@ -133,7 +133,7 @@ fn a_laptop_does_not_wait_for_a_metadata_service() {
     // If the program waited until the time limit, it would exit with 4.
     let line = in_namespace(&sandbox, nowhere, &[TARGET, "--no-cache", "--timeout", "20s"]).fails(3);
     assert!(line.contains("none found in the environment"), "{line}");
-    tell(&format!("no metadata service: exit 3 after {:?}", begin.elapsed()));
+    print_uncaptured(&format!("no metadata service: exit 3 after {:?}", begin.elapsed()));
 
     // A service that needs more than a second in total is used only if the configuration names it.
     let slow = format!("export DELAY=0.6; {}", start_services(&sandbox));

@@ -6,7 +6,7 @@ use std::time::Duration;
 use rds_token::testing::{Choice, Env, Identity, ProfileFiles};
 use serde_json::Value;
 
-use crate::harness::{Sandbox, TARGET, key_id, parameter, skip, tell};
+use crate::harness::{Sandbox, TARGET, key_id, parameter, print_uncaptured, skip};
 
 /// The number of pairs of files that are compared.
 const PAIRS: usize = 4_000;
@@ -192,7 +192,9 @@ fn generated_files_have_the_same_keys_as_in_botocore() {
             same_keys += usize::from(compare_keys(&env, &files, name, expected, &files_text));
         }
     }
-    tell(&format!("{PAIRS} pairs: {same_keys} equal keys, {same_values} equal values, {refused} refused by botocore"));
+    print_uncaptured(&format!(
+        "{PAIRS} pairs: {same_keys} equal keys, {same_values} equal values, {refused} refused by botocore"
+    ));
     assert!(same_keys > 1_500 && PAIRS - refused >= 2_000, "the generated files are too simple");
 }
 

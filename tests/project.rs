@@ -53,7 +53,7 @@ fn assert_calls_make(command: &str, targets: &BTreeSet<String>) {
 }
 
 #[test]
-fn workflows_call_make_targets_only() {
+fn workflows_call_only_make_targets() {
     let (targets, workflows) = (make_targets(), files(".github/workflows", "yml"));
     assert!(workflows.len() >= 2, "{workflows:?}");
     for workflow in workflows {

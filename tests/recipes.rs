@@ -60,7 +60,7 @@ fn replace_words(text: &str, replace: impl Fn(&str) -> Option<String>) -> String
 
 /// The server and the credentials that a recipe uses.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum World {
+pub(crate) enum Scenario {
     /// The endpoint.
     Endpoint,
     /// A server with a certificate from another CA.
@@ -75,12 +75,12 @@ pub(crate) enum World {
     NoCredentials,
 }
 
-pub(crate) use World::{ClearGreeting, Endpoint, NoCredentials, NoTls, OtherCa, OtherName};
+pub(crate) use Scenario::{ClearGreeting, Endpoint, NoCredentials, NoTls, OtherCa, OtherName};
 
 /// The home directory, current directory and environment of a user who runs a recipe.
-pub(crate) struct Kitchen<'a> {
+pub(crate) struct Workspace<'a> {
     lab: &'a Lab,
-    world: World,
+    scenario: Scenario,
     /// The directory of the clients of `prod`, if they are not on PATH.
     bin: Option<&'a Path>,
     pub(crate) sandbox: Sandbox,
@@ -90,46 +90,46 @@ pub(crate) struct Kitchen<'a> {
     rogues: Option<[Rogue; 2]>,
 }
 
-impl<'a> Kitchen<'a> {
-    pub(crate) fn new(lab: &'a Lab, world: World) -> Self {
-        Self::with(lab, world, &lab.mariadb)
+impl<'a> Workspace<'a> {
+    pub(crate) fn new(lab: &'a Lab, scenario: Scenario) -> Self {
+        Self::with(lab, scenario, &lab.mariadb)
     }
 
-    /// A kitchen in which the target `prod` is the server `prod`.
-    pub(crate) fn with(lab: &'a Lab, world: World, prod: &'a Server) -> Self {
-        let rogues = match world {
+    /// A workspace in which the target `prod` is the server `prod`.
+    pub(crate) fn with(lab: &'a Lab, scenario: Scenario, prod: &'a Server) -> Self {
+        let rogues = match scenario {
             NoTls => Some([Rogue::start(Mariadb), Rogue::start(Postgres)]),
             ClearGreeting => Some([Rogue::start_with_clear_greeting(), Rogue::start(Postgres)]),
             Endpoint | OtherCa | OtherName | NoCredentials => None,
         };
-        let kitchen = Self {
+        let workspace = Self {
             lab,
-            world,
+            scenario,
             bin: prod.bin.as_deref(),
             sandbox: Sandbox::new(),
-            host: if world == OtherName { &lab.outside_host } else { &lab.host },
+            host: if scenario == OtherName { &lab.outside_host } else { &lab.host },
             mariadb: rogues.as_ref().map_or(prod.port, |rogues| rogues[0].port),
             postgres: rogues.as_ref().map_or(lab.postgres.port, |rogues| rogues[1].port),
             rogues,
         };
-        let ca = kitchen.sandbox.path("ca.pem");
-        std::fs::copy(if world == OtherCa { &lab.other_ca } else { &lab.ca }, &ca).unwrap();
+        let ca = workspace.sandbox.path("ca.pem");
+        std::fs::copy(if scenario == OtherCa { &lab.other_ca } else { &lab.ca }, &ca).unwrap();
         // The engine can't be derived from a port of the lab.
-        let config = kitchen.adapt(&recipe("config.toml").text);
+        let config = workspace.adapt(&recipe("config.toml").text);
         let engine = if prod.bin.is_some() { "mysql" } else { "mariadb" };
         let config = config.replace("[target.prod]", &format!("[target.prod]\nengine = \"{engine}\""));
         let config = config.replace("[target.pg]", "[target.pg]\nengine = \"postgres\"");
         let config = format!("{config}\n[defaults]\nca = \"{}\"\n", ca.display());
-        kitchen.sandbox.write(".config/rds-token/config.toml", &config);
-        if world == NoCredentials {
-            return kitchen;
+        workspace.sandbox.write(".config/rds-token/config.toml", &config);
+        if scenario == NoCredentials {
+            return workspace;
         }
         let key = lab.key("long");
         let mut credentials = format!("[default]\naws_access_key_id={}\n", key.access_key_id);
         let _ = writeln!(credentials, "aws_secret_access_key={}", key.secret_access_key);
         let _ = writeln!(credentials, "aws_session_token={}", key.session_token.unwrap());
-        kitchen.sandbox.write(".aws/credentials", &credentials);
-        kitchen
+        workspace.sandbox.write(".aws/credentials", &credentials);
+        workspace
     }
 
     /// The text, with the lab's host, ports and user in place of the examples.
@@ -146,7 +146,7 @@ impl<'a> Kitchen<'a> {
             })
         });
         // A pool that can't connect retries until its timeout.
-        let text = if self.world == Endpoint { text } else { text.replace("timeout=5", "timeout=1") };
+        let text = if self.scenario == Endpoint { text } else { text.replace("timeout=5", "timeout=1") };
         text.replace("/usr/local/bin/rds-token", PROGRAM).replace("\"$(rds-token ca)\"", "ca.pem")
     }
 
@@ -177,7 +177,7 @@ impl<'a> Kitchen<'a> {
 
     /// Runs `command`. Fails if it succeeds, or if a server receives a token.
     #[track_caller]
-    pub(crate) fn gives_no_token(&self, mut command: Command) {
+    pub(crate) fn assert_no_token_is_sent(&self, mut command: Command) {
         let before = self.lab.verdicts().len();
         let output = command.output().unwrap();
         let about = format!("{command:?}: {:?}", texts(&output));
@@ -277,7 +277,7 @@ impl<'a> Kitchen<'a> {
     fn shell(&self, program: &str, file: &Path) -> Command {
         let mut command = self.command(program);
         // If every line must fail, do not stop at the first one.
-        command.arg(if self.world == Endpoint { "-eu" } else { "-u" }).arg(file);
+        command.arg(if self.scenario == Endpoint { "-eu" } else { "-u" }).arg(file);
         command
     }
 
@@ -301,21 +301,21 @@ fn dump(recipe: &Recipe) -> Option<&'static Path> {
 /// Asserts that the recipe logs in as the user, and sends no token to a server that is not the endpoint. If `rds-token`
 /// fails, the recipe must not connect to a local server, or replace the old dump.
 pub(crate) fn check(lab: &Lab, recipe: &Recipe, prod: &Server) {
-    let kitchen = Kitchen::with(lab, Endpoint, prod);
-    let (stdout, stderr) = texts(&kitchen.recipe(recipe).output().unwrap());
+    let workspace = Workspace::with(lab, Endpoint, prod);
+    let (stdout, stderr) = texts(&workspace.recipe(recipe).output().unwrap());
     let about = format!("{}: {stdout}{stderr}", recipe.name);
     assert_eq!(stderr, "", "{about}");
     assert!(!recipe.text.contains("CURRENT_USER") || stdout.contains(&lab.user), "{about}");
-    assert!(dump(recipe).is_none_or(|dump| kitchen.dump_has(dump, "hello from ")), "{about}");
+    assert!(dump(recipe).is_none_or(|dump| workspace.dump_has(dump, "hello from ")), "{about}");
 
-    for world in [OtherCa, OtherName, NoTls, ClearGreeting, NoCredentials] {
-        let kitchen = Kitchen::with(lab, world, prod);
-        let _ = dump(recipe).map(|dump| std::fs::write(kitchen.sandbox.path(dump), "last night's").unwrap());
-        match world {
-            NoCredentials => kitchen.assert_no_local_connection(&kitchen.recipe(recipe)),
-            _ => kitchen.gives_no_token(kitchen.recipe(recipe)),
+    for scenario in [OtherCa, OtherName, NoTls, ClearGreeting, NoCredentials] {
+        let workspace = Workspace::with(lab, scenario, prod);
+        let _ = dump(recipe).map(|dump| std::fs::write(workspace.sandbox.path(dump), "last night's").unwrap());
+        match scenario {
+            NoCredentials => workspace.assert_no_local_connection(&workspace.recipe(recipe)),
+            _ => workspace.assert_no_token_is_sent(workspace.recipe(recipe)),
         }
-        assert!(dump(recipe).is_none_or(|dump| kitchen.dump_has(dump, "last night's")), "{world:?}: {about}");
+        assert!(dump(recipe).is_none_or(|dump| workspace.dump_has(dump, "last night's")), "{scenario:?}: {about}");
     }
 }
 
@@ -340,16 +340,16 @@ pub(crate) fn can(test: &str, program: &str, args: &[&str]) -> bool {
 /// Clients that verify nothing send the token to the servers without TLS. The other tests can therefore fail.
 #[test]
 #[ignore = "needs database servers"]
-fn a_careless_client_gives_the_token_away() {
-    let Some(lab) = lab("a_careless_client_gives_the_token_away") else { return };
-    let kitchen = Kitchen::new(&lab, NoTls);
-    let [mysql, postgres] = kitchen.rogues.as_ref().unwrap();
+fn a_client_that_verifies_nothing_leaks_the_token() {
+    let Some(lab) = lab("a_client_that_verifies_nothing_leaks_the_token") else { return };
+    let workspace = Workspace::new(&lab, NoTls);
+    let [mysql, postgres] = workspace.rogues.as_ref().unwrap();
     for (rogue, client) in [
         (mysql, "mariadb --no-defaults --ssl-ca=ca.pem --ssl -h HOST -P 3306 -u app -p\"$(rds-token prod)\""),
         (postgres, "PGPASSWORD=\"$(rds-token pg)\" psql 'host=HOST port=5432 user=app sslmode=prefer'"),
     ] {
         assert!(!rogue.has_token());
-        kitchen.command("sh").args(["-c", &kitchen.adapt(client)]).output().unwrap();
+        workspace.command("sh").args(["-c", &workspace.adapt(client)]).output().unwrap();
         assert!(rogue.has_token(), "{client}");
     }
 }
@@ -383,17 +383,17 @@ fn every_recipe_has_a_test() {
 
 #[test]
 #[ignore = "needs database servers"]
-fn shell_recipes() {
+fn shell_recipes_log_in() {
     if !has("strace") {
-        return skip("shell_recipes", "strace is not installed");
+        return skip("shell_recipes_log_in", "strace is not installed");
     }
-    check_all("shell_recipes", &["mariadb-", "connect", "psql-", "make"]);
+    check_all("shell_recipes_log_in", &["mariadb-", "connect", "psql-", "make"]);
 }
 
 #[test]
 #[ignore = "needs database servers"]
-fn recipes_of_mysqls_own_client() {
-    let Some(lab) = lab("recipes_of_mysqls_own_client") else { return };
+fn recipes_of_mysqls_own_client_log_in() {
+    let Some(lab) = lab("recipes_of_mysqls_own_client_log_in") else { return };
     for recipe in named("mysql-") {
         check(&lab, &recipe, &lab.mysql);
     }
@@ -402,34 +402,34 @@ fn recipes_of_mysqls_own_client() {
 /// Drivers treat MySQL and MariaDB servers differently.
 #[test]
 #[ignore = "needs database servers"]
-fn recipes_for_both_servers_log_into_mysql() {
-    let test = "recipes_for_both_servers_log_into_mysql";
+fn recipes_for_both_servers_log_in_to_mysql() {
+    let test = "recipes_for_both_servers_log_in_to_mysql";
     let import = "import pymysql, mysql.connector, psycopg, sqlalchemy";
     if !can(test, "/usr/bin/python3", &["-c", import]) || !can(test, "node", &["-e", "require('mysql2')"]) {
         return;
     }
     let Some(lab) = lab(test) else { return };
     for name in ["python-pymysql", "python-connector", "pool-sqlalchemy-pymysql", "node-mysql2", "pool-node-mysql2"] {
-        let kitchen = Kitchen::with(&lab, Endpoint, &lab.mysql);
-        let (stdout, stderr) = texts(&kitchen.recipe(&recipe(name)).output().unwrap());
+        let workspace = Workspace::with(&lab, Endpoint, &lab.mysql);
+        let (stdout, stderr) = texts(&workspace.recipe(&recipe(name)).output().unwrap());
         assert_eq!((stdout, stderr.as_str()), (format!("{}@%\n", lab.user), ""), "{name}");
     }
 }
 
 #[test]
 #[ignore = "needs database servers"]
-fn perl_recipes() {
-    if can("perl_recipes", "perl", &["-MDBD::mysql", "-MDBD::MariaDB", "-e1"]) {
-        check_all("perl_recipes", &["perl-"]);
+fn perl_recipes_log_in() {
+    if can("perl_recipes_log_in", "perl", &["-MDBD::mysql", "-MDBD::MariaDB", "-e1"]) {
+        check_all("perl_recipes_log_in", &["perl-"]);
     }
 }
 
 #[test]
 #[ignore = "needs database servers"]
-fn python_recipes() {
+fn python_recipes_log_in() {
     let import = "import pymysql, mysql.connector, psycopg, MySQLdb, asyncmy, asyncpg";
-    if can("python_recipes", "/usr/bin/python3", &["-c", import]) {
-        check_all("python_recipes", &["python-"]);
+    if can("python_recipes_log_in", "/usr/bin/python3", &["-c", import]) {
+        check_all("python_recipes_log_in", &["python-"]);
     }
 }
 
@@ -461,23 +461,23 @@ fn pools_get_a_token_for_each_connection() {
     let Some(lab) = lab(test) else { return };
     assert_eq!(SECOND_CONNECTIONS.len(), named("pool-").len(), "a pool has no test");
     for (name, from, to) in SECOND_CONNECTIONS {
-        let kitchen = Kitchen::new(&lab, Endpoint);
+        let workspace = Workspace::new(&lab, Endpoint);
         let mut recipe = recipe(name);
         assert!(recipe.text.contains(from), "{name} has no {from:?}");
         recipe.text = recipe.text.replace(from, to);
-        let mut command = kitchen.recipe(&recipe);
-        let calls = kitchen.count_calls(&mut command);
-        kitchen.assert_connections_have_tokens(command, &calls, name);
+        let mut command = workspace.recipe(&recipe);
+        let calls = workspace.count_calls(&mut command);
+        workspace.assert_connections_have_tokens(command, &calls, name);
     }
 }
 
 /// The Django backends of docs/pools.md, in projects with the settings of that page.
 #[test]
-fn django_backends() {
-    if !can("django_backends", "/usr/bin/python3", &["-c", "import django, psycopg, MySQLdb"]) {
+fn django_backends_log_in() {
+    if !can("django_backends_log_in", "/usr/bin/python3", &["-c", "import django, psycopg, MySQLdb"]) {
         return;
     }
-    let Some(lab) = lab("django_backends") else { return };
+    let Some(lab) = lab("django_backends_log_in") else { return };
     let script = "import django
 django.setup()
 from django.db import connection
@@ -488,27 +488,27 @@ for _ in range(2):
     connection.close()
 ";
     for (project, package) in [("django-postgresql", "rds_postgresql"), ("django-mysql", "rds_mysql")] {
-        for world in [Endpoint, OtherCa, OtherName, NoTls, ClearGreeting, NoCredentials] {
-            let kitchen = Kitchen::new(&lab, world);
-            let directory = kitchen.sandbox.path(package);
+        for scenario in [Endpoint, OtherCa, OtherName, NoTls, ClearGreeting, NoCredentials] {
+            let workspace = Workspace::new(&lab, scenario);
+            let directory = workspace.sandbox.path(package);
             std::fs::create_dir(&directory).unwrap();
             std::fs::write(directory.join("__init__.py"), "").unwrap();
             let write = |file: &str, place: &Path| {
-                let text = kitchen.adapt(&recipe(&format!("{project}/{file}")).text);
+                let text = workspace.adapt(&recipe(&format!("{project}/{file}")).text);
                 // HOST is also the name of a setting.
-                std::fs::write(place, text.replace(&format!("\"{}\": ", kitchen.host), "\"HOST\": ")).unwrap();
+                std::fs::write(place, text.replace(&format!("\"{}\": ", workspace.host), "\"HOST\": ")).unwrap();
             };
             write("base.py", &directory.join("base.py"));
-            write("settings.py", &kitchen.sandbox.path("settings.py"));
-            let mut command = kitchen.command("/usr/bin/python3");
+            write("settings.py", &workspace.sandbox.path("settings.py"));
+            let mut command = workspace.command("/usr/bin/python3");
             command.args(["-c", script]).env("DJANGO_SETTINGS_MODULE", "settings");
-            match world {
+            match scenario {
                 Endpoint => {
-                    let calls = kitchen.count_calls(&mut command);
-                    kitchen.assert_connections_have_tokens(command, &calls, project);
+                    let calls = workspace.count_calls(&mut command);
+                    workspace.assert_connections_have_tokens(command, &calls, project);
                 }
-                NoCredentials => kitchen.assert_no_local_connection(&command),
-                _ => kitchen.gives_no_token(command),
+                NoCredentials => workspace.assert_no_local_connection(&command),
+                _ => workspace.assert_no_token_is_sent(command),
             }
         }
     }
@@ -521,71 +521,71 @@ fn has_pools(test: &str) -> bool {
 }
 
 #[test]
-fn pool_recipes() {
-    if has_pools("pool_recipes") {
-        check_all("pool_recipes", &["pool-"]);
+fn pool_recipes_log_in() {
+    if has_pools("pool_recipes_log_in") {
+        check_all("pool_recipes_log_in", &["pool-"]);
     }
 }
 
 #[test]
 #[ignore = "needs database servers"]
-fn node_recipes() {
-    if can("node_recipes", "node", &["-e", "require('mysql2')"]) {
-        check_all("node_recipes", &["node-"]);
+fn node_recipes_log_in() {
+    if can("node_recipes_log_in", "node", &["-e", "require('mysql2')"]) {
+        check_all("node_recipes_log_in", &["node-"]);
     }
 }
 
 /// Runs the command of the crontab line in the environment that cron sets (crontab(5)).
 #[test]
 #[ignore = "needs database servers"]
-fn the_cron_line() {
-    let Some(lab) = lab("the_cron_line") else { return };
+fn the_cron_line_writes_a_dump() {
+    let Some(lab) = lab("the_cron_line_writes_a_dump") else { return };
     let dump = Path::new("home/ExampleDB.sql");
-    for (world, expected) in [(Endpoint, "hello from "), (NoCredentials, "last night's")] {
-        let kitchen = Kitchen::new(&lab, world);
-        std::fs::write(kitchen.sandbox.path(dump), "last night's").unwrap();
-        let text = kitchen.adapt(&recipe("cron").text);
+    for (scenario, expected) in [(Endpoint, "hello from "), (NoCredentials, "last night's")] {
+        let workspace = Workspace::new(&lab, scenario);
+        std::fs::write(workspace.sandbox.path(dump), "last night's").unwrap();
+        let text = workspace.adapt(&recipe("cron").text);
         let (mail, line) = text.trim_end().split_once('\n').unwrap();
         assert!(mail.starts_with("MAILTO="), "{mail}");
         let command_of = line.splitn(6, ' ').nth(5).unwrap();
         assert!(!command_of.contains('%'), "cron replaces % with a newline");
         let mut command = Command::new("/bin/sh");
-        command.env_clear().env("HOME", kitchen.sandbox.path("home")).env("PATH", "/usr/bin:/bin");
-        command.env("SHELL", "/bin/sh").env("LOGNAME", "app").current_dir(kitchen.sandbox.path("home"));
+        command.env_clear().env("HOME", workspace.sandbox.path("home")).env("PATH", "/usr/bin:/bin");
+        command.env("SHELL", "/bin/sh").env("LOGNAME", "app").current_dir(workspace.sandbox.path("home"));
         command.env("AWS_EC2_METADATA_DISABLED", "true");
         let output = lab.on_loopback(command.args(["-c", command_of])).output().unwrap();
         let (stdout, stderr) = texts(&output);
         // cron mails all output.
-        assert_eq!((stdout.as_str(), stderr.lines().count()), ("", usize::from(world != Endpoint)), "{stderr}");
-        assert_eq!(output.status.success(), world == Endpoint, "{stderr}");
-        assert!(kitchen.dump_has(dump, expected), "{world:?}");
+        assert_eq!((stdout.as_str(), stderr.lines().count()), ("", usize::from(scenario != Endpoint)), "{stderr}");
+        assert_eq!(output.status.success(), scenario == Endpoint, "{stderr}");
+        assert!(workspace.dump_has(dump, expected), "{scenario:?}");
     }
 }
 
 /// Runs each command of a workflow in its own shell, with the variables that earlier commands wrote to GITHUB_ENV.
 #[test]
 #[ignore = "needs database servers"]
-fn ci_recipes() {
-    let Some(lab) = lab("ci_recipes") else { return };
-    for (recipe, world) in named("ci-").iter().flat_map(|recipe| [(recipe, Endpoint), (recipe, NoTls)]) {
-        let kitchen = Kitchen::new(&lab, world);
-        let script = kitchen.sandbox.path("migrate.sh");
+fn ci_recipes_log_in() {
+    let Some(lab) = lab("ci_recipes_log_in") else { return };
+    for (recipe, scenario) in named("ci-").iter().flat_map(|recipe| [(recipe, Endpoint), (recipe, NoTls)]) {
+        let workspace = Workspace::new(&lab, scenario);
+        let script = workspace.sandbox.path("migrate.sh");
         std::fs::write(&script, "#!/bin/sh\nmariadb -e 'SELECT CURRENT_USER()'\n").unwrap();
         std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).unwrap();
-        let variables = kitchen.sandbox.write("github_env", "");
+        let variables = workspace.sandbox.write("github_env", "");
         let lines = recipe.text.lines().map(str::trim).filter_map(|line| line.strip_prefix("- "));
         for line in lines.map(|line| line.strip_prefix("run: ").unwrap_or(line)) {
-            let mut step = kitchen.command("bash");
-            step.args(["-e", "-o", "pipefail", "-c", &kitchen.adapt(line)]).env("GITHUB_ENV", &variables);
+            let mut step = workspace.command("bash");
+            step.args(["-e", "-o", "pipefail", "-c", &workspace.adapt(line)]).env("GITHUB_ENV", &variables);
             let text = std::fs::read_to_string(&variables).unwrap();
             step.envs(text.lines().map(|line| line.split_once('=').unwrap()));
             if line.contains(" env ") {
                 assert!(step.output().unwrap().status.success(), "{line}");
-            } else if world == Endpoint {
+            } else if scenario == Endpoint {
                 let (stdout, stderr) = texts(&step.output().unwrap());
                 assert!(stdout.contains(&lab.user) && stderr.is_empty(), "{line}: {stdout}{stderr}");
             } else {
-                kitchen.gives_no_token(step);
+                workspace.assert_no_token_is_sent(step);
             }
         }
     }
@@ -594,19 +594,19 @@ fn ci_recipes() {
 /// systemd accepts the units. Their commands are those of other recipes.
 #[test]
 #[ignore = "needs database servers"]
-fn the_systemd_units() {
+fn systemd_accepts_the_units() {
     if !has("systemd-analyze") {
-        skip("the_systemd_units", "systemd-analyze is not installed");
+        skip("systemd_accepts_the_units", "systemd-analyze is not installed");
         return;
     }
-    let Some(lab) = lab("the_systemd_units") else { return };
-    let kitchen = Kitchen::new(&lab, Endpoint);
+    let Some(lab) = lab("systemd_accepts_the_units") else { return };
+    let workspace = Workspace::new(&lab, Endpoint);
     for name in ["dump.service", "report.service"] {
-        let unit = kitchen.sandbox.path(name);
-        std::fs::write(&unit, kitchen.adapt(&recipe(name).text)).unwrap();
+        let unit = workspace.sandbox.path(name);
+        std::fs::write(&unit, workspace.adapt(&recipe(name).text)).unwrap();
         std::fs::set_permissions(&unit, std::fs::Permissions::from_mode(0o644)).unwrap();
         let output =
-            kitchen.sandbox.command("systemd-analyze").args(["verify", "--man=no"]).arg(&unit).output().unwrap();
+            workspace.sandbox.command("systemd-analyze").args(["verify", "--man=no"]).arg(&unit).output().unwrap();
         let (stdout, stderr) = texts(&output);
         assert!(output.status.success(), "{stdout}{stderr}");
         assert_eq!((stdout.as_str(), stderr.as_str()), ("", ""));
@@ -619,11 +619,11 @@ fn the_systemd_units() {
 fn an_env_file_logs_in() {
     let Some(lab) = lab("an_env_file_logs_in") else { return };
     for (target, program, query) in [("pg", "psql", "-At"), ("prod", "mariadb", "-N")] {
-        let kitchen = Kitchen::new(&lab, Endpoint);
-        let output = kitchen.command(PROGRAM).args(["env", "-q", target, "--shell", "dotenv"]).output().unwrap();
+        let workspace = Workspace::new(&lab, Endpoint);
+        let output = workspace.command(PROGRAM).args(["env", "-q", target, "--shell", "dotenv"]).output().unwrap();
         let (file, stderr) = texts(&output);
         assert_eq!(stderr, "");
-        let mut client = kitchen.command(program);
+        let mut client = workspace.command(program);
         client.envs(file.lines().map(|line| line.split_once('=').unwrap()));
         if program == "mariadb" {
             client.arg("--batch");

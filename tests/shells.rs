@@ -8,7 +8,7 @@ use time::{Duration, OffsetDateTime};
 use crate::harness::{HOST, KEYS, PROGRAM, Run, Sandbox, has, skip, texts};
 
 /// Characters that quoting must preserve.
-const NASTY: &str = "a'b\"c\\d e#f$g`h%i é日";
+const SPECIAL_CHARACTERS: &str = "a'b\"c\\d e#f$g`h%i é日";
 
 /// The shells in Debian that `eval` the output.
 const SHELLS: [&str; 4] = ["sh", "bash", "zsh", "fish"];
@@ -80,24 +80,37 @@ fn environment(output: &Output) -> Vec<(String, String)> {
     ours
 }
 
-/// Returns flags that contain [`NASTY`], and the variables that `env` sets for them.
+/// Returns flags that contain [`SPECIAL_CHARACTERS`], and the variables that `env` sets for them.
 fn expected(sandbox: &Sandbox, engine: &str) -> (Vec<String>, Vec<(String, String)>) {
-    let ca = sandbox.write(&format!("{NASTY}.pem"), "").to_str().unwrap().to_owned();
+    let ca = sandbox.write(&format!("{SPECIAL_CHARACTERS}.pem"), "").to_str().unwrap().to_owned();
     let port = if engine == "postgres" { "5432" } else { "3306" };
-    let flags = ["--host", HOST, "--port", port, "--user", NASTY, "--database", NASTY, "--ca", &ca, "--engine", engine];
+    let flags = [
+        "--host",
+        HOST,
+        "--port",
+        port,
+        "--user",
+        SPECIAL_CHARACTERS,
+        "--database",
+        SPECIAL_CHARACTERS,
+        "--ca",
+        &ca,
+        "--engine",
+        engine,
+    ];
     let json = sandbox.rds_token(flags.iter().chain(&["--output", "json"])).succeeds();
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
     let (token, ends) = (json["token"].as_str().unwrap(), json["expires_at"].as_str().unwrap());
     let pairs: &[(&str, &str)] = match engine {
         "postgres" => &[
-            ("PGDATABASE", NASTY),
+            ("PGDATABASE", SPECIAL_CHARACTERS),
             ("PGGSSENCMODE", "disable"),
             ("PGHOST", HOST),
             ("PGPASSWORD", token),
             ("PGPORT", port),
             ("PGSSLMODE", "verify-full"),
             ("PGSSLROOTCERT", &ca),
-            ("PGUSER", NASTY),
+            ("PGUSER", SPECIAL_CHARACTERS),
         ],
         _ => &[
             ("MARIADB_HOME", "a directory"),

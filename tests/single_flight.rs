@@ -214,7 +214,7 @@ fn a_thousand_kills_leave_no_torn_entry_and_no_stuck_lock() {
 
 #[test]
 #[ignore = "needs several seconds"]
-fn a_slow_answer_is_waited_for() {
+fn processes_wait_for_a_slow_response() {
     let sandbox = Sandbox::new();
     let sts = Server::sts(Duration::from_secs(10), 3600);
     let start = |_| spawn(rds_token(&sandbox, &sts, &["--timeout", "20s"]).command);

@@ -14,7 +14,7 @@ fn assert_output(name: &str, args: &[&str]) {
 }
 
 #[test]
-fn help() {
+fn help_texts_equal_the_snapshots() {
     assert_output("help-short", &["-h"]);
     assert_output("help", &["--help"]);
     assert_output("version", &["--version"]);
@@ -28,13 +28,13 @@ fn help() {
 }
 
 #[test]
-fn manual_page() {
+fn the_manual_page_equals_the_snapshot() {
     assert_output("man", &["man"]);
 }
 
 /// The scripts in shell/ are printed unchanged, so they are their own snapshots.
 #[test]
-fn completion_scripts() {
+fn scripts_are_printed_unchanged() {
     for (shell, extension) in [("bash", "bash"), ("zsh", "zsh"), ("fish", "fish"), ("powershell", "ps1")] {
         let file = |name: &str| std::fs::read_to_string(format!("shell/{name}.{extension}")).unwrap();
         let output = |command: &str| Sandbox::new().without_keys([command, shell]).succeeds();

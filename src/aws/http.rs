@@ -220,7 +220,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn plain_http_is_sent_only_to_this_machine() {
+    fn plain_http_is_sent_only_to_loopback_and_platform_endpoints() {
         let allowed_scheme = |uri: &str, plain_http| allowed_scheme(&uri.parse().ok()?, plain_http);
         for uri in ["http://127.0.0.1:80/x", "http://localhost:5000", "http://LOCALHOST/", "http://[::1]:1/"] {
             assert_eq!(allowed_scheme(uri, PlainHttp::Loopback), Some(Scheme::Plain), "{uri}");

@@ -113,7 +113,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys_that_cannot_sign_are_rejected() {
+    fn keys_that_cannot_sign_are_refused() {
         let long = "x".repeat(MAX_LENGTH + 1);
         for (id, secret, token, expected) in [
             ("AKID", "secret", None, None),

@@ -16,7 +16,7 @@ fn message(text: &str) -> String {
 }
 
 #[test]
-fn the_forms_of_a_target() {
+fn every_form_of_a_target_is_parsed() {
     for (text, user, port, database, engine) in [
         (format!("u@{HOST}:3306"), "u", 3306, None, Some(Engine::Mysql)),
         (format!("u@{}:3306", HOST.to_uppercase()), "u", 3306, None, Some(Engine::Mysql)),

@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_forms_of_via() {
+    fn every_form_of_via_is_parsed() {
         for (text, expected) in [
             ("Bastion.example:3307", Some(("bastion.example", 3307, None))),
             ("3307", Some(("localhost", 3307, Some("127.0.0.1")))),
