@@ -103,7 +103,7 @@ async fn fetch_in_time(
         std::future::pending().await
     };
     tokio::select! {
-        // In this order: the signal handlers must be installed before a program is started.
+        // The branches are polled in this order, so that the signal handlers are installed before a program is started.
         biased;
         // A helper program must be stopped first. Without one, the signal terminates this process at once.
         (name, exit) = process::wait_for_signal(), if runs_program => {
