@@ -453,6 +453,7 @@ const SECOND_CONNECTIONS: [(&str, &str, &str); 6] = [
 
 /// A pool that reads the token once can open no connection after the token expires.
 #[test]
+#[ignore = "needs database servers"]
 fn pools_get_a_token_for_each_connection() {
     let test = "pools_get_a_token_for_each_connection";
     if !has_pools(test) {
@@ -473,6 +474,7 @@ fn pools_get_a_token_for_each_connection() {
 
 /// The Django backends of docs/pools.md, in projects with the settings of that page.
 #[test]
+#[ignore = "needs database servers"]
 fn django_backends_log_in() {
     if !can("django_backends_log_in", "/usr/bin/python3", &["-c", "import django, psycopg, MySQLdb"]) {
         return;
@@ -521,6 +523,7 @@ fn has_pools(test: &str) -> bool {
 }
 
 #[test]
+#[ignore = "needs database servers"]
 fn pool_recipes_log_in() {
     if has_pools("pool_recipes_log_in") {
         check_all("pool_recipes_log_in", &["pool-"]);
