@@ -339,7 +339,7 @@ pub(crate) struct IdentityArgs {
     #[arg(long, value_name = "SERIAL", help_heading = ADVANCED)]
     pub(crate) mfa_serial: Option<String>,
     /// MFA code [default: from the profile's mfa_process, else a prompt]
-    #[arg(long, value_name = "CODE", value_parser = |text: &str| is_code(text).then(|| text.to_owned()).ok_or("a code has 6 digits"), help_heading = ADVANCED)]
+    #[arg(long, value_name = "CODE", value_parser = mfa_code, help_heading = ADVANCED)]
     pub(crate) mfa_code: Option<String>,
     /// Time limit of the whole run, without MFA prompts [default: 25s]
     #[arg(long, value_name = "DURATION", value_parser = duration, help_heading = ADVANCED)]
@@ -417,6 +417,10 @@ where
     let names = values.map(|(_, name, meaning)| PossibleValue::new(name).help(meaning));
     let find = move |name: String| values.iter().find(|(_, known, _)| *known == name).map(|(value, ..)| *value);
     PossibleValuesParser::new(names).try_map(move |name| find(name).ok_or("not one of the values"))
+}
+
+fn mfa_code(text: &str) -> Result<String, String> {
+    if is_code(text) { Ok(text.to_owned()) } else { Err("a code has 6 digits".to_owned()) }
 }
 
 /// Seconds, or a number with a unit: `25`, `25s`, `1m 30s`.

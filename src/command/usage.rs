@@ -33,8 +33,8 @@ const FLAG_HINTS: [(&str, &str); 6] = [
 ];
 
 /// Options of the AWS CLI that have no counterpart here.
-const AWS_FLAGS: &str = "--no-cli-pager --cli-connect-timeout --cli-read-timeout --query --endpoint-url --no-verify-ssl \
-                         --no-sign-request --no-paginate --color";
+const AWS_FLAGS: &str = "--no-cli-pager --cli-connect-timeout --cli-read-timeout --query --endpoint-url \
+                         --no-verify-ssl --no-sign-request --no-paginate --color";
 
 /// Hints for the commands that have `--output`.
 const OUTPUT_HINTS: [(&str, &str); 4] = [
