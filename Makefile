@@ -29,7 +29,7 @@ build: rust  ## Build the program (default)
 install: build  ## Build and install it; PREFIX=DIR for another place than /usr/local
 	@{ mkdir -p '$(BIN)' && install -m 755 '$(PROGRAM)' '$(BIN)/rds-token'; } || { \
 		echo "make: the program is built, but this user cannot write to $(BIN); run:" >&2; \
-		echo "    sudo install -m 755 '$(CURDIR)/$(PROGRAM)' '$(BIN)/rds-token'" >&2; exit 1; }
+		echo "    sudo mkdir -p '$(BIN)' && sudo install -m 755 '$(CURDIR)/$(PROGRAM)' '$(BIN)/rds-token'" >&2; exit 1; }
 	@echo "installed $(BIN)/rds-token"
 	@case ":$$PATH:" in *":$(BIN):"*) ;; *) echo "$(BIN) is not on PATH" ;; esac
 

@@ -271,6 +271,28 @@ mod tests {
     }
 
     #[test]
+    fn an_invalid_region_names_its_origin() {
+        let config = "[defaults]\nregion = 'de fau'\n[target.prod]\nhost = 'db.x'\nregion = 'ta ble'\n";
+        for (target, host, region, variables, expected) in [
+            ("u@prod:1", None, None, &[][..], "'ta ble' from region in [target.prod] is"),
+            ("u@prod:1", None, Some("fl ag"), &[], "'fl ag' from --region is"),
+            // The region of a table does not apply to another host.
+            ("u@prod:1", Some("db.y"), None, &[], "'de fau' from region in [defaults] is"),
+            ("u@prod:1", Some("db.y"), None, &[("AWS_REGION", "va r")], "'va r' from AWS_REGION is"),
+            ("u@db.y:1", None, None, &[("AWS_REGION", "va r")], "'va r' from AWS_REGION is"),
+        ] {
+            let env = env(variables);
+            let [host, region] = [host, region].map(|text: Option<&str>| text.map(str::to_owned));
+            let args = TargetArgs { target: Some(target.to_owned()), host, region, ..TargetArgs::default() };
+            let config = Config::parse(Path::new("/c.toml"), config).unwrap();
+            let inputs = Inputs::of_request(&env, config, &args, &Layer::default()).unwrap();
+            let profiles = ProfileFiles::new(env.deadline(DEFAULT_TIMEOUT));
+            let error = resolve_target(&env, &inputs, &profiles, None).unwrap_err();
+            assert!(error.message().starts_with(&format!("target: region {expected}")), "{error}");
+        }
+    }
+
+    #[test]
     fn only_the_arn_of_a_role_is_valid() {
         for (arn, is_valid) in [
             (ROLE, true),

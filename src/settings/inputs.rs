@@ -102,6 +102,10 @@ impl Inputs {
     /// Adds the origin of an invalid part to an error, or the place to set a missing part.
     pub(crate) fn add_origin(&self, error: Error) -> Error {
         let Some(part) = error.part else { return error };
+        if part == "region" {
+            // It names its origin, which may be outside of the layers, such as AWS_REGION.
+            return error;
+        }
         let Some(setting) = self.merged.get(part) else { return self.missing_part(part, error) };
         let message = error.message().trim_start_matches("target: ");
         match (setting.origin.name(), self.similar_target()) {
@@ -114,10 +118,7 @@ impl Inputs {
     fn missing_part(&self, part: &str, error: Error) -> Error {
         let targets = &self.config.targets;
         let configured = self.on_command_line("host").filter(|host| targets.contains_key(&host.text));
-        let why = if part == "region" {
-            // An invalid region comes from an AWS variable or a profile, so it is not missing.
-            return error;
-        } else if let Some(host) = configured {
+        let why = if let Some(host) = configured {
             format!("there is no {part}; '{}' is a configured target, so use it without --host", host.text)
         } else if part == "host" && !targets.is_empty() {
             let names: Vec<&str> = targets.keys().take(10).map(String::as_str).collect();

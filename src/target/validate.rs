@@ -113,7 +113,8 @@ fn check_region(
     let name = &region.name;
     let is_valid = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     if name.is_empty() || name.len() > MAX_LABEL || !name.bytes().all(is_valid) {
-        return Err(refuse("region", name, "is not the name of a region, such as eu-west-1"));
+        let why = format!("from {} is not the name of a region, such as eu-west-1", region.origin);
+        return Err(refuse("region", name, &why));
     }
     Ok(region)
 }
