@@ -50,7 +50,10 @@ impl AccessKeys {
             return Err(format!("the access key id has the character {c:?}; only letters, digits and '_' are allowed"));
         }
         if access_key_id.starts_with("ASIA") && session_token.is_none() {
-            return Err("the access key id is temporary (ASIA…), but there is no session token".to_owned());
+            return Err(
+                "the access key id is temporary (ASIA…), but there is no session token, without which AWS rejects it"
+                    .to_owned(),
+            );
         }
         let (secret_access_key, session_token) = (Secret::new(secret_access_key), session_token.map(Secret::new));
         Ok(Self { access_key_id, secret_access_key, session_token, expires_at })
@@ -77,7 +80,9 @@ impl AccessKeys {
         });
         let session_token = session_tokens.iter().find_map(|name| value(name));
         let keys = Self::new(id, secret, session_token, expires_at.transpose()?);
-        keys.map(Some).map_err(|why| error(format!("has keys that can't sign: {why}; correct or remove them")))
+        let token_name = session_tokens.last().unwrap_or(&"");
+        let remedy = format!("correct or remove {access_key_id}, {secret_access_key} and {token_name}");
+        keys.map(Some).map_err(|why| error(format!("has keys that can't sign: {why}; {remedy}")))
     }
 
     pub(super) fn scrub(&self, text: String) -> String {
