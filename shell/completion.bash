@@ -32,7 +32,10 @@ function _rds_token_complete {
             # Only the part after the last split is replaced.
             local prefix=${current%"$2"}
             while IFS=$'\t' read -r value _; do
-                values+=("${value#"$prefix"}")
+                value=${value#"$prefix"}
+                # bash inserts a candidate as it is, and would expand the characters in it.
+                [[ $current == [\"\']* ]] || printf -v value %q "$value"
+                values+=("$value")
             done <<<"${answer#values}"
             COMPREPLY=("${values[@]:1}")
             ;;

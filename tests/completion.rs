@@ -56,12 +56,10 @@ fn completion_requests_are_answered() {
     // PowerShell before 7.3 drops an empty argument.
     let request = |index: &str, words: &[&str]| sandbox.without_keys(words).env("RDS_TOKEN_COMPLETE", index).succeeds();
     assert_eq!(request("2", &["env"]), "values\na\nb\nenv\n");
-    assert_eq!(request("2", &["env", "b", "--shell", "fish"]), "values\nb\n");
-    assert_eq!(request("0", &[]), "values\n");
-    assert_eq!(request("99", &["env"]), "values\n");
-    assert_eq!(request("18446744073709551615", &["env"]), "values\n");
-    // Not a request.
-    assert!(request("x", &["--version"]).starts_with("rds-token "));
+    // Not a request: the words do not end at the index.
+    for index in ["x", "", "-1", "0", "3", "99", "18446744073709551615"] {
+        assert!(request(index, &["--version"]).starts_with("rds-token "), "{index}");
+    }
 
     // No message appears in the line that the user is typing.
     sandbox.write(".config/rds-token/config.toml", "[target.a\n");
@@ -142,6 +140,12 @@ fn bash_completes() {
     check("rds prod -- env ", &complete("rds prod -- env "), &["home"], &["prod", "env"]);
     check("rds prod env ", &complete("rds prod env "), &["home"], &["prod", "env"]);
     check("rds-token env --ca ho", &complete("rds-token env --ca ho"), &["home"], &[]);
+    // bash inserts a candidate as it is, so its special characters are quoted.
+    let profile = "[profile \"x $(id) y\"]\nregion = z\n";
+    let script = bash_script("rds-token env --profile x");
+    let run = completing(&sandbox, "bash", &script);
+    sandbox.write(".aws/config", profile);
+    assert_eq!(run.succeeds(), "x\\ \\$\\(id\\)\\ y\n");
     let registered = integrated(&sandbox, "bash", "complete -p rds-token rds rds-env").succeeds();
     assert_eq!(registered.matches(" -F _rds_token_complete ").count(), 3, "{registered}");
 }

@@ -58,14 +58,15 @@ fn scripts(shell: Shell) -> [&'static str; 2] {
 /// Returns the answer to the completion request in the environment. `None` if there is none. A file that can't be read
 /// or parsed yields no candidates, because an error would appear in the line that the user is typing.
 pub(super) fn answer(env: &Env, args: &[OsString]) -> Option<String> {
-    let index: usize = env.var("RDS_TOKEN_COMPLETE")?.parse().ok()?;
-    let mut words: Vec<OsString> = args.iter().take(index.saturating_add(1)).cloned().collect();
-    if words.len() <= index {
+    let index: usize = env.var("RDS_TOKEN_COMPLETE")?.parse().ok().filter(|index| *index > 0)?;
+    let mut words = args.to_vec();
+    if words.len() == index {
         // PowerShell before 7.3 drops an empty argument.
         words.push(OsString::new());
     }
-    if words.len() <= index || index == 0 {
-        return Some("values\n".to_owned());
+    // The scripts pass the words up to the cursor. Other calls are no requests, even if the variable is set.
+    if words.len() != index.checked_add(1)? {
+        return None;
     }
     let mut parser = cli::command();
     if let Some(start) = start_of_other_command(&words, &mut parser) {
