@@ -242,7 +242,7 @@ impl<'a> Workspace<'a> {
             text = text.lines().filter_map(|line| line.strip_prefix("$ ")).collect::<Vec<_>>().join("\n");
         }
         std::fs::write(&file, text).unwrap();
-        match recipe.language.as_str() {
+        let mut command = match recipe.language.as_str() {
             "sh" | "console" => self.shell("sh", &file),
             "bash" => self.shell("bash", &file),
             "perl" => self.interpreter("perl", &file),
@@ -256,7 +256,12 @@ impl<'a> Workspace<'a> {
                 command
             }
             other => panic!("{}: no interpreter for {other}", recipe.name),
+        };
+        if recipe.name.starts_with("pool-psycopg") {
+            // The pool looks up the endpoint in several threads at once, for which nss_wrapper is not safe.
+            command.env("PGHOSTADDR", "127.0.0.1");
         }
+        command
     }
 
     fn interpreter(&self, program: &str, file: &Path) -> Command {
