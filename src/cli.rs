@@ -390,9 +390,9 @@ pub(crate) enum Output {
 // The values of arguments, their names and their meanings.
 
 const CACHES: [(CacheKind, &str, &str); 3] = [
-    (CacheKind::File, "file", "Private files"),
-    (CacheKind::Keyring, "keyring", "The keyring of the system"),
-    (CacheKind::Off, "off", "No cache"),
+    (CacheKind::File, CacheKind::File.name(), "Private files"),
+    (CacheKind::Keyring, CacheKind::Keyring.name(), "The keyring of the system"),
+    (CacheKind::Off, CacheKind::Off.name(), "No cache"),
 ];
 
 const SHELLS: [(Shell, &str, &str); 10] = [

@@ -84,10 +84,10 @@ impl Layer {
     /// Adds the engine's default port, as [`TargetSpec::with_default_port`] does.
     #[must_use]
     pub(crate) fn with_default_port(mut self) -> Self {
-        let port = self.spec().with_default_port().port;
-        if let (Some(text), Some(engine)) = (port, self.get("engine")) {
-            let origin = engine.origin.clone();
-            self.0.entry("port").or_insert(Setting { text, origin });
+        let Some(engine) = self.get("engine").filter(|_| self.get("port").is_none()) else { return self };
+        let origin = engine.origin.clone();
+        if let Some(text) = self.spec().with_default_port().port {
+            self.insert("port", Setting { text, origin });
         }
         self
     }

@@ -20,7 +20,7 @@ pub(crate) enum CacheKind {
 }
 
 impl CacheKind {
-    pub(crate) fn name(self) -> &'static str {
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::File => "file",
             Self::Keyring => "keyring",
