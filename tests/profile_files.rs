@@ -323,7 +323,7 @@ fn errors_in_the_files_are_reported() {
         ("[profile prod]\n", "prd", 3, "did you mean 'prod'?"),
         ("[profile my prod]\n", "my prod", 3, quoted),
         ("[profile p]\nsso_session = s\n[sso-session s]\n", "p", 3, "no sso_account_id and sso_role_name"),
-        (&sso(""), "p", 3, "no section [sso-session s]"),
+        (&sso(""), "p", 3, "the section [sso-session s] is missing"),
         (
             &sso("sso_region = a\n[sso-session s]\nsso_region = b\nsso_start_url = u\n"),
             "p",
@@ -331,7 +331,12 @@ fn errors_in_the_files_are_reported() {
             "has sso_region = a, but [sso-session s] has b",
         ),
         (&role("credential_source = Ec2InstanceMetadata\nservices = s\n"), "p", 3, "AWS_EC2_METADATA_DISABLED"),
-        (&role(&format!("source_profile = q\nservices = s\n[profile q]\n{keys}")), "p", 2, "no section [services s]"),
+        (
+            &role(&format!("source_profile = q\nservices = s\n[profile q]\n{keys}")),
+            "p",
+            2,
+            "the section [services s] is missing in ",
+        ),
         ("[profile p]\nx\n", "p", 2, ".aws/config:2: a line must be a section"),
         ("[profile p\n", "p", 2, ".aws/config:1: a section needs a closing bracket"),
     ] {

@@ -19,7 +19,7 @@ pub(super) enum Roots {
 
 impl Roots {
     /// Reads the certificates, in PEM. Certificates that can't be parsed are skipped, because the HTTP client panics
-    /// on them. Fails if there is no usable certificate.
+    /// on them. Fails if no certificate is usable.
     pub(super) fn load(&self) -> Result<String, String> {
         let loaded = match self {
             Self::System => load_system_roots(),

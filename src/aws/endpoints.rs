@@ -45,8 +45,8 @@ impl EndpointConfig {
         let services = value("services");
         if let Some(name) = services.as_ref().filter(|name| profiles.services(name).is_none()) {
             return Err(Error::usage(format!(
-                "AWS configuration: profile '{profile}' has services = {name}, but there is no section \
-                 [services {name}] in {}; add it",
+                "AWS configuration: profile '{profile}' has services = {name}, but the section \
+                 [services {name}] is missing in {}; add it",
                 profiles.paths[0].display()
             )));
         }
@@ -199,7 +199,7 @@ mod tests {
             (
                 &[],
                 "[default]\nservices = s\n",
-                "profile 'default' has services = s, but there is no section [services s]",
+                "profile 'default' has services = s, but the section [services s] is missing in ",
             ),
         ] {
             let error = find(vars, config).unwrap_err();

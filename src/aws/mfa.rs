@@ -53,7 +53,7 @@ impl Code {
     }
 }
 
-/// Returns the error for a code that needs a prompt when there is no terminal.
+/// Returns the error for a code that requires a prompt, if the process has no terminal.
 fn no_terminal(mfa: &Mfa, request: &CredentialRequest) -> Error {
     let CredentialRequest { region, identity, .. } = request;
     let mfa_process = if identity.has_flags { "" } else { ", set mfa_process in the profile" };

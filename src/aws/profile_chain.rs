@@ -232,7 +232,7 @@ impl<'a> Profile<'a> {
         let session = self.value("sso_session");
         let section = session.and_then(|session| self.profiles.sso_session(session));
         if let (Some(session), None) = (session, section) {
-            let why = format!("names the sso_session '{session}', but there is no section [sso-session {session}]");
+            let why = format!("names the sso_session '{session}', but the section [sso-session {session}] is missing");
             return Err(self.error(&format!("{why}; run `aws configure sso-session`")));
         }
         let setting = |key: &str| match (self.value(key), section.and_then(|section| section.get(key))) {
