@@ -3,6 +3,7 @@
 //! [`Identity::find`] selects the identity from the environment and the profile files, without network access.
 //! [`fetch()`] fetches its credentials.
 
+pub(crate) mod api;
 mod ca_certificates;
 mod client;
 mod container;

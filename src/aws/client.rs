@@ -25,7 +25,7 @@ use crate::os::env::Env;
 use crate::os::single_flight::{self, Outcome, follower_deadline};
 
 /// Time limit for a connection to an AWS service.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(4);
+pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(4);
 /// Time limit for a connection to the container or EC2 endpoint, which this machine or its hypervisor serves.
 const PLATFORM_CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// Maximum number of rounds for a request that is throttled or fails in the service, and the pause between two rounds.

@@ -14,12 +14,17 @@ use crate::error::Error;
 use crate::fingerprint::Fingerprint;
 use crate::os::env::Env;
 
-/// The services that return credentials, as `[services]` sections name them, and the variable for each endpoint.
-const SERVICES: [(&str, &str); 4] = [
+/// The services that are called, as `[services]` sections name them, and the variable for each endpoint. Only the first
+/// four return credentials.
+const SERVICES: [(&str, &str); 8] = [
     ("sts", "AWS_ENDPOINT_URL_STS"),
     ("sso", "AWS_ENDPOINT_URL_SSO"),
     ("sso_oidc", "AWS_ENDPOINT_URL_SSO_OIDC"),
     ("signin", "AWS_ENDPOINT_URL_SIGNIN"),
+    ("rds", "AWS_ENDPOINT_URL_RDS"),
+    ("iam", "AWS_ENDPOINT_URL_IAM"),
+    ("cloudwatch_logs", "AWS_ENDPOINT_URL_CLOUDWATCH_LOGS"),
+    ("secrets_manager", "AWS_ENDPOINT_URL_SECRETS_MANAGER"),
 ];
 
 #[derive(Clone, Debug, Default)]

@@ -116,6 +116,14 @@ impl HttpClient {
         }
     }
 
+    /// Sends a request once, and returns the status and the body of the response.
+    pub(super) async fn send_once(&self, request: HttpRequest) -> Result<(u16, Vec<u8>), SourceError> {
+        self.send(request).await.map_err(|error| match error.is_user() {
+            true => SourceError::Refused(explain(&error)),
+            false => SourceError::Unreachable(explain(&error)),
+        })
+    }
+
     async fn send(&self, request: HttpRequest) -> Result<(u16, Vec<u8>), ConnectorError> {
         let response = self.call(request).await?;
         let status = response.status().as_u16();

@@ -39,7 +39,7 @@ pub(super) fn is_transient<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool
 /// Error codes of throttling. Their HTTP status is 400.
 ///
 /// Source: `aws_runtime::retries::classifiers::THROTTLING_ERRORS`.
-const THROTTLING: [&str; 15] = [
+pub(super) const THROTTLING: [&str; 15] = [
     "Throttling",
     "ThrottlingException",
     "ThrottledException",

@@ -57,7 +57,9 @@ fn keyring(env: &Env, cached: CachedArgs) -> Result<Option<Keyring>, Error> {
         let config = Config::load(env)?;
         let selects_keyring = |layer: &Layer| layer.text("cache") == Some("keyring");
         let in_environment = env.var("RDS_TOKEN_CACHE").as_deref() == Some("keyring");
-        Ok(in_environment || selects_keyring(&config.defaults) || config.targets.values().any(selects_keyring))
+        Ok::<_, Error>(
+            in_environment || selects_keyring(&config.defaults) || config.targets.values().any(selects_keyring),
+        )
     };
     match cached.cache.map_or_else(is_configured, |kind| Ok(kind == CacheKind::Keyring))? {
         true => Keyring::locate(env, env.deadline(TIMEOUT)).map(Some),

@@ -1,0 +1,80 @@
+//! Databases, as RDS describes them.
+
+/// What a database is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum DatabaseKind {
+    Instance,
+    /// An Aurora or Multi-AZ DB cluster.
+    Cluster,
+    Proxy,
+}
+
+impl DatabaseKind {
+    /// All kinds, in the order in which an identifier is looked up.
+    pub(crate) const ALL: [Self; 3] = [Self::Instance, Self::Cluster, Self::Proxy];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Instance => "instance",
+            Self::Cluster => "cluster",
+            Self::Proxy => "proxy",
+        }
+    }
+
+    /// The prefix of its resource IDs. RDS refuses these prefixes neither in an instance's nor in a cluster's name.
+    pub(crate) fn resource_id_prefix(self) -> &'static str {
+        match self {
+            Self::Instance => "db-",
+            Self::Cluster => "cluster-",
+            Self::Proxy => "prx-",
+        }
+    }
+}
+
+/// A database, as RDS describes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Database {
+    pub(crate) kind: DatabaseKind,
+    /// The identifier of an instance or cluster, or the name of a proxy.
+    pub(crate) id: String,
+    /// `db-…`, `cluster-…` or `prx-…`.
+    pub(crate) resource_id: String,
+    /// RDS's name of the engine, such as `aurora-mysql`. For a proxy, the engine family.
+    pub(crate) engine: String,
+    /// Such as `available`.
+    pub(crate) status: String,
+    /// Host name of the endpoint. `None` while the database is being created.
+    pub(crate) host: Option<String>,
+    /// Port of the endpoint. `None` for a proxy, which listens on the default port of its engine.
+    pub(crate) port: Option<u16>,
+    /// Host name of a cluster's reader endpoint.
+    pub(crate) reader_host: Option<String>,
+    /// Whether clients can use IAM authentication.
+    pub(crate) has_iam_authentication: bool,
+    /// The identifier of the CA of an instance's certificate, such as `rds-ca-rsa2048-g1`.
+    pub(crate) ca: Option<String>,
+    /// The identifier of the cluster that an instance belongs to.
+    pub(crate) cluster: Option<String>,
+    /// The logs that it exports to CloudWatch Logs.
+    pub(crate) log_exports: Vec<String>,
+    pub(crate) master_user: Option<String>,
+    /// The ARN of the secret with the master user's password. `None` unless RDS manages the password.
+    pub(crate) master_secret: Option<String>,
+    /// The name of the database that was created with it.
+    pub(crate) database: Option<String>,
+}
+
+/// A host name of an additional endpoint, and the identifier of the cluster or proxy that it belongs to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct HostOwner {
+    pub(crate) host: String,
+    pub(crate) owner: String,
+}
+
+/// Selects databases.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Filter<'a> {
+    All,
+    Id(&'a str),
+    ResourceId(&'a str),
+}
