@@ -5,10 +5,12 @@ mod client_files;
 mod directory;
 mod entry;
 mod keyring;
+mod lookups;
 mod token_cache;
 
 pub(crate) use directory::CACHE_DIR_REMEDY;
 pub use directory::CacheDirectory;
 pub use entry::{Entry, Key};
 pub(crate) use keyring::Keyring;
+pub(crate) use lookups::FoundEndpoint;
 pub(crate) use token_cache::{CacheKind, TokenCache};

@@ -318,6 +318,15 @@ pub(crate) struct TargetArgs {
     /// AWS region [default: from host name, AWS_REGION or profile]
     #[arg(long, hide_short_help = true)]
     pub(crate) region: Option<String>,
+    /// Database identifier instead of a host: instance, cluster or proxy; also KIND:ID
+    #[arg(long, value_name = "ID", conflicts_with = "host")]
+    pub(crate) id: Option<String>,
+    /// With --id, connect to the reader endpoint of a cluster
+    #[arg(long, help_heading = ADVANCED)]
+    pub(crate) reader: bool,
+    /// Do not look up whether the host is a CNAME of an RDS endpoint
+    #[arg(long, help_heading = ADVANCED)]
+    pub(crate) no_resolve: bool,
     /// Address that clients connect to instead of --host, such as a tunnel
     #[arg(long, value_name = "HOST:PORT", help_heading = ADVANCED)]
     pub(crate) via: Option<String>,

@@ -15,9 +15,12 @@ use crate::os::private_file::read_trusted;
 use crate::similar::nearest;
 
 /// The keys of a `[target.NAME]` table. Most are the names of long flags.
-const TARGET_KEYS: [&str; 15] = [
+const TARGET_KEYS: [&str; 18] = [
     "url",
     "host",
+    "id",
+    "reader",
+    "no_resolve",
     "port",
     "user",
     "database",
@@ -33,8 +36,21 @@ const TARGET_KEYS: [&str; 15] = [
     "timeout",
 ];
 /// The keys of `[defaults]`.
-const DEFAULTS_KEYS: [&str; 10] =
-    ["user", "database", "region", "profile", "role_arn", "mfa_serial", "ca", "min_ttl", "cache", "timeout"];
+const DEFAULTS_KEYS: [&str; 11] = [
+    "user",
+    "database",
+    "region",
+    "profile",
+    "role_arn",
+    "mfa_serial",
+    "no_resolve",
+    "ca",
+    "min_ttl",
+    "cache",
+    "timeout",
+];
+/// The keys whose value is true or false.
+const FLAG_KEYS: [&str; 2] = ["reader", "no_resolve"];
 
 /// Keys that do not exist, and the hint for each.
 const KEY_HINTS: [(&str, &str); 3] = [
@@ -149,13 +165,16 @@ impl Source<'_> {
                 }
                 DeValue::String(text) => Some(text.to_string()),
                 DeValue::Integer(number) => Some(number.to_string()),
+                DeValue::Boolean(flag) if FLAG_KEYS.contains(&name) => Some(flag.to_string()),
                 _ => None,
-            };
+            }
+            .filter(|text| !FLAG_KEYS.contains(&name) || matches!(text.as_str(), "true" | "false"));
             let Some(known) = valid.iter().find(|known| **known == name) else {
                 return Err(self.error(&key.span(), &unknown_key(name, header, valid)));
             };
             let Some(text) = text else {
-                return Err(self.error(&value.span(), &format!("{name} must be a string or an integer")));
+                let types = if FLAG_KEYS.contains(&name) { "true or false" } else { "a string or an integer" };
+                return Err(self.error(&value.span(), &format!("{name} must be {types}")));
             };
             layer.insert(known, Setting { text, origin: Origin::Table(header.to_owned()) });
         }
@@ -243,6 +262,8 @@ mod tests {
             ("[defaults]\nnope = 'x'", "/c.toml:2: unknown key 'nope' in [defaults]; use one of user, "),
             ("[target.'a.b']\nhost = 'x'", "can't be named 'a.b'"),
             ("[target.a]\nhost = ['x']", "/c.toml:2: host must be a string or an integer"),
+            ("[target.a]\nreader = 1", "/c.toml:2: reader must be true or false"),
+            ("[target.a]\nhost = true", "/c.toml:2: host must be a string or an integer"),
             ("target = 1", "target is not a table"),
             ("[target.a]\nhost = 'x'\nhost = 'y'", "/c.toml:3: "),
             ("[target.a\n", "/c.toml:1: "),

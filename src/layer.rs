@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::error::Error;
+use crate::error::{Error, ExitCode};
 use crate::target::TargetSpec;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,6 +12,8 @@ pub(crate) enum Origin {
     Variable(String),
     /// A table of the configuration file, named by its header, such as `[target.prod]`.
     Table(String),
+    /// A lookup of the database with RDS.
+    Lookup,
 }
 
 impl Origin {
@@ -20,6 +22,18 @@ impl Origin {
         match self {
             Self::CommandLine => None,
             Self::Variable(name) | Self::Table(name) => Some(name),
+            Self::Lookup => Some("RDS"),
+        }
+    }
+
+    /// The position in the order of precedence. A lower number takes precedence.
+    fn rank(&self) -> u8 {
+        match self {
+            Self::CommandLine => 0,
+            Self::Table(header) if header != "[defaults]" => 1,
+            Self::Variable(_) => 2,
+            Self::Table(_) => 3,
+            Self::Lookup => 4,
         }
     }
 }
@@ -32,11 +46,11 @@ pub(crate) struct Setting {
 }
 
 impl Setting {
-    /// Validates the value with `check`. Errors name its origin.
+    /// Validates the value with `check`. Errors of the user's input name its origin.
     pub(crate) fn check<T>(&self, check: impl FnOnce(&str) -> Result<T, Error>) -> Result<T, Error> {
         check(&self.text).map_err(|error| match self.origin.name() {
-            Some(origin) => Error::usage(format!("{origin}: {}", error.message())),
-            None => error,
+            Some(origin) if error.exit == ExitCode::Usage => Error::usage(format!("{origin}: {}", error.message())),
+            _ => error,
         })
     }
 }
@@ -63,6 +77,10 @@ impl Layer {
         self.0.insert(key, setting);
     }
 
+    pub(crate) fn remove(&mut self, key: &str) {
+        self.0.remove(key);
+    }
+
     pub(crate) fn get(&self, key: &str) -> Option<&Setting> {
         self.0.get(key)
     }
@@ -81,10 +99,20 @@ impl Layer {
         self
     }
 
-    /// Adds the engine's default port, as [`TargetSpec::with_default_port`] does.
+    /// Removes the settings in `keys` with a lower precedence than `origin`, and returns the rest.
+    #[must_use]
+    pub(crate) fn without_lower(mut self, origin: &Origin, keys: &[&str]) -> Self {
+        self.0.retain(|key, setting| !keys.contains(key) || setting.origin.rank() <= origin.rank());
+        self
+    }
+
+    /// Adds the engine's default port, as [`TargetSpec::with_default_port`] does. The port of a database that is looked
+    /// up comes from RDS.
     #[must_use]
     pub(crate) fn with_default_port(mut self) -> Self {
-        let Some(engine) = self.get("engine").filter(|_| self.get("port").is_none()) else { return self };
+        let has_lookup = self.get("id").is_some() && self.get("host").is_none();
+        let has_port = has_lookup || self.get("port").is_some();
+        let Some(engine) = self.get("engine").filter(|_| !has_port) else { return self };
         let origin = engine.origin.clone();
         if let Some(text) = self.spec().with_default_port().port {
             self.insert("port", Setting { text, origin });

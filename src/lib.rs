@@ -2,6 +2,7 @@
 //!
 //! The crate has no API. Its interface is the command line.
 
+mod account;
 mod aws;
 mod cache;
 mod cli;
@@ -12,6 +13,7 @@ mod error;
 mod escape;
 mod fingerprint;
 mod layer;
+mod lookup;
 mod os;
 mod output;
 mod percent;

@@ -1,11 +1,13 @@
 //! The settings of a request, in order of precedence: flags, TARGET, the table of the configuration file that TARGET
 //! names, the environment, `[defaults]`.
 
+mod endpoint;
 pub(crate) mod inputs;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::account::{Account, Found};
 use crate::aws::{Choice, ProfileFiles, Profiles, is_chosen_by_environment};
 use crate::cache::CacheKind;
 use crate::cli::{RequestArgs, duration, min_ttl};
@@ -15,6 +17,7 @@ use crate::layer::{Layer, Origin, Setting};
 use crate::os::deadline::Deadline;
 use crate::os::env::Env;
 use crate::output::Report;
+use crate::settings::endpoint::resolve_endpoint;
 use crate::settings::inputs::Inputs;
 use crate::target::{Engine, Region, Target, Via};
 
@@ -30,12 +33,16 @@ pub(crate) struct Settings {
     pub(crate) table: Option<String>,
     /// The address that clients connect to instead of the endpoint.
     pub(crate) via: Option<Via>,
+    /// The host name in the settings, if it is a CNAME of the target's host.
+    pub(crate) cname: Option<String>,
     /// The CA file for clients. `None` for the built-in bundle.
     pub(crate) ca: Option<PathBuf>,
     /// The profile, role and MFA device that flags and configuration select.
     identity: Layer,
     pub(crate) mfa_code: Option<String>,
     pub(crate) profiles: ProfileFiles,
+    /// The identity, the keys and the directory that a lookup has already found.
+    found: Found,
     pub(crate) cache: CacheKind,
     pub(crate) refresh: bool,
     pub(crate) min_ttl: Duration,
@@ -46,14 +53,33 @@ pub(crate) struct Settings {
 impl Settings {
     /// Merges the layers and validates the result. Errors name the setting that is missing or invalid (exit 2).
     pub(crate) fn resolve(env: &Env, args: &RequestArgs) -> Result<Self, Error> {
-        let inputs = Inputs::of_request(env, Config::load(env)?, &args.target, &request_flags(args))?;
+        let mut inputs = Inputs::of_request(env, Config::load(env)?, &args.target, &request_flags(args))?;
         let report = Report::new(env, args.common.quiet, args.common.verbose);
         inputs.warning.iter().for_each(|warning| report.warn(warning));
         let min_ttl = check_duration(&inputs, "min_ttl", min_ttl)?.unwrap_or(DEFAULT_MIN_TTL);
         let deadline = env.deadline(check_duration(&inputs, "timeout", duration)?.unwrap_or(DEFAULT_TIMEOUT));
         let profiles = ProfileFiles::new(deadline.clone());
         let identity = identity_layer(env, &inputs, &report)?;
-        let (target, region_origin) = resolve_target(env, &inputs, &profiles, identity.text("profile"))?;
+        let cache = inputs.merged.get("cache").map_or(Ok(CacheKind::File), |setting| setting.check(check_cache))?;
+        let found = Found::default();
+        let account = Account {
+            env,
+            choice: choice(&identity),
+            profiles: &profiles,
+            mfa_code: args.identity.mfa_code.as_deref(),
+            min_ttl,
+            deadline: &deadline,
+            report: &report,
+            cache,
+            found: &found,
+        };
+        let profile = identity.text("profile");
+        let cname =
+            resolve_endpoint(&mut inputs, &account, args.cache.refresh, |inputs| match explicit_region(inputs) {
+                Some(region) => Ok(Some(region)),
+                None => default_region(env, &inputs.config.defaults, &profiles, profile),
+            })?;
+        let (target, region_origin) = resolve_target(env, &inputs, &profiles, profile)?;
         report.note(&format!("region: {}, from {region_origin}", target.region));
         let via = inputs.on_command_line("via").or_else(|| inputs.table_setting("via"));
         Ok(Self {
@@ -64,7 +90,9 @@ impl Settings {
             identity,
             mfa_code: args.identity.mfa_code.clone(),
             profiles,
-            cache: inputs.merged.get("cache").map_or(Ok(CacheKind::File), |setting| setting.check(check_cache))?,
+            found,
+            cname,
+            cache,
             table: inputs.named.map(|named| named.header),
             refresh: args.cache.refresh,
             min_ttl,
@@ -85,14 +113,30 @@ impl Settings {
         })
     }
 
-    pub(crate) fn choice(&self) -> Choice<'_> {
-        let Settings { identity, .. } = self;
-        Choice {
-            profile: identity.text("profile"),
-            profile_table: identity.get("profile").and_then(|profile| profile.origin.name()),
-            role_arn: identity.text("role_arn"),
-            mfa_serial: identity.text("mfa_serial"),
+    /// Returns the AWS account of the request.
+    pub(crate) fn account<'a>(&'a self, env: &'a Env) -> Account<'a> {
+        let Self { profiles, mfa_code, min_ttl, deadline, report, cache, found, .. } = self;
+        Account {
+            env,
+            choice: choice(&self.identity),
+            profiles,
+            mfa_code: mfa_code.as_deref(),
+            min_ttl: *min_ttl,
+            deadline,
+            report,
+            cache: *cache,
+            found,
         }
+    }
+}
+
+/// Returns the identity that `layer` selects.
+fn choice(layer: &Layer) -> Choice<'_> {
+    Choice {
+        profile: layer.text("profile"),
+        profile_table: layer.get("profile").and_then(|profile| profile.origin.name()),
+        role_arn: layer.text("role_arn"),
+        mfa_serial: layer.text("mfa_serial"),
     }
 }
 
@@ -120,14 +164,18 @@ fn resolve_target(
     profiles: &ProfileFiles,
     profile: Option<&str>,
 ) -> Result<(Target, String), Error> {
-    let region_in_table = || {
+    let explicit = explicit_region(inputs);
+    let default = || default_region(env, &inputs.config.defaults, profiles, profile);
+    inputs.merged.spec().validate(explicit, default).map_err(|error| inputs.add_origin(error))
+}
+
+/// Returns the region of `--region` or of the table that TARGET names.
+fn explicit_region(inputs: &Inputs) -> Option<Region> {
+    let in_table = || {
         let Setting { text, origin } = inputs.table_setting("region")?;
         Some(Region { name: text.clone(), origin: format!("region in {}", origin.name()?) })
     };
-    let explicit =
-        inputs.on_command_line("region").map(|region| Region::of_flag(&region.text)).or_else(region_in_table);
-    let default = || default_region(env, &inputs.config.defaults, profiles, profile);
-    inputs.merged.spec().validate(explicit, default).map_err(|error| inputs.add_origin(error))
+    inputs.on_command_line("region").map(|region| Region::of_flag(&region.text)).or_else(in_table)
 }
 
 /// Returns the region for a host name without one. `None` if no region is configured.

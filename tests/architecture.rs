@@ -4,13 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// The parts of the program, from the top down. A part imports only parts below it.
-const LAYERS: [&[&str]; 13] = [
+const LAYERS: [&[&str]; 15] = [
     &["main"],
     &["lib", "testing"],
     &["command"],
     &["settings"],
     &["cli", "config"],
     &["layer"],
+    &["lookup"],
+    &["account"],
     &["cache", "client"],
     &["token"],
     &["aws", "target"],

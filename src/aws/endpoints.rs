@@ -30,7 +30,7 @@ const SERVICES: [(&str, &str); 8] = [
 #[derive(Clone, Debug, Default)]
 pub(super) struct EndpointConfig {
     /// The configured endpoints, in the order of [`SERVICES`].
-    endpoints: [Option<String>; SERVICES.len()],
+    pub(super) endpoints: [Option<String>; SERVICES.len()],
     pub(super) use_fips: bool,
     pub(super) use_dual_stack: bool,
     pub(super) region: Option<Region>,

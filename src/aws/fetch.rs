@@ -17,6 +17,7 @@ use crate::error::{Error, ExitCode};
 use crate::fingerprint::Fingerprint;
 use crate::os::single_flight::{self, Outcome, PROGRESS_AFTER};
 
+#[derive(Clone)]
 pub(crate) struct Fetched {
     pub(crate) keys: AccessKeys,
     /// Whether the keys are a session that expires soon, which is used because a new one could not be started.

@@ -4,7 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use super::client_files::OPTION_FILE;
-use super::directory::{CLIENT_FILES, CacheDirectory, LOCKS, TOKEN, has_extension};
+use super::directory::{CLIENT_FILES, CacheDirectory, LOCKS, LOOKUP, TOKEN, has_extension};
 use crate::os::env::Timestamp;
 use crate::os::private_file::{Directory, is_temporary};
 use crate::token::LIFETIME;
@@ -15,18 +15,19 @@ const SWEEP_INTERVAL: Duration = Duration::from_secs(30 * 60);
 const MAX_CLIENT_FILE_AGE: Duration = Duration::from_secs(60 * 60);
 /// Maximum age of a `MYSQL_HOME` directory. It is long because a shell may stay open for days.
 const MAX_HOME_AGE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+const MAX_LOOKUP_AGE: Duration = Duration::from_secs(24 * 60 * 60);
 const MAX_LOCK_AGE: Duration = Duration::from_secs(24 * 60 * 60);
 /// The file whose modification time is that of the last sweep.
 const SWEPT: &str = "swept";
 
 impl CacheDirectory {
-    /// Removes all tokens, client files, unlocked lock files and temporary files of killed processes. Expires the
+    /// Removes all tokens, lookups, client files, unlocked lock files and temporary files of killed processes. Expires the
     /// `MYSQL_HOME` directories. Returns the number of removed tokens. Fails if the directory can't be read or trusted,
     /// or a file can't be removed.
     pub(crate) fn clear(&self) -> io::Result<usize> {
         let Some(directory) = self.existing()? else { return Ok(0) };
         let tokens = self.files_with(&[TOKEN])?;
-        for name in tokens.iter().chain(&self.files_with(&CLIENT_FILES)?) {
+        for name in tokens.iter().chain(&self.files_with(&CLIENT_FILES)?).chain(&self.files_with(&[LOOKUP])?) {
             directory.remove(name)?;
         }
         self.list_mysql_homes()?.iter().try_for_each(|name| self.expire_mysql_home(name))?;
@@ -48,8 +49,11 @@ impl CacheDirectory {
             names.retain(|name| is_older(name, age).unwrap_or(false));
             names
         };
-        for name in old_files(&[TOKEN], LIFETIME).iter().chain(&old_files(&CLIENT_FILES, MAX_CLIENT_FILE_AGE)) {
-            let _ = directory.remove(name);
+        let mut old = old_files(&[TOKEN], LIFETIME);
+        old.extend(old_files(&CLIENT_FILES, MAX_CLIENT_FILE_AGE));
+        old.extend(old_files(&[LOOKUP], MAX_LOOKUP_AGE));
+        for name in old {
+            let _ = directory.remove(&name);
         }
         self.sweep_mysql_homes(directory, now);
         directory.remove_old_temporaries(now.wall.into());

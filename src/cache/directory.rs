@@ -9,6 +9,8 @@ use crate::os::private_file::{Directory, LockFile, check_directory};
 use crate::os::single_flight::WAITING;
 
 pub(super) const TOKEN: &str = "token";
+/// Extension of stored lookups.
+pub(super) const LOOKUP: &str = "lookup";
 const LOCK: &str = "lock";
 /// Extensions of lock files: of the leader, and of waiting processes.
 pub(super) const LOCKS: [&str; 2] = [LOCK, WAITING];
@@ -140,7 +142,7 @@ fn is_cache_file(name: &str) -> bool {
     let Some((digest, suffix)) = name.split_once('.') else { return false };
     let is_digest = digest.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
     let is_known = match digest.len() {
-        64 => suffix == TOKEN || LOCKS.contains(&suffix),
+        64 => suffix == TOKEN || suffix == LOOKUP || LOCKS.contains(&suffix),
         24 => ["pgpass", "mysql.cnf", "mariadb.cnf", "library.cnf"].contains(&suffix) || suffix.ends_with(HOME),
         _ => false,
     };
@@ -156,6 +158,7 @@ mod tests {
         let (long, short) = ("0123456789abcdef".repeat(4), "0123456789abcdef01234567");
         for (name, extensions, expected) in [
             (format!("{long}.token"), &[TOKEN][..], true),
+            (format!("{long}.lookup"), &[LOOKUP], true),
             (format!("{long}.lock"), &LOCKS, true),
             (format!("{long}.waiting"), &LOCKS, true),
             (format!("{short}.pgpass"), &CLIENT_FILES, true),

@@ -4,7 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use crate::cache::{CacheDirectory, CacheKind, Entry, Keyring};
-use crate::cli::{CacheCommand, CachedArgs, TargetArgs};
+use crate::cli::{CacheCommand, CachedArgs, RequestArgs, TargetArgs};
 use crate::client::heading::read_heading;
 use crate::config::Config;
 use crate::error::Error;
@@ -13,8 +13,10 @@ use crate::layer::Layer;
 use crate::os::env::Env;
 use crate::output::{self, Report};
 use crate::rfc3339;
+use crate::settings::Settings;
 use crate::settings::inputs::{Inputs, with_examples};
-use crate::target::{Region, TargetSpec};
+use crate::target::endpoint::{Endpoint, classify};
+use crate::target::{Region, Target, TargetSpec};
 
 /// The deadline of the keyring. The time budget of the keyring itself is shorter.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -143,15 +145,42 @@ fn clear_keyring(keyring: &Keyring, filter: Option<&TokenFilter>) -> Result<usiz
     keyring.remove(names).map(|()| removed)
 }
 
+/// Returns the target that `args` select, with examples for the parts that `spec` lacks.
+fn resolve(env: &Env, args: &TargetArgs, spec: &TargetSpec) -> Result<Target, Error> {
+    let mut target = args.clone();
+    if spec.user.is_none() {
+        target.user = Some("user".to_owned());
+    }
+    if spec.port.is_none() && spec.engine.is_none() && spec.host.is_some() {
+        target.port = Some("1".to_owned());
+    }
+    Ok(Settings::resolve(env, &RequestArgs { target, ..RequestArgs::default() })?.target)
+}
+
 /// A filter for cached tokens: user, host, port and region. A token matches if it has every part that is set.
 struct TokenFilter([Option<String>; 4]);
 
 impl TokenFilter {
-    /// Builds the filter from TARGET and flags, and validates it as for a token. Ignores the environment. Errors name
-    /// the part that is invalid (exit 2).
+    /// Builds the filter from TARGET and flags, and validates it as for a token. Ignores the environment. An identifier
+    /// or a CNAME is looked up, because tokens are stored for the endpoint. Errors name the part that is invalid (exit
+    /// 2).
     fn new(env: &Env, args: &TargetArgs) -> Result<Self, Error> {
         let inputs = Inputs::of_target(env, Config::load(env)?, args, &Layer::default())?;
-        Self::from_spec(inputs.merged.spec(), args.region.clone())
+        let (spec, region) = (inputs.merged.spec(), args.region.clone());
+        let is_id = inputs.merged.get("id").is_some();
+        let is_alias = |host: &String| classify(&host.to_ascii_lowercase()) == Endpoint::Foreign;
+        if !is_id && !spec.host.as_ref().is_some_and(is_alias) {
+            return Self::from_spec(spec, region);
+        }
+        let spec = match resolve(env, args, &spec) {
+            Ok(target) if is_id => {
+                TargetSpec { host: Some(target.host), port: Some(target.port.to_string()), engine: None, ..spec }
+            }
+            Ok(target) => TargetSpec { host: Some(target.host), ..spec },
+            Err(error) if is_id => return Err(error),
+            Err(_) => spec,
+        };
+        Self::from_spec(spec, region)
     }
 
     fn from_spec(spec: TargetSpec, region: Option<String>) -> Result<Self, Error> {

@@ -38,7 +38,7 @@ pub(super) enum LongToken {
 pub(super) struct ClientFiles<'a> {
     pub(super) env: &'a Env,
     pub(super) settings: &'a Settings,
-    pub(super) issued: &'a IssuedToken,
+    pub(super) issued: &'a IssuedToken<'a>,
 }
 
 impl ClientFiles<'_> {
@@ -79,8 +79,8 @@ impl ClientFiles<'_> {
     }
 
     pub(super) fn write_passfile(&self) -> Result<PathBuf, Error> {
-        let Settings { target, via, .. } = self.settings;
-        self.write("pgpass", &passfile::render(target, via.as_ref(), &self.issued.entry.token))
+        let Settings { target, via, cname, .. } = self.settings;
+        self.write("pgpass", &passfile::render(target, via.as_ref(), cname.as_deref(), &self.issued.entry.token))
     }
 
     fn write(&self, extension: &str, text: &str) -> Result<PathBuf, Error> {
@@ -119,8 +119,10 @@ impl ClientFiles<'_> {
 
     /// Returns a name that is the same each time for the same target, client and AWS identity.
     fn file_name(&self, extension: &str) -> String {
-        let Settings { target, via, ca, .. } = self.settings;
+        let Settings { target, via, cname, ca, .. } = self.settings;
         let identity = self.issued.identity.stable_digest(self.env);
+        // A passfile has a line for the CNAME.
+        let identity = cname.iter().fold(identity, |digest, cname| format!("{digest} {cname}"));
         format!("{}.{extension}", file_stem(target, via.as_ref(), ca.as_deref(), &identity))
     }
 }

@@ -90,12 +90,12 @@ fn detect_shell(env: &Env) -> Result<Shell, Error> {
 }
 
 /// Returns the variables that log the engine's client in, and the token, which is in a variable or in a private file.
-pub(super) fn login_variables(
-    env: &Env,
-    settings: &Settings,
+pub(super) fn login_variables<'a>(
+    env: &'a Env,
+    settings: &'a Settings,
     ca: &Path,
     password: PasswordIn,
-) -> Result<(Vec<Variable>, IssuedToken), Error> {
+) -> Result<(Vec<Variable>, IssuedToken<'a>), Error> {
     let target = &settings.target;
     let engine = settings.engine()?;
     let ca_path =

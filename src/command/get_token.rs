@@ -1,5 +1,6 @@
 //! Gets a token for any command: from the cache, or by signing a new one and storing it.
 
+use crate::account::Account;
 use crate::aws::{self, AccessKeys, CredentialRequest, Fetched, Identity, Locks, SessionCache, SessionStorage};
 use crate::cache::{CacheDirectory, CacheKind, Entry, Key, Keyring, TokenCache};
 use crate::error::Error;
@@ -12,17 +13,18 @@ use crate::target::endpoint::{Endpoint, classify};
 use crate::token::{TokenSource, sign};
 
 /// A token, where it comes from, and the identity that signed it.
-pub(super) struct IssuedToken {
+pub(super) struct IssuedToken<'a> {
     pub(super) entry: Entry,
     pub(super) source: TokenSource,
-    pub(super) identity: Identity,
+    pub(super) identity: &'a Identity,
 }
 
 /// Returns a token from the cache, or signs one and stores it. The exit code of an error is 2 if the request is wrong,
 /// 3 if there are no usable credentials, 4 if AWS can't be reached or the time limit has passed.
-pub(super) fn get_token(env: &Env, settings: &Settings) -> Result<IssuedToken, Error> {
+pub(super) fn get_token<'a>(env: &'a Env, settings: &'a Settings) -> Result<IssuedToken<'a>, Error> {
     let Settings { report, target, .. } = settings;
-    let identity = Identity::find(env, &settings.profiles, settings.choice())?;
+    let account = settings.account(env);
+    let identity = account.identity()?;
     if settings.mfa_code.is_some() && !identity.needs_code() {
         let why = "neither a role of this request nor its user has an MFA device";
         let remedy = "omit --mfa-code, use --mfa-serial, or name a profile with mfa_serial";
@@ -30,8 +32,8 @@ pub(super) fn get_token(env: &Env, settings: &Settings) -> Result<IssuedToken, E
     }
     report.note(&format!("credentials: {}", identity.describe()));
     identity.shadowed().iter().for_each(|shadowed| report.note(&format!("credentials: {shadowed}")));
-    let request = TokenRequest { env, settings, identity: &identity };
-    let (entry, source) = match open_cache(env, settings)? {
+    let request = TokenRequest { env, settings, identity, fetched: account.found.fetched.get() };
+    let (entry, source) = match open_cache(env, settings, &account)? {
         Some(cache) => request.load_or_sign(&cache, &Key::of(env, target, identity.fingerprint()))?,
         None => (request.sign_new(None, None)?, TokenSource::Signed),
     };
@@ -41,11 +43,14 @@ pub(super) fn get_token(env: &Env, settings: &Settings) -> Result<IssuedToken, E
 }
 
 /// Returns the configured cache. `None` if the cache is off, or, with a warning, if there is no directory for it.
-fn open_cache(env: &Env, settings: &Settings) -> Result<Option<TokenCache>, Error> {
+fn open_cache(env: &Env, settings: &Settings, account: &Account<'_>) -> Result<Option<TokenCache>, Error> {
     let warn = |why: String| settings.report.warn(&format!("no cache: {why}"));
     Ok(match settings.cache {
         CacheKind::Off => None,
-        CacheKind::File => CacheDirectory::locate(env).map_err(warn).map(TokenCache::Files).ok(),
+        CacheKind::File => match account.directory() {
+            Some(directory) => Some(TokenCache::Files(directory.clone())),
+            None => CacheDirectory::locate(env).map_err(warn).map(TokenCache::Files).ok(),
+        },
         CacheKind::Keyring => Some(TokenCache::Keyring(
             Keyring::locate(env, settings.deadline.clone())?,
             CacheDirectory::locate(env).ok(),
@@ -59,6 +64,8 @@ struct TokenRequest<'a> {
     env: &'a Env,
     settings: &'a Settings,
     identity: &'a Identity,
+    /// The keys, if a lookup has fetched them.
+    fetched: Option<&'a Fetched>,
 }
 
 impl TokenRequest<'_> {
@@ -133,7 +140,7 @@ impl TokenRequest<'_> {
     /// again and returns those that expire later.
     fn fetch_keys(&self, cache: Option<&TokenCache>, locks: Option<&TokenCache>) -> Result<AccessKeys, Error> {
         let Settings { report, min_ttl, .. } = self.settings;
-        let first = self.fetch_once(cache, locks, report)?;
+        let first = self.fetched.cloned().map_or_else(|| self.fetch_once(cache, locks, report), Ok)?;
         let expires_soon = first.keys.expires_at.is_some_and(|expiry| expiry - self.env.now().wall < *min_ttl);
         if !expires_soon || first.is_leftover || !self.identity.is_renewable() {
             return Ok(first.keys);

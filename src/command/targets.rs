@@ -35,5 +35,8 @@ fn describe(name: &str, table: &Layer, defaults: &Layer) -> String {
     };
     let part = |key: &str| layer.text(key).or_else(|| defaults.text(key)).unwrap_or("-");
     let engine = layer.spec().engine().map_or("-", |engine| engine.name());
-    format!("{name}\t{}@{}:{}\t{engine}\n", part("user"), part("host"), part("port"))
+    match layer.text("id").filter(|_| layer.text("host").is_none()) {
+        Some(id) => format!("{name}\t{}@{id} (id)\t{engine}\n", part("user")),
+        None => format!("{name}\t{}@{}:{}\t{engine}\n", part("user"), part("host"), part("port")),
+    }
 }

@@ -10,6 +10,11 @@ use aws_smithy_runtime_api::client::dns::{DnsFuture, ResolveDns, ResolveDnsError
 
 use super::deadline::Deadline;
 
+#[cfg(unix)]
+mod hickory;
+#[cfg(target_os = "linux")]
+use hickory as platform;
+
 /// The resolver of the HTTP clients.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Resolver;
@@ -30,6 +35,40 @@ pub(crate) fn lookup_until(name: &str, deadline: &Deadline) -> Result<Vec<IpAddr
     addresses.unwrap_or_else(|| Err(format!("the lookup of {name} timed out")))
 }
 
+/// Maximum length of a chain of CNAMEs.
+const MAX_CHAIN: usize = 8;
+
+/// Follows the CNAMEs of `name`, for callers without an async runtime. Returns the names after `name`, up to the first
+/// for which `is_last` is true. It is empty if `name` is not a CNAME. Fails with the reason if no DNS server answers
+/// before `deadline`, or on a system where CNAMEs can't be looked up.
+pub(crate) fn follow_cnames(
+    name: &str,
+    deadline: &Deadline,
+    is_last: impl Fn(&str) -> bool,
+) -> Result<Vec<String>, String> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| e.to_string())?;
+    let chain = runtime.block_on(deadline.within(async {
+        let mut chain: Vec<String> = Vec::new();
+        while chain.len() < MAX_CHAIN && !chain.last().is_some_and(|last| is_last(last)) {
+            let Some(next) = lookup_cname(chain.last().map_or(name, String::as_str)).await? else { break };
+            chain.push(next);
+        }
+        Ok(chain)
+    }));
+    runtime.shutdown_background();
+    chain.unwrap_or_else(|| Err(format!("the lookup of {name} timed out")))
+}
+
+#[cfg(unix)]
+async fn lookup_cname(name: &str) -> Result<Option<String>, String> {
+    hickory::lookup_cname(name).await
+}
+
+#[cfg(not(unix))]
+async fn lookup_cname(name: &str) -> Result<Option<String>, String> {
+    Err(format!("could not look up {name}: CNAMEs can't be looked up on this system"))
+}
+
 /// Looks up the addresses of `name`. An IP address needs no lookup, and `localhost` is always loopback (RFC 6761,
 /// section 6.3). Fails with the reason if the name has no address.
 async fn lookup(name: &str) -> Result<Vec<IpAddr>, String> {
@@ -42,123 +81,6 @@ async fn lookup(name: &str) -> Result<Vec<IpAddr>, String> {
     match platform::lookup(name).await? {
         addresses if addresses.is_empty() => Err(format!("could not look up {name}: it has no address")),
         addresses => Ok(addresses),
-    }
-}
-
-#[cfg(target_os = "linux")]
-mod platform {
-    use std::io;
-    use std::net::IpAddr;
-    use std::str::FromStr as _;
-
-    use hickory_resolver::config::{LookupIpStrategy, ResolveHosts};
-    use hickory_resolver::net::runtime::TokioRuntimeProvider;
-    use hickory_resolver::proto::op::Query;
-    use hickory_resolver::proto::rr::{Name, RecordType};
-    use hickory_resolver::system_conf::parse_resolv_conf;
-    use hickory_resolver::{Hosts, TokioResolver};
-
-    /// Upper limit for either file, in bytes.
-    const MAX_FILE: u64 = 4 << 20;
-
-    pub(super) async fn lookup(name: &str) -> Result<Vec<IpAddr>, String> {
-        let message = |why: &dyn std::fmt::Display| format!("could not look up {name}: {why}");
-        let parsed = Name::from_str(name).map_err(|error| message(&error))?;
-        // Read in a thread, because these files may be on a slow file system.
-        let files = tokio::task::spawn_blocking(|| (read("/etc/hosts"), read("/etc/resolv.conf")));
-        let (hosts, resolv_conf) = files.await.map_err(|error| message(&error))?;
-        // As in glibc, the DNS is not queried for a name in this file.
-        let addresses = lookup_in_hosts(&hosts.unwrap_or_default(), &parsed);
-        if !addresses.is_empty() {
-            return Ok(addresses);
-        }
-        // glibc parses such a name as a short form of an address (`127.1`). It never exists in the DNS.
-        if name.rsplit('.').next().is_some_and(|label| label.starts_with(|c: char| c.is_ascii_digit())) {
-            return Err(message(&"it is not a host name; write an address in full, such as 127.0.0.1"));
-        }
-        let resolv_conf = match resolv_conf {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
-            read => read.map_err(|error| message(&format!("/etc/resolv.conf: {error}")))?,
-        };
-        let (config, mut options) = parse_resolv_conf(normalize_resolv_conf(&resolv_conf))
-            .map_err(|error| message(&format!("/etc/resolv.conf: {error}")))?;
-        options.ip_strategy = LookupIpStrategy::Ipv4AndIpv6;
-        options.use_hosts_file = ResolveHosts::Never;
-        let builder = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default()).with_options(options);
-        let resolver = builder.build().map_err(|error| message(&error))?;
-        let addresses = resolver.lookup_ip(parsed).await.map_err(|error| message(&error))?;
-        Ok(addresses.iter().collect())
-    }
-
-    /// Reads a file as text. Its comments may be in an encoding other than UTF-8.
-    fn read(path: &str) -> io::Result<String> {
-        let metadata = std::fs::metadata(path)?;
-        if !metadata.is_file() || metadata.len() > MAX_FILE {
-            return Err(io::Error::other("it is not a regular file of at most 4 MiB"));
-        }
-        Ok(String::from_utf8_lossy(&std::fs::read(path)?).into_owned())
-    }
-
-    /// Removes invalid search domains, because the parser would reject the whole file. Adds the name server that glibc
-    /// queries if the file names no server.
-    fn normalize_resolv_conf(text: &str) -> String {
-        let mut has_server = false;
-        let mut lines = Vec::new();
-        for line in text.lines() {
-            let mut words = line.split_whitespace();
-            match words.next() {
-                Some(key @ ("search" | "domain")) => {
-                    let valid = words.filter(|word| Name::from_str_relaxed(word).is_ok());
-                    lines.push(std::iter::once(key).chain(valid).collect::<Vec<_>>().join(" "));
-                }
-                key => {
-                    has_server |= key == Some("nameserver");
-                    lines.push(line.to_owned());
-                }
-            }
-        }
-        if !has_server {
-            lines.push("nameserver 127.0.0.1".to_owned());
-        }
-        lines.join("\n")
-    }
-
-    /// The addresses of `name` in the text of `/etc/hosts`.
-    fn lookup_in_hosts(text: &str, name: &Name) -> Vec<IpAddr> {
-        let mut hosts = Hosts::default();
-        if hosts.read_hosts_conf(text.as_bytes()).is_err() {
-            return Vec::new();
-        }
-        let lookup = |kind| hosts.lookup_static_host(&Query::query(name.clone(), kind));
-        let lookups: Vec<_> = [RecordType::A, RecordType::AAAA].into_iter().filter_map(lookup).collect();
-        lookups.iter().flat_map(|lookup| lookup.answers()).filter_map(|record| record.data.ip_addr()).collect()
-    }
-
-    #[cfg(test)]
-    mod tests {
-        use super::*;
-
-        #[test]
-        fn resolv_conf_is_read_as_glibc_reads_it() {
-            for (text, expected) in [
-                ("", "nameserver 127.0.0.1"),
-                ("nameserver 192.0.2.1\nsearch a.example b..c", "nameserver 192.0.2.1\nsearch a.example"),
-                ("# none\ndomain a..b", "# none\ndomain\nnameserver 127.0.0.1"),
-            ] {
-                assert_eq!(normalize_resolv_conf(text), expected, "{text}");
-            }
-        }
-
-        #[test]
-        fn hosts_are_found_by_name_and_alias() {
-            let text = "192.0.2.1 db.example # comment\n2001:db8::1 db.example other\nnot an address\n";
-            for (name, expected) in
-                [("db.example", &["192.0.2.1", "2001:db8::1"][..]), ("other", &["2001:db8::1"]), ("comment", &[])]
-            {
-                let addresses: Vec<IpAddr> = expected.iter().map(|text| text.parse().unwrap()).collect();
-                assert_eq!(lookup_in_hosts(text, &Name::from_str(name).unwrap()), addresses, "{name}");
-            }
-        }
     }
 }
 

@@ -86,6 +86,11 @@ impl Inputs {
         Ok(Self { merged: merged.with_default_port(), named, config, warning, name })
     }
 
+    /// Whether a setting that is true or false is true.
+    pub(crate) fn flag(&self, key: &str) -> bool {
+        self.merged.text(key) == Some("true")
+    }
+
     /// Returns a setting of flags or TARGET.
     pub(crate) fn on_command_line(&self, key: &str) -> Option<&Setting> {
         self.merged.get(key).filter(|setting| setting.origin == Origin::CommandLine)
@@ -96,7 +101,8 @@ impl Inputs {
         let table = &self.named.as_ref()?.layer;
         let host = self.merged.text("host").unwrap_or_default();
         let is_same_host = table.text("host").is_none_or(|table_host| table_host.eq_ignore_ascii_case(host));
-        table.get(key).filter(|_| is_same_host)
+        let is_same_id = table.text("id").is_none_or(|table_id| self.merged.text("id") == Some(table_id));
+        table.get(key).filter(|_| is_same_host && is_same_id)
     }
 
     /// Adds the origin of an invalid part to an error, or the place to set a missing part.
@@ -156,6 +162,9 @@ fn command_line(args: &TargetArgs, spec: TargetSpec) -> Layer {
             ("engine", args.engine.clone().or(spec.engine)),
             ("region", args.region.clone()),
             ("via", args.via.clone()),
+            ("id", args.id.clone()),
+            ("reader", args.reader.then(|| "true".to_owned())),
+            ("no_resolve", args.no_resolve.then(|| "true".to_owned())),
         ],
     )
 }

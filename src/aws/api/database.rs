@@ -78,3 +78,23 @@ pub(crate) enum Filter<'a> {
     Id(&'a str),
     ResourceId(&'a str),
 }
+
+impl Database {
+    /// Returns the remedy for a database with IAM authentication off.
+    pub(crate) fn remedy_without_iam(&self, region: &str) -> String {
+        let Self { kind, id, .. } = self;
+        match kind {
+            DatabaseKind::Proxy => format!(
+                "set IAM authentication of the proxy to Required in the RDS console, or with `aws rds modify-db-proxy \
+                 --db-proxy-name {id} --region {region} --auth …`"
+            ),
+            DatabaseKind::Instance | DatabaseKind::Cluster => {
+                let kind = kind.name();
+                format!(
+                    "turn it on: `aws rds modify-db-{kind} --db-{kind}-identifier {id} --region {region} \
+                     --enable-iam-database-authentication --apply-immediately`"
+                )
+            }
+        }
+    }
+}

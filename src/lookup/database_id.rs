@@ -1,0 +1,105 @@
+//! Database identifiers (`--id`).
+
+use crate::aws::api::{DatabaseKind, Filter};
+use crate::error::Error;
+
+/// Longest identifier, in characters. An identifier of RDS has at most 63, and a resource ID fewer.
+const MAX_LENGTH: usize = 63;
+/// Minimum length of a resource ID after its prefix, in characters. The resource IDs of RDS have 17 or 26.
+const MIN_RESOURCE_ID: usize = 12;
+
+/// The identifier of a database: `ID`, or `KIND:ID`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct DatabaseId {
+    /// `None` to look for each kind.
+    pub(crate) kind: Option<DatabaseKind>,
+    /// An identifier or a resource ID.
+    pub(crate) id: String,
+}
+
+impl DatabaseId {
+    /// Parses `[KIND:]ID`. Fails if it can't be an identifier (exit 2).
+    pub(crate) fn parse(text: &str) -> Result<Self, Error> {
+        let invalid = |why: &str| {
+            let forms = "use ID, instance:ID, cluster:ID or proxy:ID";
+            Error::usage(format!("id: '{text}' {why}; {forms}")).about("id")
+        };
+        let (kind, id) = match text.split_once(':') {
+            None => (None, text),
+            Some((name, id)) => {
+                let kind = DatabaseKind::ALL.into_iter().find(|kind| kind.name() == name);
+                (Some(kind.ok_or_else(|| invalid("has an unknown kind before ':'"))?), id)
+            }
+        };
+        if id.is_empty() {
+            return Err(invalid("is empty"));
+        }
+        if id.len() > MAX_LENGTH || !id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
+            return Err(invalid("is not an identifier, which has at most 63 letters, digits and hyphens"));
+        }
+        Ok(Self { kind, id: id.to_owned() })
+    }
+
+    /// Returns the kinds and the filters to look for, in order: the resource ID if it has the form of one, then the
+    /// identifier of an instance, of a cluster, and the name of a proxy.
+    pub(crate) fn candidates(&self) -> Vec<(DatabaseKind, Filter<'_>)> {
+        let kinds = DatabaseKind::ALL.into_iter().filter(|kind| self.kind.is_none_or(|expected| expected == *kind));
+        let by_resource_id = self.resource_kind().map(|kind| (kind, Filter::ResourceId(&self.id)));
+        let by_resource_id = by_resource_id.filter(|(kind, _)| self.kind.is_none_or(|expected| expected == *kind));
+        by_resource_id.into_iter().chain(kinds.map(|kind| (kind, Filter::Id(&self.id)))).collect()
+    }
+
+    /// Returns the kind of a resource ID: `db-ABC…`, `cluster-ABC…`, `prx-0ab…`. `None` if it can only be a name.
+    fn resource_kind(&self) -> Option<DatabaseKind> {
+        let is_suffix = |kind: DatabaseKind, suffix: &str| match kind {
+            DatabaseKind::Proxy => suffix.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit()),
+            _ => suffix.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit()),
+        };
+        DatabaseKind::ALL.into_iter().find(|kind| {
+            let suffix = self.id.strip_prefix(kind.resource_id_prefix());
+            suffix.is_some_and(|suffix| suffix.len() >= MIN_RESOURCE_ID && is_suffix(*kind, suffix))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_identifier_may_have_a_kind() {
+        use DatabaseKind::{Cluster, Instance, Proxy};
+        let (instance, cluster, proxy) =
+            ("db-ABCDEFGHIJKLMNOPQRSTUVWXYZ", "cluster-ABCDEFGHIJKLMNOPQRSTUVWXYZ", "prx-0123456789abcdef0");
+        for (text, expected) in [
+            ("prod", vec![(Instance, "prod", false), (Cluster, "prod", false), (Proxy, "prod", false)]),
+            ("cluster:prod", vec![(Cluster, "prod", false)]),
+            ("proxy:db-1", vec![(Proxy, "db-1", false)]),
+            (
+                instance,
+                vec![
+                    (Instance, instance, true),
+                    (Instance, instance, false),
+                    (Cluster, instance, false),
+                    (Proxy, instance, false),
+                ],
+            ),
+            ("cluster:cluster-ABCDEFGHIJKLMNOPQRSTUVWXYZ", vec![(Cluster, cluster, true), (Cluster, cluster, false)]),
+            ("proxy:prx-0123456789abcdef0", vec![(Proxy, proxy, true), (Proxy, proxy, false)]),
+            ("instance:prx-0123456789abcdef0", vec![(Instance, proxy, false)]),
+            ("instance:db-production-1", vec![(Instance, "db-production-1", false)]),
+        ] {
+            let id = DatabaseId::parse(text).unwrap();
+            let candidates = id.candidates().into_iter().map(|(kind, filter)| match filter {
+                Filter::Id(id) => (kind, id, false),
+                Filter::ResourceId(id) => (kind, id, true),
+                Filter::All => panic!("{text}"),
+            });
+            assert_eq!(candidates.collect::<Vec<_>>(), expected, "{text}");
+        }
+        for text in ["", "cluster:", "db:prod", "a b", "a.b", "a/b", "é", &"x".repeat(64), "cluster:x:y"] {
+            let error = DatabaseId::parse(text).unwrap_err();
+            assert!(error.message().contains("; use ID, instance:ID, cluster:ID or proxy:ID"), "{error}");
+        }
+    }
+}
