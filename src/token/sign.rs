@@ -1,0 +1,59 @@
+//! Signs tokens.
+
+use std::time::SystemTime;
+
+use aws_credential_types::Credentials as AwsCredentials;
+use aws_sigv4::http_request::{
+    SignableBody, SignableRequest, SignatureLocation, SigningSettings, sign as sign_request,
+};
+use aws_sigv4::sign::v4;
+use time::OffsetDateTime;
+
+use super::format::{LIFETIME, PARAMETERS, SERVICE};
+use crate::aws::AccessKeys;
+use crate::percent::encode;
+use crate::secret::Secret;
+use crate::target::Target;
+
+/// A signed token.
+pub(crate) type Token = Secret<String>;
+
+/// Signs a token for `target`, dated `now`. Sends no request, so invalid keys are not detected. Fails with the reason
+/// if the keys can't sign.
+pub fn sign(target: &Target, keys: &AccessKeys, now: OffsetDateTime) -> Result<Token, String> {
+    let identity = AwsCredentials::new(
+        &keys.access_key_id,
+        keys.secret_access_key.expose(),
+        keys.session_token.as_ref().map(|token| token.expose().clone()),
+        None,
+        "rds-token",
+    )
+    .into();
+    let mut settings = SigningSettings::default();
+    settings.signature_location = SignatureLocation::QueryParams;
+    settings.expires_in = Some(LIFETIME);
+    let signing_params = v4::SigningParams::builder()
+        .identity(&identity)
+        .region(&target.region)
+        .name(SERVICE)
+        .time(SystemTime::from(now))
+        .settings(settings)
+        .build()
+        .map_err(|error| error.to_string())?
+        .into();
+    let start = format!("{}:{}/?Action=connect&DBUser={}", target.host, target.port, encode(&target.user));
+    let url = format!("https://{start}");
+    let request = SignableRequest::new("GET", &url, std::iter::empty(), SignableBody::Bytes(&[]))
+        .map_err(|error| error.to_string())?;
+    let (instructions, _) = sign_request(request, &signing_params).map_err(|error| error.to_string())?.into_parts();
+
+    // Arrange the parameters in botocore's order. The values are not encoded yet.
+    let mut token = start;
+    for name in PARAMETERS {
+        if let Some((_, value)) = instructions.params().iter().find(|(key, _)| *key == name) {
+            token.extend(["&", name, "="]);
+            token.extend(encode(value));
+        }
+    }
+    Ok(Secret::new(token))
+}
