@@ -55,6 +55,11 @@ targets: List the configured targets; -v adds endpoint, user and engine
   rds-token targets
   rds-token targets -v
 
+inspect: Show what is in a token, and why a server refuses it; never shows its secrets
+  rds-token prod | rds-token inspect
+  printf %s "$PGPASSWORD" | rds-token inspect --output json
+  rds-token inspect < token.txt
+
 cache: List or clear the cached tokens
   rds-token cache list
   rds-token cache clear mysql://app@HOST
@@ -118,6 +123,7 @@ pub(crate) enum Command {
     Pgpass(RequestArgs),
     Env(EnvArgs),
     Targets(CommonArgs),
+    Inspect(InspectArgs),
     Cache {
         #[command(subcommand)]
         command: CacheCommand,
@@ -154,6 +160,8 @@ pub(crate) fn command() -> clap::Command {
     command.build();
     let targets = command.find_subcommand_mut("targets").expect("a command");
     adjust(targets, "verbose", |option| option.help("Add endpoint, user and engine"));
+    // A report has no more details.
+    adjust(command.find_subcommand_mut("inspect").expect("a command"), "verbose", |option| option.hide(true));
     // `cache clear` selects tokens. These options do not change a token, so it refuses them.
     let clear = command.find_subcommand_mut("cache").and_then(|cache| cache.find_subcommand_mut("clear"));
     let clear = clear.expect("a command");
@@ -266,6 +274,30 @@ pub(crate) struct ConnectArgs {
     /// Program to run instead of the engine's client, with its arguments; or -- and arguments for that client
     #[arg(last = true, value_name = "COMMAND")]
     pub(crate) command: Vec<OsString>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct InspectArgs {
+    #[arg(
+        value_name = "TOKEN",
+        help = "The token; other users can see arguments, so prefer stdin (-)",
+        long_help = "A token, or a connection URL that contains one; other users of the machine can see it\n\
+            - or nothing, to read it from stdin"
+    )]
+    pub(crate) token: Option<OsString>,
+    /// Output format [default: text]
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pub(crate) output: Option<ReportOutput>,
+    #[command(flatten)]
+    pub(crate) common: CommonArgs,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ReportOutput {
+    /// Lines for people
+    Text,
+    /// One line of JSON
+    Json,
 }
 
 // The arguments of `init` and `completions`.

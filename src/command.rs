@@ -12,6 +12,7 @@ mod failure_output;
 mod get_token;
 mod github;
 mod help;
+mod inspect;
 mod man;
 mod pgpass;
 mod targets;
@@ -63,6 +64,7 @@ fn dispatch(env: &Env, command: &Command) -> Result<(), Error> {
         Command::Connect(args) => connect::run(env, args),
         Command::Ca => ca::run(env),
         Command::Targets(args) => targets::run(env, *args),
+        Command::Inspect(args) => inspect::run(env, args),
         Command::Init(args) => completions::init(*args),
         Command::Completions(args) => completions::run(*args),
         Command::Man => man::run(),

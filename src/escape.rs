@@ -9,7 +9,7 @@ pub(crate) fn without_userinfo(text: &str) -> String {
 }
 
 /// Returns `text` without the passwords in URLs: `scheme://user:password@` becomes `scheme://…@`, and the value of a
-/// parameter `password` becomes `…`.
+/// parameter `password` becomes `…`. The same applies to the signature and the session token in a token.
 pub(crate) fn without_passwords(text: &str) -> String {
     // A URL that was normalized as a path has one slash.
     let mut parts = text.split(":/");
@@ -20,8 +20,12 @@ pub(crate) fn without_passwords(text: &str) -> String {
         let slash = if part.starts_with('/') { "/" } else { "" };
         shown + ":/" + &userinfo.map_or(part.to_owned(), |at| format!("{slash}…{}", &part[at..]))
     });
-    without_parameter(&text, "password=")
+    SECRET_PARAMETERS.iter().fold(text, |text, parameter| without_parameter(&text, parameter))
 }
+
+/// Parameters with secret values, in lower case: those of connection URLs and of tokens, which may be percent-encoded.
+const SECRET_PARAMETERS: [&str; 5] =
+    ["password=", "x-amz-signature=", "x-amz-signature%3d", "x-amz-security-token=", "x-amz-security-token%3d"];
 
 /// Replaces the values of a parameter, whose name may be in any case.
 fn without_parameter(text: &str, parameter: &str) -> String {
@@ -83,6 +87,11 @@ mod tests {
             ("ca: mysql:/u:'CANARY@h", "ca: mysql:/…@h"),
             ("jdbc:mysql://h/d?user=u&Password=CANARY&x=1", "jdbc:mysql://h/d?user=u&Password=…&x=1"),
             ("(host=h,password=CANARY)", "(host=h,password=…)"),
+            (
+                "h:1/?X-Amz-Security-Token=CANARY&X-Amz-Signature=CANARY'",
+                "h:1/?X-Amz-Security-Token=…&X-Amz-Signature=…'",
+            ),
+            ("%26X-Amz-Signature%3DCANARY", "%26X-Amz-Signature%3D…"),
             ("/etc/x.toml:3: https://h:1/p", "/etc/x.toml:3: https://h:1/p"),
         ] {
             assert_eq!(without_passwords(text), expected);

@@ -1,5 +1,7 @@
 //! Times in RFC 3339, and in the similar forms that AWS tools write.
 
+use std::time::Duration;
+
 use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
 use time::{OffsetDateTime, UtcOffset};
@@ -8,6 +10,12 @@ use time::{OffsetDateTime, UtcOffset};
 pub(crate) fn format(time: OffsetDateTime) -> String {
     let description = format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]Z");
     time.to_offset(UtcOffset::UTC).format(description).unwrap_or_default()
+}
+
+/// Formats a span of time with its two largest units, such as `2h 5m`.
+pub(crate) fn format_span(span: Duration) -> String {
+    let text = humantime::format_duration(Duration::from_secs(span.as_secs())).to_string();
+    text.split(' ').take(2).collect::<Vec<_>>().join(" ")
 }
 
 /// Parses a time in RFC 3339 or a similar form: a space instead of the `T`, `UTC` instead of the `Z`, an offset such as
@@ -56,6 +64,13 @@ mod tests {
             "2026-01-31T13:00:00+01",
         ] {
             assert_eq!(parse(text).map(format).as_deref(), Some("2026-01-31T12:00:00Z"), "{text}");
+        }
+    }
+
+    #[test]
+    fn spans_have_at_most_two_units() {
+        for (seconds, expected) in [(0, "0s"), (59, "59s"), (899, "14m 59s"), (7_501, "2h 5m"), (90_061, "1day 1h")] {
+            assert_eq!(format_span(Duration::from_secs(seconds)), expected);
         }
     }
 

@@ -12,4 +12,5 @@ mod via;
 pub use engine::Engine;
 pub use spec::{Region, TargetSpec};
 pub use validate::Target;
+pub(crate) use validate::{is_valid_host, parse_port};
 pub use via::Via;

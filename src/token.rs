@@ -5,12 +5,15 @@
 
 mod fields;
 mod format;
+mod inspect;
 mod sign;
 
 use serde::Serialize;
 
 pub use fields::TokenFields;
 pub(crate) use format::{LIFETIME, is_token_char};
+pub(crate) use inspect::{Inspection, inspect};
+pub(crate) use inspect::{Kind, Severity};
 pub(crate) use sign::Token;
 pub use sign::sign;
 

@@ -64,6 +64,10 @@ pub(super) fn error(error: &clap::Error, args: &[OsString]) -> Error {
         _ => None,
     };
     let word = |index: usize| args.get(index).and_then(|arg| arg.to_str()).unwrap_or_default();
+    // The argument may be a part of a token, so it is not shown.
+    if word(1) == "inspect" && unexpected.is_some_and(|argument| !is_flag(argument)) {
+        return Error::usage("inspect: there is more than one argument; quote the token with '…', or pass it on stdin");
+    }
     match (unexpected, text(ContextKind::InvalidSubcommand)) {
         (Some(unexpected), _) if !unexpected.starts_with('-') => unexpected_word(word(1), unexpected),
         (Some(flag), _) => {
@@ -77,6 +81,10 @@ pub(super) fn error(error: &clap::Error, args: &[OsString]) -> Error {
         }
         (None, None) => Error::usage(without_usage(error)),
     }
+}
+
+fn is_flag(argument: &str) -> bool {
+    argument.strip_prefix('-').is_some_and(|name| name.chars().all(|c| c.is_ascii_lowercase() || c == '-'))
 }
 
 /// Returns the error for an unexpected word: `first` is a mistyped command, or `word` is misplaced.

@@ -141,6 +141,10 @@ impl Env {
         std::env::current_dir().ok()
     }
 
+    pub(crate) fn stdin_is_terminal(&self) -> bool {
+        std::io::stdin().is_terminal()
+    }
+
     pub(crate) fn stderr_is_terminal(&self) -> bool {
         std::io::stderr().is_terminal()
     }

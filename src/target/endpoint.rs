@@ -64,6 +64,15 @@ pub(crate) fn is_proxy(host: &str) -> bool {
     matches!(classify(host), Endpoint::Rds(_)) && host.split('.').any(|label| label.starts_with("proxy-"))
 }
 
+/// Returns the cluster's id and the region in a host name of Aurora DSQL, in lower case: `ID.dsql.REGION.on.aws`, or
+/// `ID.dsql-SUFFIX.REGION.on.aws` for a VPC endpoint. `None` for other names.
+pub(crate) fn dsql(host: &str) -> Option<(&str, &str)> {
+    let labels: Vec<&str> = host.strip_suffix(".on.aws")?.split('.').collect();
+    let [id, service, region] = labels[..] else { return None };
+    let is_dsql = service == "dsql" || service.strip_prefix("dsql-").is_some_and(|suffix| !suffix.is_empty());
+    (is_dsql && !id.is_empty() && is_region(region)).then_some((id, region))
+}
+
 /// The region in the part of a host name before the domain, or `global`. `None` if it is not the name of a database.
 fn rds_region(name: &str) -> Option<&str> {
     let (rest, last) = name.rsplit_once('.')?;
@@ -192,6 +201,24 @@ mod tests {
             "",
         ] {
             assert!(!matches!(classify(host), Endpoint::Rds(_)), "{host}");
+        }
+    }
+
+    #[test]
+    fn a_dsql_host_has_an_id_and_a_region() {
+        for (host, expected) in [
+            ("abc123.dsql.eu-west-1.on.aws", Some(("abc123", "eu-west-1"))),
+            ("abc123.dsql-fnh4.us-east-1.on.aws", Some(("abc123", "us-east-1"))),
+            ("dsql.eu-west-1.api.aws", None),
+            ("dsql.eu-west-1.on.aws", None),
+            (".dsql.eu-west-1.on.aws", None),
+            ("abc123.dsqlx.eu-west-1.on.aws", None),
+            ("abc123.dsql-.eu-west-1.on.aws", None),
+            ("abc123.dsql.nowhere.on.aws", None),
+            ("abc123.dsql.eu-west-1.on.aws.evil.com", None),
+            ("x.abc123.dsql.eu-west-1.on.aws", None),
+        ] {
+            assert_eq!(dsql(host), expected, "{host}");
         }
     }
 

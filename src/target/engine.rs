@@ -31,7 +31,7 @@ impl Engine {
     }
 
     /// The engine with this default port: MySQL for 3306, which MariaDB uses too.
-    pub(super) fn from_port(port: u16) -> Option<Self> {
+    pub(crate) fn from_port(port: u16) -> Option<Self> {
         match port {
             3306 => Some(Self::Mysql),
             5432 => Some(Self::Postgres),

@@ -31,7 +31,7 @@ impl TargetSpec {
 
 /// The engine of a URL scheme, also one such as `mysql2`, `postgresql+psycopg`, `jdbc:mariadb` or
 /// `jdbc:aws-wrapper:mysql`. `None` if the scheme is unknown.
-fn engine(scheme: &str) -> Option<Engine> {
+pub(crate) fn engine_of_scheme(scheme: &str) -> Option<Engine> {
     let scheme = match scheme.strip_prefix(JDBC) {
         Some(jdbc) => jdbc.strip_prefix("aws-wrapper:").unwrap_or(jdbc),
         None => scheme.split('+').next().unwrap_or_default(),
@@ -55,7 +55,7 @@ pub(crate) fn has_password(text: &str) -> bool {
 /// The authority ends at the first `/`, `?` or `#`, and the user and the database are percent-encoded (RFC 3986). The
 /// password and parameters are ignored, except the user in a JDBC URL. Errors name the invalid part (exit 2).
 fn parse_url(scheme: &str, rest: &str) -> Result<TargetSpec, Error> {
-    let Some(engine) = engine(scheme) else {
+    let Some(engine) = engine_of_scheme(scheme) else {
         return Err(Error::usage(format!(
             "target: scheme '{scheme}' is not known; use mysql://, mariadb://, postgres:// or postgresql://"
         )));

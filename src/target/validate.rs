@@ -190,6 +190,16 @@ pub(super) fn check_host(host: &str) -> Result<String, Error> {
     Ok(host.to_ascii_lowercase())
 }
 
+/// Whether `host` is a host name that a target may have.
+pub(crate) fn is_valid_host(host: &str) -> bool {
+    check_host(host).is_ok()
+}
+
+/// Parses a port. `None` if it is not a number from 1 to 65535 without leading zeros.
+pub(crate) fn parse_port(port: &str) -> Option<u16> {
+    check_port(port).ok()
+}
+
 pub(super) fn check_port(port: &str) -> Result<u16, Error> {
     let is_plain = port.bytes().all(|b| b.is_ascii_digit()) && !port.starts_with('0');
     port.parse().ok().filter(|_| is_plain).ok_or_else(|| refuse("port", port, "is not a number from 1 to 65535"))
