@@ -22,6 +22,7 @@ mod harness;
 mod helper_programs;
 mod hit;
 mod hostile;
+mod inspect;
 mod kerberos;
 #[cfg(target_os = "linux")]
 mod keyring;

@@ -118,7 +118,11 @@ fn flag_hint(command: &str, target: &str, flag: &str) -> Option<String> {
     if is_connect && program::is_client(target) {
         return Some(format!("TARGET comes before the program, as in `rds-token connect TARGET {target}`"));
     }
-    let outputs: &[_] = if is_command(command) && command != "token" { &[] } else { &OUTPUT_HINTS };
+    let outputs: &[_] = match command {
+        "inspect" => &OUTPUT_HINTS[..2],
+        _ if is_command(command) && command != "token" => &[],
+        _ => &OUTPUT_HINTS,
+    };
     let known = FLAG_HINTS.iter().chain(outputs).find(|(known, _)| *known == name);
     let of_client = || {
         let hint = "arguments for the client go after --, as in `rds-token connect TARGET -- ";

@@ -46,7 +46,7 @@ pub(crate) struct Finding {
 }
 
 /// The codes of the findings, the worst first. A problem that hides the others comes before them.
-pub(super) const CODES: [&str; 42] = [
+pub(super) const CODES: [&str; 41] = [
     "wrong_service",
     "truncated",
     "signature",
@@ -66,7 +66,6 @@ pub(super) const CODES: [&str; 42] = [
     "missing_parameter",
     "algorithm",
     "credential",
-    "access_key_id",
     "action",
     "signed_headers",
     "path",
@@ -115,5 +114,19 @@ impl Finding {
     /// The sort key: errors before warnings, the worst first.
     pub(super) fn rank(&self) -> (Severity, usize) {
         (self.severity, CODES.iter().position(|code| *code == self.code).unwrap_or(CODES.len()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_code_is_documented() {
+        let page = include_str!("../../../docs/commands.md");
+        let section = page.split("## inspect\n").nth(1).unwrap().split("\n## ").next().unwrap();
+        for code in CODES {
+            assert!(section.contains(&format!("`{code}`")), "docs/commands.md: {code} is missing");
+        }
     }
 }

@@ -2,7 +2,7 @@ use proptest::prelude::*;
 use time::macros::datetime;
 
 use super::*;
-use crate::token::TokenFields;
+use crate::token::fields::TokenFields;
 
 const NOW: OffsetDateTime = datetime!(2026-01-31 12:05:00 UTC);
 const SIGNATURE: &str = "3c0d5e9fb8a7164235d1c2b3a49586770f1e2d3c4b5a69788796a5b4c3d2e1f0";
@@ -250,6 +250,8 @@ fn shows_secret(text: &str) -> bool {
 #[track_caller]
 fn assert_shows_no_secret(text: &str) {
     let inspection = inspect(text, NOW);
+    let findings = inspection.iter().flat_map(|inspection| &inspection.findings);
+    assert!(findings.into_iter().all(|finding| finding::CODES.contains(&finding.code)), "{inspection:?}");
     assert!(!shows_secret(&format!("{inspection:?}")), "{text}\n{inspection:#?}");
 }
 
