@@ -123,6 +123,7 @@ pub(crate) enum Command {
     Pgpass(RequestArgs),
     Env(EnvArgs),
     Targets(CommonArgs),
+    #[command(display_order = RARE)]
     Inspect(InspectArgs),
     Cache {
         #[command(subcommand)]
