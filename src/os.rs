@@ -5,3 +5,4 @@ pub(crate) mod dns;
 pub(crate) mod env;
 pub(crate) mod private_file;
 pub(crate) mod single_flight;
+pub(crate) mod user_file;
