@@ -51,6 +51,10 @@ env: Print export lines that log in the programs of the shell
   vars=$(rds-token env prod --no-secret) && eval "$vars"
   eval "$(rds-token env --unset)"
 
+sql: Print the SQL that creates the database user
+  rds-token sql mysql://app@HOST/ExampleDB
+  rds-token sql postgres://app@HOST/ExampleDB --read-only
+
 targets: List the configured targets; -v adds endpoint, user and engine
   rds-token targets
   rds-token targets -v
@@ -122,6 +126,7 @@ pub(crate) enum Command {
     Cnf(CnfArgs),
     Pgpass(RequestArgs),
     Env(EnvArgs),
+    Sql(SqlArgs),
     Targets(CommonArgs),
     #[command(display_order = RARE)]
     Inspect(InspectArgs),
@@ -167,6 +172,13 @@ pub(crate) fn command() -> clap::Command {
     let clear = command.find_subcommand_mut("cache").and_then(|cache| cache.find_subcommand_mut("clear"));
     let clear = clear.expect("a command");
     ["database", "via", "ca"].into_iter().for_each(|option| adjust(clear, option, |option| option.hide(true)));
+    // `sql` needs no token.
+    let sql = command.find_subcommand_mut("sql").expect("a command");
+    adjust(sql, "region", |option| option.hide(true));
+    adjust(sql, "database", |option| {
+        option.help("Database of the grants [default: no grants] [env: RDS_TOKEN_DATABASE]")
+    });
+    adjust(sql, "verbose", |option| option.help("Print the client, the endpoint and the CA"));
     command
 }
 
@@ -299,6 +311,18 @@ pub(crate) enum ReportOutput {
     Text,
     /// One line of JSON
     Json,
+}
+
+// The arguments of `sql`. It needs no token, so it has no options for AWS credentials.
+#[derive(Debug, Args)]
+pub(crate) struct SqlArgs {
+    #[command(flatten)]
+    pub(crate) target: TargetArgs,
+    /// Grant only what reading needs
+    #[arg(long)]
+    pub(crate) read_only: bool,
+    #[command(flatten)]
+    pub(crate) common: CommonArgs,
 }
 
 // The arguments of `init` and `completions`.

@@ -9,5 +9,6 @@ pub(crate) mod passfile;
 pub(crate) mod program;
 pub(crate) mod saved;
 pub(crate) mod shell;
+pub(crate) mod sql;
 pub(crate) mod url;
 pub(crate) mod user_option_file;

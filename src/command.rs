@@ -15,6 +15,7 @@ mod help;
 mod inspect;
 mod man;
 mod pgpass;
+mod sql;
 mod targets;
 mod token;
 mod usage;
@@ -61,6 +62,7 @@ fn dispatch(env: &Env, command: &Command) -> Result<(), Error> {
         Command::Cnf(args) => cnf::run(env, args),
         Command::Pgpass(args) => pgpass::run(env, args),
         Command::Env(args) => env::run(env, args),
+        Command::Sql(args) => sql::run(env, args),
         Command::Connect(args) => connect::run(env, args),
         Command::Ca => ca::run(env),
         Command::Targets(args) => targets::run(env, *args),

@@ -8,6 +8,7 @@ pub use crate::client::json::render as render_json;
 pub use crate::client::option_file::{Flavor, OptionFile, PasswordIn};
 pub use crate::client::passfile::render as render_passfile;
 pub use crate::client::shell::Shell;
+pub use crate::client::sql::{Access, DatabaseUser};
 pub use crate::client::url::Url;
 pub use crate::config::Config;
 pub use crate::error::Error;

@@ -11,9 +11,9 @@ use std::time::Duration;
 
 use percent_encoding::percent_decode_str;
 use rds_token::testing::{
-    AccessKeys, Choice, Config, Engine, Entry, Env, Error, Flavor, Identity, Key, Layer, OptionFile, PasswordIn,
-    ProfileFiles, Region, Secret, Shell, Target, TargetSpec, Timestamp, TokenFields, TokenSource, Url, Via, encode,
-    read_heading, render_json, render_passfile, sign,
+    Access, AccessKeys, Choice, Config, DatabaseUser, Engine, Entry, Env, Error, Flavor, Identity, Key, Layer,
+    OptionFile, PasswordIn, ProfileFiles, Region, Secret, Shell, Target, TargetSpec, Timestamp, TokenFields,
+    TokenSource, Url, Via, encode, read_heading, render_json, render_passfile, sign,
 };
 use time::OffsetDateTime;
 
@@ -21,7 +21,7 @@ use time::OffsetDateTime;
 pub(crate) type Property = fn(&[u8]);
 
 /// Every property, by the name of its directory in fuzz/corpus.
-pub(crate) const ALL: [(&str, Property); 10] = [
+pub(crate) const ALL: [(&str, Property); 11] = [
     ("config", config),
     ("entry", entry),
     ("environment", environment),
@@ -29,6 +29,7 @@ pub(crate) const ALL: [(&str, Property); 10] = [
     ("option_file", option_file),
     ("passfile", passfile),
     ("profile", profile),
+    ("sql", sql),
     ("target", target),
     ("token", token),
     ("url", url),
@@ -538,4 +539,136 @@ fn unescaped(text: &str, escapes: &[char], end: char) -> String {
         });
     }
     value
+}
+
+/// User and database.
+fn sql(data: &[u8]) {
+    let [user, database] = fields(data);
+    for engine in [Engine::Mysql, Engine::Mariadb, Engine::Postgres] {
+        let Some(target) = sample(&user, &database, engine) else { continue };
+        for access in [Access::ReadWrite, Access::ReadOnly] {
+            let account = DatabaseUser { name: &user, database: target.database.as_deref(), access };
+            let text = match account.render(engine) {
+                Ok(text) => text,
+                Err(error) => {
+                    assert_harmless(&error);
+                    continue;
+                }
+            };
+            if engine == Engine::Postgres {
+                assert_postgres_statements(&text, &user, target.database.as_deref());
+            } else {
+                assert_mysql_statements(&text, &user, target.database.as_deref());
+            }
+        }
+    }
+}
+
+fn assert_mysql_statements(text: &str, user: &str, database: Option<&str>) {
+    // MySQL, with and without NO_BACKSLASH_ESCAPES.
+    for has_escapes in [true, false] {
+        let mut names = Vec::new();
+        for token in read_sql(text, Dialect::Mysql { has_escapes }) {
+            match token {
+                Token::Identifier(name) => names.push(name),
+                Token::Text(text) => assert!(["%", "RDS"].contains(&text.as_str()), "{text}"),
+                Token::Body(text) => panic!("{text}"),
+            }
+        }
+        let mut expected = vec![user.to_owned(), user.to_owned()];
+        if let Some(database) = database {
+            let pattern: String =
+                database.chars().flat_map(|c| "\\_%".contains(c).then_some('\\').into_iter().chain([c])).collect();
+            expected.extend([pattern, user.to_owned()]);
+        }
+        assert_eq!(names, expected, "{text}");
+    }
+}
+
+fn assert_postgres_statements(text: &str, user: &str, database: Option<&str>) {
+    for has_escapes in [true, false] {
+        let dialect = Dialect::Postgres { has_escapes };
+        let (mut names, mut texts) = (Vec::new(), Vec::new());
+        for token in read_sql(text, dialect) {
+            match token {
+                Token::Identifier(name) => names.push(name),
+                Token::Text(text) => texts.push(text),
+                Token::Body(body) => {
+                    for token in read_sql(&body, dialect) {
+                        match token {
+                            Token::Identifier(name) => names.push(name),
+                            Token::Text(text) => texts.push(text),
+                            Token::Body(body) => panic!("{body}"),
+                        }
+                    }
+                }
+            }
+        }
+        let mut expected = vec![user, user];
+        expected.extend(database.into_iter().flat_map(|database| [database, user, user, user, user]));
+        assert_eq!(names, expected, "{text}");
+        let values: Vec<&str> = texts.iter().map(String::as_str).filter(|text| *text != "UTF8").take(2).collect();
+        assert_eq!(values, database.map_or(vec![], |database| vec![user, database]), "{text}");
+    }
+}
+
+/// The rules for quotes in SQL.
+#[derive(Clone, Copy)]
+enum Dialect {
+    /// `has_escapes` is false with `NO_BACKSLASH_ESCAPES`.
+    Mysql { has_escapes: bool },
+    /// `has_escapes` is false with `standard_conforming_strings`.
+    Postgres { has_escapes: bool },
+}
+
+/// A quoted part of SQL.
+enum Token {
+    Identifier(String),
+    Text(String),
+    /// A dollar-quoted string.
+    Body(String),
+}
+
+/// The quoted parts, as the scanners of the servers read them (`sql/sql_lex.cc` in MySQL, `scan.l` in PostgreSQL).
+fn read_sql(text: &str, dialect: Dialect) -> Vec<Token> {
+    let is_mysql = matches!(dialect, Dialect::Mysql { .. });
+    let (Dialect::Mysql { has_escapes } | Dialect::Postgres { has_escapes }) = dialect;
+    let mut tokens = Vec::new();
+    let (mut rest, mut before) = (text, ' ');
+    while let Some(first) = rest.chars().next() {
+        if rest.starts_with("--") {
+            rest = rest.split_once('\n').map_or("", |(_, rest)| rest);
+        } else if first == '$' && !is_mysql {
+            let tag = &rest[..rest[1..].find('$').expect("the end of a tag") + 2];
+            let (body, after) = rest[tag.len()..].split_once(tag).expect("the end of a dollar-quoted string");
+            tokens.push(Token::Body(body.to_owned()));
+            rest = after;
+        } else if "'\"`".contains(first) {
+            let is_text = first == '\'' || (first == '"' && is_mysql);
+            let (value, after) = read_quoted(rest, is_text && (has_escapes || (before == 'E' && !is_mysql)));
+            tokens.push(if is_text { Token::Text(value) } else { Token::Identifier(value) });
+            rest = after;
+        } else {
+            rest = &rest[first.len_utf8()..];
+        }
+        before = first;
+    }
+    tokens
+}
+
+/// The value of the quoted text at the start, and the text after it.
+fn read_quoted(text: &str, has_escapes: bool) -> (String, &str) {
+    let quote = text.chars().next().unwrap();
+    let mut chars = text.char_indices().skip(1).peekable();
+    let mut value = String::new();
+    while let Some((index, c)) = chars.next() {
+        if c == '\\' && has_escapes {
+            value.extend(chars.next().map(|(_, c)| c));
+        } else if c == quote && chars.next_if(|(_, next)| *next == quote).is_none() {
+            return (value, &text[index + 1..]);
+        } else {
+            value.push(c);
+        }
+    }
+    panic!("a quote is not closed: {text}");
 }

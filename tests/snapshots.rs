@@ -18,9 +18,21 @@ fn help_texts_equal_the_snapshots() {
     assert_output("help-short", &["-h"]);
     assert_output("help", &["--help"]);
     assert_output("version", &["--version"]);
-    for command in
-        ["connect", "cnf", "pgpass", "env", "targets", "inspect", "cache", "init", "token", "ca", "completions", "man"]
-    {
+    for command in [
+        "connect",
+        "cnf",
+        "pgpass",
+        "env",
+        "sql",
+        "targets",
+        "inspect",
+        "cache",
+        "init",
+        "token",
+        "ca",
+        "completions",
+        "man",
+    ] {
         assert_output(&format!("help-{command}"), &[command, "--help"]);
     }
     for command in ["path", "list", "clear"] {
