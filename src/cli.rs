@@ -51,9 +51,11 @@ env: Print export lines that log in the programs of the shell
   vars=$(rds-token env prod --no-secret) && eval "$vars"
   eval "$(rds-token env --unset)"
 
-sql: Print the SQL that creates the database user
+sql: Print the SQL that creates the database user; --apply runs it
   rds-token sql mysql://app@HOST/ExampleDB
   rds-token sql postgres://app@HOST/ExampleDB --read-only
+  rds-token sql prod --apply                     prompts for the master user's password
+  rds-token sql prod --apply --password-fd 0 < FILE
 
 targets: List the configured targets; -v adds endpoint, user and engine
   rds-token targets
@@ -321,6 +323,18 @@ pub(crate) struct SqlArgs {
     /// Grant only what reading needs
     #[arg(long)]
     pub(crate) read_only: bool,
+    /// Run the statements with the engine's client, as the master user
+    #[arg(long)]
+    pub(crate) apply: bool,
+    /// Master user [default: admin, or postgres for PostgreSQL]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) master_user: Option<String>,
+    /// File descriptor with the master user's password, 0 for stdin [default: a prompt]
+    #[arg(long, value_name = "N")]
+    pub(crate) password_fd: Option<u32>,
+    /// Client that runs the statements [default: by engine]
+    #[arg(long, value_name = "PROGRAM", help_heading = ADVANCED)]
+    pub(crate) client: Option<OsString>,
     #[command(flatten)]
     pub(crate) common: CommonArgs,
 }

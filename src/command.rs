@@ -1,5 +1,6 @@
 //! The commands, one file each, and the code that they share.
 
+mod apply_sql;
 mod arguments;
 mod ca;
 mod cache;
@@ -14,6 +15,7 @@ mod github;
 mod help;
 mod inspect;
 mod man;
+mod master_password;
 mod pgpass;
 mod sql;
 mod targets;

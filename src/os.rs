@@ -3,6 +3,8 @@
 pub(crate) mod deadline;
 pub(crate) mod dns;
 pub(crate) mod env;
+pub(crate) mod password_prompt;
 pub(crate) mod private_file;
+pub(crate) mod signal;
 pub(crate) mod single_flight;
 pub(crate) mod user_file;

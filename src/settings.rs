@@ -19,7 +19,7 @@ use crate::os::env::Env;
 use crate::output::Report;
 use crate::settings::endpoint::resolve_endpoint;
 use crate::settings::inputs::Inputs;
-use crate::target::{Engine, Region, Target, Via};
+use crate::target::{Engine, Region, Target, TargetSpec, Via};
 
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(25);
 const DEFAULT_MIN_TTL: Duration = Duration::from_secs(5 * 60);
@@ -53,6 +53,16 @@ pub(crate) struct Settings {
 impl Settings {
     /// Merges the layers and validates the result. Errors name the setting that is missing or invalid (exit 2).
     pub(crate) fn resolve(env: &Env, args: &RequestArgs) -> Result<Self, Error> {
+        Self::resolve_for(env, args, RegionUse::Required)
+    }
+
+    /// The settings of a command that connects to the database without a token, so that it needs no region. Errors name
+    /// the setting that is missing or invalid (exit 2).
+    pub(crate) fn resolve_without_region(env: &Env, args: &RequestArgs) -> Result<Self, Error> {
+        Self::resolve_for(env, args, RegionUse::None)
+    }
+
+    fn resolve_for(env: &Env, args: &RequestArgs, region_use: RegionUse) -> Result<Self, Error> {
         let mut inputs = Inputs::of_request(env, Config::load(env)?, &args.target, &request_flags(args))?;
         let report = Report::new(env, args.common.quiet, args.common.verbose);
         inputs.warning.iter().for_each(|warning| report.warn(warning));
@@ -79,8 +89,13 @@ impl Settings {
                 Some(region) => Ok(Some(region)),
                 None => default_region(env, &inputs.config.defaults, &profiles, profile),
             })?;
-        let (target, region_origin) = resolve_target(env, &inputs, &profiles, profile)?;
-        report.note(&format!("region: {}, from {region_origin}", target.region));
+        let (target, region_origin) = match region_use {
+            RegionUse::Required => resolve_target(env, &inputs, &profiles, profile)?,
+            RegionUse::None => target_without_region(&inputs, inputs.merged.spec())?,
+        };
+        if region_use == RegionUse::Required {
+            report.note(&format!("region: {}, from {region_origin}", target.region));
+        }
         let via = inputs.on_command_line("via").or_else(|| inputs.table_setting("via"));
         Ok(Self {
             via: via.map(|via| via.check(Via::parse)).transpose()?,
@@ -138,6 +153,19 @@ fn choice(layer: &Layer) -> Choice<'_> {
         role_arn: layer.text("role_arn"),
         mfa_serial: layer.text("mfa_serial"),
     }
+}
+
+/// Whether a request needs the region of its target.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum RegionUse {
+    Required,
+    None,
+}
+
+/// Returns a target whose region is an example if its host name has none. `spec` are the parts of `inputs`.
+pub(crate) fn target_without_region(inputs: &Inputs, spec: TargetSpec) -> Result<(Target, String), Error> {
+    let any_region = || Ok(Some(Region::of_flag("any")));
+    spec.validate(None, any_region).map_err(|error| inputs.add_origin(error))
 }
 
 /// Returns the flags of a request that are not part of its target.

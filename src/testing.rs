@@ -5,7 +5,7 @@ pub use crate::cache::{CacheDirectory, Entry, Key};
 pub use crate::client::ca::Roots;
 pub use crate::client::heading::read_heading;
 pub use crate::client::json::render as render_json;
-pub use crate::client::option_file::{Flavor, OptionFile, PasswordIn};
+pub use crate::client::option_file::{Flavor, OptionFile, PasswordIn, PasswordKind};
 pub use crate::client::passfile::render as render_passfile;
 pub use crate::client::shell::Shell;
 pub use crate::client::sql::{Access, DatabaseUser};

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use rds_token::testing::Secret;
-use rds_token::testing::{Flavor, OptionFile, PasswordIn};
+use rds_token::testing::{Flavor, OptionFile, PasswordIn, PasswordKind};
 use rds_token::testing::{Target, TargetSpec};
 
 use crate::harness::{HOST, PROGRAM, Sandbox, TARGET, has, parameter, skip, texts};
@@ -106,7 +106,8 @@ fn target(user: &str, database: &str) -> Target {
 
 fn render(target: &Target, token: &str, flavor: Flavor) -> Result<String, String> {
     let (ca, max_line, password) = (Path::new("/c a#'\"\\.pem"), flavor.max_line(), PasswordIn::File);
-    let file = OptionFile { target, via: None, ca, include: None, flavor, max_line, password };
+    let file =
+        OptionFile { target, via: None, ca, include: None, flavor, max_line, password, kind: PasswordKind::Token };
     file.render(&Secret::new(token.to_owned())).map_err(|error| error.to_string())
 }
 

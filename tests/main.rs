@@ -43,4 +43,5 @@ mod shells;
 mod signing;
 mod single_flight;
 mod snapshots;
+mod sql;
 mod static_program;

@@ -12,8 +12,8 @@ use std::time::Duration;
 use percent_encoding::percent_decode_str;
 use rds_token::testing::{
     Access, AccessKeys, Choice, Config, DatabaseUser, Engine, Entry, Env, Error, Flavor, Identity, Key, Layer,
-    OptionFile, PasswordIn, ProfileFiles, Region, Secret, Shell, Target, TargetSpec, Timestamp, TokenFields,
-    TokenSource, Url, Via, encode, read_heading, render_json, render_passfile, sign,
+    OptionFile, PasswordIn, PasswordKind, ProfileFiles, Region, Secret, Shell, Target, TargetSpec, Timestamp,
+    TokenFields, TokenSource, Url, Via, encode, read_heading, render_json, render_passfile, sign,
 };
 use time::OffsetDateTime;
 
@@ -279,6 +279,7 @@ fn option_file(data: &[u8]) {
         flavor,
         max_line: flavor.max_line(),
         password: PasswordIn::File,
+        kind: PasswordKind::Token,
     };
     let text = match file.render(&token) {
         Ok(text) => text,

@@ -30,6 +30,8 @@ pub(crate) struct Lab {
     pub(crate) user: String,
     pub(crate) users: Vec<String>,
     pub(crate) database: String,
+    /// The password of the master users.
+    pub(crate) master_password: String,
     pub(crate) keys: Vec<Key>,
     pub(crate) verdicts: String,
     /// The lab stops when this pipe is closed, at the latest when this process exits.
@@ -43,6 +45,8 @@ pub(crate) struct Server {
     /// The directory of the clients that are not on PATH.
     #[serde(default)]
     pub(crate) bin: Option<std::path::PathBuf>,
+    /// The master user, which logs in with a password.
+    pub(crate) master: String,
 }
 
 /// The KDC, and a user that gets tickets from it.

@@ -15,6 +15,7 @@ use super::source::{Source, account_of};
 use super::{container, imds, login, process, sso, sts};
 use crate::error::{Error, ExitCode};
 use crate::fingerprint::Fingerprint;
+use crate::os::signal::wait_for_signal;
 use crate::os::single_flight::{self, Outcome, PROGRESS_AFTER};
 
 #[derive(Clone)]
@@ -107,7 +108,7 @@ async fn fetch_in_time(
         // The branches are polled in this order, so that the signal handlers are installed before a program is started.
         biased;
         // A helper program must be stopped first. Without one, the signal terminates this process at once.
-        (name, exit) = process::wait_for_signal(), if runs_program => {
+        (name, exit) = wait_for_signal(), if runs_program => {
             Err(Error::new(exit, format!("terminated by {name} while waiting for {description}")).process_local())
         }
         result = deadline.within(run_steps(client, sessions, start, codes)) => result.unwrap_or_else(|| {

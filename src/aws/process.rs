@@ -22,8 +22,6 @@ use unix as platform;
 #[cfg(windows)]
 use windows as platform;
 
-pub(super) use platform::wait_for_signal;
-
 /// Maximum size of a program's output, in bytes.
 const MAX_OUTPUT: u64 = 1 << 20;
 

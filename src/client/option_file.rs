@@ -47,6 +47,15 @@ impl Flavor {
 /// Source: the buffer of 4,096 bytes in `mysys/my_default.c`.
 pub(crate) const LEGACY_MAX_LINE: usize = 4_094;
 
+/// The kind of password that an option file is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PasswordKind {
+    /// An IAM token, which clients send with the cleartext plugin.
+    Token,
+    /// A password that the server stores. Clients never send it in clear text.
+    Stored,
+}
+
 /// Where the client reads the token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PasswordIn {
@@ -79,6 +88,8 @@ pub struct OptionFile<'a> {
     pub max_line: usize,
     /// Where the client reads the token.
     pub password: PasswordIn,
+    /// The kind of the password.
+    pub kind: PasswordKind,
 }
 
 impl OptionFile<'_> {
@@ -144,6 +155,9 @@ impl OptionFile<'_> {
         // libmariadb ignores ssl-mode. MariaDB's programs reject it.
         let verify = if self.via.is_none() { VERIFY } else { "" };
         let _ = write!(text, "[client-mariadb]\n{verify}");
+        if self.kind == PasswordKind::Stored {
+            return;
+        }
         // Not in [client], because mysqlbinlog also reads that group, and enables the plugin only with a variable.
         for program in CLEARTEXT_PROGRAMS {
             let _ = writeln!(text, "[{program}]\nloose-enable-cleartext-plugin");
@@ -222,7 +236,8 @@ mod tests {
             region: "eu-west-1".to_owned(),
         };
         let (ca, max_line) = (Path::new("/ca"), flavor.max_line());
-        let file = OptionFile { target: &target, via, ca, include: None, flavor, max_line, password };
+        let kind = PasswordKind::Token;
+        let file = OptionFile { target: &target, via, ca, include: None, flavor, max_line, password, kind };
         file.render(&Token::new("h.x:1/?t".to_owned()))
     }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::cache::{CACHE_DIR_REMEDY, CacheDirectory};
 use crate::client::environment::{LOGIN_FILE_VARIABLE, NO_LOGIN_FILE, Variable};
-use crate::client::option_file::{Flavor, OptionFile, PasswordIn};
+use crate::client::option_file::{Flavor, OptionFile, PasswordIn, PasswordKind};
 use crate::client::passfile;
 use crate::client::program::{self, Dialect};
 use crate::client::user_option_file::{UserOptionFile, login_path_file};
@@ -71,7 +71,8 @@ impl ClientFiles<'_> {
     fn option_file<'a>(&'a self, dialect: Dialect, ca: &'a Path, password: PasswordIn) -> OptionFile<'a> {
         let Dialect { flavor, max_line } = dialect;
         let Settings { target, via, .. } = self.settings;
-        OptionFile { target, via: via.as_ref(), ca, include: None, flavor, max_line, password }
+        let kind = PasswordKind::Token;
+        OptionFile { target, via: via.as_ref(), ca, include: None, flavor, max_line, password, kind }
     }
 
     pub(super) fn write_option_file(&self, flavor: Flavor, text: &str) -> Result<PathBuf, Error> {

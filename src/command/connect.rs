@@ -21,7 +21,7 @@ use crate::error::{Error, ExitCode};
 use crate::os::env::Env;
 use crate::os::private_file;
 use crate::settings::Settings;
-use crate::target::Engine;
+use crate::target::{Engine, Target};
 
 /// Limit for a CA file that is copied into memory, in bytes.
 const MAX_CA_FILE: u64 = 4 << 20;
@@ -65,7 +65,7 @@ fn add_option_file(
     let issued = get_token(env, settings)?;
     let flavor = dialect.flavor;
     let ca = ca_file(env, settings, flavor != Flavor::Library)?;
-    note_client(settings, program);
+    note_client(settings, &settings.target, program);
     warn_about_via(settings, flavor);
     let files = ClientFiles { env, settings, issued: &issued };
     let (text, password) = files.render_option_file(dialect, &ca, LongToken::LeaveOut)?;
@@ -90,7 +90,7 @@ fn add_option_file(
 fn set_variables(env: &Env, settings: &Settings, program: &Path, command: &mut Command) -> Result<(), Error> {
     let ca = ca_file(env, settings, program::is_libpq_client(program))?;
     let (mut variables, issued) = login_variables(env, settings, &ca, PasswordIn::Environment)?;
-    note_client(settings, program);
+    note_client(settings, &settings.target, program);
     if settings.engine()? != Engine::Postgres {
         // For drivers, and for other programs that read an option file with the C API.
         let files = ClientFiles { env, settings, issued: &issued };
@@ -117,8 +117,8 @@ fn set_variables(env: &Env, settings: &Settings, program: &Path, command: &mut C
     Ok(())
 }
 
-fn note_client(settings: &Settings, program: &Path) {
-    let Settings { target, via, ca, .. } = settings;
+pub(super) fn note_client(settings: &Settings, target: &Target, program: &Path) {
+    let Settings { via, ca, .. } = settings;
     let via = via.as_ref().map(|via| format!(" via {}:{}", via.host, via.port)).unwrap_or_default();
     let ca = ca.as_ref().map_or("the built-in RDS bundle".to_owned(), |path| path.display().to_string());
     settings.report.note(&format!("connect: {} as {target}{via}; CA for TLS: {ca}", program.display()));
@@ -177,7 +177,7 @@ fn not_found(program: &OsStr) -> Error {
 /// Returns the path of the CA file. A client that opens inherited files gets the CA file in memory, and needs no
 /// directory. Other programs may close the descriptor before they read it, so they get it in memory only if no
 /// directory is writable.
-fn ca_file(env: &Env, settings: &Settings, opens_inherited: bool) -> Result<PathBuf, Error> {
+pub(super) fn ca_file(env: &Env, settings: &Settings, opens_inherited: bool) -> Result<PathBuf, Error> {
     let built_in = || in_memory(ca::roots(settings).pem());
     let on_disk = || ca::file(env, settings);
     let copy = |path: &Path| {
@@ -195,7 +195,7 @@ fn ca_file(env: &Env, settings: &Settings, opens_inherited: bool) -> Result<Path
 
 /// Creates a file in memory, and returns a path that the program can open after the exec.
 #[cfg(target_os = "linux")]
-fn in_memory(text: &str) -> Result<PathBuf, Error> {
+pub(super) fn in_memory(text: &str) -> Result<PathBuf, Error> {
     let error = |why: &str| Error::other(format!("connect: could not create a file in memory: {why}"));
     let (file, path) = private_file::in_memory("rds-token", text.as_bytes()).map_err(|why| error(&why.to_string()))?;
     if !path.exists() {
@@ -207,6 +207,6 @@ fn in_memory(text: &str) -> Result<PathBuf, Error> {
 }
 
 #[cfg(not(target_os = "linux"))]
-fn in_memory(_: &str) -> Result<PathBuf, Error> {
+pub(super) fn in_memory(_: &str) -> Result<PathBuf, Error> {
     Err(Error::other("connect: this system has no files in memory"))
 }

@@ -1,36 +1,65 @@
 //! `rds-token sql [TARGET]`: the statements that create and grant the database user.
 //!
-//! Printing them needs neither a host nor AWS credentials.
+//! Printing them needs neither a host nor AWS credentials. `--apply` runs them as the master user.
 
-use crate::cli::SqlArgs;
+use crate::cli::{RequestArgs, SqlArgs};
 use crate::client::sql::{Access, DatabaseUser};
+use crate::command::apply_sql::MasterSession;
+use crate::command::master_password::MasterPassword;
 use crate::config::Config;
 use crate::error::Error;
+use crate::escape::escape_for_terminal;
 use crate::layer::Layer;
 use crate::os::env::Env;
 use crate::output::{self, Report};
 use crate::settings::inputs::Inputs;
-use crate::target::{Engine, Region, Target, TargetSpec};
+use crate::settings::{Settings, target_without_region};
+use crate::target::{Engine, Target, TargetSpec};
 
 pub(super) fn run(env: &Env, args: &SqlArgs) -> Result<(), Error> {
     let report = Report::new(env, args.common.quiet, args.common.verbose);
-    let target = resolve_target(env, args, &report)?;
-    let engine = engine(&target)?;
-    let sql = render(&target, engine, args)?;
-    warn_about_password(&target, engine, &report);
-    output::result(&sql)
+    if !args.apply {
+        refuse_options_of_apply(args)?;
+        let target = target_to_print(env, args, &report)?;
+        let sql = render(&target, args)?;
+        warn_about_password(&target, &report);
+        return output::result(&sql);
+    }
+    let request = RequestArgs { target: args.target.clone(), common: args.common, ..RequestArgs::default() };
+    let settings = Settings::resolve_without_region(env, &request)?;
+    let Target { user, host, port, .. } = &settings.target;
+    let sql = render(&settings.target, args)?;
+    let engine = engine(&settings.target)?;
+    let master_user = master_user(engine, args)?;
+    let session = MasterSession { env, settings: &settings, engine, master_user, client: args.client.as_deref() };
+    let sql = match engine {
+        // Otherwise a second run would print that the user is a member of rds_iam already.
+        Engine::Postgres => format!("SET client_min_messages = warning;\n{sql}"),
+        Engine::Mysql | Engine::Mariadb => sql,
+    };
+    session.apply(&sql, args.password_fd.map_or(MasterPassword::Prompt, MasterPassword::Descriptor))?;
+    warn_about_password(&settings.target, &report);
+    let user = escape_for_terminal(user);
+    output::result(&format!("The user '{user}' can log in to {host}:{port} with IAM tokens.\n"))
 }
 
-/// Returns the user, the database and the engine, in a target whose other parts may be examples. Fails if there is no
-/// user, or if a part is invalid (exit 2).
-fn resolve_target(env: &Env, args: &SqlArgs, report: &Report) -> Result<Target, Error> {
+fn refuse_options_of_apply(args: &SqlArgs) -> Result<(), Error> {
+    let option = match (&args.client, args.password_fd) {
+        (Some(_), _) => "--client",
+        (_, Some(_)) => "--password-fd",
+        (None, None) => return Ok(()),
+    };
+    Err(Error::usage(format!("sql: {option} is for --apply, which runs the statements; add --apply")))
+}
+
+/// Returns the target of the statements. Its host and region are examples if they are not configured. Fails if there is
+/// no user, or if a part is invalid (exit 2).
+fn target_to_print(env: &Env, args: &SqlArgs, report: &Report) -> Result<Target, Error> {
     let inputs = Inputs::of_request(env, Config::load(env)?, &args.target, &Layer::default())?;
     inputs.warning.iter().for_each(|warning| report.warn(warning));
-    let TargetSpec { host, .. } = inputs.merged.spec();
-    let spec = TargetSpec { host: host.or_else(|| Some("host".to_owned())), ..inputs.merged.spec() };
-    let any_region = || Ok(Some(Region::of_flag("any")));
-    let (target, _) = spec.validate(None, any_region).map_err(|error| inputs.add_origin(error))?;
-    Ok(target)
+    let spec = inputs.merged.spec();
+    let host = spec.host.or_else(|| Some("host".to_owned()));
+    target_without_region(&inputs, TargetSpec { host, ..spec }).map(|(target, _)| target)
 }
 
 fn engine(target: &Target) -> Result<Engine, Error> {
@@ -42,15 +71,37 @@ fn engine(target: &Target) -> Result<Engine, Error> {
     })
 }
 
-fn render(target: &Target, engine: Engine, args: &SqlArgs) -> Result<String, Error> {
+/// Returns the name of the master user. Fails if it is empty or has control characters (exit 2).
+fn master_user(engine: Engine, args: &SqlArgs) -> Result<&str, Error> {
+    let default = match engine {
+        Engine::Mysql | Engine::Mariadb => "admin",
+        Engine::Postgres => "postgres",
+    };
+    let name = args.master_user.as_deref().unwrap_or(default);
+    if name.is_empty() || name.contains(char::is_control) {
+        return Err(Error::usage(format!("sql: --master-user '{name}' is not the name of a user; correct it")));
+    }
+    Ok(name)
+}
+
+/// Returns the statements. Fails if the user is the master user, because its password would no longer work (exit 2).
+fn render(target: &Target, args: &SqlArgs) -> Result<String, Error> {
+    let engine = engine(target)?;
+    let master_user = master_user(engine, args)?;
+    if target.user == master_user {
+        return Err(Error::usage(format!(
+            "sql: '{master_user}' is the master user, which could then no longer log in with its password; use another \
+             user, or set --master-user if the master user has another name"
+        )));
+    }
     let access = if args.read_only { Access::ReadOnly } else { Access::ReadWrite };
     DatabaseUser { name: &target.user, database: target.database.as_deref(), access }.render(engine)
 }
 
-fn warn_about_password(Target { user, .. }: &Target, engine: Engine, report: &Report) {
+fn warn_about_password(Target { user, engine, .. }: &Target, report: &Report) {
     let cause = match engine {
-        Engine::Mysql | Engine::Mariadb => "ALTER USER replaces its password",
-        Engine::Postgres => "membership in rds_iam disables its password",
+        Some(Engine::Postgres) => "a member of rds_iam can't use a password",
+        _ => "ALTER USER replaces its password",
     };
-    report.warn(&format!("sql: if the user '{user}' exists, it can then log in only with a token, because {cause}"));
+    report.warn(&format!("sql: '{user}' can then log in only with a token, because {cause}"));
 }

@@ -48,6 +48,9 @@ DATABASE = "ExampleDB"
 # The first name is plain. The others need percent-encoding and quoting.
 USERS = ["dbiamuser", "jane.doe@corp", "a+b c&d=e#f%41/g*h~i"]
 
+# The master user, with the default name of each engine. The password needs quoting in option files and passfiles.
+MASTER_PASSWORD = "m'a:s\\t\"e#r $x"
+
 
 def fake_session_token(length):
     """Returns base64 with "+", "/" and "=", as from STS; the same text in each run."""
@@ -308,6 +311,7 @@ class MariaDB(Server):
     ready_line = b"ready for connections"
     stop_signal = signal.SIGTERM
     admin_plugin = "unix_socket"
+    master = "admin"
 
     @property
     def server(self):
@@ -344,6 +348,12 @@ class MariaDB(Server):
     def first_statements(self):
         yield f"CREATE USER {sql_text(ADMIN)}@'localhost' IDENTIFIED WITH {self.admin_plugin}"
         yield f"GRANT ALL ON *.* TO {sql_text(ADMIN)}@'localhost' WITH GRANT OPTION"
+        yield (
+            f"CREATE USER {self.master}@'%' IDENTIFIED BY {backslash_text(MASTER_PASSWORD)} "
+            "REQUIRE SSL"
+        )
+        # As on RDS: all privileges on data, but not SUPER.
+        yield f"GRANT {MASTER_PRIVILEGES} ON *.* TO {self.master}@'%' WITH GRANT OPTION"
         yield f"CREATE DATABASE {DATABASE}"
         yield f"CREATE TABLE {DATABASE}.greeting (text VARCHAR(80))"
         yield f"INSERT INTO {DATABASE}.greeting VALUES ('hello from {self.engine}')"
@@ -378,7 +388,12 @@ class MariaDB(Server):
         return self.folder / "server.sock"
 
     def description(self):
-        return {"port": self.port, "socket": str(self.socket), "log": str(self.log)}
+        return {
+            "port": self.port,
+            "socket": str(self.socket),
+            "log": str(self.log),
+            "master": self.master,
+        }
 
 
 class MySQL(MariaDB):
@@ -439,6 +454,7 @@ class PostgreSQL(Server):
     source = "pam_rds_iam"
     ready_line = b"ready to accept connections"
     stop_signal = signal.SIGINT  # "fast" shutdown; SIGTERM waits for the clients
+    master = "postgres"
 
     async def create_data(self):
         options = ["--no-sync", "--no-instructions", "--encoding=UTF8", "--locale=C"]
@@ -473,20 +489,27 @@ class PostgreSQL(Server):
         write(
             self.data / "pg_hba.conf",
             "local      all all      peer\n"
+            # The master user can grant rds_iam, which makes it a member, but not on RDS.
+            f"hostssl    all {self.master} all scram-sha-256\n"
             "hostssl    all +rds_iam all pam pamservice=rds\n"
             "hostgssenc all +rds_iam all pam pamservice=rds\n"
-            "hostnossl  all +rds_iam all reject\n",
+            "hostnossl  all +rds_iam all reject\n"
+            "hostssl    all all      all scram-sha-256\n",
         )
 
     def first_statements(self):
         yield "CREATE ROLE rds_iam"
+        password = sql_text(MASTER_PASSWORD)
+        yield f"CREATE ROLE {self.master} LOGIN CREATEROLE CREATEDB PASSWORD {password}"
+        yield f"GRANT rds_iam TO {self.master} WITH ADMIN OPTION"
         yield "CREATE TABLE greeting (text text)"
         yield "INSERT INTO greeting VALUES ('hello from postgres')"
         for user in map(sql_name, USERS):
             yield f"CREATE USER {user}"
             yield f"GRANT rds_iam TO {user}"
             yield f"GRANT ALL ON greeting TO {user}"
-        yield f"CREATE DATABASE {sql_name(DATABASE)}"
+        yield f"ALTER TABLE greeting OWNER TO {self.master}"
+        yield f"CREATE DATABASE {sql_name(DATABASE)} OWNER {self.master}"
 
     async def launch(self):
         pam = folder(self.folder / "pam.d")
@@ -506,7 +529,12 @@ class PostgreSQL(Server):
         )
 
     def description(self):
-        return {"port": self.port, "socket": str(self.folder), "log": str(self.log)}
+        return {
+            "port": self.port,
+            "socket": str(self.folder),
+            "log": str(self.log),
+            "master": self.master,
+        }
 
 
 class Kerberos(Server):
@@ -577,11 +605,22 @@ class Kerberos(Server):
         }
 
 
+MASTER_PRIVILEGES = (
+    "SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, RELOAD, PROCESS, REFERENCES, INDEX, ALTER, "
+    "SHOW DATABASES, CREATE TEMPORARY TABLES, LOCK TABLES, EXECUTE, REPLICATION SLAVE, "
+    "REPLICATION CLIENT, CREATE VIEW, SHOW VIEW, CREATE ROUTINE, ALTER ROUTINE, CREATE USER, "
+    "EVENT, TRIGGER"
+)
+
 ENGINES = {"mariadb": MariaDB, "mysql": MySQL, "postgres": PostgreSQL}
 
 
 def sql_text(text):
     return "'" + text.replace("'", "''") + "'"
+
+
+def backslash_text(text):
+    return sql_text(text.replace("\\", "\\\\"))
 
 
 def sql_name(name):
@@ -619,6 +658,7 @@ def description(directory, servers):
         "user": USERS[0],
         "users": USERS,
         "database": DATABASE,
+        "master_password": MASTER_PASSWORD,
         "keys": [{"name": name, **vars(key)} for name, key in KEYS.items()],
         "verdicts": str(directory / "verdicts.jsonl"),
     }

@@ -5,10 +5,8 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use tokio::process::{Child, Command};
-use tokio::signal::unix::{SignalKind, signal};
 
 use super::ProcessGroup;
-use crate::error::ExitCode;
 use crate::os::env::Env;
 
 pub(super) const SHELL: &str = "/bin/sh";
@@ -29,21 +27,6 @@ pub(super) fn shell(command: &str, group: ProcessGroup, env: &Env) -> Command {
         program.process_group(0);
     }
     program
-}
-
-/// Waits for a signal that would terminate this process. Returns its name, and the exit code for it.
-pub(in crate::aws) async fn wait_for_signal() -> (&'static str, ExitCode) {
-    let kinds = [SignalKind::hangup(), SignalKind::interrupt(), SignalKind::quit(), SignalKind::terminate()];
-    let signals = kinds.map(|kind| signal(kind).ok());
-    let [Some(mut hangup), Some(mut interrupt), Some(mut quit), Some(mut terminate)] = signals else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = hangup.recv() => ("SIGHUP", ExitCode::Hangup),
-        _ = interrupt.recv() => ("SIGINT", ExitCode::Interrupt),
-        _ = quit.recv() => ("SIGQUIT", ExitCode::Quit),
-        _ = terminate.recv() => ("SIGTERM", ExitCode::Terminate),
-    }
 }
 
 /// Kills the program and its descendants when dropped.

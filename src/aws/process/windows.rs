@@ -3,10 +3,8 @@
 use std::process::Stdio;
 
 use tokio::process::{Child, Command};
-use tokio::signal::windows::{ctrl_break, ctrl_c, ctrl_close};
 
 use super::ProcessGroup;
-use crate::error::ExitCode;
 use crate::os::env::Env;
 
 /// Windows searches the system directory before `PATH`, and not the current directory.
@@ -19,18 +17,6 @@ pub(super) fn shell(command: &str, _: ProcessGroup, _: &Env) -> Command {
     program.raw_arg(format!("/D /S /C \"{command}\"")).kill_on_drop(true);
     program.env("NoDefaultCurrentDirectoryInExePath", "1");
     program
-}
-
-/// Waits for an event that would terminate this process. Returns its name, and the exit code for it.
-pub(in crate::aws) async fn wait_for_signal() -> (&'static str, ExitCode) {
-    let (Ok(mut interrupt), Ok(mut quit), Ok(mut close)) = (ctrl_c(), ctrl_break(), ctrl_close()) else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = interrupt.recv() => ("Ctrl-C", ExitCode::Interrupt),
-        _ = quit.recv() => ("Ctrl-Break", ExitCode::Quit),
-        _ = close.recv() => ("the closed console", ExitCode::Hangup),
-    }
 }
 
 /// Kills the program and its descendants when dropped. It runs `taskkill`, because a job object needs `unsafe` code.

@@ -1,0 +1,97 @@
+//! The password of the master user.
+
+use std::fs::File;
+use std::io::Read as _;
+
+use crate::error::Error;
+use crate::escape::escape_for_terminal;
+use crate::os::env::Env;
+use crate::os::password_prompt::prompt_for_password;
+use crate::secret::Secret;
+use crate::target::Target;
+
+/// The longest password, in bytes. RDS accepts at most 128 characters.
+const MAX_PASSWORD: usize = 1_024;
+
+/// The source of the master user's password.
+#[derive(Debug)]
+pub(super) enum MasterPassword {
+    /// A prompt on the terminal.
+    Prompt,
+    /// `--password-fd`.
+    Descriptor(u32),
+    /// The secret that RDS manages for the database, already fetched from Secrets Manager.
+    #[expect(dead_code, reason = "no option selects it yet")]
+    ManagedSecret(Secret<String>),
+}
+
+impl MasterPassword {
+    /// Returns the password of `master.user`. Fails if it can't be read (exit 1), or no client can be given it (exit 2).
+    pub(super) fn read(self, env: &Env, master: &Target) -> Result<Secret<String>, Error> {
+        let password = match self {
+            Self::Prompt => {
+                let terminal = env.terminal().ok_or_else(|| {
+                    let user = &master.user;
+                    Error::usage(format!(
+                        "sql: there is no terminal to prompt for the password of '{user}' on; use --password-fd 0, with \
+                         the password on stdin"
+                    ))
+                })?;
+                let prompt = format!("Password of {}: ", escape_for_terminal(&master.to_string()));
+                Secret::new(prompt_for_password(terminal, &prompt)?)
+            }
+            Self::Descriptor(number) => read_descriptor(number)?,
+            Self::ManagedSecret(password) => password,
+        };
+        check(password.expose())?;
+        Ok(password)
+    }
+}
+
+/// Reads a descriptor to its end. Removes one line break at the end.
+fn read_descriptor(number: u32) -> Result<Secret<String>, Error> {
+    let failed = |error: std::io::Error| {
+        Error::other(format!(
+            "sql: could not read the password from file descriptor {number}: {error}; redirect it, as in \
+             --password-fd 3 3< FILE"
+        ))
+    };
+    let mut text = String::new();
+    let limit = MAX_PASSWORD as u64 + 2;
+    match number {
+        0 => std::io::stdin().lock().take(limit).read_to_string(&mut text),
+        // A new descriptor for the same pipe or file, because the number itself can't be used without `unsafe` code.
+        _ => File::open(format!("/dev/fd/{number}")).and_then(|file| file.take(limit).read_to_string(&mut text)),
+    }
+    .map_err(failed)?;
+    let line = text.strip_suffix('\n').map(|line| line.strip_suffix('\r').unwrap_or(line));
+    Ok(Secret::new(line.unwrap_or(&text).to_owned()))
+}
+
+/// Refuses a password that no client can be given (exit 2).
+fn check(password: &str) -> Result<(), Error> {
+    let why = if password.is_empty() {
+        "is empty"
+    } else if password.len() > MAX_PASSWORD {
+        "is longer than 1024 bytes"
+    } else if password.contains(char::is_control) {
+        "has a line break or another control character"
+    } else {
+        return Ok(());
+    };
+    Err(Error::usage(format!("sql: the password of the master user {why}; enter the password alone")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_password_that_clients_read_is_valid() {
+        for (password, is_valid) in
+            [("a b'\"\\:#é", true), ("", false), ("a\nb", false), ("a\0", false), (&"x".repeat(1_025), false)]
+        {
+            assert_eq!(check(password).is_ok(), is_valid, "{password:?}");
+        }
+    }
+}
