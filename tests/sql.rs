@@ -258,11 +258,28 @@ fn a_wrong_master_password_is_an_error() {
     let Some(lab) = lab("a_wrong_master_password_is_an_error") else { return };
     for engine in ENGINES {
         let session = Session::new(&lab, engine);
-        let error = session.apply("nobody", "wrong", &[]).fails(1);
+        let error = session.apply("nobody", "CANARY-4711", &[]).fails(1);
         let expected = if engine == "postgres" { "FATAL:  password authentication failed" } else { "ERROR 1045 " };
         assert!(error.contains(expected), "{error}");
         assert!(error.ends_with("; check the password, and the name in --master-user"), "{error}");
+        let output = session.apply("nobody", "CANARY-4711", &["-v"]).output();
+        assert!(!texts(&output).1.contains("CANARY"), "{output:?}");
     }
+}
+
+#[test]
+#[ignore = "needs database servers"]
+fn a_failure_changes_nothing_in_postgres() {
+    let Some(lab) = lab("a_failure_changes_nothing_in_postgres") else { return };
+    let session = Session::new(&lab, "postgres");
+    session.as_master(&lab.database, "CREATE ROLE owner LOGIN PASSWORD 'pw'; GRANT CREATE ON SCHEMA public TO owner;");
+    let as_owner = |sql: &str| assert!(session.client("owner", "pw", &lab.database, sql).status.success(), "{sql}");
+    as_owner("CREATE TABLE foreign_table (n INT);");
+    let error = session.apply("undone", &lab.master_password, &[]).fails(1);
+    as_owner("DROP TABLE foreign_table;");
+    assert!(error.contains("permission denied for table foreign_table; use a user that may create roles"), "{error}");
+    let count = session.as_master(&lab.database, "SELECT count(*) FROM pg_roles WHERE rolname = 'undone';");
+    assert_eq!(count, "0\n");
 }
 
 #[test]
@@ -273,6 +290,25 @@ fn the_server_is_verified() {
         let session = Session { ca: &lab.other_ca, ..Session::new(&lab, engine) };
         let error = session.apply("nobody", &lab.master_password, &[]).fails(1);
         assert!(error.contains("certificate") && error.contains("; use the endpoint as the host, or --ca"), "{error}");
+    }
+}
+
+/// Options and variables of the user can neither redirect the client nor let it continue after an error.
+#[test]
+#[ignore = "needs database servers"]
+fn the_users_own_settings_are_ignored() {
+    let Some(lab) = lab("the_users_own_settings_are_ignored") else { return };
+    for engine in ENGINES {
+        let session = Session::new(&lab, engine);
+        session.sandbox.write(".my.cnf", "[client]\nuser=mallory\n[mysql]\nforce\ninit-command=SELECT nothing\n");
+        session.sandbox.write(".psqlrc", "\\set ON_ERROR_STOP 0\nSELECT nothing;\n");
+        let run = session.apply("plain", &lab.master_password, &["-q"]);
+        let run = run.env("PGSERVICE", "nothing").env("PGHOSTADDR", "127.0.0.2").env("PGOPTIONS", "-c role=nothing");
+        run.env("MYSQL_PWD", "wrong").env("MYSQL_HOST", "127.0.0.2").succeeds();
+        // `connect` includes the user's own file.
+        std::fs::remove_file(session.sandbox.path("home/.my.cnf")).unwrap();
+        std::fs::remove_file(session.sandbox.path("home/.psqlrc")).unwrap();
+        session.assert_logs_in("plain");
     }
 }
 
@@ -395,6 +431,7 @@ fn errors_name_a_remedy() {
         (&[URL, "--apply", "--client", "nothing"], 1, "sql: 'nothing' is not on PATH; install it, use --client"),
         (&[URL, "--apply", "--client", "sh", "--password-fd", "0"], 2, "is not mysql or mariadb; use --client mysql"),
         (&["mysql://app@", "--apply"], 2, "target: "),
+        (&[URL, "--password", "x"], 2, "unexpected argument '--password'; use --password-fd 0"),
     ] {
         let error = sandbox.without_keys(["sql"].iter().chain(args)).fails(code);
         assert!(error.contains(expected), "{args:?}: {error}");

@@ -227,6 +227,15 @@ mod tests {
 
     /// The text of an option file for a sample target.
     fn render(flavor: Flavor, via: Option<&Via>, password: PasswordIn) -> Result<String, Error> {
+        render_for(PasswordKind::Token, flavor, via, password)
+    }
+
+    fn render_for(
+        kind: PasswordKind,
+        flavor: Flavor,
+        via: Option<&Via>,
+        password: PasswordIn,
+    ) -> Result<String, Error> {
         let target = Target {
             host: "h.x".to_owned(),
             port: 1,
@@ -236,7 +245,6 @@ mod tests {
             region: "eu-west-1".to_owned(),
         };
         let (ca, max_line) = (Path::new("/ca"), flavor.max_line());
-        let kind = PasswordKind::Token;
         let file = OptionFile { target: &target, via, ca, include: None, flavor, max_line, password, kind };
         file.render(&Token::new("h.x:1/?t".to_owned()))
     }
@@ -284,6 +292,14 @@ mod tests {
             (Flavor::Library, Some(&via), PasswordIn::File, format!("{tunnel}{password}{ca}{database}{python}")),
         ] {
             assert_eq!(render(flavor, via, password_in).unwrap(), format!("{head}{expected}"), "{flavor:?}");
+        }
+    }
+
+    #[test]
+    fn a_stored_password_is_never_sent_in_clear_text() {
+        for flavor in [Flavor::Mysql, Flavor::Mariadb] {
+            let text = render_for(PasswordKind::Stored, flavor, None, PasswordIn::File).unwrap();
+            assert!(text.contains("password=\"h.x:1/?t\"") && !text.contains("cleartext"), "{text}");
         }
     }
 

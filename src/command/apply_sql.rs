@@ -50,7 +50,7 @@ impl MasterSession<'_> {
         let master = Target { user: self.master_user.to_owned(), database, ..target.clone() };
         let password = password.read(self.env, &master)?;
         let ca = ca_file(self.env, self.settings, true)?;
-        note_client(self.settings, &master, &program);
+        note_client("sql", self.settings, &master, &program);
         let mut command = match dialect {
             Some(dialect) => self.mysql_command(&program, dialect, &master, &ca, &password)?,
             None => self.psql_command(&program, &master, &ca, &password)?,
@@ -163,7 +163,7 @@ impl MasterSession<'_> {
 
 /// Runs a client with `sql` on its stdin, and waits for it. A signal kills the client.
 fn run(command: &mut Command, sql: &str) -> Result<Output, Error> {
-    let failed = |error: std::io::Error| Error::other(format!("could not run the client: {error}"));
+    let failed = |error: std::io::Error| Error::other(format!("could not run the client: {error}; check --client"));
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
     let command = std::mem::replace(command, Command::new(""));
@@ -187,9 +187,10 @@ fn run(command: &mut Command, sql: &str) -> Result<Output, Error> {
 }
 
 /// Parts of the messages of servers and clients, and the remedy for each.
-const REMEDIES: [(&str, &str); 8] = [
+const REMEDIES: [(&str, &str); 9] = [
     ("ERROR 1045 ", "check the password, and the name in --master-user"),
     ("password authentication failed", "check the password, and the name in --master-user"),
+    ("PAM authentication failed", "use a master user that logs in with a password, with --master-user"),
     ("ERROR 1524 ", "enable IAM authentication: aws rds modify-db-instance --enable-iam-database-authentication"),
     ("role \"rds_iam\" does not exist", "check the host, because every RDS database for PostgreSQL has this role"),
     ("ERROR 1044 ", "use a user that may grant these privileges, with --master-user"),

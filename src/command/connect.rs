@@ -65,7 +65,7 @@ fn add_option_file(
     let issued = get_token(env, settings)?;
     let flavor = dialect.flavor;
     let ca = ca_file(env, settings, flavor != Flavor::Library)?;
-    note_client(settings, &settings.target, program);
+    note_client("connect", settings, &settings.target, program);
     warn_about_via(settings, flavor);
     let files = ClientFiles { env, settings, issued: &issued };
     let (text, password) = files.render_option_file(dialect, &ca, LongToken::LeaveOut)?;
@@ -90,7 +90,7 @@ fn add_option_file(
 fn set_variables(env: &Env, settings: &Settings, program: &Path, command: &mut Command) -> Result<(), Error> {
     let ca = ca_file(env, settings, program::is_libpq_client(program))?;
     let (mut variables, issued) = login_variables(env, settings, &ca, PasswordIn::Environment)?;
-    note_client(settings, &settings.target, program);
+    note_client("connect", settings, &settings.target, program);
     if settings.engine()? != Engine::Postgres {
         // For drivers, and for other programs that read an option file with the C API.
         let files = ClientFiles { env, settings, issued: &issued };
@@ -117,11 +117,11 @@ fn set_variables(env: &Env, settings: &Settings, program: &Path, command: &mut C
     Ok(())
 }
 
-pub(super) fn note_client(settings: &Settings, target: &Target, program: &Path) {
+pub(super) fn note_client(command: &str, settings: &Settings, target: &Target, program: &Path) {
     let Settings { via, ca, .. } = settings;
     let via = via.as_ref().map(|via| format!(" via {}:{}", via.host, via.port)).unwrap_or_default();
     let ca = ca.as_ref().map_or("the built-in RDS bundle".to_owned(), |path| path.display().to_string());
-    settings.report.note(&format!("connect: {} as {target}{via}; CA for TLS: {ca}", program.display()));
+    settings.report.note(&format!("{command}: {} as {target}{via}; CA for TLS: {ca}", program.display()));
 }
 
 fn warn_about_libmysqlclient(settings: &Settings, program: &Path) {

@@ -118,6 +118,9 @@ fn flag_hint(command: &str, target: &str, flag: &str) -> Option<String> {
     if is_connect && program::is_client(target) {
         return Some(format!("TARGET comes before the program, as in `rds-token connect TARGET {target}`"));
     }
+    if command == "sql" && name == "--password" {
+        return Some("use --password-fd 0, with the password on stdin, or omit it for a prompt".to_owned());
+    }
     let outputs: &[_] = match command {
         "inspect" => &OUTPUT_HINTS[..2],
         _ if is_command(command) && command != "token" => &[],
