@@ -153,7 +153,7 @@ fn libpq_reads_the_same_values_from_passfiles_and_urls() {
         tried += 1;
         let secret = Secret::new(token.clone());
         let expected = (user.clone(), database.clone(), token);
-        let file = sandbox.write("pgpass", &render_passfile(&target, None, &secret));
+        let file = sandbox.write("pgpass", &render_passfile(&target, None, None, &secret));
         set_mode(&file, 0o600);
         let vars = [
             ("PGPASSFILE", file.to_str().unwrap()),

@@ -385,7 +385,7 @@ fn passfile(data: &[u8]) {
     let Some(target) = sample(&user, "", Engine::Postgres) else { return };
     let Some(token) = secret(&token) else { return };
     let via = Via::parse(&via).ok();
-    let text = render_passfile(&target, via.as_ref(), &token);
+    let text = render_passfile(&target, via.as_ref(), None, &token);
     assert_heading(&text, &target);
     let lines: Vec<Vec<String>> = text.split_terminator('\n').skip(1).map(passfile_fields).collect();
     let port = via.as_ref().map_or(5432, |via| via.port).to_string();
