@@ -128,6 +128,7 @@ pub(crate) enum Command {
     Cnf(CnfArgs),
     Pgpass(RequestArgs),
     Env(EnvArgs),
+    #[command(display_order = RARE)]
     Sql(SqlArgs),
     Targets(CommonArgs),
     #[command(display_order = RARE)]
@@ -176,7 +177,6 @@ pub(crate) fn command() -> clap::Command {
     ["database", "via", "ca"].into_iter().for_each(|option| adjust(clear, option, |option| option.hide(true)));
     // `sql` needs no token.
     let sql = command.find_subcommand_mut("sql").expect("a command");
-    adjust(sql, "region", |option| option.hide(true));
     adjust(sql, "database", |option| {
         option.help("Database of the grants [default: no grants] [env: RDS_TOKEN_DATABASE]")
     });
@@ -315,11 +315,13 @@ pub(crate) enum ReportOutput {
     Json,
 }
 
-// The arguments of `sql`. It needs no token, so it has no options for AWS credentials.
+// The arguments of `sql`. It needs no token, so it has no options for the cache. With `--id`, it needs credentials.
 #[derive(Debug, Args)]
 pub(crate) struct SqlArgs {
     #[command(flatten)]
     pub(crate) target: TargetArgs,
+    #[command(flatten)]
+    pub(crate) identity: IdentityArgs,
     /// Grant only what reading needs
     #[arg(long)]
     pub(crate) read_only: bool,

@@ -408,6 +408,8 @@ fn statements_need_no_host_and_no_credentials() {
     let sandbox = Sandbox::new();
     let sql = sandbox.without_keys(["sql", "-q", "--engine", "mysql", "--user", "app"]).succeeds();
     assert!(sql.contains("CREATE USER IF NOT EXISTS `app`@'%' ") && sql.contains("-D DATABASE"), "{sql}");
+    let by_id = sandbox.without_keys(["sql", "-q", "--engine", "mysql", "--user", "app", "--id", "prod-1"]).succeeds();
+    assert_eq!(by_id, sql);
     sandbox.write(".config/rds-token/config.toml", "[target.prod]\nurl = \"postgres://eve@cname.example.com/D\"\n");
     let sql = sandbox.without_keys(["sql", "prod", "-q", "--read-only"]).succeeds();
     assert!(sql.contains("GRANT CONNECT ON DATABASE \"D\" TO \"eve\";") && !sql.contains("INSERT"), "{sql}");
@@ -431,6 +433,7 @@ fn errors_name_a_remedy() {
         (&[URL, "--apply", "--client", "nothing"], 1, "sql: 'nothing' is not on PATH; install it, use --client"),
         (&[URL, "--apply", "--client", "sh", "--password-fd", "0"], 2, "is not mysql or mariadb; use --client mysql"),
         (&["mysql://app@", "--apply"], 2, "target: "),
+        (&["--id", "prod-1", "--user", "app", "--region", "eu-west-1"], 3, "AWS credentials: "),
         (&[URL, "--password", "x"], 2, "unexpected argument '--password'; use --password-fd 0"),
     ] {
         let error = sandbox.without_keys(["sql"].iter().chain(args)).fails(code);

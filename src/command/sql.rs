@@ -25,8 +25,7 @@ pub(super) fn run(env: &Env, args: &SqlArgs) -> Result<(), Error> {
         warn_about_password(&target, &report);
         return output::result(&sql);
     }
-    let request = RequestArgs { target: args.target.clone(), common: args.common, ..RequestArgs::default() };
-    let settings = Settings::resolve_without_region(env, &request)?;
+    let settings = Settings::resolve_without_region(env, &request(args))?;
     let Target { user, host, port, .. } = &settings.target;
     let sql = render(&settings.target, args)?;
     let engine = engine(&settings.target)?;
@@ -43,6 +42,11 @@ pub(super) fn run(env: &Env, args: &SqlArgs) -> Result<(), Error> {
     output::result(&format!("The user '{user}' can log in to {host}:{port} with IAM tokens.\n"))
 }
 
+fn request(SqlArgs { target, identity, common, .. }: &SqlArgs) -> RequestArgs {
+    let (target, identity) = (target.clone(), identity.clone());
+    RequestArgs { target, identity, common: *common, ..RequestArgs::default() }
+}
+
 fn refuse_options_of_apply(args: &SqlArgs) -> Result<(), Error> {
     let option = match (&args.client, args.password_fd) {
         (Some(_), _) => "--client",
@@ -52,12 +56,15 @@ fn refuse_options_of_apply(args: &SqlArgs) -> Result<(), Error> {
     Err(Error::usage(format!("sql: {option} is for --apply, which runs the statements; add --apply")))
 }
 
-/// Returns the target of the statements. Its host and region are examples if they are not configured. Fails if there is
-/// no user, or if a part is invalid (exit 2).
+/// Returns the target of the statements. Its host and region are examples if they are not configured. A database
+/// identifier is looked up only if the engine is unknown. Fails if there is no user, or if a part is invalid (exit 2).
 fn target_to_print(env: &Env, args: &SqlArgs, report: &Report) -> Result<Target, Error> {
     let inputs = Inputs::of_request(env, Config::load(env)?, &args.target, &Layer::default())?;
-    inputs.warning.iter().for_each(|warning| report.warn(warning));
     let spec = inputs.merged.spec();
+    if inputs.merged.get("id").is_some() && spec.engine().is_none() {
+        return Ok(Settings::resolve_without_region(env, &request(args))?.target);
+    }
+    inputs.warning.iter().for_each(|warning| report.warn(warning));
     let host = spec.host.or_else(|| Some("host".to_owned()));
     target_without_region(&inputs, TargetSpec { host, ..spec }).map(|(target, _)| target)
 }
