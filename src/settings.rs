@@ -90,12 +90,10 @@ impl Settings {
                 None => default_region(env, &inputs.config.defaults, &profiles, profile),
             })?;
         let (target, region_origin) = match region_use {
-            RegionUse::Required => resolve_target(env, &inputs, &profiles, profile)?,
+            RegionUse::Required => resolve_target(env, &inputs, &profiles, profile)
+                .inspect(|(target, origin)| report.note(&format!("region: {}, from {origin}", target.region)))?,
             RegionUse::None => target_without_region(&inputs, inputs.merged.spec())?,
         };
-        if region_use == RegionUse::Required {
-            report.note(&format!("region: {}, from {region_origin}", target.region));
-        }
         let via = inputs.on_command_line("via").or_else(|| inputs.table_setting("via"));
         Ok(Self {
             via: via.map(|via| via.check(Via::parse)).transpose()?,
@@ -156,7 +154,7 @@ fn choice(layer: &Layer) -> Choice<'_> {
 }
 
 /// Whether a request needs the region of its target.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 enum RegionUse {
     Required,
     None,
