@@ -27,6 +27,7 @@ mod kerberos;
 #[cfg(target_os = "linux")]
 mod keyring;
 mod login;
+mod moto;
 mod mysql_home;
 mod name_lookup;
 mod other_users;

@@ -1,0 +1,83 @@
+//! One moto for all tests: a fake of RDS, IAM, STS, CloudWatch Logs and Secrets Manager (`lab/aws_services.py`).
+//!
+//! Tests share its data. A test that lists databases uses a region that no other test uses.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::Path;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::{LazyLock, Mutex};
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::harness::{Run, Sandbox, includes_ignored, skip};
+
+pub(crate) struct Moto {
+    /// The endpoint of all services, for `AWS_ENDPOINT_URL`.
+    pub(crate) url: String,
+    process: Mutex<(ChildStdin, BufReader<ChildStdout>)>,
+}
+
+/// The answer to seed code.
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Answer {
+    Result(Value),
+    Error(String),
+}
+
+static MOTO: LazyLock<Option<Moto>> = LazyLock::new(Moto::start);
+
+/// Returns moto. `None` if it is not installed; the test is then skipped.
+pub(crate) fn moto(test: &str) -> Option<&'static Moto> {
+    assert!(includes_ignored(), "{test} starts moto; mark it #[ignore = \"needs moto\"]");
+    if MOTO.is_none() {
+        skip(test, "moto did not start; run `make setup`");
+    }
+    MOTO.as_ref()
+}
+
+impl Moto {
+    /// Starts moto. It stops when its stdin is closed, at the latest when this process exits.
+    fn start() -> Option<Self> {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let mut command = Command::new("/usr/bin/python3");
+        command.arg(root.join("tests/lab/aws_services.py")).env("PYTHONPATH", root.join("target/moto"));
+        let mut child: Child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().ok()?;
+        let (stdin, mut stdout) = (child.stdin.take()?, BufReader::new(child.stdout.take()?));
+        let mut url = String::new();
+        stdout.read_line(&mut url).ok()?;
+        let url = url.strip_suffix('\n')?.to_owned();
+        Some(Self { url, process: Mutex::new((stdin, stdout)) })
+    }
+
+    /// Runs Python code in moto's process. The code can use `client(service, region="eu-west-1")`, a client of boto3,
+    /// and `backend(service, region="eu-west-1")`, moto's own data. Returns the value of its variable `result`.
+    #[track_caller]
+    pub(crate) fn seed(&self, python: &str) -> Value {
+        let mut process = self.process.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let (stdin, stdout) = &mut *process;
+        writeln!(stdin, "{}", serde_json::to_string(python).unwrap()).unwrap();
+        let mut line = String::new();
+        stdout.read_line(&mut line).unwrap();
+        drop(process);
+        match serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line:?}")) {
+            Answer::Result(result) => result,
+            Answer::Error(traceback) => panic!("{python}\n{traceback}"),
+        }
+    }
+
+    /// Prepares a run of rds-token with access keys, in the region eu-west-1, that calls moto instead of AWS.
+    pub(crate) fn rds_token<'a>(&self, sandbox: &Sandbox, args: impl IntoIterator<Item = &'a str>) -> Run {
+        sandbox.rds_token(args).env("AWS_ENDPOINT_URL", &self.url).env("AWS_REGION", "eu-west-1")
+    }
+}
+
+#[test]
+#[ignore = "needs moto"]
+fn seed_code_runs_in_moto() {
+    let Some(moto) = moto("seed_code_runs_in_moto") else { return };
+    assert_eq!(moto.seed("result = client('sts').get_caller_identity()['Account']"), "123456789012");
+    assert!(std::panic::catch_unwind(|| moto.seed("client('rds').no_such_call()")).is_err());
+    assert_eq!(moto.seed("result = len(backend('rds', 'eu-north-1').databases)"), 0);
+}
