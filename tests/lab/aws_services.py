@@ -14,8 +14,9 @@ import sys
 import traceback
 
 # Before the imports: boto3 must not use the user's settings.
-for name in [name for name in os.environ if name.startswith("AWS_")]:
-    del os.environ[name]
+for name in list(os.environ):
+    if name.startswith("AWS_") or name.lower().endswith("_proxy"):
+        del os.environ[name]
 os.environ.update(
     AWS_ACCESS_KEY_ID="AKIDMOTO",
     AWS_SECRET_ACCESS_KEY="moto",
