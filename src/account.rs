@@ -62,20 +62,37 @@ impl<'a> Account<'a> {
         }
         let directory = self.directory();
         let lock_file = directory.map(|directory| |digest: &str| directory.lock(digest));
-        let request = CredentialRequest {
+        let storage = if self.cache == CacheKind::File { SessionStorage::Store } else { SessionStorage::ReadOnly };
+        let locks = lock_file.as_ref().map(|lock_file| lock_file as &Locks);
+        let request = self.credential_request(region, storage, locks, self.report)?;
+        let fetched = fetch(&request, &SessionCache::open(&request))?;
+        Ok(&self.found.fetched.get_or_init(|| fetched).keys)
+    }
+
+    /// Returns a request for the credentials of the identity. `region` is the region of STS, if the identity configures
+    /// none.
+    pub(crate) fn credential_request<'r>(
+        &self,
+        region: &'r str,
+        storage: SessionStorage,
+        locks: Option<&'r Locks<'r>>,
+        report: &'r Report,
+    ) -> Result<CredentialRequest<'r>, Error>
+    where
+        'a: 'r,
+    {
+        Ok(CredentialRequest {
             identity: self.identity()?,
             region,
             env: self.env,
             deadline: self.deadline.clone(),
             min_ttl: self.min_ttl,
             mfa_code: self.mfa_code,
-            storage: if self.cache == CacheKind::File { SessionStorage::Store } else { SessionStorage::ReadOnly },
-            locks: lock_file.as_ref().map(|lock_file| lock_file as &Locks),
+            storage,
+            locks,
             profiles: self.profiles,
-            report: self.report,
-        };
-        let fetched = fetch(&request, &SessionCache::open(&request))?;
-        Ok(&self.found.fetched.get_or_init(|| fetched).keys)
+            report,
+        })
     }
 
     /// Returns a client for the services in `region`. Fails as [`Account::keys`] does.

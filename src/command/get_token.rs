@@ -1,7 +1,7 @@
 //! Gets a token for any command: from the cache, or by signing a new one and storing it.
 
 use crate::account::Account;
-use crate::aws::{self, AccessKeys, CredentialRequest, Fetched, Identity, Locks, SessionCache, SessionStorage};
+use crate::aws::{self, AccessKeys, Fetched, Identity, Locks, SessionCache, SessionStorage};
 use crate::cache::{CacheDirectory, CacheKind, Entry, Key, Keyring, TokenCache};
 use crate::error::Error;
 use crate::os::env::Env;
@@ -25,7 +25,7 @@ pub(super) fn get_token<'a>(env: &'a Env, settings: &'a Settings) -> Result<Issu
     let Settings { report, target, .. } = settings;
     let account = settings.account(env);
     let identity = account.identity()?;
-    if settings.mfa_code.is_some() && !identity.needs_code() {
+    if account.mfa_code.is_some() && !identity.needs_code() {
         let why = "neither a role of this request nor its user has an MFA device";
         let remedy = "omit --mfa-code, use --mfa-serial, or name a profile with mfa_serial";
         return Err(Error::usage(format!("--mfa-code: {why}; {remedy}")));
@@ -157,24 +157,15 @@ impl TokenRequest<'_> {
         locks: Option<&TokenCache>,
         report: &Report,
     ) -> Result<Fetched, Error> {
-        let Settings { target, min_ttl, mfa_code, profiles, deadline, .. } = self.settings;
         let lock_file = locks.map(|cache| |digest: &str| cache.lock(digest));
-        let request = CredentialRequest {
-            identity: self.identity,
-            region: &target.region,
-            env: self.env,
-            deadline: deadline.clone(),
-            min_ttl: *min_ttl,
-            mfa_code: mfa_code.as_deref(),
-            // If tokens are stored in a keyring, sessions are not written to files.
-            storage: match cache {
-                Some(TokenCache::Files(_)) => SessionStorage::Store,
-                _ => SessionStorage::ReadOnly,
-            },
-            profiles,
-            locks: lock_file.as_ref().map(|lock_file| lock_file as &Locks),
-            report,
+        let locks = lock_file.as_ref().map(|lock_file| lock_file as &Locks);
+        // If tokens are stored in a keyring, sessions are not written to files.
+        let storage = match cache {
+            Some(TokenCache::Files(_)) => SessionStorage::Store,
+            _ => SessionStorage::ReadOnly,
         };
+        let account = self.settings.account(self.env);
+        let request = account.credential_request(&self.settings.target.region, storage, locks, report)?;
         aws::fetch(&request, &SessionCache::open(&request))
     }
 
