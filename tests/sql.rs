@@ -7,6 +7,7 @@ use std::process::{Command, Output, Stdio};
 
 use crate::architecture::files_below;
 use crate::harness::{PROGRAM, Run, Sandbox, skip, texts};
+use crate::moto::moto;
 use crate::servers::{Lab, Server, lab};
 
 const ENGINES: [&str; 3] = ["mariadb", "mysql", "postgres"];
@@ -417,6 +418,24 @@ fn statements_need_no_host_and_no_credentials() {
         sandbox.without_keys(["sql", "app@prod", "-q"]).env("RDS_TOKEN_USER", "x").succeeds().matches("\"x\"").count(),
         0
     );
+}
+
+#[test]
+#[ignore = "needs moto"]
+fn an_identifier_determines_the_engine() {
+    let Some(moto) = moto("an_identifier_determines_the_engine") else { return };
+    let sandbox = Sandbox::new();
+    for (id, engine, expected) in [
+        ("sql-my", "mysql", "CREATE USER IF NOT EXISTS `app`@'%'"),
+        ("sql-pg", "postgres", "CREATE ROLE \"app\" LOGIN;"),
+    ] {
+        moto.seed(&format!(
+            "client('rds').create_db_instance(DBInstanceIdentifier='{id}', Engine='{engine}', \
+             DBInstanceClass='db.t3.micro', AllocatedStorage=20, MasterUsername='boss', MasterUserPassword='secret99')"
+        ));
+        let sql = moto.rds_token(&sandbox, ["sql", "-q", "--id", id, "--user", "app"]).succeeds();
+        assert!(sql.contains(expected), "{sql}");
+    }
 }
 
 #[test]
