@@ -9,14 +9,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::cli::ConnectArgs;
+use crate::cli::{ConnectArgs, FlavorArg};
 use crate::client::environment::{LOGIN_FILE_VARIABLE, NO_LOGIN_FILE, Variable, conflicting};
 use crate::client::option_file::{Flavor, PasswordIn};
 use crate::client::program::{self, Dialect};
 use crate::command::ca;
 use crate::command::client_files::{ClientFiles, LongToken, warn_about_via};
 use crate::command::env::login_variables;
-use crate::command::get_token::get_token;
+use crate::command::get_token::{IssuedToken, get_token};
 use crate::error::{Error, ExitCode};
 use crate::os::env::Env;
 use crate::os::private_file;
@@ -28,13 +28,42 @@ const MAX_CA_FILE: u64 = 4 << 20;
 
 pub(super) fn run(env: &Env, args: &ConnectArgs) -> Result<(), Error> {
     let settings = Settings::resolve(env, &args.request)?;
+    let ConnectArgs { client, client_flavor, command, .. } = args;
+    let client = Client { program: client.as_deref(), flavor: *client_flavor, command };
+    let mut command = prepare(env, &settings, &client, || get_token(env, &settings))?;
+    exec_or_wait(&mut command).map_err(|error| {
+        // The exit codes are those of a shell.
+        let is_missing = error.kind() == io::ErrorKind::NotFound;
+        let exit = if is_missing { ExitCode::NotFound } else { ExitCode::NotExecutable };
+        let program = command.get_program().display();
+        Error::new(exit, format!("connect: could not run {program}: {error}"))
+    })
+}
+
+/// The program that the user selects.
+pub(super) struct Client<'a> {
+    /// The engine's client. `None` for the one that `RDS_TOKEN_CLIENT` names, or that is on `PATH`.
+    pub(super) program: Option<&'a OsStr>,
+    pub(super) flavor: Option<FlavorArg>,
+    /// Another program and its arguments, or arguments for the engine's client.
+    pub(super) command: &'a [OsString],
+}
+
+/// Returns the command that runs the client, logged in. `token` is called after everything that can fail without it.
+/// Fails if the client is not installed (exit 127), or as `token` does.
+pub(super) fn prepare<'a>(
+    env: &Env,
+    settings: &Settings,
+    client: &Client,
+    token: impl FnOnce() -> Result<IssuedToken<'a>, Error>,
+) -> Result<Command, Error> {
     let is_postgres = settings.target.engine == Some(Engine::Postgres);
-    let (program, arguments) = resolve_command(env, &settings, args)?;
+    let (program, arguments) = resolve_command(env, settings, client)?;
     let mut command = Command::new(&program);
-    if args.client_flavor.is_some() && is_postgres {
+    if client.flavor.is_some() && is_postgres {
         return Err(Error::usage("connect: --client-flavor is for MySQL and MariaDB, and this target is PostgreSQL"));
     }
-    let dialect = match args.client_flavor.and_then(|flavor| flavor.0) {
+    let dialect = match client.flavor.and_then(|flavor| flavor.0) {
         Some(flavor) => Some(flavor.into()),
         None => program::dialect(&program, &settings.deadline)?,
     };
@@ -43,15 +72,11 @@ pub(super) fn run(env: &Env, args: &ConnectArgs) -> Result<(), Error> {
         command.env(LOGIN_FILE_VARIABLE, NO_LOGIN_FILE);
     }
     match dialect {
-        Some(dialect) => add_option_file(env, &settings, dialect, &program, &mut command)?,
-        None => set_variables(env, &settings, &program, &mut command)?,
+        Some(dialect) => add_option_file(env, settings, dialect, &token()?, &mut command)?,
+        None => set_variables(env, settings, token, &mut command)?,
     }
-    exec_or_wait(command.args(arguments)).map_err(|error| {
-        // The exit codes are those of a shell.
-        let is_missing = error.kind() == io::ErrorKind::NotFound;
-        let exit = if is_missing { ExitCode::NotFound } else { ExitCode::NotExecutable };
-        Error::new(exit, format!("connect: could not run {}: {error}", program.display()))
-    })
+    command.args(arguments);
+    Ok(command)
 }
 
 /// Adds `--defaults-file`, which must come first, to the command of a MySQL or MariaDB client.
@@ -59,15 +84,15 @@ fn add_option_file(
     env: &Env,
     settings: &Settings,
     dialect: Dialect,
-    program: &Path,
+    issued: &IssuedToken,
     command: &mut Command,
 ) -> Result<(), Error> {
-    let issued = get_token(env, settings)?;
+    let program = &PathBuf::from(command.get_program());
     let flavor = dialect.flavor;
     let ca = ca_file(env, settings, flavor != Flavor::Library)?;
     note_client("connect", settings, &settings.target, program);
     warn_about_via(settings, flavor);
-    let files = ClientFiles { env, settings, issued: &issued };
+    let files = ClientFiles { env, settings, issued };
     let (text, password) = files.render_option_file(dialect, &ca, LongToken::LeaveOut)?;
     if password == PasswordIn::Environment {
         command.env("MYSQL_PWD", issued.entry.token.expose());
@@ -87,9 +112,15 @@ fn add_option_file(
 }
 
 /// Sets the variables of `env`, for a program that is not a client of MySQL or MariaDB.
-fn set_variables(env: &Env, settings: &Settings, program: &Path, command: &mut Command) -> Result<(), Error> {
+fn set_variables<'a>(
+    env: &Env,
+    settings: &Settings,
+    token: impl FnOnce() -> Result<IssuedToken<'a>, Error>,
+    command: &mut Command,
+) -> Result<(), Error> {
+    let program = &PathBuf::from(command.get_program());
     let ca = ca_file(env, settings, program::is_libpq_client(program))?;
-    let (mut variables, issued) = login_variables(env, settings, &ca, PasswordIn::Environment)?;
+    let (mut variables, issued) = login_variables(env, settings, &ca, PasswordIn::Environment, token)?;
     note_client("connect", settings, &settings.target, program);
     if settings.engine()? != Engine::Postgres {
         // For drivers, and for other programs that read an option file with the C API.
@@ -148,22 +179,22 @@ fn exec_or_wait(command: &mut Command) -> io::Result<()> {
 
 /// Returns the program to run, and its arguments. If the first word begins with `-`, all words are arguments for the
 /// engine's client.
-fn resolve_command(env: &Env, settings: &Settings, args: &ConnectArgs) -> Result<(PathBuf, Vec<OsString>), Error> {
+fn resolve_command(env: &Env, settings: &Settings, client: &Client) -> Result<(PathBuf, Vec<OsString>), Error> {
     let find = |program: &OsStr| program::find(env, program).ok_or_else(|| not_found(program));
-    if let [program, arguments @ ..] = args.command.as_slice()
+    if let [program, arguments @ ..] = client.command
         && !program.as_encoded_bytes().starts_with(b"-")
     {
         return Ok((find(program)?, arguments.to_vec()));
     }
-    let client = args.client.clone().or_else(|| env.path_var("RDS_TOKEN_CLIENT").map(OsString::from));
-    let program = match client {
+    let named = client.program.map(OsStr::to_owned).or_else(|| env.path_var("RDS_TOKEN_CLIENT").map(OsString::from));
+    let program = match named {
         Some(name) => find(&name)?,
         None => {
             let engine = settings.engine()?;
             program::installed(env, engine).ok_or_else(|| not_found(program::candidates(engine)[0].as_ref()))?
         }
     };
-    Ok((program, args.command.clone()))
+    Ok((program, client.command.to_vec()))
 }
 
 fn not_found(program: &OsStr) -> Error {

@@ -29,7 +29,7 @@ pub(super) fn run(env: &Env, args: &EnvArgs) -> Result<(), Error> {
         github::refuse_unmasked(env)?;
     }
     let ca = ca::file(env, &settings)?;
-    let (variables, _) = login_variables(env, &settings, &ca, password)?;
+    let (variables, _) = login_variables(env, &settings, &ca, password, || get_token(env, &settings))?;
     warn_about_format(env, &settings, shell, &variables);
     let set_lines: String =
         variables.iter().map(|variable| shell.set(variable.name, &variable.value)).collect::<Result<_, Error>>()?;
@@ -90,11 +90,13 @@ fn detect_shell(env: &Env) -> Result<Shell, Error> {
 }
 
 /// Returns the variables that log the engine's client in, and the token, which is in a variable or in a private file.
+/// `token` is called after everything that can fail without it.
 pub(super) fn login_variables<'a>(
-    env: &'a Env,
-    settings: &'a Settings,
+    env: &Env,
+    settings: &Settings,
     ca: &Path,
     password: PasswordIn,
+    token: impl FnOnce() -> Result<IssuedToken<'a>, Error>,
 ) -> Result<(Vec<Variable>, IssuedToken<'a>), Error> {
     let target = &settings.target;
     let engine = settings.engine()?;
@@ -111,7 +113,7 @@ pub(super) fn login_variables<'a>(
         // Fail before credentials are fetched.
         client_files::directory(env)?;
     }
-    let issued = get_token(env, settings)?;
+    let issued = token()?;
     let files = ClientFiles { env, settings, issued: &issued };
     let path = match password {
         PasswordIn::Environment => None,
