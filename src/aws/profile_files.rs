@@ -2,10 +2,10 @@
 //!
 //! Source: `session.py` (`full_config`) and `configloader.py` (`build_profile_map`) in botocore.
 
-use std::cell::OnceCell;
 use std::fs::File;
 use std::io::{self, ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use super::ini::{IniFile, Repeated, Section, split_words};
 use crate::error::Error;
@@ -41,13 +41,13 @@ pub struct Profiles {
 /// The profile files, which are read once, when they are first needed.
 pub struct ProfileFiles {
     deadline: Deadline,
-    loaded: OnceCell<Profiles>,
+    loaded: OnceLock<Profiles>,
 }
 
 impl ProfileFiles {
     /// Returns the profile files, not yet read. If a file is a pipe, reading it times out at `deadline`.
     pub fn new(deadline: Deadline) -> Self {
-        Self { deadline, loaded: OnceCell::new() }
+        Self { deadline, loaded: OnceLock::new() }
     }
 
     /// Returns the profiles in the files. Fails if a file can't be read or parsed (exit 2), or not in time (exit 4).

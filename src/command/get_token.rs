@@ -42,6 +42,23 @@ pub(super) fn get_token<'a>(env: &'a Env, settings: &'a Settings) -> Result<Issu
     Ok(IssuedToken { entry, source, identity })
 }
 
+/// Fetches the credentials of `identity`, for a command that examines them. New sessions are stored as for a token.
+pub(super) fn fetch_keys(env: &Env, settings: &Settings, identity: &Identity) -> Result<AccessKeys, Error> {
+    let cache = open_cache(env, settings)?.filter(|cache| cache.prepare().is_ok());
+    TokenRequest { env, settings, identity }.fetch_keys(cache.as_ref(), cache.as_ref())
+}
+
+/// Signs a token with `keys`, and does not store it. Fails if the keys have expired (exit 3).
+pub(super) fn sign_once(
+    env: &Env,
+    settings: &Settings,
+    identity: &Identity,
+    keys: &AccessKeys,
+) -> Result<IssuedToken, Error> {
+    let entry = TokenRequest { env, settings, identity }.sign_with(keys)?;
+    Ok(IssuedToken { entry, source: TokenSource::Signed, identity: identity.clone() })
+}
+
 /// Returns the configured cache. `None` if the cache is off, or, with a warning, if there is no directory for it.
 fn open_cache(env: &Env, settings: &Settings, account: &Account<'_>) -> Result<Option<TokenCache>, Error> {
     let warn = |why: String| settings.report.warn(&format!("no cache: {why}"));
@@ -119,6 +136,10 @@ impl TokenRequest<'_> {
     fn sign_new(&self, cache: Option<&TokenCache>, locks: Option<&TokenCache>) -> Result<Entry, Error> {
         self.identity.warnings().iter().for_each(|warning| self.settings.report.warn(warning));
         let credentials = self.fetch_keys(cache, locks)?;
+        self.sign_with(&credentials)
+    }
+
+    fn sign_with(&self, credentials: &AccessKeys) -> Result<Entry, Error> {
         // One reading of the clock dates both the token and its cache entry.
         let now = self.env.now();
         if let Some(expiry) = credentials.expires_at.filter(|expiry| *expiry <= now.wall) {
@@ -130,7 +151,7 @@ impl TokenRequest<'_> {
                 shadowed.unwrap_or_default()
             )));
         }
-        let token = sign(&self.settings.target, &credentials, now.wall)
+        let token = sign(&self.settings.target, credentials, now.wall)
             .map_err(|why| Error::other(format!("could not sign the token: {why}")))?;
         Entry::new(token, now, credentials.expires_at)
             .ok_or_else(|| Error::other("token: could not parse the signed token; please report this"))
