@@ -4,6 +4,7 @@ pub(crate) mod ca;
 pub(crate) mod environment;
 pub(crate) mod heading;
 pub(crate) mod json;
+pub(crate) mod login_errors;
 pub(crate) mod option_file;
 pub(crate) mod passfile;
 pub(crate) mod program;

@@ -6,6 +6,7 @@ pub use crate::client::ca::Roots;
 pub use crate::client::heading::read_heading;
 pub use crate::client::json::render as render_json;
 pub use crate::client::option_file::{Flavor, OptionFile, PasswordIn, PasswordKind};
+pub use crate::client::login_errors::{LOGIN_ERRORS, LoginError};
 pub use crate::client::passfile::render as render_passfile;
 pub use crate::client::shell::Shell;
 pub use crate::client::sql::{Access, DatabaseUser};
