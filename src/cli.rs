@@ -57,6 +57,11 @@ sql: Print the SQL that creates the database user; --apply runs it
   rds-token sql prod --apply                     prompts for the master user's password
   rds-token sql prod --apply --password-fd 0 < FILE
 
+doctor: Check everything that a login needs, and log in; names the cause of a failure
+  rds-token doctor mysql://app@HOST/ExampleDB
+  rds-token doctor prod --client mariadb
+  rds-token doctor prod --output json
+
 targets: List the configured targets; -v adds endpoint, user and engine
   rds-token targets
   rds-token targets -v
@@ -130,6 +135,7 @@ pub(crate) enum Command {
     Env(EnvArgs),
     #[command(display_order = RARE)]
     Sql(SqlArgs),
+    Doctor(DoctorArgs),
     Targets(CommonArgs),
     #[command(display_order = RARE)]
     Inspect(InspectArgs),
@@ -339,6 +345,18 @@ pub(crate) struct SqlArgs {
     pub(crate) client: Option<OsString>,
     #[command(flatten)]
     pub(crate) common: CommonArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DoctorArgs {
+    #[command(flatten)]
+    pub(crate) request: RequestArgs,
+    /// Client to log in with [default: by engine] [env: RDS_TOKEN_CLIENT]
+    #[arg(long, value_name = "PROGRAM")]
+    pub(crate) client: Option<OsString>,
+    /// Output format [default: text]
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pub(crate) output: Option<ReportOutput>,
 }
 
 // The arguments of `init` and `completions`.

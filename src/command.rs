@@ -8,6 +8,7 @@ mod client_files;
 mod cnf;
 mod completions;
 mod connect;
+mod doctor;
 mod env;
 mod failure_output;
 mod get_token;
@@ -66,6 +67,7 @@ fn dispatch(env: &Env, command: &Command) -> Result<(), Error> {
         Command::Env(args) => env::run(env, args),
         Command::Sql(args) => sql::run(env, args),
         Command::Connect(args) => connect::run(env, args),
+        Command::Doctor(args) => doctor::run(env, args),
         Command::Ca => ca::run(env),
         Command::Targets(args) => targets::run(env, *args),
         Command::Inspect(args) => inspect::run(env, args),

@@ -48,7 +48,7 @@ pub struct Error {
     quotation: Option<String>,
     /// Whether the failure concerns only this process.
     pub(crate) is_process_local: bool,
-    /// The part of a target that is missing or invalid.
+    /// The part of a target that is missing or invalid, or the clock.
     pub(crate) part: Option<&'static str>,
 }
 
@@ -57,7 +57,7 @@ impl Error {
         Self { exit, message: message.into(), quotation: None, is_process_local: false, part: None }
     }
 
-    /// Sets the part of a target that is missing or invalid, so that the caller can add its origin.
+    /// Sets what the failure is about, so that the caller can add the origin of a part, or recognize a wrong clock.
     #[must_use]
     pub(crate) fn about(self, part: &'static str) -> Self {
         Self { part: Some(part), ..self }

@@ -179,7 +179,8 @@ impl<'a> AwsClient<'a> {
         let deviation = format!("clock: this machine is {}s {direction} AWS", skew.whole_seconds().abs());
         let remedy = "set the clock (on Linux: `sudo timedatectl set-ntp true`)";
         if skew.abs() > MAX_SKEW {
-            return Err(Error::other(format!("{deviation}, so the database would reject the token; {remedy}")));
+            let message = format!("{deviation}, so the database would reject the token; {remedy}");
+            return Err(Error::other(message).about("clock"));
         }
         if skew.abs() > NOTABLE_SKEW {
             let report = self.request.report;

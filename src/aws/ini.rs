@@ -6,7 +6,7 @@
 //! `shlex.py` in Python.
 
 use std::collections::BTreeMap;
-use std::rc::Rc;
+use std::sync::Arc;
 
 /// The sections of a file, in order. Of two sections with the same name, the last one counts.
 #[derive(Default)]
@@ -24,7 +24,7 @@ pub(super) struct Section {
     /// The keys, in lower case, and their values.
     pub(super) keys: BTreeMap<String, String>,
     /// The keys of the `[DEFAULT]` section, which every section inherits.
-    defaults: Rc<BTreeMap<String, String>>,
+    defaults: Arc<BTreeMap<String, String>>,
     /// Keys of the section that appear twice, or the section itself.
     pub(super) repeated: Vec<Repeated>,
 }
@@ -181,8 +181,8 @@ impl Parser {
             value.truncate(value.trim_end_matches(is_space).len());
         }
         if let Some(at) = index.remove(DEFAULTS) {
-            let defaults = Rc::new(std::mem::take(&mut sections[at].keys));
-            sections.iter_mut().for_each(|section| section.defaults = Rc::clone(&defaults));
+            let defaults = Arc::new(std::mem::take(&mut sections[at].keys));
+            sections.iter_mut().for_each(|section| section.defaults = Arc::clone(&defaults));
         }
         self.file
     }

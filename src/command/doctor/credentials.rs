@@ -1,0 +1,86 @@
+//! The checks of the AWS credentials: where they come from, what they shadow, and when they expire.
+
+use super::check::{Check, Status};
+use crate::aws::{AccessKeys, Identity};
+use crate::command::get_token::{IssuedToken, fetch_keys, sign_once};
+use crate::error::Error;
+use crate::os::env::Env;
+use crate::rfc3339;
+use crate::settings::Settings;
+
+/// The results of the credential checks.
+pub(super) struct Credentials {
+    pub(super) checks: Vec<Check>,
+    /// `None` if there are no credentials.
+    pub(super) keys: Option<AccessKeys>,
+    /// A token signed with these credentials. `None` if they can't sign a usable one.
+    pub(super) token: Option<IssuedToken>,
+}
+
+pub(super) fn check(env: &Env, settings: &Settings) -> Credentials {
+    let identity = match Identity::find(env, &settings.profiles, settings.choice()) {
+        Ok(identity) => identity,
+        Err(error) => return Credentials { checks: vec![failure(&error)], keys: None, token: None },
+    };
+    let notes = notes(&identity);
+    let failed = |check, keys| {
+        let checks = std::iter::once(check).chain(notes.clone()).collect();
+        Credentials { checks, keys, token: None }
+    };
+    let keys = match fetch_keys(env, settings, &identity) {
+        Ok(keys) => keys,
+        Err(error) => return failed(failure(&error), None),
+    };
+    match sign_once(env, settings, &identity, &keys) {
+        Ok(token) => {
+            let check = Check::ok("credentials", describe(env, &identity, &keys));
+            let checks = [vec![check], notes].concat();
+            Credentials { checks, keys: Some(keys), token: Some(token) }
+        }
+        Err(error) => failed(failure(&error), Some(keys)),
+    }
+}
+
+/// A failure of the clock is that of another check.
+fn failure(error: &Error) -> Check {
+    let name = if error.part == Some("clock") { "clock" } else { "credentials" };
+    Check::from_message(name, Status::Fail, &error.to_string())
+}
+
+/// Returns a warning for each setting that is ignored, and for each one that is suspicious.
+fn notes(identity: &Identity) -> Vec<Check> {
+    let shadowed = identity.shadowed().iter().map(|note| {
+        let ignored = note.split(' ').next().unwrap_or_default();
+        let remedy = match note.rsplit_once(" because ") {
+            Some((_, reason)) if reason.starts_with("AWS_") && ignored.starts_with("AWS_") => {
+                let variable = reason.split(' ').next().unwrap_or_default();
+                format!("`unset {}` to use {ignored}, or `unset {ignored}`", variables(variable))
+            }
+            _ => format!("`unset {ignored}` if these are the intended credentials"),
+        };
+        Check::warn("credentials", note, if ignored.starts_with("AWS_") { remedy } else { String::new() })
+    });
+    let warnings = identity.warnings().iter().map(|text| Check::from_message("credentials", Status::Warn, text));
+    shadowed.chain(warnings).collect()
+}
+
+/// Returns the variables that belong to the one that is set.
+fn variables(variable: &str) -> &str {
+    match variable {
+        "AWS_ACCESS_KEY_ID" => "AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN",
+        other => other,
+    }
+}
+
+fn describe(env: &Env, identity: &Identity, keys: &AccessKeys) -> String {
+    let kind = if keys.session_token.is_some() { "temporary" } else { "permanent" };
+    let expiry = match keys.expires_at {
+        Some(expiry) => {
+            let minutes = (expiry - env.now().wall).whole_minutes();
+            format!(", expires at {}, in {minutes} minutes", rfc3339::format(expiry))
+        }
+        None if keys.session_token.is_some() => ", with an unknown expiry".to_owned(),
+        None => String::new(),
+    };
+    format!("{}: {kind} key {}{expiry}", identity.describe(), keys.access_key_id)
+}

@@ -1,0 +1,131 @@
+//! A real login, with the client that `connect` would run, its files and its variables.
+
+use std::ffi::OsString;
+use std::io::Read;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use super::check::Check;
+use crate::client::login_errors::{self, Kind, LoginError};
+use crate::client::program::{self, Dialect};
+use crate::command::connect::{Client, prepare};
+use crate::command::get_token::IssuedToken;
+use crate::error::Error;
+use crate::os::deadline::run_within;
+use crate::os::env::Env;
+use crate::settings::Settings;
+
+/// Upper limit for the output of the client, in bytes.
+const MAX_OUTPUT: u64 = 16 << 10;
+
+/// The result of a login.
+pub(super) struct Login {
+    pub(super) check: Check,
+    /// The known error of a failed login.
+    pub(super) error: Option<&'static LoginError>,
+}
+
+/// Logs in with `program`, runs a statement, and explains the client's answer.
+pub(super) fn check(
+    env: &Env,
+    settings: &Settings,
+    program: &Path,
+    dialect: Option<Dialect>,
+    token: IssuedToken,
+) -> Login {
+    let Some(arguments) = statement(program, dialect) else {
+        let finding = format!("the login is tested only with mysql, mariadb and psql, not with {}", program.display());
+        return Login { check: Check::skip("login", finding), error: None };
+    };
+    let secret = token.entry.token.expose().clone();
+    let client = Client { program: Some(program.as_os_str()), flavor: None, command: &arguments };
+    let result = prepare(env, settings, &client, || Ok(token)).and_then(|command| run(command, settings));
+    match result {
+        Ok(None) => login(Check::ok("login", format!("{} logs in as '{}'", name(program), settings.target.user))),
+        Ok(Some(output)) => explain(program, &output.replace(&secret, "…")),
+        Err(error) => login(Check::from_message("login", super::check::Status::Fail, error.message())),
+    }
+}
+
+fn login(check: Check) -> Login {
+    Login { check, error: None }
+}
+
+fn name(program: &Path) -> String {
+    program.file_name().unwrap_or(program.as_os_str()).display().to_string()
+}
+
+/// Returns the arguments that run one statement without a prompt. `None` for a program whose arguments are unknown.
+fn statement(program: &Path, dialect: Option<Dialect>) -> Option<Vec<OsString>> {
+    let arguments: &[&str] = match dialect {
+        Some(_) => &["--batch", "--skip-column-names", "--execute=SELECT 1"],
+        None if program::is_libpq_client(program) => {
+            &["--no-psqlrc", "--no-password", "--quiet", "--tuples-only", "--command=SELECT 1"]
+        }
+        None => return None,
+    };
+    Some(arguments.iter().map(OsString::from).collect())
+}
+
+/// Runs the client until the deadline. Returns what it printed on stderr if it failed, `None` if it succeeded.
+fn run(mut command: Command, settings: &Settings) -> Result<Option<String>, Error> {
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    // The explanations are for messages in English.
+    command.env("LC_ALL", "C");
+    #[cfg(unix)]
+    std::os::unix::process::CommandExt::process_group(&mut command, 0);
+    let mut child = command
+        .spawn()
+        .map_err(|error| Error::other(format!("could not run {}: {error}", command.get_program().display())))?;
+    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+    let read = move || {
+        let discard = std::thread::spawn(move || read_all(stdout));
+        let text = read_all(stderr);
+        let _ = discard.join();
+        text
+    };
+    let output = run_within(settings.deadline.left().max(Duration::from_millis(1)), read);
+    let Some(output) = output else {
+        kill(&mut child);
+        return Ok(Some("the client does not finish in time (timeout expired)".to_owned()));
+    };
+    let status = child.wait().map_err(|error| Error::other(format!("could not wait for the client: {error}")))?;
+    Ok((!status.success()).then(|| if output.trim().is_empty() { status.to_string() } else { output }))
+}
+
+fn read_all(pipe: Option<impl Read>) -> String {
+    let mut bytes = Vec::new();
+    let Some(mut pipe) = pipe else { return String::new() };
+    let _ = pipe.by_ref().take(MAX_OUTPUT).read_to_end(&mut bytes);
+    // The client must not block on a full pipe.
+    let _ = std::io::copy(&mut pipe, &mut std::io::sink());
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+fn kill(child: &mut Child) {
+    #[cfg(unix)]
+    let _ = rustix::process::kill_process_group(rustix::process::Pid::from_child(child), rustix::process::Signal::KILL);
+    let _ = child.kill();
+    let _ = child.wait();
+}
+
+fn explain(program: &Path, output: &str) -> Login {
+    let lines: Vec<&str> = output.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let (name, message) = (name(program), lines.join(" | "));
+    let message = message.strip_prefix(&format!("{name}: ")).unwrap_or(&message);
+    let message = format!("{name}: {message}");
+    let error = login_errors::explain(output);
+    let check = match error {
+        Some(LoginError { cause, remedy, .. }) => Check::fail("login", format!("{message}: {cause}"), *remedy),
+        None => Check::fail("login", message, "see docs/access-denied.md for the messages of servers"),
+    };
+    Login { check, error }
+}
+
+impl Login {
+    /// Whether the message names its cause.
+    pub(super) fn is_specific(&self) -> bool {
+        self.error.is_some_and(|error| error.kind != Kind::Token)
+    }
+}
