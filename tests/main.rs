@@ -13,6 +13,7 @@ mod command_line_forms;
 mod completion;
 mod credentials;
 mod docs;
+mod doctor;
 mod drivers;
 mod fail_closed;
 mod faults;

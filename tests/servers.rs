@@ -27,6 +27,8 @@ pub(crate) struct Lab {
     pub(crate) postgres: Server,
     /// `None` if no KDC is installed.
     pub(crate) kerberos: Option<Kerberos>,
+    /// The superuser of all servers, by their sockets.
+    pub(crate) admin: String,
     pub(crate) user: String,
     pub(crate) users: Vec<String>,
     pub(crate) database: String,
@@ -42,6 +44,8 @@ pub(crate) struct Lab {
 #[derive(Deserialize)]
 pub(crate) struct Server {
     pub(crate) port: u16,
+    /// The unix socket of MariaDB or MySQL, or the directory of PostgreSQL's.
+    pub(crate) socket: String,
     /// The directory of the clients that are not on PATH.
     #[serde(default)]
     pub(crate) bin: Option<std::path::PathBuf>,

@@ -1,0 +1,513 @@
+//! `rds-token doctor`, with broken set-ups of real servers and clients, and a fake AWS.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::Path;
+use std::process::Command;
+
+use rds_token::testing::LOGIN_ERRORS;
+use serde_json::Value;
+
+use crate::harness::{KEYS, PROGRAM, Sandbox, Server, TARGET, can_mount, print_uncaptured, skip, texts};
+use crate::servers::{Lab, lab};
+
+/// The answers of the fake AWS.
+#[derive(Clone)]
+struct Aws {
+    /// The error code of `GetCallerIdentity`.
+    rejection: Option<(&'static str, &'static str)>,
+    /// By how much its clock differs, in seconds.
+    skew: i64,
+    engine: &'static str,
+    host: String,
+    port: u16,
+    has_iam: bool,
+    /// A part of the resources that the caller's policy allows. `None` if the caller may not simulate it.
+    allowed: Option<&'static str>,
+    /// The lines of the log `iam-db-auth-error`. `None` if the database does not export it.
+    log: Option<&'static str>,
+}
+
+const ACCOUNT: &str = "123456789012";
+const RESOURCE_ID: &str = "db-ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+
+impl Aws {
+    fn start(self) -> Server {
+        let skew = self.skew;
+        let date = move || {
+            let time = time::OffsetDateTime::now_utc() + time::Duration::seconds(skew);
+            format!("Date: {}\r\n", time.format(&time::format_description::well_known::Rfc2822).unwrap())
+        };
+        Server::start_with(date, move |head, body| self.answer(head, body))
+    }
+
+    fn answer(&self, head: &str, body: &str) -> (u16, String) {
+        if head.to_ascii_lowercase().contains("logs_20140328.filterlogevents") {
+            let now = time::OffsetDateTime::now_utc().unix_timestamp() * 1_000;
+            let event = self.log.map(|message| serde_json::json!({ "timestamp": now, "message": message }));
+            return (200, serde_json::json!({ "events": event.into_iter().collect::<Vec<_>>() }).to_string());
+        }
+        let parameters: BTreeMap<String, String> = body.split('&').filter_map(parameter).collect();
+        match parameters.get("Action").map(String::as_str) {
+            Some("GetCallerIdentity") => self.caller(),
+            Some("DescribeDBInstances") => self.instances(head, &parameters),
+            Some("SimulatePrincipalPolicy") => self.simulate(&parameters),
+            Some("DescribeDBClusters") => error(404, "DBClusterNotFoundFault", "no cluster"),
+            action => error(400, "InvalidAction", &format!("{action:?}")),
+        }
+    }
+
+    fn caller(&self) -> (u16, String) {
+        if let Some((code, message)) = self.rejection {
+            return error(403, code, message);
+        }
+        let arn = format!("arn:aws:sts::{ACCOUNT}:assumed-role/app/session");
+        (
+            200,
+            format!(
+                "<GetCallerIdentityResponse><GetCallerIdentityResult><Arn>{arn}</Arn><UserId>X</UserId>\
+                 <Account>{ACCOUNT}</Account></GetCallerIdentityResult></GetCallerIdentityResponse>"
+            ),
+        )
+    }
+
+    /// The instance `db` in eu-west-1.
+    fn instances(&self, head: &str, parameters: &BTreeMap<String, String>) -> (u16, String) {
+        let is_here = head.contains("/eu-west-1/rds/");
+        if !is_here || parameters.get("DBInstanceIdentifier").is_some_and(|id| id != "db") {
+            return error(404, "DBInstanceNotFound", "no instance");
+        }
+        let Self { engine, host, port, has_iam, log, .. } = self;
+        let exports = if log.is_some() { "<member>iam-db-auth-error</member>" } else { "" };
+        (
+            200,
+            format!(
+                "<DescribeDBInstancesResponse><DescribeDBInstancesResult><DBInstances><DBInstance>\
+                 <DBInstanceIdentifier>db</DBInstanceIdentifier><DbiResourceId>{RESOURCE_ID}</DbiResourceId>\
+                 <Engine>{engine}</Engine><DBInstanceStatus>available</DBInstanceStatus>\
+                 <Endpoint><Address>{host}</Address><Port>{port}</Port></Endpoint>\
+                 <IAMDatabaseAuthenticationEnabled>{has_iam}</IAMDatabaseAuthenticationEnabled>\
+                 <EnabledCloudwatchLogsExports>{exports}</EnabledCloudwatchLogsExports>\
+                 </DBInstance></DBInstances></DescribeDBInstancesResult></DescribeDBInstancesResponse>"
+            ),
+        )
+    }
+
+    fn simulate(&self, parameters: &BTreeMap<String, String>) -> (u16, String) {
+        let Some(allowed) = self.allowed else {
+            return error(403, "AccessDenied", "not authorized to perform: iam:SimulatePrincipalPolicy");
+        };
+        assert_eq!(parameters["PolicySourceArn"], format!("arn:aws:iam::{ACCOUNT}:role/app"));
+        let resources = parameters.iter().filter(|(name, _)| name.starts_with("ResourceArns."));
+        let results: String = resources
+            .map(|(_, arn)| {
+                let decision = if arn.contains(allowed) { "allowed" } else { "implicitDeny" };
+                format!(
+                    "<member><EvalActionName>rds-db:connect</EvalActionName><EvalDecision>{decision}</EvalDecision>\
+                     <EvalResourceName>{arn}</EvalResourceName></member>"
+                )
+            })
+            .collect();
+        (
+            200,
+            format!(
+                "<SimulatePrincipalPolicyResponse><SimulatePrincipalPolicyResult><EvaluationResults>{results}\
+                 </EvaluationResults></SimulatePrincipalPolicyResult></SimulatePrincipalPolicyResponse>"
+            ),
+        )
+    }
+}
+
+fn error(status: u16, code: &str, message: &str) -> (u16, String) {
+    let error = format!("<Error><Type>Sender</Type><Code>{code}</Code><Message>{message}</Message></Error>");
+    (status, format!("<ErrorResponse>{error}<RequestId>1</RequestId></ErrorResponse>"))
+}
+
+fn parameter(pair: &str) -> Option<(String, String)> {
+    let (name, value) = pair.split_once('=')?;
+    let value = percent_encoding::percent_decode_str(value).decode_utf8().ok()?.into_owned();
+    Some((name.to_owned(), value))
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Engine {
+    Mariadb,
+    Mysql,
+    Postgres,
+}
+
+use Engine::{Mariadb, Mysql, Postgres};
+
+/// A run of the doctor that works, unless a case breaks it.
+struct Setup<'a> {
+    lab: &'a Lab,
+    engine: Engine,
+    sandbox: Sandbox,
+    aws: Aws,
+    user: String,
+    host: String,
+    port: u16,
+    args: Vec<String>,
+    variables: BTreeMap<&'static str, String>,
+    /// Whether the doctor runs in an empty network.
+    is_isolated: bool,
+}
+
+impl<'a> Setup<'a> {
+    fn new(lab: &'a Lab, engine: Engine) -> Self {
+        let key = lab.key("static");
+        let (server, name) = match engine {
+            Mariadb => (&lab.mariadb, "mariadb"),
+            Mysql => (&lab.mysql, "mysql"),
+            Postgres => (&lab.postgres, "postgres"),
+        };
+        let path = std::env::var("PATH").unwrap();
+        let path = match &server.bin {
+            Some(bin) => format!("{}:{path}", bin.display()),
+            None => path,
+        };
+        let aws = Aws {
+            rejection: None,
+            skew: 0,
+            engine: name,
+            host: lab.host.clone(),
+            port: server.port,
+            has_iam: true,
+            allowed: Some(RESOURCE_ID),
+            log: None,
+        };
+        Self {
+            lab,
+            engine,
+            sandbox: Sandbox::new(),
+            aws,
+            user: lab.user.clone(),
+            host: lab.host.clone(),
+            port: server.port,
+            args: vec!["--ca".to_owned(), lab.ca.clone()],
+            variables: BTreeMap::from([
+                ("PATH", path),
+                ("AWS_ACCESS_KEY_ID", key.access_key_id),
+                ("AWS_SECRET_ACCESS_KEY", key.secret_access_key),
+            ]),
+            is_isolated: false,
+        }
+    }
+
+    fn arg(&mut self, arg: &str) {
+        self.args.push(arg.to_owned());
+    }
+
+    /// Runs the doctor with the lab's names in `/etc/hosts`, and returns the report and the exit code.
+    fn run(&self) -> (Value, i32) {
+        let output = self.command(&["--output", "json"]).output().unwrap();
+        let (stdout, stderr) = texts(&output);
+        let report = serde_json::from_str(&stdout).unwrap_or_else(|_| panic!("{stdout}{stderr}"));
+        assert_eq!(stderr, "");
+        assert_no_secret(&stdout);
+        (report, output.status.code().unwrap())
+    }
+
+    fn command(&self, more: &[&str]) -> Command {
+        let names = std::fs::read_to_string(&self.lab.hosts_file).unwrap();
+        let hosts = self.sandbox.write("hosts", &format!("{names}127.0.0.1 db.corp.example\n"));
+        let mut command = self.sandbox.command("/usr/bin/unshare");
+        command.args(if self.is_isolated { &["--mount", "--net"][..] } else { &["--mount"] });
+        let script = "/bin/mount --bind \"$0\" /etc/hosts && exec \"$@\"";
+        command.args(["/bin/sh", "-c", script]).arg(hosts).arg(PROGRAM).arg("doctor");
+        let scheme = format!("{:?}", self.engine).to_lowercase();
+        command.arg(format!("{scheme}://{}@{}:{}/{}", self.user, self.host, self.port, self.lab.database));
+        command.args(&self.args).args(more).envs(&self.variables);
+        let server = self.aws.clone().start();
+        command.env("AWS_ENDPOINT_URL", &server.url);
+        command
+    }
+}
+
+/// Fails if the text contains a part of a token or of a secret key.
+#[track_caller]
+fn assert_no_secret(text: &str) {
+    for secret in ["X-Amz-Signature", "lab/static+secret", "Action=connect", KEYS[1].1] {
+        assert!(!text.contains(secret), "{text}");
+    }
+}
+
+/// A broken set-up, and what the doctor must say about it.
+struct Case {
+    /// The cause, as users describe it.
+    cause: &'static str,
+    engine: Engine,
+    break_it: fn(&mut Setup),
+    /// The check that names the cause.
+    check: &'static str,
+    finding: &'static str,
+    /// Whether the doctor's own login works: the cause affects other clients only.
+    works: bool,
+}
+
+const fn case(
+    cause: &'static str,
+    engine: Engine,
+    break_it: fn(&mut Setup),
+    check: &'static str,
+    finding: &'static str,
+) -> Case {
+    Case { cause, engine, break_it, check, finding, works: false }
+}
+
+/// Keys that the lab's servers do not know, as if no policy allowed the login.
+fn use_unknown_keys(setup: &mut Setup) {
+    setup.variables.insert("AWS_ACCESS_KEY_ID", "AKIDOTHER".to_owned());
+}
+
+const CASES: [Case; 21] = [
+    case("IAM authentication is off", Postgres, |s| (s.aws.has_iam, s.user) = (false, "plain".into()), "iam", "is off"),
+    case(
+        "wrong port",
+        Mysql,
+        |s| {
+            s.args.push(format!("--via=127.0.0.1:{}", s.port));
+            s.port = 3306;
+        },
+        "database",
+        "so it rejects a token for port 3306",
+    ),
+    case(
+        "wrong region",
+        Postgres,
+        |s| {
+            s.host = "db.corp.example".to_owned();
+            s.arg("--region=us-east-1");
+        },
+        "database",
+        "exists in eu-west-1, not in us-east-1",
+    ),
+    case("wrong case of the user", Postgres, |s| s.user = "Dbiamuser".into(), "user", "'dbiamuser' does"),
+    case("user missing", Mysql, |s| s.user = "nobody".into(), "user", "'nobody' does not exist"),
+    case("user without the plugin", Mysql, |s| s.user = "plain".into(), "user", "does not use AWSAuthenticationPlugin"),
+    case("role without rds_iam", Postgres, |s| s.user = "plain".into(), "user", "does not have the role rds_iam"),
+    case(
+        "expired session",
+        Mariadb,
+        |s| s.aws.rejection = Some(("ExpiredToken", "The security token included in the request is expired")),
+        "identity",
+        "the session has expired",
+    ),
+    case("clock 10 minutes off", Postgres, |s| s.aws.skew = 600, "clock", "behind AWS"),
+    case(
+        "CNAME",
+        Mariadb,
+        |s| {
+            s.host = "db.corp.example".to_owned();
+            s.arg("--region=eu-west-1");
+        },
+        "database",
+        "with the endpoint db.abc123.eu-west-1.rds.amazonaws.com",
+    ),
+    case("dead port", Mariadb, |s| (s.port, s.aws.port) = (1, 1), "tcp", "refuses the connection"),
+    case(
+        "unroutable host",
+        Postgres,
+        |s| {
+            s.is_isolated = true;
+            s.arg("--via=10.255.255.1:5432");
+        },
+        "tcp",
+        "could not connect to 10.255.255.1:5432",
+    ),
+    case("TLS by another CA", Mysql, |s| s.args[1].clone_from(&s.lab.other_ca), "tls", "is from another CA"),
+    case(
+        "client without the cleartext plugin",
+        Mariadb,
+        |s| drop(s.sandbox.write(".my.cnf", "[client]\nplugin-dir=/nonexistent\n")),
+        "login",
+        "the client's plugin mysql_clear_password is disabled or not installed",
+    ),
+    Case {
+        works: true,
+        ..case(
+            "password in ~/.my.cnf",
+            Mariadb,
+            |s| drop(s.sandbox.write(".my.cnf", "[client]\npassword=x\n")),
+            "overrides",
+            ".my.cnf sets password",
+        )
+    },
+    Case {
+        works: true,
+        ..case(
+            "login path in ~/.mylogin.cnf",
+            Mysql,
+            |s| drop(s.sandbox.write(".mylogin.cnf", "")),
+            "overrides",
+            ".mylogin.cnf may override",
+        )
+    },
+    case(
+        "policy with the instance's name",
+        Mysql,
+        |s| {
+            use_unknown_keys(s);
+            s.aws.allowed = Some(":dbuser:db/");
+        },
+        "policy",
+        "contains the name of the database instead of its resource id",
+    ),
+    case(
+        "AWS_PROFILE shadowed by keys",
+        Postgres,
+        |s| {
+            use_unknown_keys(s);
+            s.variables.insert("AWS_PROFILE", "prod".to_owned());
+        },
+        "credentials",
+        "AWS_PROFILE is ignored because AWS_ACCESS_KEY_ID is set",
+    ),
+    case(
+        "no client installed",
+        Mariadb,
+        |s| drop(s.variables.insert("PATH", "/nonexistent".to_owned())),
+        "client",
+        "'mariadb' is not on PATH",
+    ),
+    case(
+        "truncated session token",
+        Postgres,
+        |s| {
+            s.aws.rejection = Some(("InvalidClientTokenId", "The security token included in the request is invalid"));
+            s.variables.insert("AWS_SESSION_TOKEN", "truncated".to_owned());
+        },
+        "identity",
+        "the session token is truncated",
+    ),
+    case(
+        "policy, by the server's log",
+        Postgres,
+        |s| {
+            use_unknown_keys(s);
+            s.aws.allowed = None;
+            s.aws.log = Some("caller 'arn:aws:sts::1:x' is not authorized to perform rds-db:connect");
+        },
+        "server log",
+        "the policy does not allow the login",
+    ),
+];
+
+#[test]
+#[ignore = "needs database servers"]
+fn the_cause_of_each_broken_setup_is_named() {
+    let test = "the_cause_of_each_broken_setup_is_named";
+    let Some(lab) = lab(test) else { return };
+    if !can_mount() {
+        return skip(test, "needs mount namespaces");
+    }
+    create_plain_users(&lab);
+    let mut table = String::from("| set-up | named | check | finding |\n|---|---|---|---|\n");
+    let mut unnamed = Vec::new();
+    for case in &CASES {
+        let mut setup = Setup::new(&lab, case.engine);
+        (case.break_it)(&mut setup);
+        let (report, exit) = setup.run();
+        let finding =
+            report["checks"].as_array().unwrap().iter().find(|check| {
+                check["check"] == case.check && check["finding"].as_str().unwrap().contains(case.finding)
+            });
+        let is_cause = case.works || report["cause"] == case.check;
+        let is_named = is_cause && finding.is_some() && exit == i32::from(!case.works);
+        if !is_named {
+            unnamed.push(format!("{} (exit {exit}): {report:#}", case.cause));
+        }
+        let text = finding.map_or("", |check| check["finding"].as_str().unwrap());
+        let mark = if is_named { "yes" } else { "NO" };
+        writeln!(table, "| {} ({:?}) | {mark} | {} | {text} |", case.cause, case.engine, case.check).unwrap();
+    }
+    print_uncaptured(&table);
+    assert!(unnamed.is_empty(), "{}", unnamed.join("\n"));
+}
+
+/// Creates a user with a password, and without IAM authentication, on each server.
+fn create_plain_users(lab: &Lab) {
+    let user = lab.admin.as_str();
+    for server in [&lab.mariadb, &lab.mysql] {
+        let mut client = Command::new(server.bin.as_ref().map_or("mariadb".into(), |bin| bin.join("mysql")));
+        client.args(["--no-defaults", "--socket", &server.socket, "--user", user, "--execute"]);
+        client.arg("CREATE USER IF NOT EXISTS plain@'%' IDENTIFIED BY 'lab'");
+        assert!(client.status().unwrap().success());
+    }
+    let mut psql = Command::new("psql");
+    psql.args(["-X", "-q", "-h", &lab.postgres.socket, "-p", &lab.postgres.port.to_string(), "-U", user, "postgres"]);
+    psql.args(["-c", "DROP ROLE IF EXISTS plain", "-c", "CREATE ROLE plain LOGIN PASSWORD 'lab'"]);
+    assert!(psql.output().unwrap().status.success());
+}
+
+#[test]
+#[ignore = "needs database servers"]
+fn a_setup_that_works_has_no_failure() {
+    let test = "a_setup_that_works_has_no_failure";
+    let Some(lab) = lab(test) else { return };
+    if !can_mount() {
+        return skip(test, "needs mount namespaces");
+    }
+    for engine in [Mariadb, Mysql, Postgres] {
+        let setup = Setup::new(&lab, engine);
+        let (report, exit) = setup.run();
+        let checks = report["checks"].as_array().unwrap();
+        let bad = checks.iter().filter(|check| check["status"] != "ok" && check["check"] != "server log");
+        assert_eq!((bad.count(), exit, &report["cause"]), (0, 0, &Value::from("")), "{engine:?}: {report:#}");
+        assert_eq!(report["summary"], "the login works");
+        // Tokens are not stored, and the text has the same checks.
+        assert!(setup.sandbox.cached("token").is_empty());
+        let (stdout, _) = texts(&setup.command(&[]).output().unwrap());
+        let names: Vec<&str> = stdout.lines().filter_map(|line| line.get(6..)?.split_once(": ").map(|p| p.0)).collect();
+        let expected: Vec<&str> = checks.iter().map(|check| check["check"].as_str().unwrap()).collect();
+        assert_eq!(names, expected, "{stdout}");
+        assert!(stdout.ends_with("\nthe login works\n"), "{stdout}");
+    }
+}
+
+#[test]
+fn without_credentials_and_network_the_report_is_complete() {
+    let sandbox = Sandbox::new();
+    let run = |timeout: &str| {
+        let run = sandbox.without_keys(["doctor", TARGET, "--via=127.0.0.1:1", "--timeout", timeout]);
+        let output = run.output();
+        let (stdout, stderr) = texts(&output);
+        assert_eq!((output.status.code(), stderr.as_str()), (Some(1), ""), "{stdout}");
+        stdout
+    };
+    let report = run("10s");
+    let lines = [
+        "ok    target: dbiamuser@db.abc123.eu-west-1.rds.amazonaws.com:3306 via 127.0.0.1:1, MySQL; region eu-west-1",
+        "FAIL  tcp: 127.0.0.1:1 refuses the connection\n      fix: start the tunnel, or check --via",
+        "skip  tls: not checked, because tcp failed",
+        "FAIL  credentials: AWS credentials: none found in",
+        "skip  policy: not checked, because of credentials",
+        "skip  login: not tested, because tcp failed",
+        "probable cause: tcp: 127.0.0.1:1 refuses the connection",
+    ];
+    for line in lines {
+        assert!(report.contains(line), "{line}\n{report}");
+    }
+    assert!(run("1s").contains("probable cause"));
+}
+
+#[test]
+fn a_target_that_is_incomplete_is_a_usage_error() {
+    let sandbox = Sandbox::new();
+    for args in [&["doctor"][..], &["doctor", "app@db.example:3306"], &["doctor", TARGET, "--region=us-east-1"]] {
+        sandbox.rds_token(args.iter().copied()).fails(2);
+    }
+}
+
+/// docs/access-denied.md contains each known message with its cause.
+#[test]
+fn the_page_about_messages_has_those_of_the_doctor() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/access-denied.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let missing: String = LOGIN_ERRORS
+        .iter()
+        .map(|error| format!("| {} | {} | {} |\n", error.message, error.cause, error.remedy))
+        .filter(|row| !page.contains(row))
+        .collect();
+    assert!(missing.is_empty(), "docs/access-denied.md does not contain these rows:\n{missing}");
+}
