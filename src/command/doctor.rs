@@ -8,19 +8,23 @@ mod caller;
 mod check;
 mod client;
 mod credentials;
+mod database;
 mod login;
 mod mysql;
 mod network;
+mod policy;
 mod postgres;
 mod server;
 mod stream;
 mod target;
 mod tls;
 mod user;
+mod verdict;
 
 use std::thread::ScopedJoinHandle;
 
 use crate::cli::{DoctorArgs, ReportOutput};
+use crate::command::get_token::IssuedToken;
 use crate::error::Error;
 use crate::os::env::Env;
 use crate::output::{self, Report};
@@ -52,7 +56,8 @@ pub(super) fn run(env: &Env, args: &DoctorArgs) -> Result<(), Error> {
 /// names its cause.
 fn examine(env: &Env, settings: &Settings, args: &DoctorArgs) -> (Vec<Check>, bool) {
     let engine = settings.engine();
-    let target = target::check(settings, engine.as_ref().copied().map_err(|error| error.message().to_owned()));
+    let mut checks =
+        vec![target::check(settings, engine.as_ref().copied().map_err(|error| error.message().to_owned()))];
     let engine = engine.ok();
     let (network, (client, found), mut account) = std::thread::scope(|scope| {
         let network = scope.spawn(|| network::check(settings, engine));
@@ -61,16 +66,23 @@ fn examine(env: &Env, settings: &Settings, args: &DoctorArgs) -> (Vec<Check>, bo
         let account = Account::examine(env, settings);
         (join(network), join(client), account)
     });
-    let mut before = vec![target];
-    let Network { checks, is_reachable } = network;
-    before.extend(checks);
-    before.append(&mut account.checks);
-    before.extend(client);
-    let login = log_in(env, settings, &before, is_reachable, found, &mut account);
-    let mut checks = before;
-    correct_user(&mut checks, &login.check, &settings.target.user);
+    let Network { checks: mut network, is_reachable } = network;
+    // A user can't have IAM authentication if the database does not.
+    let user = network.pop();
+    checks.extend(network);
+    checks.append(&mut account.checks);
+    checks.extend(user);
+    checks.extend(client);
+    let start = env.now().wall;
+    let login = log_in(env, settings, &checks, is_reachable, found, account.token.take());
     let is_specific = login.is_specific();
-    checks.push(login.check);
+    correct(&mut checks, &login.check, &settings.target.user);
+    let verdict = match login.check.status {
+        Status::Fail if !is_specific => account.verdict(settings, start),
+        Status::Ok => Check::skip("server log", "not needed, because the login works"),
+        _ => Check::skip("server log", "not read, because no token was rejected"),
+    };
+    checks.extend([login.check, verdict]);
     (checks, is_specific)
 }
 
@@ -99,22 +111,52 @@ fn log_in(
     before: &[Check],
     is_reachable: bool,
     found: Found,
-    account: &mut Account,
+    token: Option<IssuedToken>,
 ) -> Login {
     let skip = |why: String| Login { check: Check::skip("login", why), error: None };
     if let Some(failed) = before.iter().find(|check| check.is_failed() && REQUIRED.contains(&check.name)) {
         return skip(format!("not tested, because {} failed", failed.name));
     }
-    let (Some((program, dialect)), Some(token), true) = (found, account.token.take(), is_reachable) else {
+    let (Some((program, dialect)), Some(token), true) = (found, token, is_reachable) else {
         return skip("not tested, because an earlier check did not finish".to_owned());
     };
+    if settings.deadline.left().is_zero() {
+        return skip("not tested, because no time is left; use a longer --timeout".to_owned());
+    }
     login::check(env, settings, &program, dialect, token)
 }
 
-/// Corrects the check of the user, if the user has logged in.
-fn correct_user(checks: &mut [Check], login: &Check, user: &str) {
-    if login.status == Status::Ok {
-        let checks = checks.iter_mut().filter(|check| check.name == "user");
-        checks.for_each(|check| *check = Check::ok("user", format!("the server accepts an IAM token for '{user}'")));
+/// The checks that a login proves wrong, because they have only a part of the information.
+const CORRECTED: [&str; 3] = ["database", "iam", "policy"];
+
+/// Corrects the earlier checks if the login works.
+fn correct(checks: &mut [Check], login: &Check, user: &str) {
+    if login.status != Status::Ok {
+        return;
+    }
+    for check in checks {
+        if check.name == "user" {
+            *check = Check::ok("user", format!("the server accepts an IAM token for '{user}'"));
+        } else if CORRECTED.contains(&check.name) && check.is_failed() {
+            check.status = Status::Warn;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_login_that_works_corrects_the_other_checks() {
+        let checks = || [Check::fail("user", "f", "r"), Check::fail("policy", "f", "r"), Check::fail("tls", "f", "r")];
+        for (login, expected) in [
+            (Check::ok("login", "f"), [Status::Ok, Status::Warn, Status::Fail]),
+            (Check::fail("login", "f", "r"), [Status::Fail; 3]),
+        ] {
+            let mut checks = checks();
+            correct(&mut checks, &login, "app");
+            assert_eq!(checks.map(|check| check.status), expected);
+        }
     }
 }

@@ -1,49 +1,106 @@
-//! The checks of the AWS side: credentials, clock and caller.
+//! The checks of the AWS side: credentials, clock, caller, database and policy.
 
-use super::caller;
+use time::{Duration, OffsetDateTime};
+
 use super::check::{Check, Status};
 use super::credentials::{self, Credentials};
+use super::{caller, database, policy, verdict};
 use crate::aws::AccessKeys;
-use crate::aws::api::Api;
+use crate::aws::api::{Api, Database};
 use crate::command::get_token::IssuedToken;
+use crate::error::Error;
 use crate::os::env::Env;
 use crate::settings::Settings;
 
-/// The checks that need credentials.
-const CHECKS: [&str; 2] = ["clock", "identity"];
+/// The checks that call AWS, in order.
+const CHECKS: [&str; 5] = ["clock", "identity", "database", "iam", "policy"];
 
-pub(super) struct Account {
+const CLOCK_TOLERANCE: Duration = Duration::seconds(5);
+
+pub(super) struct Account<'a> {
     pub(super) checks: Vec<Check>,
     /// `None` if there are no credentials that can sign a usable token.
     pub(super) token: Option<IssuedToken>,
+    /// The client and the database, if both were found.
+    database: Option<(Api<'a>, Database)>,
 }
 
-impl Account {
-    pub(super) fn examine(env: &Env, settings: &Settings) -> Self {
+impl<'a> Account<'a> {
+    pub(super) fn examine(env: &'a Env, settings: &'a Settings) -> Self {
         let Credentials { mut checks, keys, token } = credentials::check(env, settings);
-        let remaining = match keys {
-            Some(keys) => query_aws(env, settings, keys),
-            None => Vec::new(),
-        };
-        checks.extend(remaining);
-        let missing: Vec<&str> =
-            CHECKS.into_iter().filter(|name| !checks.iter().any(|check| check.name == *name)).collect();
-        checks.extend(missing.into_iter().map(|name| Check::skip(name, "not checked, because it needs credentials")));
-        Self { checks, token }
+        let mut found = None;
+        if let Some(keys) = keys {
+            match open_api(env, settings, keys) {
+                Ok(api) => {
+                    let (queried, database) = query(&api, settings);
+                    checks.extend(queried);
+                    found = database.map(|database| (api, database));
+                }
+                Err(error) => checks.push(Check::from_message("identity", Status::Warn, error.message())),
+            }
+        }
+        let checks = with_skipped(checks);
+        Self { checks, token, database: found }
+    }
+
+    /// Returns the server's verdict on a login that failed after `start`. The clocks may differ by a few seconds.
+    pub(super) fn verdict(&self, settings: &Settings, start: OffsetDateTime) -> Check {
+        match &self.database {
+            Some((api, database)) => verdict::check(api, database, start - CLOCK_TOLERANCE, &settings.deadline),
+            None => Check::skip("server log", "not read, because the database is unknown"),
+        }
     }
 }
 
-fn query_aws(env: &Env, settings: &Settings, keys: AccessKeys) -> Vec<Check> {
+fn open_api<'a>(env: &'a Env, settings: &'a Settings, keys: AccessKeys) -> Result<Api<'a>, Error> {
     let Settings { target, profiles, deadline, report, .. } = settings;
-    let profile = settings.choice().profile;
-    let api = match Api::new(env, profiles, profile, keys, &target.region, deadline.clone(), report) {
-        Ok(api) => api,
-        Err(error) => return vec![Check::from_message("identity", Status::Warn, error.message())],
+    Api::new(env, profiles, settings.choice().profile, keys, &target.region, deadline.clone(), report)
+}
+
+fn query(api: &Api, settings: &Settings) -> (Vec<Check>, Option<Database>) {
+    let caller = caller::identify(api);
+    let mut checks = vec![caller::clock(api.clock_skew())];
+    let caller = match caller {
+        Ok(caller) => caller,
+        Err(rejected) => {
+            checks.push(rejected);
+            return (checks, None);
+        }
     };
-    let caller = caller::identify(&api);
-    let clock = caller::clock(api.clock_skew());
-    match caller {
-        Ok(caller) => vec![clock, caller::identity(&caller)],
-        Err(rejected) => vec![clock, rejected],
+    checks.push(caller::identity(&caller));
+    let (described, database) = database::check(api, settings, &caller.account);
+    checks.extend(described);
+    checks.push(policy::check(api, &caller, database.as_ref(), &settings.target));
+    (checks, database)
+}
+
+/// Adds the checks that were not run, in order.
+fn with_skipped(mut checks: Vec<Check>) -> Vec<Check> {
+    let failed = checks.iter().find(|check| check.is_failed()).map(|check| check.name);
+    let why = match failed.or_else(|| checks.last().map(|check| check.name)) {
+        Some(name) => format!("not checked, because of {name}"),
+        None => "not checked".to_owned(),
+    };
+    for name in CHECKS {
+        if !checks.iter().any(|check| check.name == name) {
+            checks.push(Check::skip(name, &why));
+        }
+    }
+    let position = |check: &Check| CHECKS.iter().position(|name| *name == check.name).map_or(0, |index| index + 1);
+    checks.sort_by_key(position);
+    checks
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn checks_that_were_not_run_are_skipped_in_order() {
+        let checks = vec![Check::ok("credentials", "f"), Check::ok("clock", "f"), Check::fail("identity", "f", "r")];
+        let checks = with_skipped(checks);
+        let names: Vec<&str> = checks.iter().map(|check| check.name).collect();
+        assert_eq!(names, ["credentials", "clock", "identity", "database", "iam", "policy"]);
+        assert_eq!(checks[3].finding, "not checked, because of identity");
     }
 }

@@ -85,16 +85,17 @@ pub(super) fn has_failed(checks: &[Check]) -> bool {
 }
 
 /// The checks whose warnings may explain a rejected login.
-const CAUSES: [&str; 9] =
-    ["endpoint", "server log", "user", "iam", "policy", "identity", "clock", "credentials", "target"];
+const CAUSES: [&str; 7] = ["policy", "database", "user", "identity", "clock", "credentials", "target"];
 
 /// Returns the check with the most probable cause of a failure. `None` if no check failed.
 ///
-/// Checks are in the order in which a login needs them, so the first failure is the cause. The login is the last. If it
-/// failed without a reason of its own, a warning is more specific.
+/// Checks are in the order in which a login needs them, so the first failure is the cause, unless the server or RDS knows
+/// better: a wrong port is the cause of a refused connection. The login is the last. If it failed without a reason of its
+/// own, a warning is more specific.
 pub(super) fn probable_cause(checks: &[Check], is_login_specific: bool) -> Option<&Check> {
     let first = checks.iter().find(|check| check.is_failed())?;
-    let verdict = checks.iter().find(|check| check.name == "server log" && check.is_failed());
+    let failed = |name| checks.iter().find(|check| check.name == name && check.is_failed());
+    let verdict = failed("server log").or_else(|| failed("database"));
     let suspicious = |name: &&str| {
         checks.iter().find(|check| check.name == *name && matches!(check.status, Status::Warn | Status::Fail))
     };
@@ -198,6 +199,7 @@ mod tests {
             (vec![warn("credentials"), warn("policy"), fail("login")], false, Some("policy")),
             (vec![warn("client"), fail("login")], false, Some("login")),
             (vec![warn("policy"), fail("login"), fail("server log")], false, Some("server log")),
+            (vec![fail("tcp"), fail("database")], false, Some("database")),
         ] {
             assert_eq!(probable_cause(&checks, is_specific).map(|check| check.name), expected, "{checks:?}");
         }

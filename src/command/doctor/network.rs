@@ -84,6 +84,8 @@ fn find_addresses(settings: &Settings) -> Result<(Check, Vec<IpAddr>), Check> {
                  'DBInstances[].Endpoint'`), the VPN and the DNS server"
             }
         };
+        // The resolver's message describes the query.
+        let why = if why.contains("no records found") { format!("'{host}' does not exist in the DNS") } else { why };
         Check::fail("dns", why, remedy)
     })?;
     let shown: Vec<String> = addresses.iter().take(4).map(IpAddr::to_string).collect();
