@@ -1,6 +1,6 @@
 //! The AWS account of a request: its identity, its keys, and a client for calls to AWS services.
 
-use std::cell::OnceCell;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use crate::aws::api::Api;
@@ -30,10 +30,10 @@ pub(crate) struct Account<'a> {
 /// What an [`Account`] has found.
 #[derive(Default)]
 pub(crate) struct Found {
-    pub(crate) identity: OnceCell<Identity>,
-    pub(crate) fetched: OnceCell<Fetched>,
+    pub(crate) identity: OnceLock<Identity>,
+    pub(crate) fetched: OnceLock<Fetched>,
     /// `None` if there is no usable directory.
-    pub(crate) directory: OnceCell<Option<CacheDirectory>>,
+    pub(crate) directory: OnceLock<Option<CacheDirectory>>,
 }
 
 impl<'a> Account<'a> {

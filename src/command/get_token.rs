@@ -42,21 +42,15 @@ pub(super) fn get_token<'a>(env: &'a Env, settings: &'a Settings) -> Result<Issu
     Ok(IssuedToken { entry, source, identity })
 }
 
-/// Fetches the credentials of `identity`, for a command that examines them. New sessions are stored as for a token.
-pub(super) fn fetch_keys(env: &Env, settings: &Settings, identity: &Identity) -> Result<AccessKeys, Error> {
-    let cache = open_cache(env, settings)?.filter(|cache| cache.prepare().is_ok());
-    TokenRequest { env, settings, identity }.fetch_keys(cache.as_ref(), cache.as_ref())
-}
-
 /// Signs a token with `keys`, and does not store it. Fails if the keys have expired (exit 3).
-pub(super) fn sign_once(
+pub(super) fn sign_once<'a>(
     env: &Env,
     settings: &Settings,
-    identity: &Identity,
+    identity: &'a Identity,
     keys: &AccessKeys,
-) -> Result<IssuedToken, Error> {
-    let entry = TokenRequest { env, settings, identity }.sign_with(keys)?;
-    Ok(IssuedToken { entry, source: TokenSource::Signed, identity: identity.clone() })
+) -> Result<IssuedToken<'a>, Error> {
+    let entry = TokenRequest { env, settings, identity, fetched: None }.sign_with(keys)?;
+    Ok(IssuedToken { entry, source: TokenSource::Signed, identity })
 }
 
 /// Returns the configured cache. `None` if the cache is off, or, with a warning, if there is no directory for it.

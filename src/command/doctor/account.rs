@@ -5,10 +5,8 @@ use time::{Duration, OffsetDateTime};
 use super::check::{Check, Status};
 use super::credentials::{self, Credentials};
 use super::{caller, database, policy, verdict};
-use crate::aws::AccessKeys;
 use crate::aws::api::{Api, Database};
 use crate::command::get_token::IssuedToken;
-use crate::error::Error;
 use crate::os::env::Env;
 use crate::settings::Settings;
 
@@ -20,7 +18,7 @@ const CLOCK_TOLERANCE: Duration = Duration::seconds(5);
 pub(super) struct Account<'a> {
     pub(super) checks: Vec<Check>,
     /// `None` if there are no credentials that can sign a usable token.
-    pub(super) token: Option<IssuedToken>,
+    pub(super) token: Option<IssuedToken<'a>>,
     /// The client and the database, if both were found.
     database: Option<(Api<'a>, Database)>,
 }
@@ -29,8 +27,8 @@ impl<'a> Account<'a> {
     pub(super) fn examine(env: &'a Env, settings: &'a Settings) -> Self {
         let Credentials { mut checks, keys, token } = credentials::check(env, settings);
         let mut found = None;
-        if let Some(keys) = keys {
-            match open_api(env, settings, keys) {
+        if keys.is_some() {
+            match settings.account(env).api(&settings.target.region) {
                 Ok(api) => {
                     let (queried, database) = query(&api, settings);
                     checks.extend(queried);
@@ -50,11 +48,6 @@ impl<'a> Account<'a> {
             None => Check::skip("server log", "not read, because the database is unknown"),
         }
     }
-}
-
-fn open_api<'a>(env: &'a Env, settings: &'a Settings, keys: AccessKeys) -> Result<Api<'a>, Error> {
-    let Settings { target, profiles, deadline, report, .. } = settings;
-    Api::new(env, profiles, settings.choice().profile, keys, &target.region, deadline.clone(), report)
 }
 
 fn query(api: &Api, settings: &Settings) -> (Vec<Check>, Option<Database>) {

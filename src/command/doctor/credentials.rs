@@ -2,38 +2,39 @@
 
 use super::check::{Check, Status};
 use crate::aws::{AccessKeys, Identity};
-use crate::command::get_token::{IssuedToken, fetch_keys, sign_once};
+use crate::command::get_token::{IssuedToken, sign_once};
 use crate::error::Error;
 use crate::os::env::Env;
 use crate::rfc3339;
 use crate::settings::Settings;
 
 /// The results of the credential checks.
-pub(super) struct Credentials {
+pub(super) struct Credentials<'a> {
     pub(super) checks: Vec<Check>,
     /// `None` if there are no credentials.
-    pub(super) keys: Option<AccessKeys>,
+    pub(super) keys: Option<&'a AccessKeys>,
     /// A token signed with these credentials. `None` if they can't sign a usable one.
-    pub(super) token: Option<IssuedToken>,
+    pub(super) token: Option<IssuedToken<'a>>,
 }
 
-pub(super) fn check(env: &Env, settings: &Settings) -> Credentials {
-    let identity = match Identity::find(env, &settings.profiles, settings.choice()) {
+pub(super) fn check<'a>(env: &'a Env, settings: &'a Settings) -> Credentials<'a> {
+    let account = settings.account(env);
+    let identity = match account.identity() {
         Ok(identity) => identity,
         Err(error) => return Credentials { checks: vec![failure(&error)], keys: None, token: None },
     };
-    let notes = notes(&identity);
+    let notes = notes(identity);
     let failed = |check, keys| {
         let checks = std::iter::once(check).chain(notes.clone()).collect();
         Credentials { checks, keys, token: None }
     };
-    let keys = match fetch_keys(env, settings, &identity) {
+    let keys = match account.keys(&settings.target.region) {
         Ok(keys) => keys,
         Err(error) => return failed(failure(&error), None),
     };
-    match sign_once(env, settings, &identity, &keys) {
+    match sign_once(env, settings, identity, keys) {
         Ok(token) => {
-            let check = Check::ok("credentials", describe(env, &identity, &keys));
+            let check = Check::ok("credentials", describe(env, identity, keys));
             let checks = [vec![check], notes].concat();
             Credentials { checks, keys: Some(keys), token: Some(token) }
         }

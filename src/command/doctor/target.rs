@@ -7,14 +7,15 @@ use crate::target::endpoint::{Endpoint, classify};
 use crate::target::{Engine, Target};
 
 pub(super) fn check(settings: &Settings, engine: Result<Engine, String>) -> Check {
-    let Settings { target, via, region_origin, .. } = settings;
+    let Settings { target, via, cname, region_origin, .. } = settings;
     let engine = match engine {
         Ok(engine) => engine,
         Err(message) => return Check::from_message("target", Status::Fail, message.trim_start_matches("target: ")),
     };
     let via = via.as_ref().map(|via| format!(" via {}:{}", via.host, via.port)).unwrap_or_default();
     let Target { host, region, .. } = target;
-    let finding = format!("{target}{via}, {}; region {region}, from {region_origin}", product(engine));
+    let cname = cname.as_ref().map(|cname| format!("; {cname} is a CNAME of it")).unwrap_or_default();
+    let finding = format!("{target}{via}, {}{cname}; region {region}, from {region_origin}", product(engine));
     match classify(host) {
         Endpoint::Global if region_origin != "--region" && !region_origin.contains("[target.") => {
             let finding = format!("{finding}; the endpoint of a global database needs the region of its writer");
