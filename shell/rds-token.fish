@@ -3,7 +3,17 @@
 #     rds-token init fish | source
 
 function rds --description "Run the engine's client, or a command, logged in"
+    set -l start (command date +%s)
     command rds-token connect $argv
+    set -l code $status
+    # Higher codes are signals, or a program that was not found.
+    if set -q argv[1]; and test $code -gt 0 -a $code -lt 126; and test (math (command date +%s) - $start) -lt 10
+        set -l target TARGET
+        string match -qr '^[A-Za-z0-9@:/._][A-Za-z0-9@:/._-]*$' -- $argv[1]
+        and set target $argv[1]
+        printf "rds-token: run 'rds-token doctor %s' to find the cause\n" $target >&2
+    end
+    return $code
 end
 
 function rds-env --description "Set a target's variables in this shell, or restore them (--unset)"

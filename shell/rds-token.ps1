@@ -2,9 +2,17 @@
 #
 #     rds-token init powershell | Out-String | Invoke-Expression
 
-# Runs the engine's client, or a command, logged in. PowerShell removes a bare --, so quote it.
+# Runs the engine's client, or a command, logged in. PowerShell removes a bare --, so quote it. If it fails at once, names
+# the command that finds the cause.
 function global:rds {
+    $start = [DateTime]::UtcNow
     rds-token connect @args
+    # Higher codes are signals, or a program that was not found.
+    $failed = $args.Count -gt 0 -and $LASTEXITCODE -gt 0 -and $LASTEXITCODE -lt 126
+    if ($failed -and ([DateTime]::UtcNow - $start).TotalSeconds -lt 10) {
+        $target = if ("$($args[0])" -match '^[\w@:/.][\w@:/.-]*$') { $args[0] } else { 'TARGET' }
+        [Console]::Error.WriteLine("rds-token: run 'rds-token doctor $target' to find the cause")
+    }
 }
 
 # Sets a target's variables in this session. --unset restores the values that they had before.

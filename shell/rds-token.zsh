@@ -2,9 +2,19 @@
 #
 #     eval "$(rds-token init zsh)"
 
-# Runs the engine's client, or a command, logged in.
+# Runs the engine's client, or a command, logged in. If it fails at once, names the command that finds the cause.
 function rds {
-    command rds-token connect "$@"
+    local code=0 start=$SECONDS target=TARGET
+    command rds-token connect "$@" || code=$?
+    # Higher codes are signals, or a program that was not found.
+    if [[ $# -gt 0 && $code -gt 0 && $code -lt 126 && $((SECONDS - start)) -lt 10 ]]; then
+        case $1 in
+            (-*|*[^A-Za-z0-9@:/._-]*) ;;
+            (*) target=$1 ;;
+        esac
+        printf "rds-token: run 'rds-token doctor %s' to find the cause\n" "$target" >&2
+    fi
+    return $code
 }
 
 # Sets a target's variables in this shell. --unset restores the values that they had before.

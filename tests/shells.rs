@@ -337,8 +337,58 @@ fn rds_runs_a_command_logged_in() {
         let status = if shell == "fish" { "$status" } else { "$?" };
         let or = if shell == "fish" { "; or" } else { " ||" };
         let script = format!("rds prod -- sh -c 'printf \"<%s>\" \"$@\"; exit 7' sh 'a b' '' '*'{or} echo {status}");
-        assert_eq!(integrated(&sandbox, shell, &script).succeeds(), "<a b><><*>7\n", "{shell}");
+        assert_eq!(integrated(&sandbox, shell, &script).warns().0, "<a b><><*>7\n", "{shell}");
     }
+}
+
+/// The line that `rds` prints if its client fails at once.
+fn hint(target: &str) -> String {
+    format!("rds-token: run 'rds-token doctor {target}' to find the cause\n")
+}
+
+#[test]
+fn rds_names_the_doctor_if_its_client_fails_at_once() {
+    for shell in ["bash", "zsh", "fish"] {
+        if !can_run("rds_names_the_doctor_if_its_client_fails_at_once", shell) {
+            continue;
+        }
+        let sandbox = Sandbox::new();
+        let or = if shell == "fish" { "; or" } else { " ||" };
+        let stderr = |words: &str| integrated(&sandbox, shell, &format!("rds {words}{or} true")).warns().1;
+        for (words, expected) in [
+            ("prod -- sh -c 'exit 0'", String::new()),
+            ("prod -- sh -c 'exit 1'", hint("prod")),
+            ("app@prod/x -- sh -c 'exit 125'", hint("app@prod/x")),
+            ("-v prod -- sh -c 'exit 1'", hint("TARGET")),
+            ("prod -- sh -c 'exit 130'", String::new()),
+            ("prod -- sh -c 'kill -PIPE $$'", String::new()),
+        ] {
+            // -v adds other lines.
+            let printed: String =
+                stderr(words).lines().filter(|l| l.contains("doctor")).map(|l| l.to_owned() + "\n").collect();
+            assert_eq!(printed, expected, "{shell}: {words}");
+        }
+        // A target with other characters is not repeated.
+        assert!(stderr("'$(x) y'").ends_with(&hint("TARGET")), "{shell}");
+        assert!(!stderr("").contains("doctor"), "{shell}");
+    }
+}
+
+#[test]
+#[ignore = "needs eleven seconds"]
+fn rds_prints_no_hint_after_a_long_session() {
+    let sandbox = Sandbox::new();
+    std::thread::scope(|scope| {
+        for shell in ["bash", "zsh", "fish"]
+            .into_iter()
+            .filter(|shell| can_run("rds_prints_no_hint_after_a_long_session", shell))
+        {
+            let or = if shell == "fish" { "; or" } else { " ||" };
+            let script = format!("rds prod -- sh -c 'sleep 11; exit 1'{or} echo failed");
+            let run = integrated(&sandbox, shell, &script);
+            scope.spawn(move || assert_eq!(run.succeeds(), "failed\n", "{shell}"));
+        }
+    });
 }
 
 /// Returns the time `left` from now, in the format of RDS_TOKEN_EXPIRES_AT.

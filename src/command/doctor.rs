@@ -55,17 +55,17 @@ pub(super) fn run(env: &Env, args: &DoctorArgs) -> Result<(), Error> {
 /// Runs all checks, and returns them in the order of the report. Also returns whether the message of a failed login
 /// names its cause.
 fn examine(env: &Env, settings: &Settings, args: &DoctorArgs) -> (Vec<Check>, bool) {
-    let engine = settings.engine();
-    let mut checks =
-        vec![target::check(settings, engine.as_ref().copied().map_err(|error| error.message().to_owned()))];
-    let engine = engine.ok();
-    let (network, (client, found), mut account) = std::thread::scope(|scope| {
+    let result = settings.engine().map_err(|error| error.message().to_owned());
+    let engine = result.as_ref().ok().copied();
+    let (target, network, (client, found), mut account) = std::thread::scope(|scope| {
+        let target = scope.spawn(|| target::check(settings, result));
         let network = scope.spawn(|| network::check(settings, engine));
         let client = scope.spawn(|| check_client(env, settings, engine, args));
         // In this thread, because it may prompt.
         let account = Account::examine(env, settings);
-        (join(network), join(client), account)
+        (join(target), join(network), join(client), account)
     });
+    let mut checks = vec![target];
     let Network { checks: mut network, is_reachable } = network;
     // A user can't have IAM authentication if the database does not.
     let user = network.pop();

@@ -96,8 +96,7 @@ const POSTGRES_VARIABLES: [&str; 10] = [
 ];
 
 /// The variables of MySQL's and MariaDB's programs.
-const MYSQL_VARIABLES: [&str; 6] =
-    ["MYSQL_PWD", "MYSQL_HOME", "MARIADB_HOME", "MYSQL_HOST", "MYSQL_TCP_PORT", "MYSQL_UNIX_PORT"];
+const MYSQL_VARIABLES: [&str; 5] = ["MYSQL_PWD", "MYSQL_HOME", "MARIADB_HOME", "MYSQL_HOST", "MYSQL_TCP_PORT"];
 
 fn check_variables(env: &Env, names: &[&'static str]) -> Option<Check> {
     // `env` sets them together with this variable.

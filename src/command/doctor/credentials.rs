@@ -51,18 +51,22 @@ fn failure(error: &Error) -> Check {
 /// Returns a warning for each setting that is ignored, and for each one that is suspicious.
 fn notes(identity: &Identity) -> Vec<Check> {
     let shadowed = identity.shadowed().iter().map(|note| {
-        let ignored = note.split(' ').next().unwrap_or_default();
-        let remedy = match note.rsplit_once(" because ") {
-            Some((_, reason)) if reason.starts_with("AWS_") && ignored.starts_with("AWS_") => {
-                let variable = reason.split(' ').next().unwrap_or_default();
-                format!("`unset {}` to use {ignored}, or `unset {ignored}`", variables(variable))
-            }
-            _ => format!("`unset {ignored}` if these are the intended credentials"),
+        let words: Vec<&str> = note.split(' ').collect();
+        let ignored = words[0];
+        // `IGNORED is ignored because VARIABLE is set`, or because of a profile.
+        let remedy = match words.get(4).filter(|word| is_variable(word)) {
+            _ if !is_variable(ignored) => String::new(),
+            Some(other) => format!("`unset {}` to use {ignored}, or `unset {ignored}`", variables(other)),
+            None => format!("`unset {ignored}` if these are the intended credentials"),
         };
-        Check::warn("credentials", note, if ignored.starts_with("AWS_") { remedy } else { String::new() })
+        Check::warn("credentials", note, remedy)
     });
     let warnings = identity.warnings().iter().map(|text| Check::from_message("credentials", Status::Warn, text));
     shadowed.chain(warnings).collect()
+}
+
+fn is_variable(word: &str) -> bool {
+    word.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_')
 }
 
 /// Returns the variables that belong to the one that is set.

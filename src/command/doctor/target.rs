@@ -1,10 +1,18 @@
 //! The check of the target: the endpoint, the engine, the region and its origin.
 
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
 use super::check::{Check, Status};
 use super::server::product;
+use crate::os::deadline::Deadline;
+use crate::os::dns::follow_cnames;
 use crate::settings::Settings;
 use crate::target::endpoint::{Endpoint, classify};
 use crate::target::{Engine, Target};
+
+/// Time limit for the lookup of CNAMEs.
+const DNS_TIMEOUT: Duration = Duration::from_secs(3);
 
 pub(super) fn check(settings: &Settings, engine: Result<Engine, String>) -> Check {
     let Settings { target, via, cname, region_origin, .. } = settings;
@@ -21,13 +29,29 @@ pub(super) fn check(settings: &Settings, engine: Result<Engine, String>) -> Chec
             let finding = format!("{finding}; the endpoint of a global database needs the region of its writer");
             Check::warn("target", finding, "if the writer is in another region, use --region")
         }
-        Endpoint::Foreign | Endpoint::UnknownRds => {
-            let finding = format!(
-                "{finding}; '{host}' is not an RDS endpoint, and no server accepts a token signed for another name"
-            );
-            let remedy = format!("use the endpoint of the database as --host, and --via {host}:{}", target.port);
-            Check::warn("target", finding, remedy)
-        }
+        Endpoint::Foreign | Endpoint::UnknownRds => not_an_endpoint(settings, &finding),
         _ => Check::ok("target", finding),
+    }
+}
+
+/// Returns the result for a host that is not an RDS endpoint. It may be a CNAME of one, which was not looked up
+/// (`--no-resolve`).
+fn not_an_endpoint(settings: &Settings, finding: &str) -> Check {
+    let Target { host, port, .. } = &settings.target;
+    let limit = Deadline::new(settings.deadline.at().min(Instant::now() + DNS_TIMEOUT));
+    let is_endpoint = |name: &str| matches!(classify(name), Endpoint::Rds(_));
+    let is_name = host != "localhost" && host.parse::<IpAddr>().is_err();
+    let last = is_name.then(|| follow_cnames(host, &limit, is_endpoint).ok()?.pop()).flatten();
+    match last.filter(|last| is_endpoint(last)) {
+        Some(endpoint) => Check::fail(
+            "target",
+            format!("{finding}; '{host}' is a CNAME of {endpoint}, and the server accepts only a token for that name"),
+            format!("omit --no-resolve, or use --host {endpoint}"),
+        ),
+        None => Check::warn(
+            "target",
+            format!("{finding}; '{host}' is not an RDS endpoint, and no server accepts a token for another name"),
+            format!("use the endpoint of the database as --host, and --via {host}:{port}"),
+        ),
     }
 }
