@@ -322,7 +322,7 @@ pub(crate) enum ReportOutput {
 }
 
 // The arguments of `sql`. It needs no token, so it has no options for the cache. With `--id`, it needs credentials.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct SqlArgs {
     #[command(flatten)]
     pub(crate) target: TargetArgs,
@@ -340,6 +340,9 @@ pub(crate) struct SqlArgs {
     /// File descriptor with the master user's password, 0 for stdin [default: a prompt]
     #[arg(long, value_name = "N")]
     pub(crate) password_fd: Option<u32>,
+    /// Use the master user's name and password that RDS manages in Secrets Manager
+    #[arg(long, conflicts_with_all = ["password_fd", "master_user"])]
+    pub(crate) master_secret: bool,
     /// Client that runs the statements [default: by engine]
     #[arg(long, value_name = "PROGRAM", help_heading = ADVANCED)]
     pub(crate) client: Option<OsString>,

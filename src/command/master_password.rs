@@ -3,12 +3,16 @@
 use std::fs::File;
 use std::io::Read as _;
 
+use crate::account::Account;
+use crate::aws::api::{Database, DatabaseKind, Filter, MasterSecret};
 use crate::error::Error;
 use crate::escape::escape_for_terminal;
+use crate::lookup::find_by_host;
 use crate::os::env::Env;
 use crate::os::password_prompt::prompt_for_password;
 use crate::secret::Secret;
 use crate::target::Target;
+use crate::target::endpoint::{Endpoint, classify};
 
 /// The longest password, in bytes. RDS accepts at most 128 characters.
 const MAX_PASSWORD: usize = 1_024;
@@ -20,8 +24,7 @@ pub(super) enum MasterPassword {
     Prompt,
     /// `--password-fd`.
     Descriptor(u32),
-    /// The secret that RDS manages for the database, already fetched from Secrets Manager.
-    #[expect(dead_code, reason = "no option selects it yet")]
+    /// The password that RDS manages, fetched from Secrets Manager.
     ManagedSecret(Secret<String>),
 }
 
@@ -46,6 +49,37 @@ impl MasterPassword {
         check(password.expose())?;
         Ok(password)
     }
+}
+
+/// Fetches the secret of the master user that RDS manages for the database at `host`. Fails if RDS does not manage the
+/// password (exit 2), or the secret can't be read (exit 1, 3 or 4).
+pub(super) fn managed_secret(account: &Account<'_>, host: &str) -> Result<MasterSecret, Error> {
+    let Endpoint::Rds(region) = classify(host) else {
+        let remedy = "use the endpoint of the database as the host, or --id";
+        return Err(Error::usage(format!("sql: --master-secret: '{host}' is not an RDS endpoint; {remedy}")));
+    };
+    let api = account.api(region)?;
+    let secret = match find_by_host(&api, host)? {
+        // The cluster has the secret of its instances.
+        Some(Database { cluster: Some(cluster), .. }) => {
+            let clusters = api.databases(DatabaseKind::Cluster, Filter::Id(&cluster))?;
+            clusters.into_iter().find_map(|cluster| cluster.master_secret)
+        }
+        Some(database) => database.master_secret,
+        None => {
+            return Err(Error::usage(format!(
+                "sql: --master-secret: no database with the endpoint '{host}' is in this account; use --profile for \
+                 another account, or omit --master-secret and enter the password"
+            )));
+        }
+    };
+    let secret = secret.ok_or_else(|| {
+        Error::usage(format!(
+            "sql: --master-secret: RDS does not manage the master user's password for {host}; omit --master-secret and \
+             enter the password, or turn it on: `aws rds modify-db-instance --manage-master-user-password`"
+        ))
+    })?;
+    Ok(api.master_secret(&secret)?)
 }
 
 /// Reads a descriptor to its end. Removes one line break at the end.

@@ -2,10 +2,13 @@
 //!
 //! Printing them needs neither a host nor AWS credentials. `--apply` runs them as the master user.
 
+use std::borrow::Cow;
+
+use crate::aws::api::MasterSecret;
 use crate::cli::{RequestArgs, SqlArgs};
 use crate::client::sql::{Access, DatabaseUser};
 use crate::command::apply_sql::MasterSession;
-use crate::command::master_password::MasterPassword;
+use crate::command::master_password::{MasterPassword, managed_secret};
 use crate::config::Config;
 use crate::error::Error;
 use crate::escape::escape_for_terminal;
@@ -18,26 +21,38 @@ use crate::target::{Engine, Target, TargetSpec};
 
 pub(super) fn run(env: &Env, args: &SqlArgs) -> Result<(), Error> {
     let report = Report::new(env, args.common.quiet, args.common.verbose);
-    if !args.apply {
-        refuse_options_of_apply(args)?;
-        let target = target_to_print(env, args, &report)?;
-        let sql = render(&target, args)?;
-        warn_about_password(&target, &report);
-        return output::result(&sql);
+    if args.apply {
+        return apply(env, args, &report);
     }
+    refuse_options_of_apply(args)?;
+    let target = target_to_print(env, args, &report)?;
+    let sql = render(&target, args)?;
+    warn_about_password(&target, &report);
+    output::result(&sql)
+}
+
+fn apply(env: &Env, args: &SqlArgs, report: &Report) -> Result<(), Error> {
     let settings = Settings::resolve_without_region(env, &request(args))?;
     let Target { user, host, port, .. } = &settings.target;
-    let sql = render(&settings.target, args)?;
     let engine = engine(&settings.target)?;
-    let master_user = master_user(engine, args)?;
+    let (args, password) = match args.master_secret {
+        true => {
+            let MasterSecret { username, password } = managed_secret(&settings.account(env), host)?;
+            let args = SqlArgs { master_user: Some(username), ..args.clone() };
+            (Cow::Owned(args), MasterPassword::ManagedSecret(password))
+        }
+        false => (Cow::Borrowed(args), args.password_fd.map_or(MasterPassword::Prompt, MasterPassword::Descriptor)),
+    };
+    let sql = render(&settings.target, &args)?;
+    let master_user = master_user(engine, &args)?;
     let session = MasterSession { env, settings: &settings, engine, master_user, client: args.client.as_deref() };
     let sql = match engine {
         // Otherwise a second run would print that the user is a member of rds_iam already.
         Engine::Postgres => format!("SET client_min_messages = warning;\n{sql}"),
         Engine::Mysql | Engine::Mariadb => sql,
     };
-    session.apply(&sql, args.password_fd.map_or(MasterPassword::Prompt, MasterPassword::Descriptor))?;
-    warn_about_password(&settings.target, &report);
+    session.apply(&sql, password)?;
+    warn_about_password(&settings.target, report);
     let user = escape_for_terminal(user);
     output::result(&format!("The user '{user}' can log in to {host}:{port} with IAM tokens.\n"))
 }
@@ -48,10 +63,11 @@ fn request(SqlArgs { target, identity, common, .. }: &SqlArgs) -> RequestArgs {
 }
 
 fn refuse_options_of_apply(args: &SqlArgs) -> Result<(), Error> {
-    let option = match (&args.client, args.password_fd) {
-        (Some(_), _) => "--client",
-        (_, Some(_)) => "--password-fd",
-        (None, None) => return Ok(()),
+    let option = match (&args.client, args.password_fd, args.master_secret) {
+        (Some(_), ..) => "--client",
+        (_, Some(_), _) => "--password-fd",
+        (.., true) => "--master-secret",
+        (None, None, false) => return Ok(()),
     };
     Err(Error::usage(format!("sql: {option} is for --apply, which runs the statements; add --apply")))
 }
