@@ -71,6 +71,11 @@ inspect: Show what is in a token, and why a server refuses it; never shows its s
   printf %s "$PGPASSWORD" | rds-token inspect --output json
   rds-token inspect < token.txt
 
+policy: Print the IAM policy that allows users to log in to a database, and nothing else
+  rds-token policy prod --account 123456789012 --resource-id db-ABCDEFGHIJKLMNOPQRSTUVWXYZ
+  rds-token policy prod -u app -u eve --account ACCOUNT --any-database --output terraform
+  aws iam create-policy --policy-name app-login --policy-document "$(rds-token policy …)"
+
 cache: List or clear the cached tokens
   rds-token cache list
   rds-token cache clear mysql://app@HOST
@@ -139,6 +144,8 @@ pub(crate) enum Command {
     Targets(CommonArgs),
     #[command(display_order = RARE)]
     Inspect(InspectArgs),
+    #[command(display_order = RARE)]
+    Policy(PolicyArgs),
     Cache {
         #[command(subcommand)]
         command: CacheCommand,
@@ -360,6 +367,46 @@ pub(crate) struct DoctorArgs {
     /// Output format [default: text]
     #[arg(long, value_enum, value_name = "FORMAT")]
     pub(crate) output: Option<ReportOutput>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PolicyArgs {
+    /// The database and its user: USER@HOST, a URL, or a configured target
+    #[arg(value_name = "TARGET")]
+    pub(crate) target: Option<String>,
+    /// RDS endpoint; also -h HOST [env: RDS_TOKEN_HOST]
+    #[arg(long, visible_alias = "hostname")]
+    pub(crate) host: Option<String>,
+    /// Database user; may be repeated [env: RDS_TOKEN_USER]
+    #[arg(short, visible_short_alias = 'U', long, visible_alias = "username")]
+    pub(crate) user: Vec<String>,
+    /// AWS region [default: from host name or AWS_REGION]
+    #[arg(long)]
+    pub(crate) region: Option<String>,
+    /// ID of the AWS account
+    #[arg(long, value_name = "ID")]
+    pub(crate) account: Option<String>,
+    /// Resource ID of the database: db-…, for Aurora cluster-…, for a proxy prx-…
+    #[arg(long, value_name = "ID")]
+    pub(crate) resource_id: Option<String>,
+    /// Allow all databases of the account and the region
+    #[arg(long, conflicts_with = "resource_id")]
+    pub(crate) any_database: bool,
+    /// Output format [default: json]
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pub(crate) output: Option<PolicyOutput>,
+    #[command(flatten)]
+    pub(crate) common: CommonArgs,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PolicyOutput {
+    /// The policy document
+    Json,
+    /// A CloudFormation template in YAML
+    Cloudformation,
+    /// A Terraform resource
+    Terraform,
 }
 
 // The arguments of `init` and `completions`.

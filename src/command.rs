@@ -18,6 +18,7 @@ mod inspect;
 mod man;
 mod master_password;
 mod pgpass;
+mod policy;
 mod sql;
 mod targets;
 mod token;
@@ -71,6 +72,7 @@ fn dispatch(env: &Env, command: &Command) -> Result<(), Error> {
         Command::Ca => ca::run(env),
         Command::Targets(args) => targets::run(env, *args),
         Command::Inspect(args) => inspect::run(env, args),
+        Command::Policy(args) => policy::run(env, args),
         Command::Init(args) => completions::init(*args),
         Command::Completions(args) => completions::run(*args),
         Command::Man => man::run(),

@@ -17,6 +17,7 @@ mod lookup;
 mod os;
 mod output;
 mod percent;
+mod policy;
 mod rfc3339;
 mod secret;
 mod settings;

@@ -21,8 +21,7 @@ use crate::settings::endpoint::resolve_endpoint;
 use crate::settings::inputs::Inputs;
 use crate::target::{Engine, Region, Target, TargetSpec, Via};
 
-pub(crate) use account::AccountSettings;
-use account::explicit_region;
+pub(crate) use account::{AccountSettings, explicit_region};
 
 /// The settings of a request for a token, and of the files for clients.
 pub(crate) struct Settings {

@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// The parts of the program, from the top down. A part imports only parts below it.
-const LAYERS: [&[&str]; 15] = [
+const LAYERS: [&[&str]; 16] = [
     &["main"],
     &["lib", "testing"],
     &["command"],
     &["settings"],
     &["cli", "config"],
     &["layer"],
+    &["policy"],
     &["lookup"],
     &["account"],
     &["cache", "client"],

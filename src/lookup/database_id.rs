@@ -5,8 +5,6 @@ use crate::error::Error;
 
 /// Longest identifier, in characters. An identifier of RDS has at most 63, and a resource ID fewer.
 const MAX_LENGTH: usize = 63;
-/// Minimum length of a resource ID after its prefix, in characters. The resource IDs of RDS have 17 or 26.
-const MIN_RESOURCE_ID: usize = 12;
 
 /// The identifier of a database: `ID`, or `KIND:ID`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,21 +42,9 @@ impl DatabaseId {
     /// identifier of an instance, of a cluster, and the name of a proxy.
     pub(crate) fn candidates(&self) -> Vec<(DatabaseKind, Filter<'_>)> {
         let kinds = DatabaseKind::ALL.into_iter().filter(|kind| self.kind.is_none_or(|expected| expected == *kind));
-        let by_resource_id = self.resource_kind().map(|kind| (kind, Filter::ResourceId(&self.id)));
+        let by_resource_id = DatabaseKind::of_resource_id(&self.id).map(|kind| (kind, Filter::ResourceId(&self.id)));
         let by_resource_id = by_resource_id.filter(|(kind, _)| self.kind.is_none_or(|expected| expected == *kind));
         by_resource_id.into_iter().chain(kinds.map(|kind| (kind, Filter::Id(&self.id)))).collect()
-    }
-
-    /// Returns the kind of a resource ID: `db-ABC…`, `cluster-ABC…`, `prx-0ab…`. `None` if it can only be a name.
-    fn resource_kind(&self) -> Option<DatabaseKind> {
-        let is_suffix = |kind: DatabaseKind, suffix: &str| match kind {
-            DatabaseKind::Proxy => suffix.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit()),
-            _ => suffix.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit()),
-        };
-        DatabaseKind::ALL.into_iter().find(|kind| {
-            let suffix = self.id.strip_prefix(kind.resource_id_prefix());
-            suffix.is_some_and(|suffix| suffix.len() >= MIN_RESOURCE_ID && is_suffix(*kind, suffix))
-        })
     }
 }
 

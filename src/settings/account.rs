@@ -72,7 +72,7 @@ impl AccountSettings {
     }
 
     /// Returns the region for a host name without one. `None` if no region is configured.
-    pub(super) fn default_region(&self, env: &Env, inputs: &Inputs) -> Result<Option<Region>, Error> {
+    pub(crate) fn default_region(&self, env: &Env, inputs: &Inputs) -> Result<Option<Region>, Error> {
         default_region(env, &inputs.config.defaults, &self.profiles, self.identity.text("profile"))
     }
 }
@@ -88,7 +88,7 @@ fn choice(layer: &Layer) -> Choice<'_> {
 }
 
 /// Returns the region of `--region` or of the table that TARGET names.
-pub(super) fn explicit_region(inputs: &Inputs) -> Option<Region> {
+pub(crate) fn explicit_region(inputs: &Inputs) -> Option<Region> {
     let in_table = || {
         let Setting { text, origin } = inputs.table_setting("region")?;
         Some(Region { name: text.clone(), origin: format!("region in {}", origin.name()?) })

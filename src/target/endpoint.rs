@@ -114,7 +114,7 @@ fn other_service(name: &str) -> Option<&'static str> {
 }
 
 /// Whether `text` has the form of a region's name: `eu-west-1`, `us-gov-east-1`, `us-isob-east-1`.
-fn is_region(text: &str) -> bool {
+pub(crate) fn is_region(text: &str) -> bool {
     let labels: Vec<&str> = text.split('-').collect();
     let [area, middle @ .., number] = labels.as_slice() else { return false };
     let is_word = |word: &&str| !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase());

@@ -9,6 +9,9 @@ pub(crate) enum DatabaseKind {
     Proxy,
 }
 
+/// Minimum length of a resource ID after its prefix, in characters. The resource IDs of RDS have 17 or 26.
+const MIN_RESOURCE_ID: usize = 12;
+
 impl DatabaseKind {
     /// All kinds, in the order in which an identifier is looked up.
     pub(crate) const ALL: [Self; 3] = [Self::Instance, Self::Cluster, Self::Proxy];
@@ -28,6 +31,18 @@ impl DatabaseKind {
             Self::Cluster => "cluster-",
             Self::Proxy => "prx-",
         }
+    }
+
+    /// Returns the kind of a resource ID: `db-ABC…`, `cluster-ABC…`, `prx-0ab…`. `None` if it can only be a name.
+    pub(crate) fn of_resource_id(id: &str) -> Option<Self> {
+        let is_suffix = |kind: Self, suffix: &str| match kind {
+            Self::Proxy => suffix.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit()),
+            _ => suffix.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit()),
+        };
+        Self::ALL.into_iter().find(|kind| {
+            let suffix = id.strip_prefix(kind.resource_id_prefix());
+            suffix.is_some_and(|suffix| suffix.len() >= MIN_RESOURCE_ID && is_suffix(*kind, suffix))
+        })
     }
 }
 

@@ -1,0 +1,121 @@
+//! `rds-token policy [TARGET]`: prints the least IAM policy for logins.
+
+use crate::cli::{IdentityArgs, PolicyArgs, PolicyOutput, TargetArgs};
+use crate::config::Config;
+use crate::error::Error;
+use crate::layer::Layer;
+use crate::os::env::Env;
+use crate::output::{self, Report};
+use crate::policy::{Account, Database, Format, Policy, ResourceId};
+use crate::settings::inputs::{Inputs, with_examples};
+use crate::settings::{AccountSettings, explicit_region};
+use crate::target::{Region, TargetSpec, endpoint};
+
+/// What a policy is rendered from.
+struct Request {
+    region: String,
+    account: Account,
+    database: Database,
+    users: Vec<String>,
+}
+
+pub(super) fn run(env: &Env, args: &PolicyArgs) -> Result<(), Error> {
+    let report = Report::new(env, args.common.quiet, args.common.verbose);
+    let Request { region, account, database, users } = resolve(env, args, &report)?;
+    let policy = Policy::new(&region, &account, &database, &users)?;
+    let text = policy.render(match args.output {
+        None | Some(PolicyOutput::Json) => Format::Json,
+        Some(PolicyOutput::Cloudformation) => Format::Cloudformation,
+        Some(PolicyOutput::Terraform) => Format::Terraform,
+    })?;
+    if args.any_database {
+        report.warn("policy: it allows logins to all databases of the account and the region that have this user");
+    }
+    output::result(&text)
+}
+
+/// Merges the flags, TARGET and the configuration. Fails if a value is missing or invalid (exit 2).
+fn resolve(env: &Env, args: &PolicyArgs, report: &Report) -> Result<Request, Error> {
+    let target = TargetArgs {
+        target: args.target.clone(),
+        host: args.host.clone(),
+        region: args.region.clone(),
+        ..TargetArgs::default()
+    };
+    let inputs = Inputs::of_request(env, Config::load(env)?, &target, &Layer::default())?;
+    inputs.warning.iter().for_each(|warning| report.warn(warning));
+    let host = inputs.merged.text("host").map(str::to_ascii_lowercase);
+    let users = users(args, &inputs)?;
+    let region = region(env, &inputs, host.as_deref(), report)?;
+    let database = database(args, host.as_deref())?;
+    let account = args.account.as_deref().ok_or_else(|| {
+        let remedy = "use --account with the output of `aws sts get-caller-identity --query Account --output text`";
+        Error::usage(format!("policy: the account is missing; {remedy}"))
+    })?;
+    Ok(Request { region, account: Account::parse(account)?, database, users })
+}
+
+/// Returns the database users: those of `--user`, else that of the target.
+fn users(args: &PolicyArgs, inputs: &Inputs) -> Result<Vec<String>, Error> {
+    let of_target = inputs.merged.text("user").map(str::to_owned);
+    let users = if args.user.is_empty() { of_target.into_iter().collect() } else { args.user.clone() };
+    if users.is_empty() {
+        return Err(Error::usage("policy: the database user is missing; use USER@HOST or --user"));
+    }
+    let engine = inputs.merged.text("engine");
+    let check = |user: &String| {
+        let spec = TargetSpec { user: Some(user.clone()), engine: engine.map(str::to_owned), ..TargetSpec::default() };
+        with_examples(spec).validate(Some(Region::of_flag("any")), || Ok(None)).map(|_| ())
+    };
+    users.iter().try_for_each(check)?;
+    Ok(users)
+}
+
+/// Returns the region, as for a token: that in the host name, else that of the settings.
+fn region(env: &Env, inputs: &Inputs, host: Option<&str>, report: &Report) -> Result<String, Error> {
+    let account = AccountSettings::new(env, inputs, &IdentityArgs::default(), *report)?;
+    let explicit = explicit_region(inputs);
+    let default = || account.default_region(env, inputs);
+    if let Some((_, in_host)) = host.and_then(endpoint::dsql) {
+        return match explicit.filter(|region| region.name != in_host) {
+            Some(Region { name, origin }) => {
+                Err(Error::usage(format!("policy: {origin} is {name}, but the host is in {in_host}; remove {origin}")))
+            }
+            None => Ok(in_host.to_owned()),
+        };
+    }
+    if let Some(host) = host {
+        let spec = TargetSpec { host: Some(host.to_owned()), ..TargetSpec::default() };
+        let (target, _) = with_examples(spec).validate(explicit, default).map_err(|error| inputs.add_origin(error))?;
+        return Ok(target.region);
+    }
+    let missing = || Error::usage("policy: the region is missing; use --region");
+    let Region { name, origin } = explicit.map_or_else(default, |region| Ok(Some(region)))?.ok_or_else(missing)?;
+    match endpoint::is_region(&name) {
+        true => Ok(name),
+        false => Err(Error::usage(format!("policy: '{name}' from {origin} is not a region, such as eu-west-1"))),
+    }
+}
+
+/// Returns the database: the cluster of a DSQL host, else that with the resource ID.
+fn database(args: &PolicyArgs, host: Option<&str>) -> Result<Database, Error> {
+    if let Some((id, _)) = host.and_then(endpoint::dsql) {
+        let remedy = "its ID is in the host name; remove --resource-id";
+        return match &args.resource_id {
+            Some(_) => Err(Error::usage(format!("resource id: a cluster of Aurora DSQL has none; {remedy}"))),
+            None => Ok(Database::Dsql((!args.any_database).then(|| id.to_owned()))),
+        };
+    }
+    if args.any_database {
+        return Ok(Database::Rds(None));
+    }
+    let id = args.resource_id.as_deref().ok_or_else(|| {
+        Error::usage(
+            "policy: the resource ID of the database is missing; use --resource-id with db-ABC…, for Aurora \
+             cluster-ABC…, for a proxy prx-0ab…; or --any-database",
+        )
+    })?;
+    let id = ResourceId::parse(id)?;
+    host.map_or(Ok(()), |host| id.check_host(host))?;
+    Ok(Database::Rds(Some(id)))
+}
