@@ -34,7 +34,7 @@ install: build  ## Build and install it; PREFIX=DIR for another place than /usr/
 	@case ":$$PATH:" in *":$(BIN):"*) ;; *) echo "$(BIN) is not on PATH" ;; esac
 
 setup:  ## Install what the other targets need (Debian, Ubuntu), with sudo unless run as root
-	@tests/install --sudo build test drivers awscli moto lint workflows fuzz deny platforms bench
+	@tests/install --sudo build test drivers awscli moto parsers lint workflows fuzz deny platforms bench
 	@tests/lab/install --sudo all
 	@echo "everything is installed"
 
@@ -45,7 +45,7 @@ demo: rust  ## Start a MariaDB server that accepts IAM tokens, and log in with r
 
 # All tests run even if some fail, so that the summary comes last.
 test: rust  ## Run all tests; `cargo test` alone runs those that need nothing but Rust
-	@tests/install build test drivers awscli moto
+	@tests/install build test drivers awscli moto parsers
 	@tests/lab/install all
 	@$(MAKE) --no-print-directory build
 	RDS_TOKEN_STATIC='$(CURDIR)/$(PROGRAM)' cargo test --locked --no-fail-fast -- --include-ignored

@@ -112,6 +112,8 @@ fn command_lines(postgres: &str) -> Vec<Vec<&str>> {
         &["cache", "clear"],
         &["targets"],
         &["inspect"],
+        &["policy", TARGET, "--account", "123456789012", "--any-database"],
+        &["policy", TARGET],
         &["inspect", "-q", "hunter2"],
         &["inspect", "canary&X-Amz-Signature=a", "b"],
         &["ca"],

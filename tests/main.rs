@@ -33,6 +33,7 @@ mod mysql_home;
 mod name_lookup;
 mod other_users;
 mod platform;
+mod policy;
 mod profile_files;
 mod project;
 mod properties;

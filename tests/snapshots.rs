@@ -26,6 +26,7 @@ fn help_texts_equal_the_snapshots() {
         "sql",
         "targets",
         "inspect",
+        "policy",
         "cache",
         "init",
         "token",
