@@ -32,8 +32,8 @@ def terraform(text):
         console = ["terraform", f"-chdir={directory}", "console"]
         run = subprocess.run(console, input="local.policy\n", capture_output=True, text=True, check=True)
     literal = run.stdout.strip().splitlines()[-1]
-    # The console prints a string as HCL.
-    return json.loads(unquote(literal))
+    # The console escapes quotes, but not templates.
+    return json.loads(unquote(literal, r'\\u([0-9a-f]{4})|\\(["\\])'))
 
 
 def hcl2(text):
@@ -50,11 +50,10 @@ def hcl2(text):
     return {"Version": version, "Statement": [{"Effect": effect, "Action": rest[:count], "Resource": rest[count:]}]}
 
 
-def unquote(literal):
+def unquote(literal, escapes=r'\\u([0-9a-f]{4})|\\(["\\])|\$\$(?=\{)|%%(?=\{)'):
     assert literal[0] == literal[-1] == '"', literal
-    escape = re.compile(r'\\u([0-9a-f]{4})|\\(["\\])|\$\$(?=\{)|%%(?=\{)')
     replace = lambda match: chr(int(match[1], 16)) if match[1] else match[2] or match[0][0]
-    return escape.sub(replace, literal[1:-1])
+    return re.sub(escapes, replace, literal[1:-1])
 
 
 parsers = {"json": json.loads, "cloudformation": cloudformation, "terraform": terraform, "hcl2": hcl2}

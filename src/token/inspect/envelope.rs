@@ -138,7 +138,7 @@ fn whitespace() -> Finding {
 
 fn quotes() -> Finding {
     let problem = "the token is in quotes, which are sent as part of the password";
-    let remedy = "remove them; a shell removes its own quotes, but docker --env-file and similar files keep them";
+    let remedy = "remove them; a shell removes quotes, but docker --env-file and similar readers pass them on";
     Finding::error("quotes", problem, remedy)
 }
 
