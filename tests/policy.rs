@@ -69,8 +69,8 @@ fn a_policy_for_dsql_has_the_action_of_its_users() {
 #[test]
 fn the_target_and_its_region_come_from_the_configuration() {
     let sandbox = Sandbox::new();
-    let config = format!("[target.prod]\nhost = 'db.example.com'\nregion = 'cn-north-1'\nuser = 'app'\nport = 1\n");
-    let path = sandbox.write("c.toml", &config);
+    let config = "[target.prod]\nhost = 'db.example.com'\nregion = 'cn-north-1'\nuser = 'app'\nport = 1\n";
+    let path = sandbox.write("c.toml", config);
     let run = sandbox.without_keys(["policy", "prod", "--account", ACCOUNT, "--resource-id", INSTANCE]);
     let text = run.env("RDS_TOKEN_CONFIG", path).succeeds();
     assert!(text.contains(&format!("\"arn:aws-cn:rds-db:cn-north-1:{ACCOUNT}:dbuser:{INSTANCE}/app\"")), "{text}");
