@@ -13,7 +13,7 @@ pub(crate) enum Database {
     Dsql(Option<String>),
 }
 
-/// The only user of Aurora DSQL that exists in each cluster. It has an action of its own.
+/// The only user of Aurora DSQL that exists in each cluster. It has a separate action.
 const DSQL_ADMIN: &str = "admin";
 
 /// The least policy for logins.

@@ -61,7 +61,7 @@ pub(super) fn check(parameters: &Parameters<'_>, scope: Option<&Scope>, kind: Ki
         findings.push(Finding::error("algorithm", "X-Amz-Algorithm is not AWS4-HMAC-SHA256", new));
     }
     if is_other("X-Amz-SignedHeaders", &["host"]) {
-        let problem = "X-Amz-SignedHeaders is not `host`: the signature covers headers that a database login has not";
+        let problem = "X-Amz-SignedHeaders is not `host`: the signature covers headers that a login does not have";
         findings.push(Finding::error("signed_headers", problem, "sign only the header `host`"));
     }
     if scope.is_none() && parameters.raw("X-Amz-Credential").is_some() {
