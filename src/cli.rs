@@ -62,6 +62,11 @@ doctor: Check everything that a login needs, and log in; names the cause of a fa
   rds-token doctor prod --client mariadb
   rds-token doctor prod --output json
 
+setup: Prepare a database user: policy, SQL, a configured target, and a first login
+  rds-token setup
+  rds-token setup --region eu-west-1 --id mydb --user app --name prod
+  rds-token setup --id mydb --user app --apply --yes
+
 targets: List the configured targets; -v adds endpoint, user and engine
   rds-token targets
   rds-token targets -v
@@ -72,8 +77,9 @@ inspect: Show what is in a token, and why a server refuses it; never shows its s
   rds-token inspect < token.txt
 
 policy: Print the IAM policy that allows users to log in to a database, and nothing else
+  rds-token policy prod
+  rds-token policy prod -u app -u eve --output terraform
   rds-token policy prod --account 123456789012 --resource-id db-ABCDEFGHIJKLMNOPQRSTUVWXYZ
-  rds-token policy prod -u app -u eve --account ACCOUNT --any-database --output terraform
   aws iam create-policy --policy-name app-login --policy-document "$(rds-token policy …)"
 
 cache: List or clear the cached tokens
@@ -141,6 +147,7 @@ pub(crate) enum Command {
     #[command(display_order = RARE)]
     Sql(SqlArgs),
     Doctor(DoctorArgs),
+    Setup(SetupArgs),
     Targets(CommonArgs),
     #[command(display_order = RARE)]
     Inspect(InspectArgs),
@@ -357,6 +364,51 @@ pub(crate) struct SqlArgs {
     pub(crate) common: CommonArgs,
 }
 
+// The arguments of `setup`.
+#[derive(Debug, Args)]
+pub(crate) struct SetupArgs {
+    /// Database identifier: instance, cluster or proxy; also KIND:ID [default: a prompt with a list]
+    #[arg(long, value_name = "ID")]
+    pub(crate) id: Option<String>,
+    /// Database user [default: a prompt]
+    #[arg(short, visible_short_alias = 'U', long, visible_alias = "username")]
+    pub(crate) user: Option<String>,
+    /// Database that the user can read and write [default: a prompt, else the one created with it]
+    #[arg(short = 'D', visible_short_alias = 'd', long, visible_alias = "dbname", value_name = "NAME")]
+    pub(crate) database: Option<String>,
+    /// Name of the target in the configuration file [default: a prompt, else the identifier]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: Option<String>,
+    /// AWS region [default: AWS_REGION or the profile's]
+    #[arg(long)]
+    pub(crate) region: Option<String>,
+    /// Grant only what reading needs
+    #[arg(long)]
+    pub(crate) read_only: bool,
+    /// Run the SQL as the master user, with the secret that RDS manages or a password
+    #[arg(long)]
+    pub(crate) apply: bool,
+    /// Master user [default: from RDS]
+    #[arg(long, value_name = "NAME", requires = "apply")]
+    pub(crate) master_user: Option<String>,
+    /// File descriptor with the master user's password, 0 for stdin [default: a prompt]
+    #[arg(long, value_name = "N", requires = "apply")]
+    pub(crate) password_fd: Option<u32>,
+    /// Do not check the login at the end
+    #[arg(long)]
+    pub(crate) no_doctor: bool,
+    /// Use the defaults instead of prompts
+    #[arg(short, long)]
+    pub(crate) yes: bool,
+    /// Address that clients connect to instead of the endpoint, such as a tunnel
+    #[arg(long, value_name = "HOST:PORT", help_heading = ADVANCED)]
+    pub(crate) via: Option<String>,
+    #[command(flatten)]
+    pub(crate) identity: IdentityArgs,
+    #[command(flatten)]
+    pub(crate) common: CommonArgs,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct DoctorArgs {
     #[command(flatten)]
@@ -369,7 +421,7 @@ pub(crate) struct DoctorArgs {
     pub(crate) output: Option<ReportOutput>,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub(crate) struct PolicyArgs {
     /// The database and its user: USER@HOST, a URL, or a configured target
     #[arg(value_name = "TARGET")]
@@ -377,16 +429,19 @@ pub(crate) struct PolicyArgs {
     /// RDS endpoint; also -h HOST [env: RDS_TOKEN_HOST]
     #[arg(long, visible_alias = "hostname")]
     pub(crate) host: Option<String>,
+    /// Database identifier instead of a host: instance, cluster or proxy; also KIND:ID
+    #[arg(long, value_name = "ID", conflicts_with = "host")]
+    pub(crate) id: Option<String>,
     /// Database user; may be repeated [env: RDS_TOKEN_USER]
     #[arg(short, visible_short_alias = 'U', long, visible_alias = "username")]
     pub(crate) user: Vec<String>,
     /// AWS region [default: from host name or AWS_REGION]
     #[arg(long)]
     pub(crate) region: Option<String>,
-    /// ID of the AWS account
+    /// ID of the AWS account [default: the caller's]
     #[arg(long, value_name = "ID")]
     pub(crate) account: Option<String>,
-    /// Resource ID of the database: db-…, for Aurora cluster-…, for a proxy prx-…
+    /// Resource ID of the database: db-…, for Aurora cluster-…, for a proxy prx-… [default: from RDS]
     #[arg(long, value_name = "ID")]
     pub(crate) resource_id: Option<String>,
     /// Allow all databases of the account and the region
@@ -395,6 +450,8 @@ pub(crate) struct PolicyArgs {
     /// Output format [default: json]
     #[arg(long, value_enum, value_name = "FORMAT")]
     pub(crate) output: Option<PolicyOutput>,
+    #[command(flatten)]
+    pub(crate) identity: IdentityArgs,
     #[command(flatten)]
     pub(crate) common: CommonArgs,
 }

@@ -17,8 +17,10 @@ mod help;
 mod inspect;
 mod man;
 mod master_password;
+mod permission;
 mod pgpass;
 mod policy;
+mod setup;
 mod sql;
 mod targets;
 mod token;
@@ -69,6 +71,7 @@ fn dispatch(env: &Env, command: &Command) -> Result<(), Error> {
         Command::Sql(args) => sql::run(env, args),
         Command::Connect(args) => connect::run(env, args),
         Command::Doctor(args) => doctor::run(env, args),
+        Command::Setup(args) => setup::run(env, args),
         Command::Ca => ca::run(env),
         Command::Targets(args) => targets::run(env, *args),
         Command::Inspect(args) => inspect::run(env, args),

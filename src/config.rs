@@ -96,6 +96,12 @@ impl Config {
         Self::parse(&path, &text)
     }
 
+    /// Reads the file as [`Config::load`] does, but a file that `RDS_TOKEN_CONFIG` names may be missing too.
+    pub(crate) fn load_existing(env: &Env) -> Result<Self, Error> {
+        let exists = env.config_file().is_some_and(|path| path.exists());
+        if exists { Self::load(env) } else { Ok(Self::default()) }
+    }
+
     /// Parses the text of the file at `path`. Errors name the file, the line and the remedy (exit 2).
     pub fn parse(path: &Path, text: &str) -> Result<Self, Error> {
         let source = Source { path, text };

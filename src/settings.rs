@@ -17,11 +17,12 @@ use crate::layer::{Layer, Origin};
 use crate::os::deadline::Deadline;
 use crate::os::env::Env;
 use crate::output::Report;
-use crate::settings::endpoint::resolve_endpoint;
 use crate::settings::inputs::Inputs;
 use crate::target::{Engine, Region, Target, TargetSpec, Via};
 
-pub(crate) use account::{AccountSettings, explicit_region};
+use account::duration_text;
+pub(crate) use account::{AccountSettings, explicit_region, identity_flags};
+pub(crate) use endpoint::resolve_endpoint;
 
 /// The settings of a request for a token, and of the files for clients.
 pub(crate) struct Settings {
@@ -119,19 +120,9 @@ pub(crate) fn target_without_region(inputs: &Inputs, spec: TargetSpec) -> Result
 
 /// Returns the flags of a request that are not part of its target.
 fn request_flags(RequestArgs { identity, cache, .. }: &RequestArgs) -> Layer {
-    let duration_text = |duration: Option<Duration>| Some(humantime::format_duration(duration?).to_string());
     let kind = if cache.no_cache { Some("off") } else { cache.cache.map(|kind| kind.name()) };
-    Layer::new(
-        &Origin::CommandLine,
-        [
-            ("profile", identity.profile.clone()),
-            ("role_arn", identity.role_arn.clone()),
-            ("mfa_serial", identity.mfa_serial.clone()),
-            ("timeout", duration_text(identity.timeout)),
-            ("min_ttl", duration_text(cache.min_ttl)),
-            ("cache", kind.map(str::to_owned)),
-        ],
-    )
+    let cache = [("min_ttl", duration_text(cache.min_ttl)), ("cache", kind.map(str::to_owned))];
+    identity_flags(identity).or(&Layer::new(&Origin::CommandLine, cache))
 }
 
 /// Returns the target, and where its region is configured.

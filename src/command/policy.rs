@@ -1,14 +1,15 @@
 //! `rds-token policy [TARGET]`: prints the least IAM policy for logins.
 
-use crate::cli::{IdentityArgs, PolicyArgs, PolicyOutput, TargetArgs};
+mod lookup;
+
+use crate::cli::{PolicyArgs, PolicyOutput, TargetArgs};
 use crate::config::Config;
 use crate::error::Error;
-use crate::layer::Layer;
 use crate::os::env::Env;
 use crate::output::{self, Report};
 use crate::policy::{Account, Database, Format, Policy, ResourceId};
 use crate::settings::inputs::{Inputs, with_examples};
-use crate::settings::{AccountSettings, explicit_region};
+use crate::settings::{AccountSettings, explicit_region, identity_flags, resolve_endpoint};
 use crate::target::{Region, TargetSpec, endpoint};
 
 /// What a policy is rendered from.
@@ -34,25 +35,48 @@ pub(super) fn run(env: &Env, args: &PolicyArgs) -> Result<(), Error> {
     output::result(&text)
 }
 
-/// Merges the flags, TARGET and the configuration. Fails if a value is missing or invalid (exit 2).
+/// Merges the flags, TARGET and the configuration. Looks up the account and the resource ID if they are missing. Fails
+/// if a value is missing or invalid (exit 2), or AWS can't be called.
 fn resolve(env: &Env, args: &PolicyArgs, report: &Report) -> Result<Request, Error> {
     let target = TargetArgs {
         target: args.target.clone(),
         host: args.host.clone(),
+        id: args.id.clone(),
         region: args.region.clone(),
         ..TargetArgs::default()
     };
-    let inputs = Inputs::of_request(env, Config::load(env)?, &target, &Layer::default())?;
+    let flags = identity_flags(&args.identity);
+    let mut inputs = Inputs::of_request(env, Config::load(env)?, &target, &flags)?;
     inputs.warning.iter().for_each(|warning| report.warn(warning));
-    let host = inputs.merged.text("host").map(str::to_ascii_lowercase);
     let users = users(args, &inputs)?;
-    let region = region(env, &inputs, host.as_deref(), report)?;
-    let database = database(args, host.as_deref())?;
-    let account = args.account.as_deref().ok_or_else(|| {
-        let remedy = "use --account with the output of `aws sts get-caller-identity --query Account --output text`";
-        Error::usage(format!("policy: the account is missing; {remedy}"))
-    })?;
+    let settings = AccountSettings::new(env, &inputs, &args.identity, *report)?;
+    let caller = settings.account(env);
+    resolve_endpoint(&mut inputs, &caller, false, |inputs| settings.region(env, inputs))?;
+    let host = inputs.merged.text("host").map(str::to_ascii_lowercase);
+    let region = region(env, &inputs, host.as_deref(), &settings)?;
+    if let (Some(account), Some(database)) = (&args.account, database(args, host.as_deref())?) {
+        return Ok(Request { region, account: Account::parse(account)?, database, users });
+    }
+    let api = caller.api(&region)?;
+    let (account, database) = match database(args, host.as_deref())? {
+        Some(database) => (api.caller()?.account, database),
+        None => {
+            let host = host.ok_or_else(no_database)?;
+            let found = lookup::find(&api, &host)?;
+            lookup::warn_about_caller(&api, &found, &users[0], report);
+            let id = ResourceId::parse(&found.resource_id)?;
+            (found.caller.account, Database::Rds(Some(id)))
+        }
+    };
+    let account = args.account.as_deref().unwrap_or(&account);
     Ok(Request { region, account: Account::parse(account)?, database, users })
+}
+
+fn no_database() -> Error {
+    Error::usage(
+        "policy: the database is missing; use TARGET, --id or --host; or --resource-id with db-ABC…, for Aurora \
+         cluster-ABC…, for a proxy prx-0ab…; or --any-database",
+    )
 }
 
 /// Returns the database users: those of `--user`, else that of the target.
@@ -72,8 +96,7 @@ fn users(args: &PolicyArgs, inputs: &Inputs) -> Result<Vec<String>, Error> {
 }
 
 /// Returns the region, as for a token: that in the host name, else that of the settings.
-fn region(env: &Env, inputs: &Inputs, host: Option<&str>, report: &Report) -> Result<String, Error> {
-    let account = AccountSettings::new(env, inputs, &IdentityArgs::default(), *report)?;
+fn region(env: &Env, inputs: &Inputs, host: Option<&str>, account: &AccountSettings) -> Result<String, Error> {
     let explicit = explicit_region(inputs);
     let default = || account.default_region(env, inputs);
     if let Some((_, in_host)) = host.and_then(endpoint::dsql) {
@@ -97,25 +120,21 @@ fn region(env: &Env, inputs: &Inputs, host: Option<&str>, report: &Report) -> Re
     }
 }
 
-/// Returns the database: the cluster of a DSQL host, else that with the resource ID.
-fn database(args: &PolicyArgs, host: Option<&str>) -> Result<Database, Error> {
+/// Returns the database that the arguments determine: the cluster of a DSQL host, all databases, or that with the
+/// resource ID. `None` if it must be looked up.
+fn database(args: &PolicyArgs, host: Option<&str>) -> Result<Option<Database>, Error> {
     if let Some((id, _)) = host.and_then(endpoint::dsql) {
         let remedy = "its ID is in the host name; remove --resource-id";
         return match &args.resource_id {
             Some(_) => Err(Error::usage(format!("resource id: a cluster of Aurora DSQL has none; {remedy}"))),
-            None => Ok(Database::Dsql((!args.any_database).then(|| id.to_owned()))),
+            None => Ok(Some(Database::Dsql((!args.any_database).then(|| id.to_owned())))),
         };
     }
     if args.any_database {
-        return Ok(Database::Rds(None));
+        return Ok(Some(Database::Rds(None)));
     }
-    let id = args.resource_id.as_deref().ok_or_else(|| {
-        Error::usage(
-            "policy: the resource ID of the database is missing; use --resource-id with db-ABC…, for Aurora \
-             cluster-ABC…, for a proxy prx-0ab…; or --any-database",
-        )
-    })?;
+    let Some(id) = &args.resource_id else { return Ok(None) };
     let id = ResourceId::parse(id)?;
     host.map_or(Ok(()), |host| id.check_host(host))?;
-    Ok(Database::Rds(Some(id)))
+    Ok(Some(Database::Rds(Some(id))))
 }

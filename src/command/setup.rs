@@ -5,20 +5,18 @@ mod config_file;
 mod dialog;
 mod pick;
 
-use crate::aws::api::{Database, DatabaseKind};
+use crate::aws::api::Database;
 use crate::cli::{DoctorArgs, PolicyArgs, RequestArgs, SetupArgs, SqlArgs, TargetArgs};
 use crate::command::{doctor, policy, sql};
 use crate::config::Config;
 use crate::error::Error;
-use crate::escape::quote_argument;
-use crate::layer::{Layer, Origin};
 use crate::lookup::{DatabaseId, find_by_id};
 use crate::os::env::Env;
 use crate::output::{self, Report};
-use crate::settings::AccountSettings;
 use crate::settings::inputs::Inputs;
+use crate::settings::{AccountSettings, identity_flags};
 use dialog::Dialog;
-use pick::Choice;
+use pick::{Choice, pick};
 
 /// The answers of the user.
 struct Plan {
@@ -37,10 +35,7 @@ pub(super) fn run(env: &Env, args: &SetupArgs) -> Result<(), Error> {
     if !plan.choice.database.has_iam_authentication {
         let Choice { database, region } = &plan.choice;
         let (kind, id) = (database.kind.name(), &database.id);
-        report.warn(&format!(
-            "IAM authentication is off for the {kind} {id}; {}",
-            database.remedy_without_iam(region)
-        ));
+        report.warn(&format!("IAM authentication is off for the {kind} {id}; {}", database.remedy_without_iam(region)));
     }
     output::result("# The IAM policy that allows the login:\n")?;
     policy::run(env, &plan.policy_args(args))?;
@@ -55,7 +50,10 @@ pub(super) fn run(env: &Env, args: &SetupArgs) -> Result<(), Error> {
     }
     let path = config_file::add_target(env, &plan.name, &plan.table(args))?;
     let name = &plan.name;
-    output::result(&format!("\nAdded [target.{name}] to {}. Connect with: rds-token connect {name}\n", path.display()))?;
+    output::result(&format!(
+        "\nAdded [target.{name}] to {}. Connect with: rds-token connect {name}\n",
+        path.display()
+    ))?;
     let checks = match dialog.as_mut() {
         Some(dialog) if !args.no_doctor => {
             dialog.show("Attach the policy to the caller before the check, for example in the IAM console.")?;
@@ -98,6 +96,7 @@ impl Plan {
             (None, Some(dialog)) => dialog.prompt("Name of the target", Some(&default), not_empty)?,
             (None, None) => default,
         };
+        config_file::check_name(env, &name)?;
         Ok(Self { choice, user, database, name })
     }
 
@@ -112,9 +111,90 @@ impl Plan {
         }
     }
 
-    /// The identifier with its kind, so that it is not ambiguous.
+    /// The identifier with its kind, so that it is unambiguous.
     fn id(&self) -> String {
         let Database { kind, id, .. } = &self.choice.database;
         format!("{}:{id}", kind.name())
+    }
+
+    fn policy_args(&self, args: &SetupArgs) -> PolicyArgs {
+        PolicyArgs {
+            id: Some(self.id()),
+            user: vec![self.user.clone()],
+            region: Some(self.choice.region.clone()),
+            identity: args.identity.clone(),
+            common: args.common,
+            ..PolicyArgs::default()
+        }
+    }
+
+    fn sql_args(&self, args: &SetupArgs, apply: bool) -> SqlArgs {
+        let has_secret = self.choice.database.master_secret.is_some();
+        let master_user = args.master_user.clone().or_else(|| self.choice.database.master_user.clone());
+        let master_secret = apply && has_secret && args.master_user.is_none() && args.password_fd.is_none();
+        SqlArgs {
+            target: self.target_args(args),
+            identity: args.identity.clone(),
+            read_only: args.read_only,
+            apply,
+            master_user: master_user.filter(|_| !master_secret),
+            password_fd: args.password_fd.filter(|_| apply),
+            master_secret,
+            client: None,
+            common: args.common,
+        }
+    }
+
+    fn doctor_args(&self, args: &SetupArgs) -> DoctorArgs {
+        let target = TargetArgs { target: Some(self.name.clone()), ..TargetArgs::default() };
+        let request =
+            RequestArgs { target, identity: args.identity.clone(), common: args.common, ..RequestArgs::default() };
+        DoctorArgs { request, client: None, output: None }
+    }
+
+    /// The settings of the target's table.
+    fn table(&self, args: &SetupArgs) -> Vec<(&'static str, String)> {
+        let identity = &args.identity;
+        let settings = [
+            ("id", Some(self.id())),
+            ("region", Some(self.choice.region.clone())),
+            ("user", Some(self.user.clone())),
+            ("database", self.database.clone()),
+            ("profile", identity.profile.clone()),
+            ("role_arn", identity.role_arn.clone()),
+            ("mfa_serial", identity.mfa_serial.clone()),
+            ("via", args.via.clone()),
+        ];
+        settings.into_iter().filter_map(|(key, value)| Some((key, value?))).collect()
+    }
+}
+
+fn not_empty(answer: &str) -> Result<String, String> {
+    match answer.is_empty() {
+        true => Err("Enter a name.".to_owned()),
+        false => Ok(answer.to_owned()),
+    }
+}
+
+/// Returns the database of `--id`, else the one that the user picks. Without a dialog, `--id` and a region are needed
+/// (exit 2).
+fn choose_database(env: &Env, args: &SetupArgs, report: Report, dialog: Option<&mut Dialog>) -> Result<Choice, Error> {
+    let target = TargetArgs { region: args.region.clone(), ..TargetArgs::default() };
+    let inputs = Inputs::of_request(env, Config::load_existing(env)?, &target, &identity_flags(&args.identity))?;
+    let settings = AccountSettings::new(env, &inputs, &args.identity, report)?;
+    let account = settings.account(env);
+    let region = settings.region(env, &inputs)?.map(|region| region.name);
+    match (&args.id, region, dialog) {
+        (Some(id), Some(region), _) => {
+            let database = find_by_id(&account.api(&region)?, &DatabaseId::parse(id)?)?;
+            Ok(Choice { database, region })
+        }
+        (None, region, Some(dialog)) => pick(&account, region, dialog),
+        (Some(_), None, _) => {
+            Err(Error::usage("setup: the region of --id is unknown; use --region, or set AWS_REGION"))
+        }
+        (None, _, None) => Err(Error::usage(
+            "setup: the database is missing, and there is no terminal to prompt on; use --id, --user and --name",
+        )),
     }
 }

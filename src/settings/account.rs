@@ -8,7 +8,7 @@ use crate::aws::{Choice, ProfileFiles, Profiles, is_chosen_by_environment};
 use crate::cache::CacheKind;
 use crate::cli::{IdentityArgs, duration, min_ttl};
 use crate::error::Error;
-use crate::layer::{Layer, Setting};
+use crate::layer::{Layer, Origin, Setting};
 use crate::os::deadline::Deadline;
 use crate::os::env::Env;
 use crate::output::Report;
@@ -85,6 +85,23 @@ fn choice(layer: &Layer) -> Choice<'_> {
         role_arn: layer.text("role_arn"),
         mfa_serial: layer.text("mfa_serial"),
     }
+}
+
+/// Returns the flags that select an identity.
+pub(crate) fn identity_flags(identity: &IdentityArgs) -> Layer {
+    Layer::new(
+        &Origin::CommandLine,
+        [
+            ("profile", identity.profile.clone()),
+            ("role_arn", identity.role_arn.clone()),
+            ("mfa_serial", identity.mfa_serial.clone()),
+            ("timeout", duration_text(identity.timeout)),
+        ],
+    )
+}
+
+pub(super) fn duration_text(duration: Option<Duration>) -> Option<String> {
+    Some(humantime::format_duration(duration?).to_string())
 }
 
 /// Returns the region of `--region` or of the table that TARGET names.
@@ -171,7 +188,6 @@ mod tests {
     use super::*;
     use crate::cli::TargetArgs;
     use crate::config::Config;
-    use crate::layer::Origin;
 
     const ROLE: &str = "arn:aws:iam::123456789012:role/x";
 

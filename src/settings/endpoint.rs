@@ -9,7 +9,7 @@ use crate::target::Region;
 
 /// Replaces the `id` in `inputs` with the host, port and engine of the database. Then replaces a host that is a CNAME
 /// of an endpoint with that endpoint, and returns the CNAME. `None` if the host is not a CNAME.
-pub(super) fn resolve_endpoint(
+pub(crate) fn resolve_endpoint(
     inputs: &mut Inputs,
     account: &Account<'_>,
     refresh: bool,

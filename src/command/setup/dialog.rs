@@ -38,7 +38,7 @@ impl Dialog {
     ) -> Result<T, Error> {
         let default_text = default.map(|default| format!(" [{default}]")).unwrap_or_default();
         for _ in 0..MAX_PROMPTS {
-            let question = escape_for_terminal(&format!("{question}{default_text}: ")).into_owned();
+            let question = format!("{}: ", escape_for_terminal(&format!("{question}{default_text}")));
             self.output.write_all(question.as_bytes()).map_err(|error| unreadable(&error))?;
             let answer = self.read_line().map_err(|error| unreadable(&error))?;
             let answer = if answer.is_empty() { default.unwrap_or_default() } else { &answer };

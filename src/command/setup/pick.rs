@@ -96,9 +96,14 @@ mod tests {
 
     #[test]
     fn an_answer_is_a_number_or_a_region() {
-        for (answer, expected) in
-            [("1", Ok(Some(0))), ("3", Ok(Some(2))), ("eu-west-1", Ok(None)), ("0", Err(())), ("4", Err(())), ("x", Err(()))]
-        {
+        for (answer, expected) in [
+            ("1", Ok(Some(0))),
+            ("3", Ok(Some(2))),
+            ("eu-west-1", Ok(None)),
+            ("0", Err(())),
+            ("4", Err(())),
+            ("x", Err(())),
+        ] {
             let parsed = parse(answer, 3).map_err(|_| ()).map(|answer| match answer {
                 Answer::Database(index) => Some(index),
                 Answer::Region(_) => None,

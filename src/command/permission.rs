@@ -1,0 +1,105 @@
+//! The permission `rds-db:connect` of a caller, by its policies.
+
+use crate::aws::api::{Api, ApiError, Caller, Database, Decision, Partition};
+
+/// The action that allows a login.
+pub(super) const ACTION: &str = "rds-db:connect";
+/// A resource ID that no database has. Only a policy for all databases allows it.
+const NO_DATABASE: &str = "db-RDSTOKENDOCTORNODATABASE00";
+
+/// The decision on the login of a user, and mistakes in the policies.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Permission {
+    Allowed,
+    /// The caller may connect to any database of the account.
+    AllowedEverywhere,
+    /// A statement denies it.
+    Denied,
+    /// No statement allows it. The mistake is a resource that the policies contain instead, in words.
+    NotAllowed {
+        mistake: Option<&'static str>,
+    },
+    /// The simulation returned no decision.
+    Unknown,
+}
+
+/// The resources of a simulation.
+pub(super) struct Resources {
+    /// The resource that the login needs.
+    pub(super) right: String,
+    /// Resources that a wrong policy may contain, with the mistake.
+    wrong: Vec<(String, &'static str)>,
+    /// A resource that only a policy for all databases allows.
+    any: String,
+}
+
+impl Resources {
+    /// The resources of `user` at a database, whose policies need `resource_id`.
+    pub(super) fn new(caller: &Caller, database: &Database, resource_id: &str, region: &str, user: &str) -> Self {
+        let partition = Partition::of(region).name;
+        let arn = |id: &str| format!("arn:{partition}:rds-db:{region}:{}:dbuser:{id}/{user}", caller.account);
+        let mut wrong = vec![(arn(&database.id), "the name of the database instead of its resource id")];
+        if database.resource_id != resource_id {
+            wrong.push((arn(&database.resource_id), "the resource id of the instance instead of that of its cluster"));
+        }
+        let lower = user.to_lowercase();
+        if lower != user {
+            let other = arn(resource_id).replace(&format!("/{user}"), &format!("/{lower}"));
+            wrong.push((other, "the user in lower case"));
+        }
+        Self { right: arn(resource_id), wrong, any: arn(NO_DATABASE) }
+    }
+
+    fn all(&self) -> Vec<&str> {
+        let wrong = self.wrong.iter().map(|(arn, _)| arn.as_str());
+        [self.right.as_str(), self.any.as_str()].into_iter().chain(wrong).collect()
+    }
+}
+
+impl Resources {
+    /// Simulates the policies of the user or role `principal`.
+    pub(super) fn simulate(&self, api: &Api<'_>, principal: &str) -> Result<Permission, ApiError> {
+        let decisions = api.simulate(principal, ACTION, &self.all())?;
+        Ok(self.evaluate(|arn| decisions.iter().find(|(name, _)| name == arn).map(|(_, decision)| decision.clone())))
+    }
+
+    fn evaluate(&self, decide: impl Fn(&str) -> Option<Decision>) -> Permission {
+        let is_allowed = |arn: &str| decide(arn) == Some(Decision::Allowed);
+        match decide(&self.right) {
+            Some(Decision::Allowed) if is_allowed(&self.any) => Permission::AllowedEverywhere,
+            Some(Decision::Allowed) => Permission::Allowed,
+            Some(Decision::ExplicitlyDenied) => Permission::Denied,
+            Some(Decision::NotAllowed) => {
+                let mistake = self.wrong.iter().find(|(arn, _)| is_allowed(arn));
+                Permission::NotAllowed { mistake: mistake.map(|(_, mistake)| *mistake) }
+            }
+            None => Permission::Unknown,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mistakes_in_a_policy_are_found() {
+        let wrong = vec![("name".to_owned(), "the name"), ("instance".to_owned(), "the instance")];
+        let resources = Resources { right: "right".to_owned(), wrong, any: "any".to_owned() };
+        let not_allowed = |mistake| Permission::NotAllowed { mistake };
+        for (allowed, expected) in [
+            (&["right"][..], Permission::Allowed),
+            (&["right", "any"], Permission::AllowedEverywhere),
+            (&["name"], not_allowed(Some("the name"))),
+            (&["instance", "name"], not_allowed(Some("the name"))),
+            (&["instance"], not_allowed(Some("the instance"))),
+            (&[], not_allowed(None)),
+        ] {
+            let decide =
+                |arn: &str| Some(if allowed.contains(&arn) { Decision::Allowed } else { Decision::NotAllowed });
+            assert_eq!(resources.evaluate(decide), expected, "{allowed:?}");
+        }
+        assert_eq!(resources.evaluate(|_| Some(Decision::ExplicitlyDenied)), Permission::Denied);
+        assert_eq!(resources.evaluate(|_| None), Permission::Unknown);
+    }
+}
