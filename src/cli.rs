@@ -516,7 +516,7 @@ pub(crate) struct TargetArgs {
     /// AWS region [default: from host name, AWS_REGION or profile]
     #[arg(long, hide_short_help = true)]
     pub(crate) region: Option<String>,
-    /// Database identifier instead of a host: instance, cluster or proxy; also KIND:ID
+    /// Database identifier instead of a host; also KIND:ID
     #[arg(long, value_name = "ID", conflicts_with = "host")]
     pub(crate) id: Option<String>,
     /// With --id, connect to the reader endpoint of a cluster

@@ -116,6 +116,8 @@ fn command_lines(postgres: &str) -> Vec<Vec<&str>> {
         &["policy", TARGET],
         &["inspect", "-q", "hunter2"],
         &["inspect", "canary&X-Amz-Signature=a", "b"],
+        &["doctor", TARGET, "--via", "127.0.0.1:1"],
+        &["doctor", TARGET, "--via", "127.0.0.1:1", "--output", "json"],
         &["ca"],
         &["man"],
         &["help"],

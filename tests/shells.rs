@@ -442,9 +442,20 @@ fn completions_and_the_manual_are_well_formed() {
         assert_eq!((output.status.success(), texts(&output)), (true, Default::default()), "{shell}");
     }
     let page = sandbox.without_keys(["man"]).succeeds();
-    for command in
-        ["token", "cnf", "pgpass", "env", "connect", "ca", "targets", "init", "completions", "man", "cache clear"]
-    {
+    for command in [
+        "token",
+        "cnf",
+        "pgpass",
+        "env",
+        "connect",
+        "doctor",
+        "ca",
+        "targets",
+        "init",
+        "completions",
+        "man",
+        "cache clear",
+    ] {
         assert!(page.contains(&format!("\n.SS \"rds\\-token {command}")), "{command}");
     }
     assert!(page.starts_with(".TH RDS\\-TOKEN 1 ") && page.contains("\\-\\-no\\-secret"), "{page}");

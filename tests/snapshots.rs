@@ -24,6 +24,7 @@ fn help_texts_equal_the_snapshots() {
         "pgpass",
         "env",
         "sql",
+        "doctor",
         "targets",
         "inspect",
         "policy",

@@ -9,7 +9,8 @@ use super::server::{Server, open, product};
 use super::{mysql, postgres};
 use crate::client::login_errors::{self, Kind};
 use crate::escape::quote_argument;
-use crate::target::{Engine, endpoint};
+use crate::percent::encode;
+use crate::target::{Engine, Target, endpoint};
 
 /// The client's plugin for a user with `AWSAuthenticationPlugin`.
 const CLEARTEXT_PLUGIN: &str = "mysql_clear_password";
@@ -77,23 +78,11 @@ fn not_iam(server: &Server, method: &str) -> Check {
         let finding = format!("the user '{user}' does not exist, but '{name}' does; user names are case-sensitive");
         return Check::fail("user", finding, format!("use --user {}", quote_argument(&name)));
     }
-    let (what, remedy) = match server.engine {
-        Engine::Postgres => (
-            "does not exist, does not have the role rds_iam, or IAM authentication is off",
-            format!(
-                "as the master user: `CREATE USER {name};` if it does not exist, then `GRANT rds_iam TO {name};`",
-                name = quote(user, '"')
-            ),
-        ),
-        Engine::Mysql | Engine::Mariadb => (
-            "does not exist, or does not use AWSAuthenticationPlugin",
-            format!(
-                "as the master user: `CREATE USER {name}@'%' IDENTIFIED WITH AWSAuthenticationPlugin AS 'RDS' REQUIRE \
-                 SSL;` (ALTER USER if it exists)",
-                name = quote(user, '\'')
-            ),
-        ),
+    let what = match server.engine {
+        Engine::Postgres => "does not exist, does not have the role rds_iam, or IAM authentication is off",
+        Engine::Mysql | Engine::Mariadb => "does not exist, or does not use AWSAuthenticationPlugin",
     };
+    let remedy = format!("create it as the master user, or change it: `rds-token sql {} --apply`", url(server));
     // A proxy authenticates its clients itself, and may accept several methods.
     let status = if endpoint::is_proxy(&server.settings.target.host) { Status::Warn } else { Status::Fail };
     let finding = format!("the user '{user}' {what}: {} requests {method} for it", product(server.engine));
@@ -124,10 +113,11 @@ fn explain(message: &str) -> Check {
     }
 }
 
-/// Quotes a name in SQL, as all engines do.
-fn quote(name: &str, quote: char) -> String {
-    let doubled = format!("{quote}{quote}");
-    format!("{quote}{}{quote}", name.replace(quote, &doubled))
+/// Returns the target as an argument of another command.
+fn url(server: &Server) -> String {
+    let Target { host, port, user, database, .. } = &server.settings.target;
+    let database = database.as_ref().map(|database| format!("/{}", encode(database))).unwrap_or_default();
+    quote_argument(&format!("{}://{}@{host}:{port}{database}", server.engine.name(), encode(user)))
 }
 
 #[cfg(test)]
