@@ -2,15 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::net::UdpSocket;
+use std::net::{TcpListener, UdpSocket};
 use std::path::Path;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use rds_token::testing::LOGIN_ERRORS;
 use serde_json::Value;
 
-use crate::harness::{KEYS, PROGRAM, Sandbox, Server, TARGET, can_mount, print_uncaptured, skip, texts};
-use crate::servers::{Lab, lab};
+use crate::harness::{KEYS, PROGRAM, Sandbox, Server, TARGET, can_mount, print_uncaptured, skip, sts_answer, texts};
+use crate::rogue::Rogue;
+use crate::servers::{self, Lab, lab};
 
 /// The answers of the fake AWS.
 #[derive(Clone)]
@@ -505,6 +507,121 @@ fn a_setup_that_works_has_no_failure() {
     }
 }
 
+/// Servers that are not the endpoint: each is named, and none of them gets a token.
+#[test]
+#[ignore = "needs database servers"]
+fn a_server_that_is_not_the_endpoint_is_named() {
+    let test = "a_server_that_is_not_the_endpoint_is_named";
+    let Some(lab) = lab(test) else { return };
+    if !can_mount() {
+        return skip(test, "needs mount namespaces");
+    }
+    for (engine, rogue) in [(Mysql, servers::Mariadb), (Postgres, servers::Postgres)] {
+        let rogue = Rogue::start(rogue);
+        let mut setup = Setup::new(&lab, engine);
+        setup.arg(&format!("--via=127.0.0.1:{}", rogue.port));
+        setup.names("tls", "does not offer TLS");
+        assert!(!rogue.has_token());
+    }
+    let before = lab.verdicts().len();
+    for engine in [Mariadb, Postgres] {
+        let mut setup = Setup::new(&lab, engine);
+        setup.host.clone_from(&lab.outside_host);
+        setup.aws.host.clone_from(&lab.outside_host);
+        setup.names(
+            "tls",
+            "certificate is not for db.zzz999.eu-west-1.rds.amazonaws.com, but for other names: *.abc123",
+        );
+        let mut setup = Setup::new(&lab, engine);
+        let (other, product) =
+            if engine == Postgres { (&lab.mariadb, "PostgreSQL") } else { (&lab.postgres, "MariaDB") };
+        setup.arg(&format!("--via=127.0.0.1:{}", other.port));
+        setup.names("tls", product);
+    }
+    if let Some(library) = crate::faults::libfaketime() {
+        let mut setup = Setup::new(&lab, Postgres);
+        setup.variables.extend([("LD_PRELOAD", library.display().to_string()), ("FAKETIME", "+3d".to_owned())]);
+        setup.names("tls", "the server's certificate expired at ");
+    }
+    assert_eq!(lab.verdicts().len(), before, "a server received a password");
+}
+
+impl Setup<'_> {
+    /// Fails unless this check is the probable cause, with this finding.
+    #[track_caller]
+    fn names(&self, check: &str, finding: &str) {
+        let (report, exit) = self.run();
+        assert_eq!((report["cause"].as_str(), exit), (Some(check), 1), "{report:#}");
+        assert!(report["summary"].as_str().unwrap().contains(finding), "{finding}: {report:#}");
+    }
+}
+
+/// The token is accepted, but there is another problem.
+#[test]
+#[ignore = "needs database servers"]
+fn a_database_that_does_not_exist_is_named() {
+    let test = "a_database_that_does_not_exist_is_named";
+    let Some(lab) = lab(test) else { return };
+    if !can_mount() {
+        return skip(test, "needs mount namespaces");
+    }
+    for engine in [Mysql, Postgres] {
+        let mut setup = Setup::new(&lab, engine);
+        setup.arg("--database=nosuch");
+        let (report, _) = setup.run();
+        assert_eq!(report["cause"], "login", "{report:#}");
+        let summary = report["summary"].as_str().unwrap();
+        assert!(summary.contains("the token was accepted, but"), "{summary}");
+    }
+}
+
+/// All checks together take at most `--timeout`, even if no server answers.
+#[test]
+fn servers_that_do_not_answer_do_not_delay_the_report() {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = silent.local_addr().unwrap();
+    let sandbox = Sandbox::new();
+    for timeout in [2, 4] {
+        let via = format!("--via={address}");
+        let timeout_argument = format!("--timeout={timeout}s");
+        let run = sandbox.rds_token(["doctor", TARGET, &via, &timeout_argument]);
+        let run = run.env("AWS_ENDPOINT_URL", format!("http://{address}"));
+        let start = Instant::now();
+        let (stdout, _) = texts(&run.output());
+        assert!(start.elapsed() < Duration::from_millis(timeout * 1_000 + 900), "{:?}: {stdout}", start.elapsed());
+        assert!(stdout.contains("FAIL  tls: ") && stdout.contains("does not answer in time"), "{stdout}");
+        assert!(stdout.contains("warn  identity: ") && stdout.contains("\nprobable cause: tls"), "{stdout}");
+    }
+}
+
+/// The credentials of a role: temporary, with their expiry. A wrong clock is the result of its own check.
+#[test]
+fn credentials_and_clock_of_a_role_are_shown() {
+    let skew = std::sync::Arc::new(std::sync::atomic::AtomicI64::new(0));
+    let offset = std::sync::Arc::clone(&skew);
+    let date = move || {
+        let offset = offset.load(std::sync::atomic::Ordering::SeqCst);
+        let time = time::OffsetDateTime::now_utc() + time::Duration::seconds(offset);
+        format!("Date: {}\r\n", time.format(&time::format_description::well_known::Rfc2822).unwrap())
+    };
+    let server = Server::start_with(date, |_, body| match body.contains("AssumeRole") {
+        true => (200, sts_answer(body, 3_600)),
+        false => error(403, "AccessDenied", "no"),
+    });
+    let sandbox = Sandbox::new();
+    let run = || {
+        let role = "arn:aws:iam::123456789012:role/app";
+        let run = sandbox.rds_token(["doctor", TARGET, "--via=127.0.0.1:1", "--no-cache", "--role-arn", role]);
+        texts(&run.env("AWS_ENDPOINT_URL", &server.url).output()).0
+    };
+    let report = run();
+    assert!(report.contains("role/app: temporary key ASIA") && report.contains("in 59 minutes"), "{report}");
+    skew.store(-600, std::sync::atomic::Ordering::SeqCst);
+    let report = run();
+    assert!(report.contains("FAIL  clock: this machine is 600s ahead of AWS"), "{report}");
+    assert!(report.contains("skip  policy: not checked, because of clock"), "{report}");
+}
+
 #[test]
 fn without_credentials_and_network_the_report_is_complete() {
     let sandbox = Sandbox::new();
@@ -520,7 +637,7 @@ fn without_credentials_and_network_the_report_is_complete() {
         "ok    target: dbiamuser@db.abc123.eu-west-1.rds.amazonaws.com:3306 via 127.0.0.1:1, MySQL; region eu-west-1",
         "FAIL  tcp: 127.0.0.1:1 refuses the connection\n      fix: start the tunnel, or check --via",
         "skip  tls: not checked, because tcp failed",
-        "FAIL  credentials: AWS credentials: none found in",
+        "FAIL  credentials: none found in",
         "skip  policy: not checked, because of credentials",
         "skip  login: not tested, because tcp failed",
         "probable cause: tcp: 127.0.0.1:1 refuses the connection",

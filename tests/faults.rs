@@ -102,7 +102,7 @@ fn closed_descriptors_damage_no_file() {
 }
 
 /// Returns the path of the library that changes the time of a process.
-fn libfaketime() -> Option<std::path::PathBuf> {
+pub(crate) fn libfaketime() -> Option<std::path::PathBuf> {
     let directories = std::fs::read_dir("/usr/lib").unwrap().flatten();
     directories.map(|directory| directory.path().join("faketime/libfaketime.so.1")).find(|path| path.exists())
 }

@@ -60,7 +60,7 @@ fn rejected(error: &ApiError) -> Check {
         Some(code) => return Check::warn("identity", format!("{action}: {code}: {message}"), ""),
         None => {
             let remedy = "check the network, the proxy and the endpoint settings";
-            return Check::warn("identity", format!("could not ask AWS for the identity: {message}"), remedy);
+            return Check::warn("identity", format!("AWS did not name the identity: {message}"), remedy);
         }
     };
     let code = code.as_deref().unwrap_or_default();

@@ -99,7 +99,7 @@ pub(super) fn probable_cause(checks: &[Check], is_login_specific: bool) -> Optio
     let suspicious = |name: &&str| {
         checks.iter().find(|check| check.name == *name && matches!(check.status, Status::Warn | Status::Fail))
     };
-    let warning = || CAUSES.iter().find_map(|name| suspicious(name));
+    let warning = || CAUSES.iter().find_map(suspicious);
     match verdict {
         Some(verdict) => Some(verdict),
         None if first.name == "login" && !is_login_specific => Some(warning().unwrap_or(first)),

@@ -45,7 +45,9 @@ pub(super) fn check<'a>(env: &'a Env, settings: &'a Settings) -> Credentials<'a>
 /// A failure of the clock is that of another check.
 fn failure(error: &Error) -> Check {
     let name = if error.part == Some("clock") { "clock" } else { "credentials" };
-    Check::from_message(name, Status::Fail, &error.to_string())
+    let message = error.to_string();
+    let message = message.trim_start_matches("AWS credentials: ").trim_start_matches("clock: ");
+    Check::from_message(name, Status::Fail, message)
 }
 
 /// Returns a warning for each setting that is ignored, and for each one that is suspicious.

@@ -1,7 +1,8 @@
 //! The check of the permission `rds-db:connect`.
 
-use super::check::{Check, Status};
+use super::check::Check;
 use super::database::not_permitted;
+use super::target::argument;
 use crate::aws::api::{Api, Caller, CallerKind, Database};
 use crate::command::permission::{ACTION, Permission, Resources};
 use crate::lookup::policy_resource_id;
@@ -26,7 +27,7 @@ pub(super) fn check(api: &Api, caller: &Caller, database: Option<&Database>, tar
     };
     let resources = Resources::new(caller, database, &resource_id, &target.region, &target.user);
     match resources.simulate(api, &principal) {
-        Ok(permission) => explain(&permission, &resources.right, &principal),
+        Ok(permission) => explain(&permission, &resources.right, &principal, &argument(target)),
         Err(error) => {
             let check = not_permitted("policy", &error);
             let remedy = format!("check that a policy of {principal} allows {ACTION} on {}", resources.right);
@@ -36,7 +37,8 @@ pub(super) fn check(api: &Api, caller: &Caller, database: Option<&Database>, tar
     }
 }
 
-fn explain(permission: &Permission, right: &str, principal: &str) -> Check {
+/// `target` is the argument of `rds-token policy`.
+fn explain(permission: &Permission, right: &str, principal: &str, target: &str) -> Check {
     match permission {
         Permission::AllowedEverywhere => Check::ok(
             "policy",
@@ -53,9 +55,7 @@ fn explain(permission: &Permission, right: &str, principal: &str) -> Check {
                 Some(mistake) => format!("the policy of {principal} contains {mistake}"),
                 None => format!("no policy of {principal} allows {ACTION}"),
             };
-            Check::new("policy", Status::Fail, why).remedy(format!(
-                "the statement must be {{\"Effect\":\"Allow\",\"Action\":\"{ACTION}\",\"Resource\":\"{right}\"}}"
-            ))
+            Check::fail("policy", why, format!("attach the policy that `rds-token policy {target}` prints, for {right}"))
         }
         Permission::Unknown => Check::skip("policy", format!("the simulation returned no decision on {right}")),
     }
@@ -63,6 +63,7 @@ fn explain(permission: &Permission, right: &str, principal: &str) -> Check {
 
 #[cfg(test)]
 mod tests {
+    use super::super::check::Status;
     use super::*;
 
     #[test]
@@ -76,7 +77,7 @@ mod tests {
             (Permission::Denied, Status::Fail, "a statement denies p"),
             (Permission::Unknown, Status::Skip, "the simulation returned no decision on right"),
         ] {
-            let check = explain(&permission, "right", "p");
+            let check = explain(&permission, "right", "p", "prod");
             assert!(check.status == status && check.finding.starts_with(finding), "{check:?}");
         }
     }

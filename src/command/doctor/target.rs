@@ -5,8 +5,10 @@ use std::time::{Duration, Instant};
 
 use super::check::{Check, Status};
 use super::server::product;
+use crate::escape::quote_argument;
 use crate::os::deadline::Deadline;
 use crate::os::dns::follow_cnames;
+use crate::percent::encode;
 use crate::settings::Settings;
 use crate::target::endpoint::{Endpoint, classify};
 use crate::target::{Engine, Target};
@@ -34,6 +36,14 @@ pub(super) fn check(settings: &Settings, engine: Result<Engine, String>) -> Chec
     }
 }
 
+/// Returns the target as an argument of another command.
+pub(super) fn argument(target: &Target) -> String {
+    let Target { host, port, user, database, engine, .. } = target;
+    let Some(engine) = engine else { return quote_argument(&format!("{user}@{host}:{port}")) };
+    let database = database.as_ref().map(|database| format!("/{}", encode(database))).unwrap_or_default();
+    quote_argument(&format!("{}://{}@{host}:{port}{database}", engine.name(), encode(user)))
+}
+
 /// Returns the result for a host that is not an RDS endpoint. It may be a CNAME of one, which was not looked up
 /// (`--no-resolve`).
 fn not_an_endpoint(settings: &Settings, finding: &str) -> Check {
@@ -53,5 +63,29 @@ fn not_an_endpoint(settings: &Settings, finding: &str) -> Check {
             format!("{finding}; '{host}' is not an RDS endpoint, and no server accepts a token for another name"),
             format!("use the endpoint of the database as --host, and --via {host}:{port}"),
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_target_is_an_argument_of_another_command() {
+        for (engine, user, expected) in [
+            (Some(Engine::Postgres), "app", "postgres://app@h.x:1/d"),
+            (Some(Engine::Mysql), "a@b c", "'mysql://a%40b%20c@h.x:1/d'"),
+            (None, "app", "app@h.x:1"),
+        ] {
+            let target = Target {
+                host: "h.x".to_owned(),
+                port: 1,
+                user: user.to_owned(),
+                database: Some("d".to_owned()),
+                engine,
+                region: "eu-west-1".to_owned(),
+            };
+            assert_eq!(argument(&target), expected);
+        }
     }
 }

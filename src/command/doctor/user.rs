@@ -6,11 +6,11 @@
 
 use super::check::{Check, Status};
 use super::server::{Server, open, product};
+use super::target::argument;
 use super::{mysql, postgres};
 use crate::client::login_errors::{self, Kind};
 use crate::escape::quote_argument;
-use crate::percent::encode;
-use crate::target::{Engine, Target, endpoint};
+use crate::target::{Engine, endpoint};
 
 /// The client's plugin for a user with `AWSAuthenticationPlugin`.
 const CLEARTEXT_PLUGIN: &str = "mysql_clear_password";
@@ -82,7 +82,10 @@ fn not_iam(server: &Server, method: &str) -> Check {
         Engine::Postgres => "does not exist, does not have the role rds_iam, or IAM authentication is off",
         Engine::Mysql | Engine::Mariadb => "does not exist, or does not use AWSAuthenticationPlugin",
     };
-    let remedy = format!("create it as the master user, or change it: `rds-token sql {} --apply`", url(server));
+    let remedy = format!(
+        "create it as the master user, or change it: `rds-token sql {} --apply`",
+        argument(&server.settings.target)
+    );
     // A proxy authenticates its clients itself, and may accept several methods.
     let status = if endpoint::is_proxy(&server.settings.target.host) { Status::Warn } else { Status::Fail };
     let finding = format!("the user '{user}' {what}: {} requests {method} for it", product(server.engine));
@@ -111,13 +114,6 @@ fn explain(message: &str) -> Check {
         }
         _ => Check::skip("user", format!("the server does not name an authentication method: {message}")),
     }
-}
-
-/// Returns the target as an argument of another command.
-fn url(server: &Server) -> String {
-    let Target { host, port, user, database, .. } = &server.settings.target;
-    let database = database.as_ref().map(|database| format!("/{}", encode(database))).unwrap_or_default();
-    quote_argument(&format!("{}://{}@{host}:{port}{database}", server.engine.name(), encode(user)))
 }
 
 #[cfg(test)]
