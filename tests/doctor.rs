@@ -11,6 +11,7 @@ use rds_token::testing::LOGIN_ERRORS;
 use serde_json::Value;
 
 use crate::harness::{KEYS, PROGRAM, Sandbox, Server, TARGET, can_mount, print_uncaptured, skip, sts_answer, texts};
+use crate::moto::moto;
 use crate::rogue::Rogue;
 use crate::servers::{self, Lab, lab};
 
@@ -573,6 +574,73 @@ fn a_database_that_does_not_exist_is_named() {
         let summary = report["summary"].as_str().unwrap();
         assert!(summary.contains("the token was accepted, but"), "{summary}");
     }
+}
+
+/// An instance, an Aurora cluster with an instance, and a proxy in moto.
+const DATABASES: &str = "
+rds = client('rds')
+rds.create_db_instance(DBInstanceIdentifier='doctor-one', Engine='mysql', DBInstanceClass='db.t3.micro', Port=3306,
+    AllocatedStorage=10, MasterUsername='u', MasterUserPassword='xxxxxxxx', EnableIAMDatabaseAuthentication=False)
+rds.create_db_cluster(DBClusterIdentifier='doctor-aurora', Engine='aurora-mysql', MasterUsername='u', Port=3306,
+    MasterUserPassword='xxxxxxxx', EnableIAMDatabaseAuthentication=True)
+rds.create_db_instance(DBInstanceIdentifier='doctor-member', Engine='aurora-mysql', DBInstanceClass='db.r5.large',
+    DBClusterIdentifier='doctor-aurora', Port=3306, EnableIAMDatabaseAuthentication=True)
+rds.create_db_proxy(DBProxyName='doctor-proxy', EngineFamily='MYSQL', RoleArn='arn:aws:iam::123456789012:role/p',
+    Auth=[{'AuthScheme': 'SECRETS', 'SecretArn': 'arn:aws:secretsmanager:eu-west-1:123456789012:secret:x', 'IAMAuth': 'REQUIRED'}],
+    VpcSubnetIds=[client('ec2').describe_subnets()['Subnets'][0]['SubnetId']])
+instance = lambda name: rds.describe_db_instances(DBInstanceIdentifier=name)['DBInstances'][0]
+cluster = rds.describe_db_clusters(DBClusterIdentifier='doctor-aurora')['DBClusters'][0]
+proxy = rds.describe_db_proxies(DBProxyName='doctor-proxy')['DBProxies'][0]
+result = [
+    [instance('doctor-one')['Endpoint']['Address'], instance('doctor-one')['DbiResourceId']],
+    [cluster['Endpoint'], cluster['DbClusterResourceId']],
+    [instance('doctor-member')['Endpoint']['Address'], cluster['DbClusterResourceId']],
+    [proxy['Endpoint'], proxy['DBProxyArn'].split(':')[-1]],
+]
+";
+
+#[test]
+#[ignore = "needs moto"]
+fn each_kind_of_database_is_checked_in_rds() {
+    let Some(moto) = moto("each_kind_of_database_is_checked_in_rds") else { return };
+    let databases: Vec<[String; 2]> = serde_json::from_value(moto.seed(DATABASES)).unwrap();
+    let names =
+        ["instance doctor-one (mysql)", "cluster doctor-aurora", "instance doctor-member", "proxy doctor-proxy"];
+    for (index, ([host, resource_id], name)) in databases.iter().zip(names).enumerate() {
+        let target = format!("app@{host}:3306");
+        let sandbox = Sandbox::new();
+        let run = moto.rds_token(&sandbox, ["doctor", &target, "--via=127.0.0.1:1"]);
+        let report = texts(&run.output()).0;
+        let expected = format!("ok    database: the {name}");
+        assert!(report.contains(&expected), "{expected}: {report}");
+        let iam =
+            if index == 0 { "FAIL  iam: IAM authentication is off" } else { "ok    iam: IAM authentication is on" };
+        assert!(report.contains(iam), "{name}: {report}");
+        // moto does not simulate policies.
+        let resource = format!("the resource must be arn:aws:rds-db:eu-west-1:123456789012:dbuser:{resource_id}/app");
+        assert!(report.contains(&resource), "{resource}: {report}");
+    }
+}
+
+#[test]
+#[ignore = "needs moto"]
+fn a_database_of_another_account_or_region_is_named() {
+    let Some(moto) = moto("a_database_of_another_account_or_region_is_named") else { return };
+    moto.seed(
+        "client('rds', 'ap-south-1').create_db_instance(DBInstanceIdentifier='doctor-far', Engine='mysql', Port=3306,
+         DBInstanceClass='db.t3.micro', AllocatedStorage=10, MasterUsername='u', MasterUserPassword='xxxxxxxx')"
+            .replace('\n', " ")
+            .as_str(),
+    );
+    let report = |target: &str| {
+        let sandbox = Sandbox::new();
+        let run = moto.rds_token(&sandbox, ["doctor", target, "--via=127.0.0.1:1", "--no-resolve"]);
+        texts(&run.output()).0
+    };
+    let report_of_far = report("app@doctor-far.example:3306");
+    assert!(report_of_far.contains("exists in ap-south-1, not in eu-west-1"), "{report_of_far}");
+    let report_of_absent = report("app@doctor-absent.abc123.eu-west-1.rds.amazonaws.com:3306");
+    assert!(report_of_absent.contains("warn  database: account 123456789012 has no database"), "{report_of_absent}");
 }
 
 /// All checks together take at most `--timeout`, even if no server answers.
