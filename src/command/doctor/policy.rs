@@ -55,7 +55,11 @@ fn explain(permission: &Permission, right: &str, principal: &str, target: &str) 
                 Some(mistake) => format!("the policy of {principal} contains {mistake}"),
                 None => format!("no policy of {principal} allows {ACTION}"),
             };
-            Check::fail("policy", why, format!("attach the policy that `rds-token policy {target}` prints, for {right}"))
+            Check::fail(
+                "policy",
+                why,
+                format!("attach the policy that `rds-token policy {target}` prints, for {right}"),
+            )
         }
         Permission::Unknown => Check::skip("policy", format!("the simulation returned no decision on {right}")),
     }
