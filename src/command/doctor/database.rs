@@ -2,7 +2,7 @@
 
 use super::check::Check;
 use crate::aws::api::{Api, ApiError, Database, DatabaseKind, Filter};
-use crate::lookup::find_by_host;
+use crate::lookup::{engine_of, find_by_host};
 use crate::settings::Settings;
 use crate::target::endpoint::{Endpoint, classify};
 use crate::target::{Engine, Target};
@@ -69,11 +69,16 @@ fn not_found(target: &Target, account: &str) -> Check {
 fn compare(database: &Database, target: &Target) -> Check {
     let Database { kind, id, engine, status, host, port, .. } = database;
     let name = format!("the {} {id} ({engine})", kind.name());
-    let default = if engine.contains("postgres") { Engine::Postgres } else { Engine::Mysql };
-    let port = port.unwrap_or_else(|| default.default_port());
+    let real_engine = engine_of(engine).unwrap_or(Engine::Mysql);
+    let port = port.unwrap_or_else(|| real_engine.default_port());
     let is_other_endpoint = *kind == DatabaseKind::Instance && host.as_ref().is_some_and(|host| *host != target.host);
     if let Some(host) = host.as_ref().filter(|_| is_other_endpoint) {
         return Check::fail("database", format!("the endpoint of {name} is {host}"), format!("use --host {host}"));
+    }
+    let is_postgres = |engine| engine == Engine::Postgres;
+    if target.engine.is_some_and(|engine| is_postgres(engine) != is_postgres(real_engine)) {
+        let finding = format!("{name} has another engine than the target");
+        return Check::fail("database", finding, format!("use --engine {}", real_engine.name()));
     }
     if port != target.port {
         let finding = format!("{name} listens on port {port}, so it rejects a token for port {}", target.port);
@@ -161,7 +166,7 @@ mod tests {
             port: 3306,
             user: "app".to_owned(),
             database: None,
-            engine: None,
+            engine: Some(Engine::Mysql),
             region: "eu-west-1".to_owned(),
         }
     }
@@ -192,6 +197,11 @@ mod tests {
         let stopped = "the status of the instance db (mysql) is 'stopped'";
         for (database, status, finding) in [
             (database(), Status::Ok, "the instance db (mysql), db-ABC, has this endpoint and port"),
+            (
+                Database { engine: "aurora-postgresql".to_owned(), ..database() },
+                Status::Fail,
+                "the instance db (aurora-postgresql) has another engine",
+            ),
             (Database { port: Some(3307), ..database() }, Status::Fail, "the instance db (mysql) listens on port 3307"),
             (
                 Database { host: Some(new_host.to_owned()), ..database() },
