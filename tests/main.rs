@@ -28,6 +28,7 @@ mod kerberos;
 #[cfg(target_os = "linux")]
 mod keyring;
 mod login;
+mod lookup;
 mod moto;
 mod mysql_home;
 mod name_lookup;

@@ -33,7 +33,7 @@ const PLATFORM_CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 const ROUNDS: u32 = 3;
 const ROUND_PAUSE: Duration = Duration::from_secs(2);
 /// Maximum length of a reason in a message, in characters.
-const MAX_REASON: usize = 600;
+pub(super) const MAX_REASON: usize = 600;
 /// The clock skew above which a warning is printed.
 const NOTABLE_SKEW: time::Duration = time::Duration::seconds(60);
 /// The clock skew above which the database rejects the token.

@@ -4,6 +4,7 @@ use crate::cli::CommonArgs;
 use crate::config::Config;
 use crate::error::Error;
 use crate::layer::Layer;
+use crate::lookup::DatabaseId;
 use crate::os::env::Env;
 use crate::output::{self, Report};
 use crate::settings::inputs::{NamedTable, with_examples};
@@ -27,8 +28,10 @@ pub(super) fn run(env: &Env, args: CommonArgs) -> Result<(), Error> {
 /// Returns one line: name, USER@HOST:PORT and engine, separated by tabs, or name and error.
 fn describe(name: &str, table: &Layer, defaults: &Layer) -> String {
     let any_region = || Ok(Some(Region::of_flag("any")));
-    let table = NamedTable::new(name, table);
-    let checked = table.and_then(|table| with_examples(table.layer.spec()).validate(None, any_region).map(|_| table));
+    let checked = NamedTable::new(name, table).and_then(|table| {
+        table.layer.get("id").map(|id| id.check(DatabaseId::parse)).transpose()?;
+        with_examples(table.layer.spec()).validate(None, any_region).map(|_| table)
+    });
     let layer = match checked {
         Ok(table) => table.layer.with_default_port(),
         Err(error) => return format!("{name}\tinvalid: {error}\n"),

@@ -26,12 +26,14 @@ const TIMEOUT: Duration = Duration::from_secs(3);
 /// Returns the RDS endpoint that `host`, in lower case, is a CNAME of: from a stored lookup unless `refresh` is set,
 /// else from the DNS. `None` if it is not a CNAME of an endpoint, or no DNS server answers.
 pub(crate) fn find_cname(account: &Account<'_>, host: &str, refresh: bool) -> Option<String> {
-    let may_be_cname = matches!(classify(host), Endpoint::Foreign | Endpoint::Global);
-    if !may_be_cname || host == "localhost" || host.parse::<IpAddr>().is_ok() {
-        return None;
-    }
     let Account { env, deadline, report, .. } = account;
     CnameLookup { env, directory: account.directory(), deadline, report }.endpoint(host, refresh)
+}
+
+/// Whether a host name in lower case may be a CNAME of an RDS endpoint.
+pub(crate) fn may_be_cname(host: &str) -> bool {
+    let is_alias = matches!(classify(host), Endpoint::Foreign | Endpoint::Global);
+    is_alias && host != "localhost" && host.parse::<IpAddr>().is_err()
 }
 
 struct CnameLookup<'a> {

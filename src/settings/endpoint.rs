@@ -1,11 +1,11 @@
 //! The endpoint of a request: a database identifier (`--id`) or a CNAME is replaced with the endpoint behind it.
 
-use super::inputs::Inputs;
+use super::inputs::{Inputs, with_examples};
 use crate::account::Account;
 use crate::error::Error;
 use crate::layer::{Layer, Origin, Setting};
-use crate::lookup::{DatabaseId, EndpointRole, find_cname, find_database};
-use crate::target::Region;
+use crate::lookup::{DatabaseId, EndpointRole, find_cname, find_database, may_be_cname};
+use crate::target::{Region, TargetSpec};
 
 /// Replaces the `id` in `inputs` with the host, port and engine of the database. Then replaces a host that is a CNAME
 /// of an endpoint with that endpoint, and returns the CNAME. `None` if the host is not a CNAME.
@@ -21,6 +21,10 @@ pub(crate) fn resolve_endpoint(
     }
     let Some(Setting { text, origin }) = inputs.merged.get("host").cloned() else { return Ok(None) };
     let host = text.to_ascii_lowercase();
+    if !may_be_cname(&host) {
+        return Ok(None);
+    }
+    check_parts(inputs, inputs.merged.spec())?;
     let Some(endpoint) = find_cname(account, &host, refresh) else { return Ok(None) };
     account.report.note(&format!("host: {host} is a CNAME of {endpoint}; the token is signed for {endpoint}"));
     let setting = Setting { text: endpoint, origin };
@@ -57,11 +61,20 @@ fn resolve_id(
     }
     let database = id.check(DatabaseId::parse)?;
     let role = if inputs.flag("reader") { EndpointRole::Reader } else { EndpointRole::Writer };
+    let spec = inputs.merged.spec();
+    check_parts(inputs, TargetSpec { user: spec.user.clone(), ..with_examples(spec) })?;
     let Region { name: region, .. } = region(inputs)?
-        .ok_or_else(|| Error::usage("id: the region of the database is unknown; use --region, or set AWS_REGION"))?;
+        .ok_or_else(|| Error::usage("id: the region of the database is unknown; use --region, or set AWS_REGION"))?
+        .check()?;
     let found = id.check(|_| find_database(account, &database, role, &region, refresh))?;
     let values =
         [("host", Some(found.host)), ("port", found.port.map(|port| port.to_string())), ("engine", found.engine)];
     inputs.merged = std::mem::take(&mut inputs.merged).or(&Layer::new(&Origin::Lookup, values));
     Ok(())
+}
+
+/// Validates the parts in `spec` except the region, so that no lookup is made for a request that would fail anyway.
+fn check_parts(inputs: &Inputs, spec: TargetSpec) -> Result<(), Error> {
+    let any_region = || Ok(Some(Region::of_flag("any")));
+    spec.validate(None, any_region).map(drop).map_err(|error| inputs.add_origin(error))
 }

@@ -110,13 +110,20 @@ fn check_region(
         (None, Some(explicit)) => explicit,
         (None, None) => default()?.ok_or_else(|| no_region(host))?,
     };
-    let name = &region.name;
-    let is_valid = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    if name.is_empty() || name.len() > MAX_LABEL || !name.bytes().all(is_valid) {
-        let why = format!("from {} is not the name of a region, such as eu-west-1", region.origin);
-        return Err(refuse("region", name, &why));
+    region.check()
+}
+
+impl Region {
+    /// Checks the form of the name. Fails if it can't be a region (exit 2).
+    pub(crate) fn check(self) -> Result<Self, Error> {
+        let Self { name, origin } = &self;
+        let is_valid = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        if name.is_empty() || name.len() > MAX_LABEL || !name.bytes().all(is_valid) {
+            let why = format!("from {origin} is not the name of a region, such as eu-west-1");
+            return Err(refuse("region", name, &why));
+        }
+        Ok(self)
     }
-    Ok(region)
 }
 
 fn no_region(host: &str) -> Error {

@@ -13,7 +13,7 @@ use tokio::runtime::Runtime;
 use super::endpoint;
 use super::error::{ApiError, error_of, is_about_credentials};
 use super::service::{Protocol, Service};
-use crate::aws::client::CONNECT_TIMEOUT;
+use crate::aws::client::{CONNECT_TIMEOUT, MAX_REASON};
 use crate::aws::endpoints::EndpointConfig;
 use crate::aws::http::{HttpClient, PlainHttp, ResponseLog};
 use crate::aws::keys::AccessKeys;
@@ -192,7 +192,8 @@ impl<'a> Api<'a> {
             code if is_about_credentials(code) => ExitCode::Credentials,
             _ => ExitCode::Other,
         };
-        Err(ApiError { exit, ..self.error(action, Some(code), self.keys.scrub(message)) })
+        let [code, message] = [code, message].map(|text| self.keys.scrub(text).chars().take(MAX_REASON).collect());
+        Err(ApiError { exit, ..self.error(action, Some(code), message) })
     }
 
     /// Returns a signed POST request.

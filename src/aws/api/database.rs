@@ -97,7 +97,11 @@ pub(crate) enum Filter<'a> {
 impl Database {
     /// Returns the remedy for a database with IAM authentication off.
     pub(crate) fn remedy_without_iam(&self, region: &str) -> String {
-        let Self { kind, id, .. } = self;
+        let (kind, id) = match &self.cluster {
+            // The setting of a cluster applies to its instances.
+            Some(cluster) => (DatabaseKind::Cluster, cluster),
+            None => (self.kind, &self.id),
+        };
         match kind {
             DatabaseKind::Proxy => format!(
                 "set IAM authentication of the proxy to Required in the RDS console, or with `aws rds modify-db-proxy \

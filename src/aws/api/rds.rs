@@ -10,8 +10,11 @@ use super::records::{
 };
 use super::service::RDS;
 
-/// Maximum number of pages of a list. A page has 100 elements.
+/// Maximum number of pages of a list.
 const MAX_PAGES: usize = 50;
+/// Maximum number of databases in a page. RDS's default, 100, could exceed the limit of a response: the description of
+/// an instance may have more than 10 KB.
+const PAGE_SIZE: (&str, &str) = ("MaxRecords", "50");
 
 impl Api<'_> {
     /// Returns the databases of one kind. The list is empty if none matches.
@@ -79,7 +82,7 @@ fn parameters<'a>(
     resource_id_filter: &'static str,
 ) -> Vec<(&'static str, &'a str)> {
     match filter {
-        Filter::All => Vec::new(),
+        Filter::All => vec![PAGE_SIZE],
         Filter::Id(id) => vec![(identifier, id)],
         Filter::ResourceId(id) => {
             vec![("Filters.Filter.1.Name", resource_id_filter), ("Filters.Filter.1.Values.Value.1", id)]

@@ -179,6 +179,8 @@ pub(super) struct ProxyRecord {
     #[serde(default)]
     status: String,
     endpoint: Option<String>,
+    /// `IAM_AUTH` or `NONE`.
+    default_auth_scheme: Option<String>,
     #[serde(default)]
     auth: List<AuthRecord>,
 }
@@ -196,6 +198,7 @@ impl Record for ProxyRecord {
 
     fn into_item(self) -> Option<Database> {
         let is_on = |auth: &AuthRecord| auth.iam_auth.as_deref().is_some_and(|iam| iam != "DISABLED");
+        let is_default = self.default_auth_scheme.as_deref() == Some("IAM_AUTH");
         Some(Database {
             kind: DatabaseKind::Proxy,
             // arn:PARTITION:rds:REGION:ACCOUNT:db-proxy:prx-…
@@ -206,7 +209,7 @@ impl Record for ProxyRecord {
             host: self.endpoint,
             port: None,
             reader_host: None,
-            has_iam_authentication: self.auth.records.iter().any(is_on),
+            has_iam_authentication: is_default || self.auth.records.iter().any(is_on),
             ca: None,
             cluster: None,
             log_exports: Vec::new(),
