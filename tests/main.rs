@@ -8,6 +8,7 @@ mod cache;
 mod canaries;
 mod client_traps;
 mod clients;
+mod cname;
 mod command_line;
 mod command_line_forms;
 mod completion;

@@ -7,6 +7,7 @@ use std::str::FromStr as _;
 
 use hickory_resolver::TokioResolver;
 use hickory_resolver::config::{LookupIpStrategy, ResolveHosts};
+use hickory_resolver::lookup::Lookup;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::proto::rr::{Name, RData, RecordType};
 use hickory_resolver::system_conf::parse_resolv_conf;
@@ -40,15 +41,26 @@ pub(super) async fn lookup_cname(name: &str) -> Result<Option<String>, String> {
     if !lookup_in_hosts(&read_in_thread("/etc/hosts").await.unwrap_or_default(), &parsed).is_empty() {
         return Ok(None);
     }
-    let answer = match resolver(name).await?.lookup(parsed, RecordType::CNAME).await {
-        Err(error) if error.is_no_records_found() => return Ok(None),
-        answer => answer.map_err(|error| failure(name, &error))?,
-    };
+    let resolver = resolver(name).await?;
+    // A failure for the name itself must not be hidden by an answer for the name in a search domain.
+    let mut absolute = parsed.clone();
+    absolute.set_fqdn(true);
+    for query in name.contains('.').then_some(absolute).into_iter().chain([parsed]) {
+        match resolver.lookup(query, RecordType::CNAME).await {
+            Err(error) if error.is_no_records_found() => {}
+            answer => return Ok(target_of(&answer.map_err(|error| failure(name, &error))?)),
+        }
+    }
+    Ok(None)
+}
+
+/// The target of the first CNAME in an answer, in lower case and without the final dot.
+fn target_of(answer: &Lookup) -> Option<String> {
     let cname = answer.answers().iter().find_map(|record| match &record.data {
         RData::CNAME(cname) => Some(cname.0.to_ascii()),
         _ => None,
     });
-    Ok(cname.map(|cname| cname.trim_end_matches('.').to_ascii_lowercase()))
+    cname.map(|cname| cname.trim_end_matches('.').to_ascii_lowercase())
 }
 
 fn parse(name: &str) -> Result<Name, String> {
