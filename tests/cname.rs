@@ -8,7 +8,8 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::harness::{KEYS, NO_FILE, PROGRAM, Run, Sandbox, can_mount, is_root, skip, texts};
+use crate::harness::{KEYS, NO_FILE, PROGRAM, Run, Sandbox, can_mount, has, is_root, skip, texts};
+use crate::hit::{assert_no_network, assert_opens};
 use crate::servers::lab;
 
 const ENDPOINT: &str = "prod.abc123.eu-west-1.rds.amazonaws.com";
@@ -263,6 +264,15 @@ fn a_hit_sends_no_query() {
     }
     assert_eq!(dns.queries(), queries + 2);
     assert_eq!(dns.sandbox.cached("lookup").len(), 4);
+    if has("strace") {
+        let log = dns.sandbox.path("strace");
+        let mut traced = dns.command("strace", ["-f", "-qq", "-o", log.to_str().unwrap(), PROGRAM]);
+        traced.args(["app@db.corp.test:3306"]).envs(KEYS).env("AWS_REGION", "eu-central-1");
+        assert!(traced.stdout(Stdio::null()).status().unwrap().success());
+        let calls: Vec<String> = std::fs::read_to_string(log).unwrap().lines().map(str::to_owned).collect();
+        assert_no_network(&calls);
+        assert_opens(&calls, &["config.toml", ".cache/rds-token\"", ".lookup\"", "boot_id", ".token\""]);
+    }
 }
 
 #[test]

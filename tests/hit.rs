@@ -35,14 +35,14 @@ fn system_calls_with(
 /// Directories of CA certificates.
 const CERTIFICATES: [&str; 3] = ["/etc/ssl", "/etc/pki", "/usr/share/ca-certificates"];
 
-fn named<'a>(calls: &'a [String], names: &[&str]) -> Vec<&'a str> {
+pub(crate) fn named<'a>(calls: &'a [String], names: &[&str]) -> Vec<&'a str> {
     let is_named = |call: &&String| names.iter().any(|name| call.contains(&format!(" {name}(")));
     calls.iter().filter(is_named).map(String::as_str).collect()
 }
 
 /// Fails if a run that needs no network starts threads, opens sockets or reads certificates.
 #[track_caller]
-fn assert_no_network(calls: &[String]) {
+pub(crate) fn assert_no_network(calls: &[String]) {
     let forbidden =
         ["clone", "clone3", "fork", "vfork", "socket", "connect", "epoll_create1", "eventfd2", "io_uring_setup"];
     assert_eq!(named(calls, &forbidden), Vec::<&str>::new());
@@ -63,14 +63,33 @@ fn a_hit_reads_only_four_files() {
     assert_eq!(named(&calls, &["flock", "rename", "unlink", "mkdir", "fsync", "getdents64"]), Vec::<&str>::new());
     let written = named(&calls, &["write"]);
     assert!(written.len() == 1 && written[0].contains("write(1, "), "{written:?}");
-    // Besides the files of the loader and of the Rust runtime: the configuration file (missing), the boot ID, the cache
-    // directory and the entry.
+    assert_opens(&calls, &["config.toml", "boot_id", ".cache/rds-token\"", ".token\""]);
+}
+
+/// Fails unless a run opens these files in this order, besides the files of the loader and of the Rust runtime. The
+/// configuration file does not exist.
+#[track_caller]
+pub(crate) fn assert_opens(calls: &[String], expected: &[&str]) {
     let of_runtime = ["/proc/self/maps", ".so", "\"/sys/", "/dev/null"];
-    let opened = named(&calls, &["open", "openat"]);
+    let opened = named(calls, &["open", "openat"]);
     let opened: Vec<&&str> = opened.iter().filter(|call| !of_runtime.iter().any(|part| call.contains(part))).collect();
-    let expected = ["config.toml", "boot_id", ".cache/rds-token\"", ".token\""];
     assert_eq!(opened.len(), expected.len(), "{opened:?}");
     assert!(opened.iter().zip(expected).all(|(call, part)| call.contains(part)), "{opened:?}");
+}
+
+/// The directory is opened once for both files.
+#[test]
+#[ignore = "needs root and strace"]
+fn a_hit_with_an_id_reads_one_more_file() {
+    let (sandbox, server) = (Sandbox::new(), crate::lookup::rds());
+    let args = ["--id", "prod", "--user", "app", "--region", "eu-west-1"];
+    let variables = [&crate::harness::KEYS[..], &[("AWS_ENDPOINT_URL_RDS", server.url.as_str())]].concat();
+    sandbox.rds_token(args).env("AWS_ENDPOINT_URL_RDS", &server.url).succeeds();
+    let test = "a_hit_with_an_id_reads_one_more_file";
+    let Some(calls) = system_calls_with(&sandbox, test, &args, &variables, 0) else { return };
+    assert_no_network(&calls);
+    assert_opens(&calls, &["config.toml", ".cache/rds-token\"", ".lookup\"", "boot_id", ".token\""]);
+    assert_eq!(server.requests(), 1);
 }
 
 #[test]

@@ -252,7 +252,7 @@ fn error(status: u16, code: &str, message: &str) -> Answer {
 }
 
 /// Starts a fake RDS that has the instance `prod`.
-fn rds() -> Server {
+pub(crate) fn rds() -> Server {
     Server::start(|_, _| (200, page(&instance("prod", ENDPOINT), "")))
 }
 
