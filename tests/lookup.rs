@@ -12,7 +12,7 @@ use crate::moto::{Moto, moto};
 /// Where moto has the databases of [`seeded`].
 const REGION: &str = "eu-west-1";
 
-/// Databases of each kind. The test that uses `unsupported` and `off` changes nothing.
+/// Databases of each kind.
 const SEED: &str = r#"
 rds = client("rds")
 def instance(name, engine, **options):
