@@ -1,27 +1,28 @@
-//! Name lookups with hickory-resolver: the DNS servers in `/etc/resolv.conf`, and on Linux also `/etc/hosts`.
+//! Name lookups with hickory-resolver, which queries the system's DNS servers. On Linux, also `/etc/hosts`.
 
-use std::io;
 #[cfg(target_os = "linux")]
 use std::net::IpAddr;
 use std::str::FromStr as _;
 
 use hickory_resolver::TokioResolver;
 use hickory_resolver::config::{LookupIpStrategy, ResolveHosts};
+#[cfg(not(target_os = "linux"))]
+use hickory_resolver::config::{ResolverConfig, ResolverOpts};
 use hickory_resolver::lookup::Lookup;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::proto::rr::{Name, RData, RecordType};
-use hickory_resolver::system_conf::parse_resolv_conf;
 
-/// Upper limit for either file, in bytes.
-const MAX_FILE: u64 = 4 << 20;
+#[cfg(target_os = "linux")]
+mod linux;
+#[cfg(target_os = "linux")]
+use linux::system_config;
 
 /// Looks up the addresses of `name`. Fails with the reason.
 #[cfg(target_os = "linux")]
 pub(super) async fn lookup(name: &str) -> Result<Vec<IpAddr>, String> {
     let parsed = parse(name)?;
     // As in glibc, the DNS is not queried for a name in this file.
-    let hosts = read_in_thread("/etc/hosts").await.unwrap_or_default();
-    let addresses = lookup_in_hosts(&hosts, &parsed);
+    let addresses = linux::addresses_in_hosts(&parsed).await;
     if !addresses.is_empty() {
         return Ok(addresses);
     }
@@ -38,7 +39,7 @@ pub(super) async fn lookup(name: &str) -> Result<Vec<IpAddr>, String> {
 pub(super) async fn lookup_cname(name: &str) -> Result<Option<String>, String> {
     let parsed = parse(name)?;
     #[cfg(target_os = "linux")]
-    if !lookup_in_hosts(&read_in_thread("/etc/hosts").await.unwrap_or_default(), &parsed).is_empty() {
+    if !linux::addresses_in_hosts(&parsed).await.is_empty() {
         return Ok(None);
     }
     let resolver = resolver(name).await?;
@@ -71,97 +72,18 @@ fn failure(name: &str, why: &dyn std::fmt::Display) -> String {
     format!("could not look up {name}: {why}")
 }
 
-/// Returns a resolver for the DNS servers in `/etc/resolv.conf`. Errors name `name`.
+/// Returns a resolver for the system's DNS servers. Errors name `name`.
 async fn resolver(name: &str) -> Result<TokioResolver, String> {
-    let message = |why: &dyn std::fmt::Display| failure(name, &format!("/etc/resolv.conf: {why}"));
-    let text = match read_in_thread("/etc/resolv.conf").await {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
-        read => read.map_err(|error| message(&error))?,
-    };
-    let (config, mut options) = parse_resolv_conf(normalize_resolv_conf(&text)).map_err(|error| message(&error))?;
+    let (config, mut options) = system_config().await.map_err(|why| failure(name, &why))?;
     options.ip_strategy = LookupIpStrategy::Ipv4AndIpv6;
     options.use_hosts_file = ResolveHosts::Never;
     let builder = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default()).with_options(options);
-    builder.build().map_err(|error| message(&error))
+    builder.build().map_err(|error| failure(name, &error))
 }
 
-/// Reads a file in a thread, because it may be on a slow file system.
-async fn read_in_thread(path: &'static str) -> io::Result<String> {
-    tokio::task::spawn_blocking(|| read(path)).await.map_err(io::Error::other)?
-}
-
-/// Reads a file as text. Its comments may be in an encoding other than UTF-8.
-fn read(path: &str) -> io::Result<String> {
-    let metadata = std::fs::metadata(path)?;
-    if !metadata.is_file() || metadata.len() > MAX_FILE {
-        return Err(io::Error::other("it is not a regular file of at most 4 MiB"));
-    }
-    Ok(String::from_utf8_lossy(&std::fs::read(path)?).into_owned())
-}
-
-/// Removes invalid search domains, because the parser would reject the whole file. Adds the name server that glibc
-/// queries if the file names no server.
-fn normalize_resolv_conf(text: &str) -> String {
-    let mut has_server = false;
-    let mut lines = Vec::new();
-    for line in text.lines() {
-        let mut words = line.split_whitespace();
-        match words.next() {
-            Some(key @ ("search" | "domain")) => {
-                let valid = words.filter(|word| Name::from_str_relaxed(word).is_ok());
-                lines.push(std::iter::once(key).chain(valid).collect::<Vec<_>>().join(" "));
-            }
-            key => {
-                has_server |= key == Some("nameserver");
-                lines.push(line.to_owned());
-            }
-        }
-    }
-    if !has_server {
-        lines.push("nameserver 127.0.0.1".to_owned());
-    }
-    lines.join("\n")
-}
-
-/// The addresses of `name` in the text of `/etc/hosts`.
-#[cfg(target_os = "linux")]
-fn lookup_in_hosts(text: &str, name: &Name) -> Vec<IpAddr> {
-    use hickory_resolver::Hosts;
-    use hickory_resolver::proto::op::Query;
-
-    let mut hosts = Hosts::default();
-    if hosts.read_hosts_conf(text.as_bytes()).is_err() {
-        return Vec::new();
-    }
-    let lookup = |kind| hosts.lookup_static_host(&Query::query(name.clone(), kind));
-    let lookups: Vec<_> = [RecordType::A, RecordType::AAAA].into_iter().filter_map(lookup).collect();
-    lookups.iter().flat_map(|lookup| lookup.answers()).filter_map(|record| record.data.ip_addr()).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn resolv_conf_is_read_as_glibc_reads_it() {
-        for (text, expected) in [
-            ("", "nameserver 127.0.0.1"),
-            ("nameserver 192.0.2.1\nsearch a.example b..c", "nameserver 192.0.2.1\nsearch a.example"),
-            ("# none\ndomain a..b", "# none\ndomain\nnameserver 127.0.0.1"),
-        ] {
-            assert_eq!(normalize_resolv_conf(text), expected, "{text}");
-        }
-    }
-
-    #[cfg(target_os = "linux")]
-    #[test]
-    fn hosts_are_found_by_name_and_alias() {
-        let text = "192.0.2.1 db.example # comment\n2001:db8::1 db.example other\nnot an address\n";
-        for (name, expected) in
-            [("db.example", &["192.0.2.1", "2001:db8::1"][..]), ("other", &["2001:db8::1"]), ("comment", &[])]
-        {
-            let addresses: Vec<IpAddr> = expected.iter().map(|text| text.parse().unwrap()).collect();
-            assert_eq!(lookup_in_hosts(text, &Name::from_str(name).unwrap()), addresses, "{name}");
-        }
-    }
+/// Returns the DNS servers and options of the system. Fails with the reason.
+#[cfg(not(target_os = "linux"))]
+async fn system_config() -> Result<(ResolverConfig, ResolverOpts), String> {
+    let read = tokio::task::spawn_blocking(hickory_resolver::system_conf::read_system_conf).await;
+    read.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
 }
