@@ -69,9 +69,10 @@ fn query(api: &Api, settings: &Settings) -> (Vec<Check>, Option<Database>) {
 
 /// Adds the checks that were not run, in order.
 fn with_skipped(mut checks: Vec<Check>) -> Vec<Check> {
-    let failed = checks.iter().find(|check| check.is_failed()).map(|check| check.name);
-    let why = match failed.or_else(|| checks.last().map(|check| check.name)) {
-        Some(name) => format!("not checked, because of {name}"),
+    let failed = checks.iter().find(|check| check.is_failed());
+    let obstacle = failed.or_else(|| checks.iter().find(|check| check.status != Status::Ok));
+    let why = match obstacle {
+        Some(check) => format!("not checked, because of {}", check.name),
         None => "not checked".to_owned(),
     };
     for name in CHECKS {

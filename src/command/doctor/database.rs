@@ -148,7 +148,7 @@ fn elsewhere(name: &str, target: &Target, region: &str, host: &str) -> Check {
         false => format!(" in {region}, not in {}", target.region),
     };
     let finding = format!(
-        "a database named {name} exists{place}, with the endpoint {host}; a token for '{}' is for no database",
+        "a database named {name} exists{place}, with the endpoint {host}; no server accepts a token for '{}'",
         target.host
     );
     let remedy = format!("use --host {host} --via {}:{}", target.host, target.port);

@@ -90,7 +90,11 @@ fn find_addresses(settings: &Settings) -> Result<(Check, Vec<IpAddr>), Check> {
     })?;
     let shown: Vec<String> = addresses.iter().take(4).map(IpAddr::to_string).collect();
     let private = if addresses.iter().all(is_private) { ", a private address" } else { "" };
-    Ok((Check::ok("dns", format!("{host} is {}{private}", shown.join(", "))), addresses))
+    let finding = match host.parse::<IpAddr>() {
+        Ok(address) => format!("not needed, because {address} is an address"),
+        Err(_) => format!("{host} is {}{private}", shown.join(", ")),
+    };
+    Ok((Check::ok("dns", finding), addresses))
 }
 
 /// Whether an address can be reached only from its network: RFC 1918, and RFC 4193 for IPv6.
