@@ -16,6 +16,9 @@ use crate::client::option_file::Flavor;
 use crate::client::shell::Shell;
 use crate::similar::nearest;
 
+/// The name of the program in its help.
+pub(crate) const NAME: &str = "rds-token";
+
 const ABOUT: &str = "Print an IAM authentication token for Amazon RDS or Aurora; cached until it expires";
 const EXAMPLES: &str = "\
 Examples:
@@ -62,7 +65,7 @@ doctor: Check everything that a login needs, and log in; names the cause of a fa
   rds-token doctor prod --client mariadb
   rds-token doctor prod --output json
 
-setup: Prepare a database user: policy, SQL, a configured target, and a first login
+setup: Set up the login of a database user, step by step; prints the policy and the SQL
   rds-token setup
   rds-token setup --region eu-west-1 --id mydb --user app --name prod
   rds-token setup --id mydb --user app --apply --yes
@@ -121,7 +124,7 @@ const LAST: usize = 900;
 // The command line. Its help is in `command`.
 #[derive(Debug, Parser)]
 #[command(
-    name = "rds-token",
+    name = NAME,
     version,
     override_usage = "rds-token [COMMAND] [TARGET] [OPTIONS]",
     args_conflicts_with_subcommands = true,
@@ -148,11 +151,13 @@ pub(crate) enum Command {
     Sql(SqlArgs),
     Doctor(DoctorArgs),
     Setup(SetupArgs),
+    #[command(display_order = RARE)]
     Targets(CommonArgs),
     #[command(display_order = RARE)]
     Inspect(InspectArgs),
     #[command(display_order = RARE)]
     Policy(PolicyArgs),
+    #[command(display_order = RARE)]
     Cache {
         #[command(subcommand)]
         command: CacheCommand,
@@ -517,7 +522,7 @@ pub(crate) struct TargetArgs {
     #[arg(long, hide_short_help = true)]
     pub(crate) region: Option<String>,
     /// Database identifier instead of a host; also KIND:ID
-    #[arg(long, value_name = "ID", conflicts_with = "host")]
+    #[arg(long, value_name = "ID", conflicts_with = "host", hide_short_help = true)]
     pub(crate) id: Option<String>,
     /// With --id, connect to the reader endpoint of a cluster
     #[arg(long, help_heading = ADVANCED)]

@@ -247,9 +247,10 @@ fn help_and_version_go_to_stdout() {
         assert!(sandbox.without_keys(&args).succeeds().contains("Usage: rds-token"), "{args:?}");
     }
     let help = sandbox.without_keys(["--help"]).succeeds();
-    for part in ["Examples:", "Exit codes:", "[default: 25s]", "RDS_TOKEN_USER", "cache"] {
+    for part in ["Examples:", "Exit codes:", "--timeout DURATION", "rds-token help token", "RDS_TOKEN_USER", "cache"] {
         assert!(help.contains(part), "{part}: {help}");
     }
+    assert!(sandbox.without_keys(["help", "token"]).succeeds().contains("[default: 25s]"));
     // The common options fit on one screen, all options on two.
     let lines = |args: &[&str]| sandbox.without_keys(args).succeeds().lines().count();
     assert!(lines(&["-h"]) <= 24 && lines(&["--help"]) <= 60);

@@ -44,12 +44,22 @@ impl Help<'_> {
         }
         self.section(&mut text, "Options", self.options(None));
         self.section(&mut text, "Commands", self.commands());
-        if is_full {
+        if is_full && command.get_name() == cli::NAME {
+            self.list_advanced(&mut text);
+        } else if is_full {
             self.section(&mut text, ADVANCED, self.options(Some(ADVANCED)));
         }
         let examples = command.get_after_long_help().filter(|_| is_full).or(command.get_after_help());
         examples.iter().for_each(|examples| text += &format!("\n{examples}\n"));
         text
+    }
+
+    /// Appends the names of the advanced options. The help of the program has no room for their descriptions.
+    fn list_advanced(&self, text: &mut String) {
+        let names = self.options(Some(ADVANCED)).into_iter().map(|(name, _)| name.trim_start().to_owned());
+        let names = names.collect::<Vec<_>>().join(", ");
+        let heading = format!("{ADVANCED} (described by rds-token help token)");
+        self.section(text, &heading, [(String::new(), names)]);
     }
 
     /// Returns the description. The short help omits the text after a semicolon or a bracket.
