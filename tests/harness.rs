@@ -162,6 +162,18 @@ fn output_on_failure(command: &Command) -> &'static str {
     }
 }
 
+/// Returns a command that runs `command` on a new terminal and types answers at its prompts, and the file that records
+/// the terminal's output. `answers` are pairs of a part of a prompt, and what is typed there (`lab/terminal.py`).
+pub(crate) fn on_terminal(sandbox: &Sandbox, command: &Command, answers: &[(&str, &str)]) -> (Command, PathBuf) {
+    let transcript = sandbox.path("transcript");
+    let mut terminal = sandbox.command("/usr/bin/python3");
+    terminal.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/lab/terminal.py")).arg(&transcript);
+    terminal.args(answers.iter().flat_map(|(prompt, answer)| [prompt, answer])).arg("--");
+    terminal.arg(command.get_program()).args(command.get_args());
+    terminal.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    (terminal, transcript)
+}
+
 pub(crate) fn texts(output: &Output) -> (String, String) {
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
     (text(&output.stdout), text(&output.stderr))

@@ -6,7 +6,7 @@ use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 
-use crate::harness::{HOST, KEYS, PROGRAM, Sandbox, TARGET, skip, texts};
+use crate::harness::{HOST, KEYS, PROGRAM, Sandbox, TARGET, on_terminal, skip, texts};
 use crate::servers::{Mariadb, Postgres, lab};
 
 /// Runs `inspect` with `input` on stdin.
@@ -148,11 +148,9 @@ fn a_file_of_powershell_is_read() {
 #[ignore = "needs a terminal (python3)"]
 fn a_token_is_read_from_a_terminal() {
     let sandbox = Sandbox::new();
-    let transcript = sandbox.path("transcript");
-    let mut terminal = sandbox.command("/usr/bin/python3");
-    terminal.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/lab/terminal.py"));
-    terminal.arg(&transcript).args(["waiting for a token on stdin", token(TARGET).trim_end()]);
-    terminal.args(["sh", "-c", &format!("exec {PROGRAM} inspect </dev/tty 2>/dev/tty")]);
+    let mut shell = sandbox.command("sh");
+    shell.args(["-c", &format!("exec {PROGRAM} inspect </dev/tty 2>/dev/tty")]);
+    let (mut terminal, _) = on_terminal(&sandbox, &shell, &[("waiting for a token", token(TARGET).trim_end())]);
     let output = terminal.output().unwrap();
     let (stdout, stderr) = texts(&output);
     assert!(output.status.success() && stdout.contains("user:           dbiamuser\n"), "{stdout}{stderr}");

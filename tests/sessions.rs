@@ -6,13 +6,16 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::harness::{
-    Answer, KEYS, PROGRAM, Run, Sandbox, Server, TARGET, has, is_root, key_id, rfc3339, skip, sts_answer, texts,
+    Answer, KEYS, PROGRAM, Run, Sandbox, Server, TARGET, has, is_root, key_id, on_terminal, rfc3339, skip, sts_answer,
+    texts,
 };
 use crate::single_flight::{Gate, gated_server, wait_for_waiting_processes};
 
 const ROLE: &str = "arn:aws:iam::123456789012:role/lab";
 const DEVICE: &str = "arn:aws:iam::123456789012:mfa/jane";
 const CODE: &str = "123456";
+/// A part of the prompt for a code.
+const PROMPT: &str = "MFA code for";
 
 /// A sandbox with the profile `lab`: a role with these settings, assumed with a user's keys.
 fn with_role(settings: &str) -> Sandbox {
@@ -64,17 +67,6 @@ fn aws(sandbox: &Sandbox, sts: &Server) -> Command {
     command.args(["-m", "awscli", "sts", "get-caller-identity", "--profile", "lab", "--query", "UserId"]);
     command.args(["--output", "text"]).env("PYTHONPATH", path).env("AWS_ENDPOINT_URL_STS", &sts.url);
     command
-}
-
-/// Returns a command that runs `command` on its own terminal and types `answer` at the prompt for a code, and the file
-/// that records the terminal's output.
-fn on_terminal(sandbox: &Sandbox, command: &Command, answer: &str) -> (Command, PathBuf) {
-    let transcript = sandbox.path("transcript");
-    let mut terminal = sandbox.command("/usr/bin/python3");
-    terminal.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/lab/terminal.py"));
-    terminal.arg(&transcript).args(["MFA code for", answer]).arg(command.get_program()).args(command.get_args());
-    terminal.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    (terminal, transcript)
 }
 
 #[track_caller]
@@ -162,14 +154,14 @@ fn an_mfa_code_entered_in_one_program_serves_both() {
     let settings = format!("mfa_serial = {DEVICE}\nduration_seconds = 1800");
     // In the AWS CLI.
     let (sandbox, sts) = (with_role(&settings), sts());
-    let id = succeeds(on_terminal(&sandbox, &aws(&sandbox, &sts), CODE).0);
+    let id = succeeds(on_terminal(&sandbox, &aws(&sandbox, &sts), &[(PROMPT, CODE)]).0);
     let token = rds_token(&sandbox, &sts, &[]).succeeds();
     assert_eq!((key_id(&token), sts.requests()), (id.trim(), 2));
     assert!(only_session(&sandbox).ends_with("17aa3eafaf4ce3edb9d73c98353977f4f61893d7.json"));
 
     // In rds-token.
     let (sandbox, sts) = (with_role(&settings), self::sts());
-    let (command, transcript) = on_terminal(&sandbox, &rds_token(&sandbox, &sts, &[]).command, CODE);
+    let (command, transcript) = on_terminal(&sandbox, &rds_token(&sandbox, &sts, &[]).command, &[(PROMPT, CODE)]);
     let token = succeeds(command);
     assert!(token.starts_with("db.abc123.") && token.ends_with('\n') && token.lines().count() == 1, "{token}");
     let shown = std::fs::read_to_string(transcript).unwrap();
@@ -226,20 +218,23 @@ fn without_a_terminal_the_mfa_code_comes_from_the_flag_or_mfa_process() {
 #[ignore = "needs a terminal (python3)"]
 fn a_prompt_allows_a_second_try_and_does_not_count_toward_the_timeout() {
     let (sandbox, sts) = (with_role(&format!("mfa_serial = {DEVICE}")), sts());
-    let (command, transcript) = on_terminal(&sandbox, &rds_token(&sandbox, &sts, &[]).command, "12\n123 456");
+    let (command, transcript) =
+        on_terminal(&sandbox, &rds_token(&sandbox, &sts, &[]).command, &[(PROMPT, "12\n123 456")]);
     assert!(succeeds(command).contains("Credential=ASIA"));
     assert_eq!(std::fs::read_to_string(transcript).unwrap().matches("Enter MFA code").count(), 2);
 
     // The time at the prompt does not count toward --timeout. The time after it does.
     let sandbox = with_role(&format!("mfa_serial = {DEVICE}"));
-    let (mut command, _) = on_terminal(&sandbox, &rds_token(&sandbox, &sts, &["--timeout", "6s"]).command, CODE);
+    let (mut command, _) =
+        on_terminal(&sandbox, &rds_token(&sandbox, &sts, &["--timeout", "6s"]).command, &[(PROMPT, CODE)]);
     let begin = Instant::now();
     command.env("ANSWER_AFTER", "7");
     assert!(succeeds(command).contains("Credential=ASIA"));
     assert!(begin.elapsed() >= Duration::from_secs(7), "the answer came too early to test the timeout");
     let sandbox = with_role(&format!("mfa_serial = {DEVICE}"));
     let hanging = Server::sts(Duration::from_secs(60), 3600);
-    let (mut command, _) = on_terminal(&sandbox, &rds_token(&sandbox, &hanging, &["--timeout", "3s"]).command, CODE);
+    let (mut command, _) =
+        on_terminal(&sandbox, &rds_token(&sandbox, &hanging, &["--timeout", "3s"]).command, &[(PROMPT, CODE)]);
     let output = command.output().unwrap();
     let (stdout, stderr) = texts(&output);
     assert_eq!((output.status.code(), stdout.as_str()), (Some(4), ""), "{stderr}");
@@ -662,7 +657,7 @@ fn a_background_process_does_not_prompt() {
     let mut shell = sandbox.command("bash");
     shell.args(["-c", &format!("set -m; {PROGRAM} {TARGET} --profile lab 2>error & wait $!; echo $?; cat error")]);
     shell.envs(run.command.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    let (command, _) = on_terminal(&sandbox, &shell, CODE);
+    let (command, _) = on_terminal(&sandbox, &shell, &[(PROMPT, CODE)]);
     let stdout = succeeds(command);
     assert!(stdout.starts_with("3\n") && stdout.contains("there is no terminal"), "{stdout}");
 }
@@ -757,7 +752,7 @@ fn an_mfa_session_of_the_user_is_shared() {
 #[ignore = "needs a terminal (python3)"]
 fn a_user_with_an_mfa_device_is_prompted_on_a_terminal() {
     let (sandbox, sts) = (with_user(&format!("mfa_serial = {DEVICE}")), user_sts());
-    let (command, _) = on_terminal(&sandbox, &rds_token(&sandbox, &sts, &[]).command, CODE);
+    let (command, _) = on_terminal(&sandbox, &rds_token(&sandbox, &sts, &[]).command, &[(PROMPT, CODE)]);
     assert!(succeeds(command).contains("Credential=ASIA"));
 }
 

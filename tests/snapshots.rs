@@ -25,6 +25,7 @@ fn help_texts_equal_the_snapshots() {
         "env",
         "sql",
         "doctor",
+        "setup",
         "targets",
         "inspect",
         "policy",

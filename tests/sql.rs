@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use crate::architecture::files_below;
-use crate::harness::{PROGRAM, Run, Sandbox, skip, texts};
+use crate::harness::{PROGRAM, Run, Sandbox, on_terminal, skip, texts};
 use crate::moto::moto;
 use crate::servers::{Lab, Server, lab};
 
@@ -346,17 +346,6 @@ fn the_master_password_is_only_in_memory() {
 
 const PROMPT: &str = "Password of";
 
-/// Returns a command that runs `command` on its own terminal and types `answer` at the prompt, and the file that records
-/// the terminal's output.
-fn on_terminal(sandbox: &Sandbox, command: &Command, prompt: &str, answer: &str) -> (Command, PathBuf) {
-    let transcript = sandbox.path("transcript");
-    let mut terminal = sandbox.command("/usr/bin/python3");
-    terminal.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/lab/terminal.py"));
-    terminal.arg(&transcript).args([prompt, answer]).arg(command.get_program()).args(command.get_args());
-    terminal.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    (terminal, transcript)
-}
-
 #[test]
 #[ignore = "needs database servers"]
 fn the_prompt_does_not_echo_the_password() {
@@ -364,7 +353,7 @@ fn the_prompt_does_not_echo_the_password() {
     for engine in ENGINES {
         let session = Session::new(&lab, engine);
         let run = session.rds_token("sql", "typed", &["--apply", "-q"]);
-        let (mut terminal, transcript) = on_terminal(&session.sandbox, &run.command, PROMPT, &lab.master_password);
+        let (mut terminal, transcript) = on_terminal(&session.sandbox, &run.command, &[(PROMPT, &lab.master_password)]);
         let (stdout, stderr) = texts(&terminal.output().unwrap());
         assert!(stdout.starts_with("The user 'typed' can log in") && stderr.is_empty(), "{stdout}{stderr}");
         let prompt = format!("Password of {}@{}:{}: \r\n", session.server().master, lab.host, session.server().port);
@@ -381,7 +370,7 @@ fn run_on_terminal(script: &str, prompt: &str) -> (String, Option<i32>) {
     std::fs::set_permissions(sandbox.path("mariadb"), std::fs::Permissions::from_mode(0o700)).unwrap();
     let mut shell = sandbox.command("sh");
     shell.args(["-c", script, "sh", PROGRAM, "sql", URL, "--apply", "--client", "./mariadb"]);
-    let (mut terminal, _) = on_terminal(&sandbox, &shell, prompt, "wrong");
+    let (mut terminal, _) = on_terminal(&sandbox, &shell, &[(prompt, "wrong")]);
     let output = terminal.output().unwrap();
     (texts(&output).0, output.status.code())
 }
