@@ -21,6 +21,11 @@ struct Request {
 }
 
 pub(super) fn run(env: &Env, args: &PolicyArgs) -> Result<(), Error> {
+    output::result(&document(env, args)?)
+}
+
+/// Returns the text of the policy. Fails if a value is missing or invalid (exit 2), or AWS can't be called.
+pub(super) fn document(env: &Env, args: &PolicyArgs) -> Result<String, Error> {
     let report = Report::new(env, args.common.quiet, args.common.verbose);
     let Request { region, account, database, users } = resolve(env, args, &report)?;
     let policy = Policy::new(&region, &account, &database, &users)?;
@@ -32,7 +37,7 @@ pub(super) fn run(env: &Env, args: &PolicyArgs) -> Result<(), Error> {
     if args.any_database {
         report.warn("policy: it allows logins to all databases of the account and the region that have this user");
     }
-    output::result(&text)
+    Ok(text)
 }
 
 /// Merges the flags, TARGET and the configuration. Looks up the account and the resource ID if they are missing. Fails

@@ -4,197 +4,85 @@
 mod config_file;
 mod dialog;
 mod pick;
+mod plan;
+mod question;
 
-use crate::aws::api::Database;
-use crate::cli::{DoctorArgs, PolicyArgs, RequestArgs, SetupArgs, SqlArgs, TargetArgs};
+use crate::aws::api::{Database, DatabaseKind};
+use crate::cli::SetupArgs;
 use crate::command::{doctor, policy, sql};
-use crate::config::Config;
 use crate::error::Error;
-use crate::lookup::{DatabaseId, find_by_id};
 use crate::os::env::Env;
+use crate::os::signal::exit_at_signal;
 use crate::output::{self, Report};
-use crate::settings::inputs::Inputs;
-use crate::settings::{AccountSettings, identity_flags};
-use dialog::Dialog;
-use pick::{Choice, pick};
-
-/// The answers of the user.
-struct Plan {
-    choice: Choice,
-    user: String,
-    /// The database of the grants.
-    database: Option<String>,
-    /// The name of the target.
-    name: String,
-}
+use dialog::{Answer, Dialog};
+use plan::Plan;
 
 pub(super) fn run(env: &Env, args: &SetupArgs) -> Result<(), Error> {
     let report = Report::new(env, args.common.quiet, args.common.verbose);
     let mut dialog = env.terminal().filter(|_| !args.yes).map(Dialog::new);
     let plan = Plan::new(env, args, report, dialog.as_mut())?;
-    if !plan.choice.database.has_iam_authentication {
-        let Choice { database, region } = &plan.choice;
-        let (kind, id) = (database.kind.name(), &database.id);
-        report.warn(&format!("IAM authentication is off for the {kind} {id}; {}", database.remedy_without_iam(region)));
-    }
-    output::result("# The IAM policy that allows the login:\n")?;
-    policy::run(env, &plan.policy_args(args))?;
-    output::result("\n-- The SQL that creates the database user:\n")?;
-    sql::run(env, &plan.sql_args(args, false))?;
-    let applies = match dialog.as_mut() {
-        Some(dialog) if !args.apply => dialog.confirm("Run this SQL now, as the master user?")?,
-        _ => args.apply,
-    };
-    if applies {
-        sql::run(env, &plan.sql_args(args, true))?;
-    }
-    let path = config_file::add_target(env, &plan.name, &plan.table(args))?;
-    let name = &plan.name;
+    print_policy_and_sql(env, args, &plan, report)?;
+    let is_applied = apply(env, args, &plan, dialog.as_mut())?;
+    let path = config_file::add_target(env, plan.name(), &plan.table(args))?;
     output::result(&format!(
-        "\nAdded [target.{name}] to {}. Connect with: rds-token connect {name}\n",
-        path.display()
+        "Added [target.{}] to {}.\n\n{}",
+        plan.name(),
+        path.display(),
+        plan.next_steps(is_applied)
     ))?;
     let checks = match dialog.as_mut() {
         Some(dialog) if !args.no_doctor => {
-            dialog.show("Attach the policy to the caller before the check, for example in the IAM console.")?;
-            dialog.confirm("Check the login now?")?
+            dialog.confirm("Check the login now, with rds-token doctor?", Answer::Yes)?
         }
         _ => !args.no_doctor,
     };
-    if !checks {
-        return output::result(&format!("Check the login with: rds-token doctor {name}\n"));
+    if checks {
+        output::result("\n")?;
+        doctor::run(env, &plan.doctor_args(args))?;
     }
-    doctor::run(env, &plan.doctor_args(args))
+    Ok(())
 }
 
-impl Plan {
-    /// Collects the answers from the flags, and prompts for the missing ones. Without a dialog, fails if one is missing
-    /// (exit 2).
-    fn new(env: &Env, args: &SetupArgs, report: Report, mut dialog: Option<&mut Dialog>) -> Result<Self, Error> {
-        let choice = choose_database(env, args, report, dialog.as_deref_mut())?;
-        let missing = |flag: &str, what: &str| {
-            Error::usage(format!("setup: {what} is missing, and there is no terminal to prompt on; use {flag}"))
-        };
-        let user = match (&args.user, dialog.as_deref_mut()) {
-            (Some(user), _) => user.clone(),
-            (None, Some(dialog)) => dialog.prompt("Database user", Some("app"), not_empty)?,
-            (None, None) => return Err(missing("--user", "the database user")),
-        };
-        let default = choice.database.database.clone();
-        let database = match (&args.database, dialog.as_deref_mut()) {
-            (Some(database), _) => Some(database.clone()),
-            (None, Some(dialog)) => {
-                let question = "Database that the user can read and write, or - for none";
-                let answer = dialog.prompt(question, default.as_deref().or(Some("-")), not_empty)?;
-                Some(answer).filter(|answer| answer != "-")
-            }
-            (None, None) => default,
-        };
-        let default = choice.database.id.clone();
-        let name = match (&args.name, dialog) {
-            (Some(name), _) => name.clone(),
-            (None, Some(dialog)) => dialog.prompt("Name of the target", Some(&default), not_empty)?,
-            (None, None) => default,
-        };
-        config_file::check_name(env, &name)?;
-        Ok(Self { choice, user, database, name })
+/// Prints the policy and the SQL. Before that, checks everything that can be invalid, because nothing may change and no
+/// part may be printed if a value is invalid (exit 2).
+fn print_policy_and_sql(env: &Env, args: &SetupArgs, plan: &Plan, report: Report) -> Result<(), Error> {
+    let Database { kind, id, has_iam_authentication, .. } = plan.database();
+    if args.apply && *kind == DatabaseKind::Proxy {
+        return Err(Error::usage(format!(
+            "setup: {id} is a proxy, and --apply would change the user that it logs in with; omit --apply"
+        )));
     }
-
-    fn target_args(&self, args: &SetupArgs) -> TargetArgs {
-        TargetArgs {
-            id: Some(self.id()),
-            user: Some(self.user.clone()),
-            database: self.database.clone(),
-            region: Some(self.choice.region.clone()),
-            via: args.via.clone(),
-            ..TargetArgs::default()
-        }
+    let is_promptable = env.terminal().is_some() || args.password_fd.is_some();
+    if args.apply && !is_promptable && !plan.sql_args(args, true).master_secret {
+        return Err(Error::usage(format!(
+            "setup: there is no terminal to prompt for the password of {} on; use --password-fd 0, with the password on \
+             stdin",
+            plan.master(args)
+        )));
     }
-
-    /// The identifier with its kind, so that it is unambiguous.
-    fn id(&self) -> String {
-        let Database { kind, id, .. } = &self.choice.database;
-        format!("{}:{id}", kind.name())
+    config_file::check(env, plan.name(), &plan.table(args))?;
+    let sql = sql::statements(env, &plan.sql_args(args, false))?;
+    let policy = policy::document(env, &plan.policy_args(args))?;
+    if !has_iam_authentication {
+        let remedy = plan.database().remedy_without_iam(plan.region());
+        report.warn(&format!("IAM authentication is off for the {} {id}, so no login works; {remedy}", kind.name()));
     }
-
-    fn policy_args(&self, args: &SetupArgs) -> PolicyArgs {
-        PolicyArgs {
-            id: Some(self.id()),
-            user: vec![self.user.clone()],
-            region: Some(self.choice.region.clone()),
-            identity: args.identity.clone(),
-            common: args.common,
-            ..PolicyArgs::default()
-        }
-    }
-
-    fn sql_args(&self, args: &SetupArgs, apply: bool) -> SqlArgs {
-        let has_secret = self.choice.database.master_secret.is_some();
-        let master_user = args.master_user.clone().or_else(|| self.choice.database.master_user.clone());
-        let master_secret = apply && has_secret && args.master_user.is_none() && args.password_fd.is_none();
-        SqlArgs {
-            target: self.target_args(args),
-            identity: args.identity.clone(),
-            read_only: args.read_only,
-            apply,
-            master_user: master_user.filter(|_| !master_secret),
-            password_fd: args.password_fd.filter(|_| apply),
-            master_secret,
-            client: None,
-            common: args.common,
-        }
-    }
-
-    fn doctor_args(&self, args: &SetupArgs) -> DoctorArgs {
-        let target = TargetArgs { target: Some(self.name.clone()), ..TargetArgs::default() };
-        let request =
-            RequestArgs { target, identity: args.identity.clone(), common: args.common, ..RequestArgs::default() };
-        DoctorArgs { request, client: None, output: None }
-    }
-
-    /// The settings of the target's table.
-    fn table(&self, args: &SetupArgs) -> Vec<(&'static str, String)> {
-        let identity = &args.identity;
-        let settings = [
-            ("id", Some(self.id())),
-            ("region", Some(self.choice.region.clone())),
-            ("user", Some(self.user.clone())),
-            ("database", self.database.clone()),
-            ("profile", identity.profile.clone()),
-            ("role_arn", identity.role_arn.clone()),
-            ("mfa_serial", identity.mfa_serial.clone()),
-            ("via", args.via.clone()),
-        ];
-        settings.into_iter().filter_map(|(key, value)| Some((key, value?))).collect()
-    }
+    output::result(&format!("# IAM policy for {}\n{policy}\n{}\n{sql}\n", plan.login(), plan.about_sql()))
 }
 
-fn not_empty(answer: &str) -> Result<String, String> {
-    match answer.is_empty() {
-        true => Err("Enter a name.".to_owned()),
-        false => Ok(answer.to_owned()),
-    }
-}
-
-/// Returns the database of `--id`, else the one that the user picks. Without a dialog, `--id` and a region are needed
-/// (exit 2).
-fn choose_database(env: &Env, args: &SetupArgs, report: Report, dialog: Option<&mut Dialog>) -> Result<Choice, Error> {
-    let target = TargetArgs { region: args.region.clone(), ..TargetArgs::default() };
-    let inputs = Inputs::of_request(env, Config::load_existing(env)?, &target, &identity_flags(&args.identity))?;
-    let settings = AccountSettings::new(env, &inputs, &args.identity, report)?;
-    let account = settings.account(env);
-    let region = settings.region(env, &inputs)?.map(|region| region.name);
-    match (&args.id, region, dialog) {
-        (Some(id), Some(region), _) => {
-            let database = find_by_id(&account.api(&region)?, &DatabaseId::parse(id)?)?;
-            Ok(Choice { database, region })
+/// Runs the SQL if `--apply` or the user requests it. Returns whether it ran.
+fn apply(env: &Env, args: &SetupArgs, plan: &Plan, dialog: Option<&mut Dialog>) -> Result<bool, Error> {
+    let applies = match dialog {
+        Some(dialog) if !args.apply && plan.database().kind != DatabaseKind::Proxy => {
+            dialog.confirm(&format!("Run this SQL now, as {}?", plan.master(args)), Answer::No)?
         }
-        (None, region, Some(dialog)) => pick(&account, region, dialog),
-        (Some(_), None, _) => {
-            Err(Error::usage("setup: the region of --id is unknown; use --region, or set AWS_REGION"))
-        }
-        (None, _, None) => Err(Error::usage(
-            "setup: the database is missing, and there is no terminal to prompt on; use --id, --user and --name",
-        )),
+        _ => args.apply,
+    };
+    if applies {
+        let result = sql::run(env, &plan.sql_args(args, true));
+        // `sql` handles signals while it has the password.
+        exit_at_signal();
+        result?;
     }
+    Ok(applies)
 }

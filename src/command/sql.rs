@@ -17,6 +17,7 @@ use crate::os::env::Env;
 use crate::output::{self, Report};
 use crate::settings::inputs::Inputs;
 use crate::settings::{Settings, target_without_region};
+use crate::target::endpoint::is_proxy;
 use crate::target::{Engine, Target, TargetSpec};
 
 pub(super) fn run(env: &Env, args: &SqlArgs) -> Result<(), Error> {
@@ -27,14 +28,30 @@ pub(super) fn run(env: &Env, args: &SqlArgs) -> Result<(), Error> {
     refuse_options_of_apply(args)?;
     let target = target_to_print(env, args, &report)?;
     let sql = render(&target, args)?;
-    warn_about_password(&target, &report);
+    match is_proxy(&target.host) {
+        true => warn_about_proxy(&target, &report),
+        false => warn_about_password(&target, &report),
+    }
     output::result(&sql)
+}
+
+/// Returns the statements, without warnings. Fails if a part of the target is missing or invalid (exit 2), or the lookup
+/// of an identifier fails.
+pub(super) fn statements(env: &Env, args: &SqlArgs) -> Result<String, Error> {
+    let report = Report::new(env, true, false);
+    render(&target_to_print(env, args, &report)?, args)
 }
 
 fn apply(env: &Env, args: &SqlArgs, report: &Report) -> Result<(), Error> {
     let settings = Settings::resolve_without_region(env, &request(args))?;
     let Target { user, host, port, .. } = &settings.target;
     let engine = engine(&settings.target)?;
+    if is_proxy(host) {
+        return Err(Error::usage(format!(
+            "sql: '{host}' is a proxy, and --apply would change the user that it logs in with; use --host or --id with \
+             the database behind the proxy"
+        )));
+    }
     let (args, password) = match args.master_secret {
         true => {
             let MasterSecret { username, password } = managed_secret(&settings.account(env), host)?;
@@ -119,6 +136,13 @@ fn render(target: &Target, args: &SqlArgs) -> Result<String, Error> {
     }
     let access = if args.read_only { Access::ReadOnly } else { Access::ReadWrite };
     DatabaseUser { name: &target.user, database: target.database.as_deref(), access }.render(engine)
+}
+
+fn warn_about_proxy(Target { user, host, .. }: &Target, report: &Report) {
+    report.warn(&format!(
+        "sql: '{host}' is a proxy: run the statements in the database behind it, and only if the proxy logs in there \
+         with IAM too; otherwise, '{user}' needs a password there, which the proxy reads from Secrets Manager"
+    ));
 }
 
 fn warn_about_password(Target { user, engine, .. }: &Target, report: &Report) {

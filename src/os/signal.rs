@@ -32,3 +32,13 @@ pub(crate) async fn wait_for_signal() -> (&'static str, ExitCode) {
         _ = close.recv() => ("the closed console", ExitCode::Hangup),
     }
 }
+
+/// Exits at the next signal that would terminate this process. After [`wait_for_signal`], the system no longer
+/// terminates it.
+pub(crate) fn exit_at_signal() {
+    std::thread::spawn(|| {
+        let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
+        let (_, exit) = runtime.block_on(wait_for_signal());
+        std::process::exit(exit as i32);
+    });
+}

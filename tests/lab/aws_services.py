@@ -55,6 +55,9 @@ def correct_moto():
     def set_endpoint(proxy):
         proxy.endpoint = proxy.endpoint.replace(".db-proxy-", ".proxy-")
 
+    # Seed code sets `host` to the name of a server of the lab.
+    address = models.DBInstance.address.fget
+    models.DBInstance.address = property(lambda instance: vars(instance).get("host") or address(instance))
     after_init(models.DBInstance, set_resource_id)
     after_init(models.DBProxy, set_endpoint)
     by_resource_id = FilterDef(["db_cluster_resource_id"], "Resource Ids")

@@ -1,61 +1,103 @@
 //! The `[target.NAME]` table that `setup` adds to the configuration file.
 
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::config::Config;
 use crate::error::Error;
 use crate::os::env::Env;
-use crate::os::user_file;
+use crate::os::user_file::UserFile;
 
-/// Checks that a target can be added, and returns the path of the configuration file. Fails if the file is invalid, or
-/// already has the target, or if the name is invalid (exit 2).
-pub(super) fn check_name(env: &Env, name: &str) -> Result<PathBuf, Error> {
+/// Returns why a target can't have this name. `None` if it can.
+pub(super) fn name_error(name: &str, config: &Config) -> Option<String> {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    if name.is_empty() || name.starts_with('-') || !name.chars().all(is_plain) {
+        return Some(format!("'{name}' is not a name of letters, digits, '-' and '_'"));
+    }
+    config.targets.contains_key(name).then(|| format!("the configuration file already has [target.{name}]"))
+}
+
+/// Checks that a target can be added, before anything changes. Fails if the configuration file is invalid, or the target
+/// is (exit 2).
+pub(super) fn check(env: &Env, name: &str, settings: &[(&str, String)]) -> Result<(), Error> {
+    let path = path(env)?;
+    let config = Config::load_existing(env)?;
+    if let Some(why) = name_error(name, &config) {
+        return Err(Error::usage(format!("setup: {why}; use --name with another name")));
+    }
+    // As in a file that the user wrote.
+    Config::parse(&path, &render(name, settings)).map(|_| ())
+}
+
+/// Adds a table at the end of the configuration file, and returns the file's path. The rest of the file does not change.
+/// Fails as [`check`] does, or if the file can't be written (exit 1).
+pub(super) fn add_target(env: &Env, name: &str, settings: &[(&str, String)]) -> Result<PathBuf, Error> {
+    let path = path(env)?;
+    let failed = |error: std::io::Error| {
+        Error::other(format!(
+            "setup: could not write {}: {error}; correct the cause, or set RDS_TOKEN_CONFIG to another file, and run \
+             setup again",
+            path.display()
+        ))
+    };
+    let file = UserFile::lock(&path).map_err(failed)?;
+    // Another process may have changed the file since the first check.
+    check(env, name, settings)?;
+    let old = file.text().map_err(failed)?.unwrap_or_default();
+    let new = append(&old, &render(name, settings));
+    check_result(&path, &new, name)?;
+    file.write(&new).map_err(failed)?;
+    Ok(path)
+}
+
+/// Returns the path of the configuration file. Fails if it is unknown or relative (exit 2).
+fn path(env: &Env) -> Result<PathBuf, Error> {
     let path = env.config_file().ok_or_else(|| {
         Error::usage("setup: HOME is not set, so the configuration file is unknown; set HOME or RDS_TOKEN_CONFIG")
     })?;
-    if Config::load_existing(env)?.targets.contains_key(name) {
-        let path = path.display();
-        return Err(Error::usage(format!("setup: {path} already has [target.{name}]; use --name with another name")));
+    match path.is_absolute() {
+        true => Ok(path),
+        false => Err(Error::usage(format!(
+            "configuration: RDS_TOKEN_CONFIG is '{}', which is not absolute; use an absolute path",
+            path.display()
+        ))),
     }
-    Config::parse(&path, &render(name, &[]))?;
-    Ok(path)
 }
 
-/// Appends a table to the configuration file, and returns the file's path. The rest of the file does not change. Fails
-/// as [`check_name`] does, or if the file can't be written (exit 1).
-pub(super) fn add_target(env: &Env, name: &str, settings: &[(&str, String)]) -> Result<PathBuf, Error> {
-    let path = check_name(env, name)?;
-    let table = render(name, settings);
-    // Checks the values as in a file that the user wrote.
-    Config::parse(&path, &table)?;
-    let separator = if path.exists() { "\n" } else { "" };
-    let written = user_file::append(&path, &format!("{separator}{table}"));
-    written.map_err(|error| Error::other(format!("setup: could not write {}: {error}", path.display())))?;
-    Ok(path)
+/// Fails if the file can't have another table (exit 2): in TOML, `target = { … }` is complete.
+fn check_result(path: &Path, text: &str, name: &str) -> Result<(), Error> {
+    let has_target = Config::parse(path, text).is_ok_and(|config| config.targets.contains_key(name));
+    has_target.then_some(()).ok_or_else(|| {
+        Error::usage(format!(
+            "setup: {} can't have another table at its end; write its targets as [target.NAME] tables",
+            path.display()
+        ))
+    })
+}
+
+/// Returns the text with the table after it, and the text's own line breaks.
+fn append(text: &str, table: &str) -> String {
+    let separator = match text {
+        "" => "",
+        _ if text.ends_with('\n') => "\n",
+        _ => "\n\n",
+    };
+    let addition = format!("{separator}{table}");
+    let addition = if text.contains("\r\n") { addition.replace('\n', "\r\n") } else { addition };
+    format!("{text}{addition}")
 }
 
 fn render(name: &str, settings: &[(&str, String)]) -> String {
-    let name = escape(name);
-    let mut table = format!("[target.\"{name}\"]\n");
-    if name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')) {
-        // A bare key (TOML 1.0, "Keys").
-        table = format!("[target.{name}]\n");
-    }
+    let mut table = format!("[target.{name}]\n");
     for (key, value) in settings {
-        let _ = writeln!(table, "{key} = \"{}\"", escape(value));
+        let value = value.replace('\\', "\\\\").replace('"', "\\\"");
+        let _ = writeln!(table, "{key} = \"{value}\"");
     }
     table
 }
 
-fn escape(value: &str) -> String {
-    value.replace('\\', "\\\\").replace('"', "\\\"")
-}
-
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::*;
 
     #[test]
@@ -67,5 +109,26 @@ mod tests {
             (config.targets["a-1"].text("id"), config.targets["a-1"].text("user")),
             (Some("prod"), Some(&*user))
         );
+    }
+
+    #[test]
+    fn a_table_has_the_line_breaks_of_the_file() {
+        for (text, expected) in [
+            ("", "[t]\na\n"),
+            ("# x\n", "# x\n\n[t]\na\n"),
+            ("# x", "# x\n\n[t]\na\n"),
+            ("# x\r\n", "# x\r\n\r\n[t]\r\na\r\n"),
+            ("# x\r\n# y", "# x\r\n# y\r\n\r\n[t]\r\na\r\n"),
+        ] {
+            assert_eq!(append(text, "[t]\na\n"), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_complete_table_of_targets_is_refused() {
+        let path = Path::new("/c.toml");
+        let result = |text: &str| check_result(path, &append(text, &render("b", &[("id", "x".to_owned())])), "b");
+        assert!(result("target.a.host = \"x\"\n").is_ok() && result("[target.a]\nhost = \"x\"").is_ok());
+        assert!(result("target = { a = { host = \"x\" } }\n").is_err());
     }
 }

@@ -12,6 +12,12 @@ const MAX_ANSWER: u64 = 4 << 10;
 /// Maximum number of prompts for one answer.
 const MAX_PROMPTS: usize = 5;
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Answer {
+    Yes,
+    No,
+}
+
 pub(super) struct Dialog {
     input: BufReader<File>,
     output: File,
@@ -50,9 +56,10 @@ impl Dialog {
         Err(Error::other("setup: no valid answer was entered; run `rds-token setup` again, or use its flags"))
     }
 
-    /// Asks a question with the answers yes and no. The default is no.
-    pub(super) fn confirm(&mut self, question: &str) -> Result<bool, Error> {
-        self.prompt(&format!("{question} (yes or no)"), Some("no"), |answer| match answer {
+    /// Prompts for yes or no.
+    pub(super) fn confirm(&mut self, question: &str, default: Answer) -> Result<bool, Error> {
+        let default = if default == Answer::Yes { "yes" } else { "no" };
+        self.prompt(&format!("{question} (yes or no)"), Some(default), |answer| match answer {
             "y" | "yes" => Ok(true),
             "n" | "no" => Ok(false),
             _ => Err("Enter yes or no.".to_owned()),

@@ -3,8 +3,8 @@
 use super::dialog::Dialog;
 use crate::account::Account;
 use crate::aws::api::{Api, Database, DatabaseKind, Filter};
-use crate::error::Error;
-use crate::lookup::engine_of;
+use crate::error::{Error, ExitCode};
+use crate::lookup::{DatabaseId, engine_of, find_by_id};
 use crate::target::endpoint::is_region;
 
 /// A database and its region.
@@ -13,27 +13,49 @@ pub(super) struct Choice {
     pub(super) region: String,
 }
 
+/// The databases of a region that support IAM authentication.
+struct List {
+    databases: Vec<Database>,
+    /// The kinds of databases that the caller must not list.
+    denied: Vec<DatabaseKind>,
+}
+
 enum Answer {
     Database(usize),
     Region(String),
 }
 
-/// Lists the databases of a region, and prompts for one of them or for another region. Prompts for a region first if
-/// `region` is `None`.
-pub(super) fn pick(account: &Account<'_>, region: Option<String>, dialog: &mut Dialog) -> Result<Choice, Error> {
+/// Prompts for a region if `region` is `None`. Returns the database with the identifier, else lists the databases of the
+/// region, and prompts for one of them or for another region.
+pub(super) fn pick(
+    account: &Account<'_>,
+    region: Option<String>,
+    id: Option<&str>,
+    dialog: &mut Dialog,
+) -> Result<Choice, Error> {
     let mut region = match region {
         Some(region) => region,
-        None => dialog.prompt("AWS region, such as eu-west-1", None, parse_region)?,
+        None => prompt_for_region(account, dialog)?,
     };
+    if let Some(id) = id {
+        let database = find_by_id(&account.api(&region)?, &DatabaseId::parse(id)?)?;
+        return Ok(Choice { database, region });
+    }
     loop {
-        let databases = list(&account.api(&region)?)?;
-        dialog.show(&format!("Databases in {region} that support IAM authentication:\n{}", table(&databases)))?;
-        let (question, default) = match databases.len() {
-            0 => ("Another region", None),
-            1 => ("Number of the database, or another region", Some("1")),
-            _ => ("Number of the database, or another region", None),
+        let databases = match list(&account.api(&region)?) {
+            // A region that does not exist has no endpoint.
+            Err(error) if error.exit == ExitCode::Network => {
+                dialog.show(&format!("{}.", error.message()))?;
+                region = prompt_for_region(account, dialog)?;
+                continue;
+            }
+            list => {
+                let list = list?;
+                dialog.show(&describe(&list, &region))?;
+                list.databases
+            }
         };
-        match dialog.prompt(question, default, |answer| parse(answer, databases.len()))? {
+        match prompt(account, &databases, dialog)? {
             Answer::Database(index) => {
                 return Ok(Choice { database: databases[index].clone(), region });
             }
@@ -42,30 +64,57 @@ pub(super) fn pick(account: &Account<'_>, region: Option<String>, dialog: &mut D
     }
 }
 
+fn prompt(account: &Account<'_>, databases: &[Database], dialog: &mut Dialog) -> Result<Answer, Error> {
+    let (question, default) = match databases.len() {
+        0 => ("Another region, such as eu-west-1", None),
+        1 => ("Number of the database, or another region", Some("1")),
+        _ => ("Number of the database, or another region", None),
+    };
+    // The time at a prompt does not count toward the time limit.
+    let _pause = account.deadline.pause();
+    dialog.prompt(question, default, |answer| parse(answer, databases.len()))
+}
+
+fn prompt_for_region(account: &Account<'_>, dialog: &mut Dialog) -> Result<String, Error> {
+    let _pause = account.deadline.pause();
+    dialog.prompt("AWS region of the database, such as eu-west-1", None, parse_region)
+}
+
 /// Returns the databases whose engine supports IAM authentication. An instance of a cluster is left out, because
-/// clients use the endpoints of the cluster. A kind that the caller must not list is left out too, unless it is the
-/// only one.
-fn list(api: &Api<'_>) -> Result<Vec<Database>, Error> {
-    let mut databases = Vec::new();
-    let mut denied = None;
+/// clients use the endpoints of the cluster. Fails if the caller must not list any kind, or a call fails otherwise.
+fn list(api: &Api<'_>) -> Result<List, Error> {
+    let (mut databases, mut denied, mut last) = (Vec::new(), Vec::new(), None);
     for kind in DatabaseKind::ALL {
         match api.databases(kind, Filter::All) {
             Ok(found) => databases.extend(found),
-            Err(error) if error.is_denied() => denied = Some(error),
+            Err(error) if error.is_denied() => {
+                denied.push(kind);
+                last = Some(error);
+            }
             Err(error) => return Err(error.into()),
         }
     }
     databases.retain(|database| database.cluster.is_none() && engine_of(&database.engine).is_some());
-    match denied {
-        Some(error) if databases.is_empty() => Err(error.into()),
-        _ => Ok(databases),
+    match last {
+        Some(error) if denied.len() == DatabaseKind::ALL.len() => Err(error.into()),
+        _ => Ok(List { databases, denied }),
     }
 }
 
+fn describe(List { databases, denied }: &List, region: &str) -> String {
+    let denied = denied.iter().map(|kind| {
+        let kind = kind.name();
+        format!("Each {kind} is missing here, because your AWS policies do not allow you to list them.\n")
+    });
+    let denied: String = denied.collect();
+    let heading = match databases.len() {
+        0 => format!("No database in {region} supports IAM authentication.\n"),
+        _ => format!("Databases in {region}:\n"),
+    };
+    format!("{heading}{}{denied}", table(databases))
+}
+
 fn table(databases: &[Database]) -> String {
-    if databases.is_empty() {
-        return "  none\n".to_owned();
-    }
     let width = databases.iter().map(|database| database.id.len()).max().unwrap_or_default();
     let line = |(index, database): (usize, &Database)| {
         let Database { kind, id, engine, status, .. } = database;
@@ -78,8 +127,8 @@ fn table(databases: &[Database]) -> String {
 fn parse(answer: &str, count: usize) -> Result<Answer, String> {
     match answer.parse::<usize>() {
         Ok(number) if (1..=count).contains(&number) => Ok(Answer::Database(number - 1)),
-        Ok(_) => Err(format!("Enter a number from 1 to {count}, or a region.")),
-        Err(_) => parse_region(answer).map(Answer::Region),
+        Ok(_) if count > 0 => Err(format!("Enter a number from 1 to {count}, or a region such as eu-west-1.")),
+        _ => parse_region(answer).map(Answer::Region),
     }
 }
 

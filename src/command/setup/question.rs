@@ -1,0 +1,45 @@
+//! The questions about the user, the grants and the target.
+
+use super::config_file::name_error;
+use super::dialog::Dialog;
+use crate::aws::api::Database;
+use crate::config::Config;
+use crate::error::Error;
+
+/// The answer for grants in no database.
+const NONE: &str = "-";
+
+/// Prompts for the database user. `default` is the user of the environment or of `[defaults]`.
+pub(super) fn user(dialog: &mut Dialog, database: &Database, default: Option<&str>) -> Result<String, Error> {
+    dialog.show("\nThe user that programs log in as. If it exists already, it can then log in only with tokens.")?;
+    dialog.prompt("Database user", Some(default.unwrap_or("app")), |answer| match &database.master_user {
+        _ if answer.is_empty() => Err("Enter the name of a user.".to_owned()),
+        Some(master) if master == answer => {
+            Err(format!("'{master}' is the master user, which has to log in with its password. Enter another user."))
+        }
+        _ => Ok(answer.to_owned()),
+    })
+}
+
+/// Prompts for the database of the grants. `None` if the user gets no privileges.
+pub(super) fn database(dialog: &mut Dialog, database: &Database, read_only: bool) -> Result<Option<String>, Error> {
+    let access = if read_only { "read" } else { "read and change" };
+    let question = format!("Database that this user can {access}, or {NONE} for none");
+    let answer =
+        dialog.prompt(&question, Some(database.database.as_deref().unwrap_or(NONE)), |answer| match answer {
+            "" => Err(format!("Enter the name of a database, or {NONE}.")),
+            name => Ok(name.to_owned()),
+        })?;
+    Ok(Some(answer).filter(|answer| answer != NONE))
+}
+
+/// Prompts for the name of the target.
+pub(super) fn name(dialog: &mut Dialog, id: &str, user: &str, config: &Config) -> Result<String, Error> {
+    let with_user = format!("{id}-{user}");
+    let default = [id, &with_user].into_iter().find(|name| name_error(name, config).is_none());
+    dialog.show("\nA short name for this login, as in: rds-token connect NAME")?;
+    dialog.prompt("Name", default, |answer| match name_error(answer, config) {
+        Some(why) => Err(format!("{why}. Enter another name.")),
+        None => Ok(answer.to_owned()),
+    })
+}
