@@ -48,17 +48,17 @@ pub(crate) struct Settings {
 impl Settings {
     /// Merges the layers and validates the result. Errors name the setting that is missing or invalid (exit 2).
     pub(crate) fn resolve(env: &Env, args: &RequestArgs) -> Result<Self, Error> {
-        Self::resolve_for(env, args, RegionUse::Required)
+        Self::resolve_for(env, Config::load(env)?, args, RegionUse::Required)
     }
 
     /// The settings of a command that connects to the database without a token, so that it needs no region. Errors name
     /// the setting that is missing or invalid (exit 2).
-    pub(crate) fn resolve_without_region(env: &Env, args: &RequestArgs) -> Result<Self, Error> {
-        Self::resolve_for(env, args, RegionUse::None)
+    pub(crate) fn resolve_without_region(env: &Env, config: Config, args: &RequestArgs) -> Result<Self, Error> {
+        Self::resolve_for(env, config, args, RegionUse::None)
     }
 
-    fn resolve_for(env: &Env, args: &RequestArgs, region_use: RegionUse) -> Result<Self, Error> {
-        let mut inputs = Inputs::of_request(env, Config::load(env)?, &args.target, &request_flags(args))?;
+    fn resolve_for(env: &Env, config: Config, args: &RequestArgs, region_use: RegionUse) -> Result<Self, Error> {
+        let mut inputs = Inputs::of_request(env, config, &args.target, &request_flags(args))?;
         let report = Report::new(env, args.common.quiet, args.common.verbose);
         inputs.warning.iter().for_each(|warning| report.warn(warning));
         let account_settings = AccountSettings::new(env, &inputs, &args.identity, report)?;

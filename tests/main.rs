@@ -44,6 +44,7 @@ mod rogue;
 mod security;
 mod servers;
 mod sessions;
+mod setup;
 mod shells;
 mod signing;
 mod single_flight;

@@ -10,7 +10,8 @@ use std::sync::{LazyLock, Mutex};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::harness::{Run, Sandbox, includes_ignored, skip};
+use crate::harness::{PROGRAM, Run, Sandbox, includes_ignored, skip};
+use crate::servers::{Lab, Server};
 
 pub(crate) struct Moto {
     /// The endpoint of all services, for `AWS_ENDPOINT_URL`.
@@ -70,6 +71,64 @@ impl Moto {
     /// Prepares a run of rds-token with access keys, in the region eu-west-1, that calls moto instead of AWS.
     pub(crate) fn rds_token<'a>(&self, sandbox: &Sandbox, args: impl IntoIterator<Item = &'a str>) -> Run {
         sandbox.rds_token(args).env("AWS_ENDPOINT_URL", &self.url).env("AWS_REGION", "eu-west-1")
+    }
+}
+
+/// The instance `db` in moto, whose endpoint is a server of the lab. Tests that hold the lab share it.
+pub(crate) struct LabDatabase<'a> {
+    pub(crate) moto: &'a Moto,
+    pub(crate) lab: &'a Lab,
+    /// mysql, mariadb or postgres.
+    pub(crate) engine: &'static str,
+}
+
+impl LabDatabase<'_> {
+    pub(crate) fn server(&self) -> &Server {
+        match self.engine {
+            "mysql" => &self.lab.mysql,
+            "mariadb" => &self.lab.mariadb,
+            _ => &self.lab.postgres,
+        }
+    }
+
+    /// Creates the instance. With `has_secret`, RDS manages the password of its master user. Returns the ARN of the
+    /// secret.
+    pub(crate) fn seed(&self, has_secret: bool) -> Value {
+        let Self { moto, lab, engine } = self;
+        let (master, port) = (&self.server().master, self.server().port);
+        let password = serde_json::to_string(&lab.master_password).unwrap();
+        let kind = if has_secret { "ManageMasterUserPassword=True" } else { "MasterUserPassword='secret-99'" };
+        moto.seed(&format!(
+            "import json\n\
+             backend('rds').databases.pop('db', None), backend('rds').database_snapshots.clear()\n\
+             client('rds').create_db_instance(DBInstanceIdentifier='db', Engine='mysql', AllocatedStorage=20,\n\
+             \x20   DBInstanceClass='db.t3.micro', MasterUsername='{master}', DBName='{}',\n\
+             \x20   EnableIAMDatabaseAuthentication=True, {kind})\n\
+             db = backend('rds').databases['db']\n\
+             db.engine, db.host, db.port = '{engine}', '{}', {port}\n\
+             if {}:\n\
+             \x20   result = db.master_user_secret.secret_arn\n\
+             \x20   text = json.dumps(dict(username='{master}', password={password}))\n\
+             \x20   client('secretsmanager').put_secret_value(SecretId=result, SecretString=text)\n",
+            lab.database,
+            lab.host,
+            if has_secret { "True" } else { "False" },
+        ))
+    }
+
+    /// Prepares a run of rds-token with keys of the lab, in a namespace where the names of the lab are in `/etc/hosts`.
+    pub(crate) fn in_namespace(&self, sandbox: &Sandbox, args: &[&str]) -> Command {
+        let Self { moto, lab, .. } = self;
+        let mut command = sandbox.command("/usr/bin/unshare");
+        let script = "/bin/mount --bind \"$0\" /etc/hosts && exec \"$@\"";
+        command.args(["--mount", "/bin/sh", "-c", script, &lab.hosts_file]).arg(PROGRAM).args(args);
+        let key = lab.key("static");
+        command.env("AWS_ACCESS_KEY_ID", key.access_key_id).env("AWS_SECRET_ACCESS_KEY", key.secret_access_key);
+        command.env("AWS_ENDPOINT_URL", &moto.url).env("AWS_REGION", "eu-west-1").env("RDS_TOKEN_CA", &lab.ca);
+        let path = std::env::var_os("PATH").unwrap();
+        let directories = self.server().bin.clone().into_iter().chain(std::env::split_paths(&path));
+        command.env("PATH", std::env::join_paths(directories).unwrap()).env("LC_ALL", "C.UTF-8");
+        command
     }
 }
 

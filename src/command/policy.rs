@@ -21,13 +21,13 @@ struct Request {
 }
 
 pub(super) fn run(env: &Env, args: &PolicyArgs) -> Result<(), Error> {
-    output::result(&document(env, args)?)
+    output::result(&document(env, Config::load(env)?, args)?)
 }
 
 /// Returns the text of the policy. Fails if a value is missing or invalid (exit 2), or AWS can't be called.
-pub(super) fn document(env: &Env, args: &PolicyArgs) -> Result<String, Error> {
+pub(super) fn document(env: &Env, config: Config, args: &PolicyArgs) -> Result<String, Error> {
     let report = Report::new(env, args.common.quiet, args.common.verbose);
-    let Request { region, account, database, users } = resolve(env, args, &report)?;
+    let Request { region, account, database, users } = resolve(env, config, args, &report)?;
     let policy = Policy::new(&region, &account, &database, &users)?;
     let text = policy.render(match args.output {
         None | Some(PolicyOutput::Json) => Format::Json,
@@ -42,7 +42,7 @@ pub(super) fn document(env: &Env, args: &PolicyArgs) -> Result<String, Error> {
 
 /// Merges the flags, TARGET and the configuration. Looks up the account and the resource ID if they are missing. Fails
 /// if a value is missing or invalid (exit 2), or AWS can't be called.
-fn resolve(env: &Env, args: &PolicyArgs, report: &Report) -> Result<Request, Error> {
+fn resolve(env: &Env, config: Config, args: &PolicyArgs, report: &Report) -> Result<Request, Error> {
     let target = TargetArgs {
         target: args.target.clone(),
         host: args.host.clone(),
@@ -51,7 +51,7 @@ fn resolve(env: &Env, args: &PolicyArgs, report: &Report) -> Result<Request, Err
         ..TargetArgs::default()
     };
     let flags = identity_flags(&args.identity);
-    let mut inputs = Inputs::of_request(env, Config::load(env)?, &target, &flags)?;
+    let mut inputs = Inputs::of_request(env, config, &target, &flags)?;
     inputs.warning.iter().for_each(|warning| report.warn(warning));
     let users = users(args, &inputs)?;
     let settings = AccountSettings::new(env, &inputs, &args.identity, *report)?;

@@ -10,6 +10,7 @@ mod question;
 use crate::aws::api::{Database, DatabaseKind};
 use crate::cli::SetupArgs;
 use crate::command::{doctor, policy, sql};
+use crate::config::Config;
 use crate::error::Error;
 use crate::os::env::Env;
 use crate::os::signal::exit_at_signal;
@@ -21,7 +22,8 @@ pub(super) fn run(env: &Env, args: &SetupArgs) -> Result<(), Error> {
     let report = Report::new(env, args.common.quiet, args.common.verbose);
     let mut dialog = env.terminal().filter(|_| !args.yes).map(Dialog::new);
     let plan = Plan::new(env, args, report, dialog.as_mut())?;
-    print_policy_and_sql(env, args, &plan, report)?;
+    // Each step has the whole time limit, because the user may take longer for the answers.
+    print_policy_and_sql(&env.restarted(), args, &plan, report)?;
     let is_applied = apply(env, args, &plan, dialog.as_mut())?;
     let path = config_file::add_target(env, plan.name(), &plan.table(args))?;
     output::result(&format!(
@@ -38,7 +40,7 @@ pub(super) fn run(env: &Env, args: &SetupArgs) -> Result<(), Error> {
     };
     if checks {
         output::result("\n")?;
-        doctor::run(env, &plan.doctor_args(args))?;
+        doctor::run(&env.restarted(), &plan.doctor_args(args))?;
     }
     Ok(())
 }
@@ -61,8 +63,9 @@ fn print_policy_and_sql(env: &Env, args: &SetupArgs, plan: &Plan, report: Report
         )));
     }
     config_file::check(env, plan.name(), &plan.table(args))?;
-    let sql = sql::statements(env, &plan.sql_args(args, false))?;
-    let policy = policy::document(env, &plan.policy_args(args))?;
+    let config = Config::load_existing(env)?;
+    let sql = sql::statements(env, config.clone(), &plan.sql_args(args, false))?;
+    let policy = policy::document(env, config, &plan.policy_args(args))?;
     if !has_iam_authentication {
         let remedy = plan.database().remedy_without_iam(plan.region());
         report.warn(&format!("IAM authentication is off for the {} {id}, so no login works; {remedy}", kind.name()));
@@ -79,7 +82,8 @@ fn apply(env: &Env, args: &SetupArgs, plan: &Plan, dialog: Option<&mut Dialog>) 
         _ => args.apply,
     };
     if applies {
-        let result = sql::run(env, &plan.sql_args(args, true));
+        let env = &env.restarted();
+        let result = sql::apply(env, Config::load_existing(env)?, &plan.sql_args(args, true));
         // `sql` handles signals while it has the password.
         exit_at_signal();
         result?;

@@ -22,11 +22,12 @@ use crate::target::{Engine, Target, TargetSpec};
 
 pub(super) fn run(env: &Env, args: &SqlArgs) -> Result<(), Error> {
     let report = Report::new(env, args.common.quiet, args.common.verbose);
+    let config = Config::load(env)?;
     if args.apply {
-        return apply(env, args, &report);
+        return apply(env, config, args);
     }
     refuse_options_of_apply(args)?;
-    let target = target_to_print(env, args, &report)?;
+    let target = target_to_print(env, config, args, &report)?;
     let sql = render(&target, args)?;
     match is_proxy(&target.host) {
         true => warn_about_proxy(&target, &report),
@@ -37,13 +38,14 @@ pub(super) fn run(env: &Env, args: &SqlArgs) -> Result<(), Error> {
 
 /// Returns the statements, without warnings. Fails if a part of the target is missing or invalid (exit 2), or the lookup
 /// of an identifier fails.
-pub(super) fn statements(env: &Env, args: &SqlArgs) -> Result<String, Error> {
+pub(super) fn statements(env: &Env, config: Config, args: &SqlArgs) -> Result<String, Error> {
     let report = Report::new(env, true, false);
-    render(&target_to_print(env, args, &report)?, args)
+    render(&target_to_print(env, config, args, &report)?, args)
 }
 
-fn apply(env: &Env, args: &SqlArgs, report: &Report) -> Result<(), Error> {
-    let settings = Settings::resolve_without_region(env, &request(args))?;
+/// Runs the statements as the master user. Fails if a value is missing or invalid (exit 2), or the client fails (exit 1).
+pub(super) fn apply(env: &Env, config: Config, args: &SqlArgs) -> Result<(), Error> {
+    let settings = Settings::resolve_without_region(env, config, &request(args))?;
     let Target { user, host, port, .. } = &settings.target;
     let engine = engine(&settings.target)?;
     if is_proxy(host) {
@@ -69,7 +71,7 @@ fn apply(env: &Env, args: &SqlArgs, report: &Report) -> Result<(), Error> {
         Engine::Mysql | Engine::Mariadb => sql,
     };
     session.apply(&sql, password)?;
-    warn_about_password(&settings.target, report);
+    warn_about_password(&settings.target, &settings.report);
     let user = escape_for_terminal(user);
     output::result(&format!("The user '{user}' can log in to {host}:{port} with IAM tokens.\n"))
 }
@@ -91,11 +93,11 @@ fn refuse_options_of_apply(args: &SqlArgs) -> Result<(), Error> {
 
 /// Returns the target of the statements. Its host and region are examples if they are not configured. A database
 /// identifier is looked up only if the engine is unknown. Fails if there is no user, or if a part is invalid (exit 2).
-fn target_to_print(env: &Env, args: &SqlArgs, report: &Report) -> Result<Target, Error> {
-    let inputs = Inputs::of_request(env, Config::load(env)?, &args.target, &Layer::default())?;
+fn target_to_print(env: &Env, config: Config, args: &SqlArgs, report: &Report) -> Result<Target, Error> {
+    let inputs = Inputs::of_request(env, config.clone(), &args.target, &Layer::default())?;
     let spec = inputs.merged.spec();
     if inputs.merged.get("id").is_some() && spec.engine().is_none() {
-        return Ok(Settings::resolve_without_region(env, &request(args))?.target);
+        return Ok(Settings::resolve_without_region(env, config, &request(args))?.target);
     }
     inputs.warning.iter().for_each(|warning| report.warn(warning));
     let host = spec.host.or_else(|| Some("host".to_owned()));

@@ -67,6 +67,12 @@ impl Env {
         Self { vars, started: Timestamp::now(), started_instant: Instant::now() }
     }
 
+    /// Returns the same environment, as if the process had started now. A command that runs other commands gives each of
+    /// them its own time limit.
+    pub(crate) fn restarted(&self) -> Self {
+        Self::with_vars(self.vars.clone())
+    }
+
     /// The value of a variable. `None` if it is blank, as in the AWS SDKs. Bytes that are not UTF-8 become replacement
     /// characters, which every validation rejects.
     pub(crate) fn var(&self, name: &str) -> Option<String> {

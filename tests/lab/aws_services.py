@@ -28,12 +28,17 @@ os.environ.update(
 import boto3  # noqa: E402
 from moto.backends import get_backend  # noqa: E402
 from moto.core import DEFAULT_ACCOUNT_ID  # noqa: E402
+from moto.iam.responses import IamResponse  # noqa: E402
 from moto.moto_api._internal import mock_random  # noqa: E402
 from moto.rds import models  # noqa: E402
 from moto.rds.utils import FilterDef  # noqa: E402
 from moto.server import ThreadedMotoServer  # noqa: E402
 
 REGION = "eu-west-1"
+DENIED = (
+    "<ErrorResponse><Error><Type>Sender</Type><Code>AccessDenied</Code><Message>not authorized to "
+    "perform: iam:SimulatePrincipalPolicy</Message></Error></ErrorResponse>"
+)
 
 
 def correct_moto():
@@ -60,6 +65,8 @@ def correct_moto():
     models.DBInstance.address = property(lambda instance: vars(instance).get("host") or address(instance))
     after_init(models.DBInstance, set_resource_id)
     after_init(models.DBProxy, set_endpoint)
+    # moto has no simulation, and would answer as a server that fails.
+    IamResponse.simulate_principal_policy = lambda _: (403, {}, DENIED)
     by_resource_id = FilterDef(["db_cluster_resource_id"], "Resource Ids")
     models.DBCluster.SUPPORTED_FILTERS["db-cluster-resource-id"] = by_resource_id
 
