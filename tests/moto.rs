@@ -68,6 +68,31 @@ impl Moto {
         }
     }
 
+    /// Creates an instance, a cluster with an instance, and a proxy in a region that no other test uses. Returns their
+    /// resource IDs and host names.
+    pub(crate) fn seed_databases(&self, region: &str) -> Value {
+        self.seed(&format!(
+        "c = client('rds', '{region}')\n\
+             common = dict(MasterUsername='boss', MasterUserPassword='secret-99')\n\
+             c.create_db_instance(DBInstanceIdentifier='orders', Engine='postgres', DBInstanceClass='db.t3.micro',\n\
+             \x20   AllocatedStorage=20, DBName='shop', EnableIAMDatabaseAuthentication=True, **common)\n\
+             c.create_db_instance(DBInstanceIdentifier='old', Engine='oracle-se2', DBInstanceClass='db.t3.micro',\n\
+             \x20   AllocatedStorage=20, **common)\n\
+             c.create_db_cluster(DBClusterIdentifier='main', Engine='aurora-mysql', **common)\n\
+             c.create_db_instance(DBInstanceIdentifier='main-1', Engine='aurora-mysql', DBInstanceClass='db.t3.medium',\n\
+             \x20   DBClusterIdentifier='main')\n\
+             subnet = client('ec2', '{region}').describe_subnets()['Subnets'][0]['SubnetId']\n\
+             secret = 'arn:aws:secretsmanager:{region}:123456789012:secret:x'\n\
+             c.create_db_proxy(DBProxyName='pool', EngineFamily='MYSQL', VpcSubnetIds=[subnet],\n\
+             \x20   Auth=[dict(AuthScheme='SECRETS', SecretArn=secret, IAMAuth='REQUIRED')],\n\
+             \x20   RoleArn='arn:aws:iam::123456789012:role/pool')\n\
+             b = backend('rds', '{region}')\n\
+             orders, main, pool = b.databases['orders'], b.clusters['main'], b.db_proxies['pool']\n\
+             result = dict(orders=orders.dbi_resource_id, main=main.db_cluster_resource_id, pool=pool.unique_id,\n\
+             \x20   hosts=[orders.address, b.databases['main-1'].address, main.endpoint, main.reader_endpoint, pool.endpoint])"
+        ))
+    }
+
     /// Prepares a run of rds-token with access keys, in the region eu-west-1, that calls moto instead of AWS.
     pub(crate) fn rds_token<'a>(&self, sandbox: &Sandbox, args: impl IntoIterator<Item = &'a str>) -> Run {
         sandbox.rds_token(args).env("AWS_ENDPOINT_URL", &self.url).env("AWS_REGION", "eu-west-1")

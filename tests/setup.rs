@@ -9,26 +9,6 @@ use crate::harness::{KEYS, Run, Sandbox, Server, can_mount, is_root, on_terminal
 use crate::moto::{LabDatabase, Moto, moto};
 use crate::servers::lab;
 
-/// Creates an instance, a cluster with an instance, and a proxy in a region that no other test uses.
-fn seed(moto: &Moto, region: &str) {
-    moto.seed(&format!(
-        "c = client('rds', '{region}')\n\
-         common = dict(MasterUsername='boss', MasterUserPassword='secret-99')\n\
-         c.create_db_instance(DBInstanceIdentifier='orders', Engine='postgres', DBInstanceClass='db.t3.micro',\n\
-         \x20   AllocatedStorage=20, DBName='shop', EnableIAMDatabaseAuthentication=True, **common)\n\
-         c.create_db_instance(DBInstanceIdentifier='old', Engine='oracle-se2', DBInstanceClass='db.t3.micro',\n\
-         \x20   AllocatedStorage=20, **common)\n\
-         c.create_db_cluster(DBClusterIdentifier='main', Engine='aurora-mysql', **common)\n\
-         c.create_db_instance(DBInstanceIdentifier='main-1', Engine='aurora-mysql', DBInstanceClass='db.t3.medium',\n\
-         \x20   DBClusterIdentifier='main')\n\
-         subnet = client('ec2', '{region}').describe_subnets()['Subnets'][0]['SubnetId']\n\
-         secret = 'arn:aws:secretsmanager:{region}:123456789012:secret:x'\n\
-         c.create_db_proxy(DBProxyName='pool', EngineFamily='MYSQL', VpcSubnetIds=[subnet],\n\
-         \x20   Auth=[dict(AuthScheme='SECRETS', SecretArn=secret, IAMAuth='REQUIRED')],\n\
-         \x20   RoleArn='arn:aws:iam::123456789012:role/pool')"
-    ));
-}
-
 /// Prepares `setup` without prompts and without the check of the login.
 fn by_flags(moto: &Moto, sandbox: &Sandbox, region: &str, args: &[&str]) -> Run {
     let args = [&["setup", "--yes", "--no-doctor", "--region", region], args].concat();
@@ -48,7 +28,7 @@ fn read(sandbox: &Sandbox) -> String {
 fn flags_replace_the_dialog() {
     let Some(moto) = moto("flags_replace_the_dialog") else { return };
     let region = "ap-south-1";
-    seed(moto, region);
+    moto.seed_databases(region);
     let sandbox = Sandbox::new();
     for (id, extra, table, resource, sql) in [
         ("orders", &[][..], "[target.orders]\nid = \"instance:orders\"\n", "dbuser:db-", "GRANT rds_iam TO \"app\";"),
@@ -96,7 +76,7 @@ fn flags_replace_the_dialog() {
 fn the_identity_is_part_of_the_target() {
     let Some(moto) = moto("the_identity_is_part_of_the_target") else { return };
     let region = "ap-south-2";
-    seed(moto, region);
+    moto.seed_databases(region);
     let sandbox = Sandbox::new();
     let [(_, id), (_, secret)] = KEYS;
     sandbox.write(".aws/config", &format!("[profile lab]\naws_access_key_id={id}\naws_secret_access_key={secret}\n"));
@@ -111,7 +91,7 @@ fn the_identity_is_part_of_the_target() {
 fn invalid_values_are_refused_before_anything_is_printed() {
     let Some(moto) = moto("invalid_values_are_refused_before_anything_is_printed") else { return };
     let region = "ap-northeast-1";
-    seed(moto, region);
+    moto.seed_databases(region);
     let sandbox = Sandbox::new();
     let path = sandbox.write(".config/rds-token/config.toml", "[target.taken]\nid = 'x'\n");
     for (args, code, expected) in [
@@ -156,7 +136,7 @@ fn without_terminal(run: Run) -> Run {
 fn the_table_is_added_to_any_file() {
     let Some(moto) = moto("the_table_is_added_to_any_file") else { return };
     let region = "ap-northeast-2";
-    seed(moto, region);
+    moto.seed_databases(region);
     let table = "[target.new]\nid = \"instance:orders\"\n";
     for (before, expected) in [
         ("", table.to_owned()),
@@ -187,7 +167,7 @@ fn the_table_is_added_to_any_file() {
 fn a_file_that_cannot_be_changed_stays() {
     let Some(moto) = moto("a_file_that_cannot_be_changed_stays") else { return };
     let region = "ap-northeast-3";
-    seed(moto, region);
+    moto.seed_databases(region);
     for (text, expected) in [
         ("[target.a\n", "config.toml:1"),
         ("[target.a]\npasword = 'x'\n", "unknown key 'pasword'"),
@@ -221,7 +201,7 @@ fn an_error_while_writing_leaves_the_file_unchanged() {
         return skip("an_error_while_writing_leaves_the_file_unchanged", "it needs root, and mounts");
     }
     let region = "ap-southeast-1";
-    seed(moto, region);
+    moto.seed_databases(region);
     for (mount, expected) in [
         ("mount -t tmpfs -o ro,mode=700 none $C", "Read-only file system"),
         ("mount -t tmpfs -o size=4k,mode=700 none $C; echo '# mine' > $C/config.toml", "No space left on device"),
@@ -247,7 +227,7 @@ fn an_error_while_writing_leaves_the_file_unchanged() {
 fn runs_at_the_same_time_add_every_target() {
     let Some(moto) = moto("runs_at_the_same_time_add_every_target") else { return };
     let region = "ap-southeast-2";
-    seed(moto, region);
+    moto.seed_databases(region);
     let sandbox = Sandbox::new();
     // Two runs have each name. One of them fails.
     let names: Vec<String> = (0..16).map(|index| format!("t{}", index / 2)).collect();
@@ -284,7 +264,7 @@ const DEFAULTS: [(&str, &str); 5] =
 #[ignore = "needs moto"]
 fn a_dialog_leads_from_the_region_to_the_target() {
     let Some(moto) = moto("a_dialog_leads_from_the_region_to_the_target") else { return };
-    seed(moto, "eu-central-1");
+    moto.seed_databases("eu-central-1");
     let sandbox = Sandbox::new();
     sandbox.write(".config/rds-token/config.toml", "[target.orders]\nid = 'x'\n");
     let run = moto.rds_token(&sandbox, ["setup"]).without("AWS_REGION");
@@ -333,7 +313,7 @@ fn a_dialog_leads_from_the_region_to_the_target() {
 #[ignore = "needs moto"]
 fn nothing_is_written_if_the_dialog_is_left() {
     let Some(moto) = moto("nothing_is_written_if_the_dialog_is_left") else { return };
-    seed(moto, "eu-central-2");
+    moto.seed_databases("eu-central-2");
     // A signal terminates the program: terminal.py exits with 256 - its number. The program may see the closed terminal
     // before the signal.
     for (key, codes) in [("^C", &[254][..]), ("hangup", &[255, 1]), ("^D", &[1])] {
@@ -354,7 +334,7 @@ fn nothing_is_written_if_the_dialog_is_left() {
 #[ignore = "needs moto"]
 fn the_time_at_a_prompt_does_not_count() {
     let Some(moto) = moto("the_time_at_a_prompt_does_not_count") else { return };
-    seed(moto, "eu-north-1");
+    moto.seed_databases("eu-north-1");
     let sandbox = Sandbox::new();
     let args =
         ["setup", "--region", "eu-south-2", "--timeout", "6s", "-u", "app", "-D", "x", "--name", "n", "--no-doctor"];

@@ -54,16 +54,18 @@ fn resolve(env: &Env, config: Config, args: &PolicyArgs, report: &Report) -> Res
     let mut inputs = Inputs::of_request(env, config, &target, &flags)?;
     inputs.warning.iter().for_each(|warning| report.warn(warning));
     let users = users(args, &inputs)?;
+    let account = args.account.as_deref().map(Account::parse).transpose()?;
     let settings = AccountSettings::new(env, &inputs, &args.identity, *report)?;
     let caller = settings.account(env);
     resolve_endpoint(&mut inputs, &caller, false, |inputs| settings.region(env, inputs))?;
     let host = inputs.merged.text("host").map(str::to_ascii_lowercase);
     let region = region(env, &inputs, host.as_deref(), &settings)?;
-    if let (Some(account), Some(database)) = (&args.account, database(args, host.as_deref())?) {
-        return Ok(Request { region, account: Account::parse(account)?, database, users });
+    let database = database(args, host.as_deref())?;
+    if let (Some(account), Some(database)) = (&account, &database) {
+        return Ok(Request { region, account: account.clone(), database: database.clone(), users });
     }
     let api = caller.api(&region)?;
-    let (account, database) = match database(args, host.as_deref())? {
+    let (caller, database) = match database {
         Some(database) => (api.caller()?.account, database),
         None => {
             let host = host.ok_or_else(no_database)?;
@@ -73,8 +75,8 @@ fn resolve(env: &Env, config: Config, args: &PolicyArgs, report: &Report) -> Res
             (found.caller.account, Database::Rds(Some(id)))
         }
     };
-    let account = args.account.as_deref().unwrap_or(&account);
-    Ok(Request { region, account: Account::parse(account)?, database, users })
+    let account = account.map_or_else(|| Account::parse(&caller), Ok)?;
+    Ok(Request { region, account, database, users })
 }
 
 fn no_database() -> Error {
