@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use crate::architecture::files_below;
-use crate::harness::{PROGRAM, Run, Sandbox, on_terminal, skip, texts};
-use crate::moto::moto;
+use crate::harness::{PROGRAM, Run, Sandbox, can_mount, on_terminal, skip, texts};
+use crate::moto::{LabDatabase, moto};
 use crate::servers::{Lab, Server, lab};
 
 const ENGINES: [&str; 3] = ["mariadb", "mysql", "postgres"];
@@ -322,15 +322,8 @@ fn the_master_password_is_only_in_memory() {
         let session = Session::new(&lab, engine);
         let name = if engine == "postgres" { "psql" } else { engine };
         let path = session.server().bin.as_ref().map_or(PathBuf::from(name), |bin| bin.join(name));
-        let (wrapper, trace) = (session.sandbox.path(name), session.sandbox.path("trace"));
-        let script = format!(
-            "#!/bin/sh\nfor pid in $$ $PPID; do cat /proc/$pid/cmdline /proc/$pid/environ; done >>{} 2>/dev/null\n\
-             exec {} \"$@\"\n",
-            trace.display(),
-            path.display()
-        );
-        std::fs::write(&wrapper, script).unwrap();
-        std::fs::set_permissions(&wrapper, std::fs::Permissions::from_mode(0o700)).unwrap();
+        let trace = session.sandbox.path("trace");
+        let wrapper = tracing_client(&session.sandbox, name, &path, &trace);
         session.apply("traced", &lab.master_password, &["-q", "--client", wrapper.to_str().unwrap()]).succeeds();
         let trace = String::from_utf8_lossy(&std::fs::read(trace).unwrap()).into_owned();
         let expected =
@@ -467,4 +460,157 @@ fn an_unreadable_password_is_an_error() {
     }
     // MariaDB's client would send the password to any server.
     assert!(apply(&["--via", "localhost:1"]).fails(2).contains("can't verify the server through --via"));
+}
+
+/// Writes a client that appends its own arguments and variables, and those of its parent, to `trace`. Returns its path.
+fn tracing_client(sandbox: &Sandbox, name: &str, path: &Path, trace: &Path) -> PathBuf {
+    let wrapper = sandbox.path(name);
+    let script = format!(
+        "#!/bin/sh\nfor pid in $$ $PPID; do cat /proc/$pid/cmdline /proc/$pid/environ; done >>{} 2>/dev/null\n\
+         exec {} \"$@\"\n",
+        trace.display(),
+        path.display()
+    );
+    std::fs::write(&wrapper, script).unwrap();
+    std::fs::set_permissions(&wrapper, std::fs::Permissions::from_mode(0o700)).unwrap();
+    wrapper
+}
+
+/// The user that was created with the secret of RDS logs in, and the password is only in memory.
+#[test]
+#[ignore = "needs moto and database servers"]
+fn the_managed_secret_runs_the_statements() {
+    let test = "the_managed_secret_runs_the_statements";
+    let (Some(lab), Some(moto)) = (lab(test), moto(test)) else { return };
+    if !can_mount() {
+        return skip(test, "no mounts in a namespace");
+    }
+    for engine in ENGINES {
+        let database = LabDatabase { moto, lab: &lab, engine };
+        database.seed(true);
+        let sandbox = Sandbox::new();
+        let name = if engine == "postgres" { "psql" } else { engine };
+        let path = database.server().bin.as_ref().map_or(PathBuf::from(name), |bin| bin.join(name));
+        let trace = sandbox.path("trace");
+        let client = tracing_client(&sandbox, name, &path, &trace);
+        let url = format!("{engine}://managed@{}:{}/{}", lab.host, database.server().port, lab.database);
+        let secret = ["--apply", "--master-secret", "-v", "--client", client.to_str().unwrap()];
+        let mut printed = String::new();
+        for target in [&["--id", "db", "-u", "managed", "-D", &lab.database][..], &[&url]] {
+            let args = [&["sql"], target, &secret].concat();
+            let (stdout, stderr) = Run { command: database.in_namespace(&sandbox, &args) }.warns();
+            assert!(stdout.starts_with("The user 'managed' can log in to "), "{stdout}");
+            printed += &(stdout + &stderr);
+            let query: &[&str] = if engine == "postgres" { &["--", "-Atc"] } else { &["--", "-Ne"] };
+            let args = [&["connect"], target, query, &["SELECT text FROM greeting"]].concat();
+            let connect = Run { command: database.in_namespace(&sandbox, &args) };
+            assert_eq!(connect.succeeds(), format!("hello from {engine}\n"));
+        }
+        let trace = String::from_utf8_lossy(&std::fs::read(trace).unwrap()).into_owned();
+        assert!(trace.contains("--master-secret") && trace.contains("/proc/self/fd/"), "{trace}");
+        let is_found = |text: &str| text.contains(&lab.master_password) || text.contains("MYSQL_PWD");
+        assert!(!is_found(&trace) && !trace.contains("PGPASSWORD") && !is_found(&printed), "{trace}{printed}");
+        for file in files_below(&sandbox.path("")) {
+            assert!(!is_found(&String::from_utf8_lossy(&std::fs::read(&file).unwrap())), "{}", file.display());
+        }
+    }
+}
+
+/// A client that prints the password in its option file as an error.
+const SHOWING_CLIENT: &str =
+    "#!/bin/sh\nfile=${1#--defaults-file=}\necho \"ERROR $(grep -c \"$EXPECTED\" <$file)\" >&2\nexit 1\n";
+
+#[test]
+#[ignore = "needs moto"]
+fn the_secret_belongs_to_the_instance_or_to_its_cluster() {
+    let Some(moto) = moto("the_secret_belongs_to_the_instance_or_to_its_cluster") else { return };
+    let hosts = moto.seed(
+        "import json\n\
+         c, common = client('rds', 'us-west-1'), dict(MasterUsername='boss', ManageMasterUserPassword=True)\n\
+         c.create_db_cluster(DBClusterIdentifier='main', Engine='aurora-mysql', **common)\n\
+         c.create_db_instance(DBInstanceIdentifier='main-1', Engine='aurora-mysql', DBInstanceClass='db.t3.medium',\n\
+         \x20   DBClusterIdentifier='main')\n\
+         c.create_db_instance(DBInstanceIdentifier='one', Engine='mysql', DBInstanceClass='db.t3.micro',\n\
+         \x20   AllocatedStorage=20, **common)\n\
+         b = backend('rds', 'us-west-1')\n\
+         one, main, member = b.databases['one'], b.clusters['main'], b.databases['main-1']\n\
+         for owner, password in [(one, 'of-instance'), (main, 'of-cluster')]:\n\
+         \x20   text = json.dumps(dict(username='boss', password=password))\n\
+         \x20   client('secretsmanager', 'us-west-1').put_secret_value(SecretId=owner.master_user_secret.secret_arn, SecretString=text)\n\
+         result = [one.address, main.endpoint, main.reader_endpoint, member.address]",
+    );
+    let hosts: [String; 4] = serde_json::from_value(hosts).unwrap();
+    let sandbox = Sandbox::new();
+    std::fs::write(sandbox.path("mysql"), SHOWING_CLIENT).unwrap();
+    std::fs::set_permissions(sandbox.path("mysql"), std::fs::Permissions::from_mode(0o700)).unwrap();
+    for (host, password) in hosts.iter().zip(["of-instance", "of-cluster", "of-cluster", "of-cluster"]) {
+        let url = format!("mysql://app@{host}");
+        let run = moto.rds_token(&sandbox, ["sql", &url, "--apply", "--master-secret", "--client", "./mysql"]);
+        let line = run.env("EXPECTED", password).fails(1);
+        assert!(line.contains("failed as 'boss': ERROR 1;"), "{host}: {line}");
+    }
+}
+
+#[test]
+#[ignore = "needs moto"]
+fn an_unusable_secret_is_an_error() {
+    let Some(moto) = moto("an_unusable_secret_is_an_error") else { return };
+    let region = "us-west-2";
+    let ids = moto.seed_databases(region);
+    let [orders, member, .., proxy] = serde_json::from_value::<[String; 5]>(ids["hosts"].clone()).unwrap();
+    let sandbox = Sandbox::new();
+    let apply = |host: &str| {
+        let scheme = if host == orders { "postgres" } else { "mysql" };
+        let url = format!("{scheme}://app@{host}/shop");
+        moto.rds_token(&sandbox, ["sql", &url, "--apply", "--master-secret"])
+    };
+    for (host, expected) in [
+        (
+            orders.as_str(),
+            "does not manage the master user's password of the instance orders; omit --master-secret and",
+        ),
+        (
+            &member,
+            "`aws rds modify-db-cluster --db-cluster-identifier main --region us-west-2 --manage-master-user-password`",
+        ),
+        (&proxy, "is a proxy, and --apply would change the user"),
+        (
+            "db.example.com",
+            "'db.example.com' is not an RDS endpoint; use the endpoint of the database as the host, or --id",
+        ),
+        (
+            "gone.abc123.us-west-2.rds.amazonaws.com",
+            "no database with the endpoint 'gone.abc123.us-west-2.rds.amazonaws.com'",
+        ),
+    ] {
+        let line = apply(host).fails(2);
+        assert!(line.contains(expected), "{host}: {line}");
+    }
+    moto.seed(&format!(
+        "client('rds', '{region}').modify_db_instance(DBInstanceIdentifier='orders', ManageMasterUserPassword=True)"
+    ));
+    let secret = format!("backend('rds', '{region}').databases['orders'].master_user_secret.secret_arn");
+    for text in ["CANARY-4711", "{\"username\":\"boss\"}", "[\"CANARY\"]"] {
+        let text = serde_json::to_string(text).unwrap();
+        moto.seed(&format!(
+            "client('secretsmanager', '{region}').put_secret_value(SecretId={secret}, SecretString={text})"
+        ));
+        let line = apply(&orders).fails(1);
+        assert!(line.contains("is not a JSON document with username and password"), "{line}");
+        assert!(!line.contains("CANARY"), "{line}");
+    }
+    moto.seed(&format!(
+        "client('secretsmanager', '{region}').put_secret_value(SecretId={secret}, \
+         SecretString='{{\"username\":\"app\",\"password\":\"x\"}}')"
+    ));
+    let line = apply(&orders).fails(2);
+    assert!(line.contains("sql: 'app' is the master user"), "{line}");
+    moto.seed(&format!("backend('secretsmanager', '{region}').secrets.clear()"));
+    let line = apply(&orders).fails(1);
+    assert!(line.contains("secretsmanager:GetSecretValue: ResourceNotFoundException"), "{line}");
+    let denying = crate::harness::Server::start(|_, _| {
+        (400, "{\"__type\":\"AccessDeniedException\",\"Message\":\"not authorized to perform: secretsmanager:GetSecretValue\"}".to_owned())
+    });
+    let line = apply(&orders).env("AWS_ENDPOINT_URL_SECRETS_MANAGER", &denying.url).fails(3);
+    assert!(line.contains("allow the action secretsmanager:GetSecretValue in the caller's policy"), "{line}");
 }

@@ -59,24 +59,24 @@ pub(super) fn managed_secret(account: &Account<'_>, host: &str) -> Result<Master
         return Err(Error::usage(format!("sql: --master-secret: '{host}' is not an RDS endpoint; {remedy}")));
     };
     let api = account.api(region)?;
-    let secret = match find_by_host(&api, host)? {
-        // The cluster has the secret of its instances.
-        Some(Database { cluster: Some(cluster), .. }) => {
-            let clusters = api.databases(DatabaseKind::Cluster, Filter::Id(&cluster))?;
-            clusters.into_iter().find_map(|cluster| cluster.master_secret)
-        }
-        Some(database) => database.master_secret,
-        None => {
-            return Err(Error::usage(format!(
-                "sql: --master-secret: no database with the endpoint '{host}' is in this account; use --profile for \
-                 another account, or omit --master-secret and enter the password"
-            )));
-        }
-    };
-    let secret = secret.ok_or_else(|| {
+    let found = find_by_host(&api, host)?.ok_or_else(|| {
         Error::usage(format!(
-            "sql: --master-secret: RDS does not manage the master user's password for {host}; omit --master-secret and \
-             enter the password, or turn it on: `aws rds modify-db-instance --manage-master-user-password`"
+            "sql: --master-secret: no database with the endpoint '{host}' is in this account; use --profile for another \
+             account, or omit --master-secret and enter the password"
+        ))
+    })?;
+    // The cluster has the secret of its instances.
+    let cluster = match &found.cluster {
+        Some(cluster) => api.databases(DatabaseKind::Cluster, Filter::Id(cluster))?.into_iter().next(),
+        None => None,
+    };
+    let Database { kind, id, master_secret, .. } = cluster.unwrap_or(found);
+    let secret = master_secret.ok_or_else(|| {
+        let kind = kind.name();
+        Error::usage(format!(
+            "sql: --master-secret: RDS does not manage the master user's password of the {kind} {id}; omit \
+             --master-secret and enter the password, or turn it on: `aws rds modify-db-{kind} --db-{kind}-identifier \
+             {id} --region {region} --manage-master-user-password`"
         ))
     })?;
     Ok(api.master_secret(&secret)?)
