@@ -5,6 +5,7 @@ mod lookup;
 use crate::cli::{PolicyArgs, PolicyOutput, TargetArgs};
 use crate::config::Config;
 use crate::error::Error;
+use crate::layer::{Layer, Origin};
 use crate::os::env::Env;
 use crate::output::{self, Report};
 use crate::policy::{Account, Database, Format, Policy, ResourceId};
@@ -47,6 +48,7 @@ fn resolve(env: &Env, config: Config, args: &PolicyArgs, report: &Report) -> Res
         target: args.target.clone(),
         host: args.host.clone(),
         id: args.id.clone(),
+        user: args.user.first().cloned(),
         region: args.region.clone(),
         ..TargetArgs::default()
     };
@@ -54,6 +56,9 @@ fn resolve(env: &Env, config: Config, args: &PolicyArgs, report: &Report) -> Res
     let mut inputs = Inputs::of_request(env, config, &target, &flags)?;
     inputs.warning.iter().for_each(|warning| report.warn(warning));
     let users = users(args, &inputs)?;
+    // A policy does not contain the port, so a lookup must not fail without one.
+    let port = [("port", Some("3306".to_owned()))];
+    inputs.merged = std::mem::take(&mut inputs.merged).or(&Layer::new(&Origin::Lookup, port));
     let account = args.account.as_deref().map(Account::parse).transpose()?;
     let settings = AccountSettings::new(env, &inputs, &args.identity, *report)?;
     let caller = settings.account(env);
