@@ -99,6 +99,7 @@ fn invalid_values_are_refused_before_anything_is_printed() {
         (&["--user", "app"], 2, "add --id"),
         (&[], 2, "add --id, --user"),
         (&["--id", "order", "--user", "app"], 2, "did you mean 'orders'?"),
+        (&["--id", "old", "--user", "app"], 2, "setup: the instance old is oracle-se2, which does not support IAM"),
         (&["--id", "or ders", "--user", "app"], 2, "is not an identifier"),
         (&["--id", "orders", "--user", "app", "--name", "taken"], 2, "already has [target.taken]; use --name with"),
         (&["--id", "orders", "--user", "app", "--name", "a b"], 2, "'a b' is not a name of letters, digits"),
@@ -120,6 +121,23 @@ fn invalid_values_are_refused_before_anything_is_printed() {
     let line = without_terminal(moto.rds_token(&sandbox, ["setup"]).without("AWS_REGION")).fails(2);
     assert!(line.contains("there is no terminal to prompt on; add --id, --user, --region"), "{line}");
     assert_eq!(fs::read_to_string(path).unwrap(), "[target.taken]\nid = 'x'\n");
+}
+
+/// Variables for other commands neither select the database nor fail the run.
+#[test]
+#[ignore = "needs moto"]
+fn variables_of_a_target_are_defaults_at_most() {
+    let Some(moto) = moto("variables_of_a_target_are_defaults_at_most") else { return };
+    let region = "sa-east-1";
+    moto.seed_databases(region);
+    let sandbox = Sandbox::new();
+    let run = by_flags(moto, &sandbox, region, &["--id", "orders"]).env("RDS_TOKEN_USER", "jane");
+    let run = run.env("RDS_TOKEN_HOST", "db.example.com").env("RDS_TOKEN_PORT", "1").env("RDS_TOKEN_ENGINE", "mysql");
+    let stdout = run.env("RDS_TOKEN_DATABASE", "other").succeeds();
+    assert!(stdout.contains("GRANT rds_iam TO \"jane\";") && stdout.contains("DATABASE \"shop\""), "{stdout}");
+    let expected =
+        "[target.orders]\nid = \"instance:orders\"\nregion = \"sa-east-1\"\nuser = \"jane\"\ndatabase = \"shop\"\n";
+    assert_eq!(read(&sandbox), expected);
 }
 
 /// Runs a command in a session without a terminal.

@@ -442,6 +442,18 @@ fn errors_name_a_remedy() {
     }
 }
 
+/// The user of a proxy is in the database behind it, and may need a password there.
+#[test]
+fn a_proxy_has_no_users() {
+    let sandbox = Sandbox::new();
+    let url = "mysql://app@pool.proxy-abc123.eu-west-1.rds.amazonaws.com/ExampleDB";
+    let (stdout, stderr) = sandbox.without_keys(["sql", url]).warns();
+    assert!(stdout.contains("CREATE USER IF NOT EXISTS `app`@'%'"), "{stdout}");
+    assert!(stderr.contains("is a proxy: run the statements in the database behind it, and only if"), "{stderr}");
+    let line = sandbox.without_keys(["sql", url, "--apply"]).fails(2);
+    assert!(line.contains("is a proxy, and --apply would change the user that it logs in with"), "{line}");
+}
+
 #[test]
 fn an_unreadable_password_is_an_error() {
     let sandbox = Sandbox::new();

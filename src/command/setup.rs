@@ -15,6 +15,7 @@ use crate::error::Error;
 use crate::os::env::Env;
 use crate::os::signal::exit_at_signal;
 use crate::output::{self, Report};
+use crate::target::Via;
 use dialog::{Answer, Dialog};
 use plan::Plan;
 
@@ -62,6 +63,7 @@ fn print_policy_and_sql(env: &Env, args: &SetupArgs, plan: &Plan, report: Report
             plan.master(args)
         )));
     }
+    args.via.as_deref().map(Via::parse).transpose()?;
     config_file::check(env, plan.name(), &plan.table(args))?;
     let config = Config::load_existing(env)?;
     let sql = sql::statements(env, config.clone(), &plan.sql_args(args, false))?;

@@ -7,7 +7,7 @@ use crate::aws::api::{Database, DatabaseKind};
 use crate::cli::{DoctorArgs, PolicyArgs, RequestArgs, SetupArgs, SqlArgs, TargetArgs};
 use crate::config::Config;
 use crate::error::Error;
-use crate::lookup::{DatabaseId, find_by_id};
+use crate::lookup::{DatabaseId, engine_of, find_by_id};
 use crate::os::env::Env;
 use crate::output::Report;
 use crate::settings::inputs::Inputs;
@@ -50,6 +50,7 @@ impl Plan {
             (id, region, Some(dialog)) => pick(&account, region, id.as_deref(), dialog)?,
             (_, _, None) => return Err(Error::usage("setup: the database is missing; use --id and --region")),
         };
+        refuse_engine(&choice.database)?;
         let user = match (&args.user, dialog.as_deref_mut()) {
             (None, Some(dialog)) => question::user(dialog, &choice.database, user)?,
             _ => user.unwrap_or_default().to_owned(),
@@ -130,6 +131,8 @@ impl Plan {
             id: Some(self.id()),
             user: Some(self.user.clone()),
             database: self.grants_in.clone(),
+            // Otherwise, RDS_TOKEN_ENGINE would override the engine of the database.
+            engine: engine_of(&self.database().engine).map(|engine| engine.name().to_owned()),
             region: Some(self.choice.region.clone()),
             via: args.via.clone(),
             ..TargetArgs::default()
@@ -195,7 +198,19 @@ impl Plan {
     }
 }
 
-/// Fails if a value is missing that only a prompt could ask for (exit 2).
+/// Fails if the engine does not support IAM authentication (exit 2). The list has no such database, but --id may name one.
+fn refuse_engine(Database { kind, id, engine, .. }: &Database) -> Result<(), Error> {
+    match engine_of(engine) {
+        Some(_) => Ok(()),
+        None => Err(Error::usage(format!(
+            "setup: the {} {id} is {engine}, which does not support IAM authentication; use a database of MySQL, MariaDB \
+             or PostgreSQL",
+            kind.name()
+        ))),
+    }
+}
+
+/// Fails if a value is missing and there are no prompts (exit 2).
 fn refuse_missing(args: &SetupArgs, has_region: bool, has_user: bool) -> Result<(), Error> {
     let needed = [("--id", args.id.is_some()), ("--user", has_user), ("--region", has_region)];
     let missing: Vec<&str> = needed.into_iter().filter(|(_, is_given)| !is_given).map(|(flag, _)| flag).collect();
