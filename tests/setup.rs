@@ -45,7 +45,7 @@ fn flags_replace_the_dialog() {
             &["-D", "x"],
             "[target.pool]\n",
             "dbuser:prx-",
-            "A proxy has no users, so run it in the database",
+            "Create the user:    in the database behind the proxy",
         ),
     ] {
         let args = [&["--id", id, "--user", "app"], extra].concat();

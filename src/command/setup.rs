@@ -35,6 +35,7 @@ pub(super) fn run(env: &Env, args: &SetupArgs) -> Result<(), Error> {
     ))?;
     let checks = match dialog.as_mut() {
         Some(dialog) if !args.no_doctor => {
+            dialog.show("\n")?;
             dialog.confirm("Check the login now, with rds-token doctor?", Answer::Yes)?
         }
         _ => !args.no_doctor,

@@ -101,9 +101,9 @@ impl Plan {
     pub(super) fn about_sql(&self) -> String {
         match self.database().kind {
             DatabaseKind::Proxy => format!(
-                "-- SQL for {}. A proxy has no users, so run it in the database behind the proxy,\n-- and only if the \
-                 proxy logs in there with IAM too. Otherwise, the user has a password there, and the\n-- proxy reads the \
-                 password from a secret in Secrets Manager.",
+                "-- SQL for {}. A proxy has no users, so run it in the database behind\n-- the proxy, and only if \
+                 the proxy logs in there with IAM too. Otherwise, the user has a password there,\n-- and the proxy reads \
+                 it from a secret in Secrets Manager.",
                 self.login()
             ),
             _ => format!("-- SQL for {}", self.login()),
@@ -114,7 +114,10 @@ impl Plan {
     pub(super) fn next_steps(&self, is_applied: bool) -> String {
         let name = &self.name;
         let run_sql = match (is_applied, self.database().kind, &self.database().master_secret) {
-            (true, ..) | (_, DatabaseKind::Proxy, _) => String::new(),
+            (true, ..) => String::new(),
+            (_, DatabaseKind::Proxy, _) => {
+                "Create the user:    in the database behind the proxy, see above\n".to_owned()
+            }
             (_, _, Some(_)) => format!("Create the user:    rds-token sql {name} --apply --master-secret\n"),
             (_, _, None) => format!("Create the user:    rds-token sql {name} --apply\n"),
         };

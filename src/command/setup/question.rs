@@ -2,7 +2,7 @@
 
 use super::config_file::name_error;
 use super::dialog::Dialog;
-use crate::aws::api::Database;
+use crate::aws::api::{Database, DatabaseKind};
 use crate::config::Config;
 use crate::error::Error;
 
@@ -11,7 +11,11 @@ const NONE: &str = "-";
 
 /// Prompts for the database user. `default` is the user of the environment or of `[defaults]`.
 pub(super) fn user(dialog: &mut Dialog, database: &Database, default: Option<&str>) -> Result<String, Error> {
-    dialog.show("\nThe user that programs log in as. If it exists already, it can then log in only with tokens.")?;
+    let effect = match database.kind {
+        DatabaseKind::Proxy => "It is a user of the database behind the proxy.",
+        _ => "If it exists already, it can then log in only with tokens.",
+    };
+    dialog.show(&format!("\nThe user that programs log in as. {effect}"))?;
     dialog.prompt("Database user", Some(default.unwrap_or("app")), |answer| match &database.master_user {
         _ if answer.is_empty() => Err("Enter the name of a user.".to_owned()),
         Some(master) if master == answer => {
