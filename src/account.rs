@@ -13,7 +13,7 @@ use crate::os::deadline::Deadline;
 use crate::os::env::Env;
 use crate::output::Report;
 
-/// The account of a request. The identity, the keys and the cache directory are found when they are first needed.
+/// The account of a request. The identity, the keys and the cache directory are resolved on first use.
 pub(crate) struct Account<'a> {
     pub(crate) env: &'a Env,
     pub(crate) choice: Choice<'a>,
@@ -27,12 +27,12 @@ pub(crate) struct Account<'a> {
     pub(crate) found: &'a Found,
 }
 
-/// What an [`Account`] has found.
+/// The parts of an [`Account`] that are resolved.
 #[derive(Default)]
 pub(crate) struct Found {
     pub(crate) identity: OnceLock<Identity>,
     pub(crate) fetched: OnceLock<Fetched>,
-    /// `None` if there is no usable directory.
+    /// `None` if no directory is usable.
     pub(crate) directory: OnceLock<Option<CacheDirectory>>,
 }
 
@@ -46,7 +46,7 @@ impl<'a> Account<'a> {
         Ok(self.found.identity.get_or_init(|| identity))
     }
 
-    /// Returns the directory for stored lookups. `None` if the cache is off or there is no usable directory.
+    /// Returns the directory for stored lookups. `None` if the cache is off or no directory is usable.
     pub(crate) fn directory(&self) -> Option<&'a CacheDirectory> {
         if self.cache == CacheKind::Off {
             return None;
@@ -54,8 +54,8 @@ impl<'a> Account<'a> {
         self.found.directory.get_or_init(|| CacheDirectory::locate(self.env).ok()).as_ref()
     }
 
-    /// Returns the keys of the identity. `region` is the region of STS, if the identity configures none. Fails if there
-    /// are no usable credentials (exit 3) or they can't be fetched in time (exit 4).
+    /// Returns the keys of the identity. `region` is the region of STS, unless the identity configures another one.
+    /// Fails if no usable credentials are found (exit 3) or they can't be fetched in time (exit 4).
     pub(crate) fn keys(&self, region: &str) -> Result<&'a AccessKeys, Error> {
         if let Some(fetched) = self.found.fetched.get() {
             return Ok(&fetched.keys);
@@ -69,8 +69,8 @@ impl<'a> Account<'a> {
         Ok(&self.found.fetched.get_or_init(|| fetched).keys)
     }
 
-    /// Returns a request for the credentials of the identity. `region` is the region of STS, if the identity configures
-    /// none.
+    /// Returns a request for the credentials of the identity. `region` is the region of STS, unless the identity
+    /// configures another one.
     pub(crate) fn credential_request<'r>(
         &self,
         region: &'r str,

@@ -49,7 +49,7 @@ const DEFAULTS_KEYS: [&str; 11] = [
     "cache",
     "timeout",
 ];
-/// The keys whose value is true or false.
+/// The keys with a boolean value.
 const FLAG_KEYS: [&str; 2] = ["reader", "no_resolve"];
 
 /// Keys that do not exist, and the hint for each.
@@ -96,7 +96,7 @@ impl Config {
         Self::parse(&path, &text)
     }
 
-    /// Reads the file as [`Config::load`] does, but a file that `RDS_TOKEN_CONFIG` names may be missing too.
+    /// Reads the file as [`Config::load`] does, but also accepts a missing file in `RDS_TOKEN_CONFIG`.
     pub(crate) fn load_existing(env: &Env) -> Result<Self, Error> {
         let exists = env.config_file().is_some_and(|path| path.exists());
         if exists { Self::load(env) } else { Ok(Self::default()) }

@@ -48,7 +48,7 @@ pub struct Error {
     quotation: Option<String>,
     /// Whether the failure concerns only this process.
     pub(crate) is_process_local: bool,
-    /// The part of a target that is missing or invalid, or the clock.
+    /// The part of a target that is missing or invalid, or `clock`.
     pub(crate) part: Option<&'static str>,
 }
 
@@ -57,7 +57,7 @@ impl Error {
         Self { exit, message: message.into(), quotation: None, is_process_local: false, part: None }
     }
 
-    /// Sets what the failure is about, so that the caller can add the origin of a part, or recognize a wrong clock.
+    /// Sets the part of the request that failed. The caller uses it to add the origin of the part, or to detect a wrong clock.
     #[must_use]
     pub(crate) fn about(self, part: &'static str) -> Self {
         Self { part: Some(part), ..self }

@@ -1,4 +1,4 @@
-//! Lookups of the endpoint behind a database identifier or a CNAME. They are stored beside the tokens.
+//! Lookups of the endpoint behind a database identifier or a CNAME. Their results are stored beside the tokens.
 
 mod cname;
 mod database;

@@ -51,8 +51,8 @@ impl Settings {
         Self::resolve_for(env, Config::load(env)?, args, RegionUse::Required)
     }
 
-    /// The settings of a command that connects to the database without a token, so that it needs no region. Errors name
-    /// the setting that is missing or invalid (exit 2).
+    /// Merges and checks the settings of a command that needs no token, and therefore no region. Errors name the setting
+    /// that is missing or invalid (exit 2).
     pub(crate) fn resolve_without_region(env: &Env, config: Config, args: &RequestArgs) -> Result<Self, Error> {
         Self::resolve_for(env, config, args, RegionUse::None)
     }
@@ -112,7 +112,7 @@ enum RegionUse {
     None,
 }
 
-/// Returns a target whose region is an example if its host name has none. `spec` are the parts of `inputs`.
+/// Returns a target. Its region is an example if the host name does not contain one. `spec` contains the parts of `inputs`.
 pub(crate) fn target_without_region(inputs: &Inputs, spec: TargetSpec) -> Result<(Target, String), Error> {
     let any_region = || Ok(Some(Region::of_flag("any")));
     spec.validate(None, any_region).map_err(|error| inputs.add_origin(error))

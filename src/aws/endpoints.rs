@@ -14,8 +14,8 @@ use crate::error::Error;
 use crate::fingerprint::Fingerprint;
 use crate::os::env::Env;
 
-/// The services that are called, as `[services]` sections name them, and the variable for each endpoint. Only the first
-/// four return credentials.
+/// The names of services in `[services]` sections, each with the variable for its endpoint. Only the first four services
+/// return credentials.
 const SERVICES: [(&str, &str); 8] = [
     ("sts", "AWS_ENDPOINT_URL_STS"),
     ("sso", "AWS_ENDPOINT_URL_SSO"),

@@ -11,7 +11,7 @@ use crate::os::env::Timestamp;
 
 /// The version of the stored form. A lookup of another version is ignored.
 const VERSION: u32 = 1;
-/// Upper limit for a file, in bytes.
+/// Maximum size of a file, in bytes.
 const MAX_LOOKUP: u64 = 8 << 10;
 
 /// An endpoint that a lookup found.
@@ -23,8 +23,8 @@ pub(crate) struct FoundEndpoint {
     pub(crate) port: Option<u16>,
     /// The engine's name on the command line. `None` for a CNAME.
     pub(crate) engine: Option<String>,
-    /// The database in words, such as `instance prod, db-ABC`. `None` for a CNAME.
-    pub(crate) database: Option<String>,
+    /// The description of the database, such as `instance prod, db-ABC`. `None` for a CNAME.
+    pub(crate) description: Option<String>,
 }
 
 /// The stored form: one line of JSON.
@@ -54,7 +54,7 @@ pub(crate) struct StoredLookup {
 }
 
 impl CacheDirectory {
-    /// The lookup under `key`. `None` if it does not exist, is damaged, can't be trusted, or is dated in the future.
+    /// Loads the lookup under `key`. `None` if it does not exist, is damaged, can't be trusted, or is dated in the future.
     pub(crate) fn load_lookup(&self, key: &str, now: Timestamp) -> Option<StoredLookup> {
         let bytes = self.open().ok()?.read(&lookup_file(key), MAX_LOOKUP).ok()?;
         let record: LookupRecord = serde_json::from_slice(&bytes).ok()?;
@@ -65,7 +65,7 @@ impl CacheDirectory {
         Some(StoredLookup { found: record.found, age: Duration::from_secs(age.try_into().ok()?) })
     }
 
-    /// Stores a lookup under `key`, and replaces an older one.
+    /// Stores a lookup under `key`, in place of an older one.
     pub(crate) fn store_lookup(&self, key: &str, found: Option<&FoundEndpoint>, now: Timestamp) -> io::Result<()> {
         self.prepare()?;
         let looked_up_at = now.wall.unix_timestamp();

@@ -13,18 +13,18 @@ use crate::os::single_flight::PROGRESS_AFTER;
 use crate::output::Report;
 use crate::target::endpoint::{Endpoint, classify};
 
-/// How long a CNAME is used without another lookup. It is shorter than the lifetime of a token, because a CNAME changes
-/// when a database is replaced.
+/// The lifetime of a stored CNAME. It is shorter than that of a token, because a CNAME changes when a database is
+/// replaced.
 const LIFETIME: Duration = Duration::from_secs(10 * 60);
-/// How long a name that is not a CNAME of an endpoint is not looked up again.
+/// The lifetime of a stored lookup that found no endpoint.
 const NEGATIVE_LIFETIME: Duration = Duration::from_secs(60);
-/// How long an old lookup is used if no DNS server answers.
+/// Maximum age of a stored CNAME that is used if no DNS server answers.
 const STALE_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 /// Time limit for the lookup.
 const TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Returns the RDS endpoint that `host`, in lower case, is a CNAME of: from a stored lookup unless `refresh` is set,
-/// else from the DNS. `None` if it is not a CNAME of an endpoint, or no DNS server answers.
+/// Returns the RDS endpoint that `host`, in lower case, is a CNAME of. `None` if it is not a CNAME of an endpoint, or if
+/// no DNS server answers.
 pub(crate) fn find_cname(account: &Account<'_>, host: &str, refresh: bool) -> Option<String> {
     let Account { env, deadline, report, .. } = account;
     CnameLookup { env, directory: account.directory(), deadline, report }.endpoint(host, refresh)

@@ -11,10 +11,10 @@ use crate::error::Error;
 use crate::fingerprint::Fingerprint;
 use crate::os::single_flight::{Outcome, follower_deadline, join};
 
-/// How long a lookup is stored.
+/// The lifetime of a stored lookup.
 const LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Which endpoint of a cluster to use.
+/// The endpoint of a cluster to use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum EndpointRole {
     Writer,
@@ -29,8 +29,8 @@ struct DatabaseLookup<'a> {
     region: &'a str,
 }
 
-/// Returns the endpoint of a database: from a stored lookup unless `refresh` is set, else from RDS. Fails if the
-/// database does not exist, or has no such endpoint (exit 2), or RDS can't be called (exit 1, 3 or 4).
+/// Returns the endpoint of a database. Fails if the database does not exist or has no such endpoint (exit 2), or if RDS
+/// can't be called (exit 1, 3 or 4).
 pub(crate) fn find_database(
     account: &Account<'_>,
     id: &DatabaseId,
@@ -40,7 +40,7 @@ pub(crate) fn find_database(
 ) -> Result<FoundEndpoint, Error> {
     let lookup = DatabaseLookup { account, id, role, region };
     let Some(directory) = account.directory() else { return lookup.send(None) };
-    let stored = Stored { directory, key: lookup.key()?, account };
+    let stored = LookupStore { directory, key: lookup.key()?, account };
     match stored.load().filter(|_| !refresh) {
         Some(found) => {
             account.report.note(&format!("database: {}, from a stored lookup", describe(&found)));
@@ -51,17 +51,17 @@ pub(crate) fn find_database(
 }
 
 fn describe(found: &FoundEndpoint) -> &str {
-    found.database.as_deref().unwrap_or("unknown")
+    found.description.as_deref().unwrap_or("unknown")
 }
 
-/// The place of a stored lookup.
-struct Stored<'a> {
+/// Access to one stored lookup.
+struct LookupStore<'a> {
     directory: &'a CacheDirectory,
     key: String,
     account: &'a Account<'a>,
 }
 
-impl Stored<'_> {
+impl LookupStore<'_> {
     fn load(&self) -> Option<FoundEndpoint> {
         let stored = self.directory.load_lookup(&self.key, self.account.env.now())?;
         stored.found.filter(|_| stored.age < LIFETIME)
@@ -91,10 +91,10 @@ impl DatabaseLookup<'_> {
         Ok(fingerprint.hex())
     }
 
-    /// Calls RDS. If several processes need the same lookup, one of them calls.
-    fn send_shared(&self, stored: &Stored<'_>, refresh: bool) -> Result<FoundEndpoint, Error> {
+    /// Calls RDS in one process, if several processes need the same lookup.
+    fn send_shared(&self, stored: &LookupStore<'_>, refresh: bool) -> Result<FoundEndpoint, Error> {
         let Account { env, deadline, report, .. } = self.account;
-        // Without a directory, every process calls.
+        // Without a directory, each process calls RDS.
         let lock = stored.directory.prepare().ok().and_then(|()| stored.directory.lock(&stored.key));
         let look = || stored.load().filter(|_| !refresh);
         let outcome = lock.map_or(Outcome::Unshared, |lock| {
@@ -108,9 +108,9 @@ impl DatabaseLookup<'_> {
         }
     }
 
-    /// Calls RDS and stores the result, unless the database does not accept tokens: the user may be about to change
-    /// that.
-    fn send(&self, stored: Option<&Stored<'_>>) -> Result<FoundEndpoint, Error> {
+    /// Calls RDS and stores the result. While IAM authentication is off, the result is not stored, so that the next run
+    /// detects the change.
+    fn send(&self, stored: Option<&LookupStore<'_>>) -> Result<FoundEndpoint, Error> {
         let Self { account, id, region, .. } = self;
         let api = account.api(region)?;
         let database = find_by_id(&api, id)?;
@@ -129,13 +129,15 @@ impl DatabaseLookup<'_> {
         Ok(found)
     }
 
-    /// Returns the endpoint of a database. Fails if it has none, or its engine does not support IAM authentication
-    /// (exit 2).
+    /// Returns the endpoint of a database. Fails if the database does not have one, or if its engine does not support IAM
+    /// authentication (exit 2).
     fn endpoint(&self, database: &Database) -> Result<FoundEndpoint, Error> {
         let Database { kind, id, resource_id, engine: engine_name, status, port, ca, .. } = database;
         let name = format!("{} {id}", kind.name());
         let engine = engine_of(engine_name).ok_or_else(|| {
-            Error::usage(format!("id: the {name} has the engine {engine_name}, which does not support IAM tokens"))
+            Error::usage(format!(
+                "id: the {name} has the engine {engine_name}, which does not support IAM authentication; use a password"
+            ))
         })?;
         let (host, missing) = match self.role {
             EndpointRole::Writer => (&database.host, format!("has no endpoint yet: its status is '{status}'")),
@@ -149,7 +151,7 @@ impl DatabaseLookup<'_> {
             host,
             port: Some(port.unwrap_or(engine.default_port())),
             engine: Some(engine.name().to_owned()),
-            database: Some(format!("{name}, {engine_name}, {resource_id}{ca}")),
+            description: Some(format!("{name}, {engine_name}, {resource_id}{ca}")),
         })
     }
 }

@@ -3,20 +3,20 @@
 use crate::aws::api::{DatabaseKind, Filter};
 use crate::error::Error;
 
-/// Longest identifier, in characters. An identifier of RDS has at most 63, and a resource ID fewer.
+/// Maximum length of an identifier in RDS, in characters. Resource IDs are shorter.
 const MAX_LENGTH: usize = 63;
 
 /// The identifier of a database: `ID`, or `KIND:ID`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct DatabaseId {
-    /// `None` to look for each kind.
+    /// `None` to search all kinds.
     pub(crate) kind: Option<DatabaseKind>,
     /// An identifier or a resource ID.
     pub(crate) id: String,
 }
 
 impl DatabaseId {
-    /// Parses `[KIND:]ID`. Fails if it can't be an identifier (exit 2).
+    /// Parses `[KIND:]ID`. Fails if the text has another form (exit 2).
     pub(crate) fn parse(text: &str) -> Result<Self, Error> {
         let invalid = |why: &str| {
             let forms = "use ID, instance:ID, cluster:ID or proxy:ID";
@@ -38,8 +38,8 @@ impl DatabaseId {
         Ok(Self { kind, id: id.to_owned() })
     }
 
-    /// Returns the kinds and the filters to look for, in order: the resource ID if it has the form of one, then the
-    /// identifier of an instance, of a cluster, and the name of a proxy.
+    /// Returns the searches to make, in order: by resource ID if the text has the form of one, then by the identifier of
+    /// an instance, the identifier of a cluster, and the name of a proxy.
     pub(crate) fn candidates(&self) -> Vec<(DatabaseKind, Filter<'_>)> {
         let kinds = DatabaseKind::ALL.into_iter().filter(|kind| self.kind.is_none_or(|expected| expected == *kind));
         let by_resource_id = DatabaseKind::of_resource_id(&self.id).map(|kind| (kind, Filter::ResourceId(&self.id)));

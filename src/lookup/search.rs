@@ -27,7 +27,7 @@ pub(crate) fn find_by_id(api: &Api<'_>, id: &DatabaseId) -> Result<Database, Err
                     return Ok(database);
                 }
             }
-            // The caller may see instances and not proxies.
+            // The caller may have the permission for another kind.
             Err(error) if error.is_denied() => {
                 denied.get_or_insert(error);
             }
@@ -48,8 +48,8 @@ fn not_found(api: &Api<'_>, id: &DatabaseId) -> Error {
     Error::usage(format!("id: no {kind} in {} is named '{}'; {remedy}", api.region(), id.id))
 }
 
-/// Returns the database that a host name belongs to, by the identifier in the name. Its endpoint may be another one, if
-/// the database was deleted and created again. `None` if it does not exist in this account and region.
+/// Returns the database that a host name belongs to, by the identifier in the name. `None` if it does not exist in this
+/// account and region. A database that was deleted and created again has another endpoint.
 pub(crate) fn find_by_host(api: &Api<'_>, host: &str) -> Result<Option<Database>, ApiError> {
     let Some((kind, owner)) = owner_in_host(host) else { return Ok(None) };
     let id = match owner {
@@ -67,7 +67,7 @@ pub(crate) fn find_by_host(api: &Api<'_>, host: &str) -> Result<Option<Database>
     Ok(api.databases(kind, Filter::Id(&id))?.into_iter().next())
 }
 
-/// The first label of a host name.
+/// The name in the first label of a host name.
 #[derive(Debug, PartialEq, Eq)]
 enum OwnerName<'a> {
     /// The identifier of a database.
@@ -96,8 +96,8 @@ fn owner_in_host(host: &str) -> Option<(DatabaseKind, OwnerName<'_>)> {
     })
 }
 
-/// Returns the resource ID that a policy needs for a database: for an instance of a cluster, that of the cluster.
-/// `None` if the cluster does not exist.
+/// Returns the resource ID for a policy. For an instance of a cluster, it is the resource ID of the cluster. `None` if
+/// the cluster does not exist.
 pub(crate) fn policy_resource_id(api: &Api<'_>, database: &Database) -> Result<Option<String>, ApiError> {
     let Some(cluster) = &database.cluster else { return Ok(Some(database.resource_id.clone())) };
     let cluster = api.databases(DatabaseKind::Cluster, Filter::Id(cluster))?.into_iter().next();

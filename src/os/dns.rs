@@ -39,8 +39,8 @@ pub(crate) fn lookup_until(name: &str, deadline: &Deadline) -> Result<Vec<IpAddr
 const MAX_CHAIN: usize = 8;
 
 /// Follows the CNAMEs of `name`, for callers without an async runtime. Returns the names after `name`, up to the first
-/// for which `is_last` is true. It is empty if `name` is not a CNAME. Fails with the reason if no DNS server answers
-/// before `deadline`, or on a system where CNAMEs can't be looked up.
+/// for which `is_last` is true. The list is empty if `name` is not a CNAME. Fails with the reason if no DNS server
+/// answers before `deadline`, or if the system can't look up CNAMEs.
 pub(crate) fn follow_cnames(
     name: &str,
     deadline: &Deadline,

@@ -3,8 +3,8 @@
 use crate::error::Error;
 use crate::os::env::Terminal;
 
-/// Prompts for a password, and turns echo on again before it returns, also after a signal. Fails if the terminal can't
-/// be read (exit 1), or a signal arrives (exit 128 + its number).
+/// Prompts for a password without echo. Turns echo on again before it returns, even after a signal. Fails if the terminal
+/// can't be read (exit 1), or if a signal arrives (exit 128 + its number).
 #[cfg(unix)]
 pub(crate) fn prompt_for_password(terminal: Terminal, prompt: &str) -> Result<String, Error> {
     use std::io::Write as _;
@@ -25,7 +25,7 @@ pub(crate) fn prompt_for_password(terminal: Terminal, prompt: &str) -> Result<St
             // The branches are polled in this order, so that the signal handlers are installed before echo is off.
             biased;
             (name, exit) = wait_for_signal() => {
-                Err(Error::new(exit, format!("terminated by {name} at the prompt for a password")))
+                Err(Error::new(exit, format!("terminated by {name} at the password prompt")))
             }
             line = answer => line.map_err(failed),
         }
@@ -39,7 +39,9 @@ pub(crate) fn prompt_for_password(terminal: Terminal, prompt: &str) -> Result<St
 /// Fails, because the console's echo can't be turned off without `unsafe` code (exit 2).
 #[cfg(windows)]
 pub(crate) fn prompt_for_password(_: Terminal, _: &str) -> Result<String, Error> {
-    Err(Error::usage("there is no prompt for a password on Windows; use --password-fd 0, with the password on stdin"))
+    Err(Error::usage(
+        "could not prompt for the password: Windows is not supported; use --password-fd 0, with the password on stdin",
+    ))
 }
 
 #[cfg(unix)]
@@ -49,7 +51,7 @@ mod unix {
 
     use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 
-    /// Upper limit for a line, in bytes.
+    /// Maximum length of a line, in bytes.
     const MAX_LINE: u64 = 4 << 10;
 
     /// Turns off the echo of a terminal until dropped.
@@ -78,7 +80,7 @@ mod unix {
     pub(super) fn read_line(terminal: File) -> io::Result<String> {
         let mut line = String::new();
         match BufReader::new(terminal).take(MAX_LINE).read_line(&mut line)? {
-            0 => Err(io::Error::other("it was closed")),
+            0 => Err(io::Error::other("the terminal was closed")),
             _ => Ok(line.trim_end_matches(['\r', '\n']).to_owned()),
         }
     }

@@ -1,4 +1,4 @@
-//! Files of the user that other programs write too, such as the configuration file.
+//! Files that the user edits too, such as the configuration file.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind, Write as _};
@@ -108,7 +108,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn links_and_permissions_stay() {
+    fn links_and_permissions_are_preserved() {
         use std::os::unix::fs::{PermissionsExt as _, symlink};
         let directory = tempfile::tempdir().unwrap();
         let (path, link) = (directory.path().join("dotfile"), directory.path().join("config.toml"));

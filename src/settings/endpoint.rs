@@ -45,7 +45,7 @@ fn resolve_id(
 ) -> Result<(), Error> {
     let Some(id) = inputs.merged.get("id").cloned() else {
         return match inputs.flag("reader") {
-            true => Err(Error::usage("reader: --reader needs --id, which names the cluster; add --id CLUSTER")),
+            true => Err(Error::usage("reader: --reader requires the identifier of a cluster; add --id CLUSTER")),
             false => Ok(()),
         };
     };
@@ -73,7 +73,7 @@ fn resolve_id(
     Ok(())
 }
 
-/// Validates the parts in `spec` except the region, so that no lookup is made for a request that would fail anyway.
+/// Validates the parts in `spec` except the region. A request that would fail anyway must not cause a lookup.
 fn check_parts(inputs: &Inputs, spec: TargetSpec) -> Result<(), Error> {
     let any_region = || Ok(Some(Region::of_flag("any")));
     spec.validate(None, any_region).map(drop).map_err(|error| inputs.add_origin(error))

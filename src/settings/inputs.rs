@@ -86,7 +86,7 @@ impl Inputs {
         Ok(Self { merged: merged.with_default_port(), named, config, warning, name })
     }
 
-    /// Whether a setting that is true or false is true.
+    /// Returns the value of a boolean setting. It defaults to false.
     pub(crate) fn flag(&self, key: &str) -> bool {
         self.merged.text(key) == Some("true")
     }

@@ -14,16 +14,16 @@ pub(crate) struct Caller {
     pub(crate) arn: String,
 }
 
-/// What a caller is.
+/// The kind of a caller.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum CallerKind {
     Root,
     /// A user, by its ARN.
     User(String),
-    /// A session of a role, by the ARN of the role. The ARN of a session has no path, so a role with a path is not
-    /// found by it.
+    /// A session of a role, by the ARN of the role. The ARN of a session omits the role's path, so the ARN here is wrong
+    /// for a role with a path.
     Role(String),
-    /// A federated user or another kind, which has no policies of its own.
+    /// A federated user or another principal without policies.
     Other,
 }
 
@@ -41,7 +41,7 @@ struct CallerRecord {
 }
 
 impl Api<'_> {
-    /// Calls `sts:GetCallerIdentity`, which needs no permission.
+    /// Calls `sts:GetCallerIdentity`, which every caller may call.
     pub(crate) fn caller(&self) -> Result<Caller, ApiError> {
         let Response { result } = self.query(&STS, "GetCallerIdentity", &[])?;
         Ok(Caller { account: result.account, arn: result.arn })

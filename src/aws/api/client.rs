@@ -40,7 +40,7 @@ pub(crate) struct Api<'a> {
     report: &'a Report,
     http: HttpClient,
     log: ResponseLog,
-    /// `None` only while it is dropped.
+    /// `None` only during `drop`.
     runtime: Option<Runtime>,
 }
 
@@ -126,8 +126,8 @@ impl<'a> Api<'a> {
         serde_json::from_slice(&response).map_err(|_| self.not_from_aws(service, operation))
     }
 
-    /// Sends a signed call until the deadline, with retries, and returns the body of the response. Prints a progress
-    /// message if it is slow.
+    /// Sends a signed call with retries until the deadline, and returns the body of the response. Prints a progress
+    /// message if the call is slow.
     fn call(
         &self,
         service: &Service,
@@ -162,7 +162,7 @@ impl<'a> Api<'a> {
             }
         };
         let runtime = self.runtime.as_ref().expect("a runtime until dropped");
-        let late = || self.error(&action, None, "no response in time; use a longer --timeout".to_owned());
+        let late = || self.error(&action, None, "no response before the time limit".to_owned());
         runtime.block_on(in_time).unwrap_or_else(|| Err(late()))
     }
 

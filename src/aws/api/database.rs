@@ -1,6 +1,6 @@
 //! Databases, as RDS describes them.
 
-/// What a database is.
+/// The kind of a database in RDS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum DatabaseKind {
     Instance,
@@ -24,7 +24,7 @@ impl DatabaseKind {
         }
     }
 
-    /// The prefix of its resource IDs. RDS refuses these prefixes neither in an instance's nor in a cluster's name.
+    /// The prefix of its resource IDs. RDS also accepts these prefixes in the identifiers of instances and clusters.
     pub(crate) fn resource_id_prefix(self) -> &'static str {
         match self {
             Self::Instance => "db-",
@@ -33,7 +33,7 @@ impl DatabaseKind {
         }
     }
 
-    /// Returns the kind of a resource ID: `db-ABC…`, `cluster-ABC…`, `prx-0ab…`. `None` if it can only be a name.
+    /// Returns the kind of a resource ID: `db-ABC…`, `cluster-ABC…`, `prx-0ab…`. `None` if `id` has another form.
     pub(crate) fn of_resource_id(id: &str) -> Option<Self> {
         let is_suffix = |kind: Self, suffix: &str| match kind {
             Self::Proxy => suffix.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit()),
@@ -75,11 +75,11 @@ pub(crate) struct Database {
     pub(crate) master_user: Option<String>,
     /// The ARN of the secret with the master user's password. `None` unless RDS manages the password.
     pub(crate) master_secret: Option<String>,
-    /// The name of the database that was created with it.
-    pub(crate) database: Option<String>,
+    /// The name of the schema or PostgreSQL database that RDS created in it.
+    pub(crate) initial_database: Option<String>,
 }
 
-/// A host name of an additional endpoint, and the identifier of the cluster or proxy that it belongs to.
+/// The host name of an additional endpoint, and the identifier of its cluster or proxy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct HostOwner {
     pub(crate) host: String,
@@ -95,7 +95,7 @@ pub(crate) enum Filter<'a> {
 }
 
 impl Database {
-    /// Returns the remedy for a database with IAM authentication off.
+    /// Returns the remedy that turns on IAM authentication.
     pub(crate) fn remedy_without_iam(&self, region: &str) -> String {
         let (kind, id) = match &self.cluster {
             // The setting of a cluster applies to its instances.

@@ -27,10 +27,10 @@ impl From<ApiError> for Error {
     fn from(error: ApiError) -> Self {
         let remedy = match error.exit {
             ExitCode::Network => {
-                "try again later, or check the network, the proxy and the endpoint settings".to_owned()
+                "use a longer --timeout, or check the network, the proxy and the endpoint settings".to_owned()
             }
             _ if error.is_denied() => format!("allow the action {} in the caller's policy", error.action),
-            _ => "`rds-token doctor` checks the credentials".to_owned(),
+            _ => "check the credentials with `rds-token doctor TARGET`".to_owned(),
         };
         let code = error.code.map(|code| format!("{code}: ")).unwrap_or_default();
         Self::new(error.exit, format!("{}: {code}{}; {remedy}", error.action, error.message))
@@ -61,7 +61,7 @@ struct JsonError {
     message: String,
 }
 
-/// Returns the code and the message in an error response. `None` if AWS did not write it.
+/// Returns the code and the message in an error response. `None` if the response is not from AWS.
 pub(super) fn error_of(service: &Service, response: &[u8]) -> Option<(String, String)> {
     let text = String::from_utf8_lossy(response);
     match service.protocol {

@@ -12,12 +12,12 @@ use super::service::RDS;
 
 /// Maximum number of pages of a list.
 const MAX_PAGES: usize = 50;
-/// Maximum number of databases in a page. RDS's default, 100, could exceed the limit of a response: the description of
-/// an instance may have more than 10 KB.
+/// Maximum number of databases in a page. The description of an instance can exceed 10 KB, so a page of 100 databases
+/// (RDS's default) could exceed the limit of a response.
 const PAGE_SIZE: (&str, &str) = ("MaxRecords", "50");
 
 impl Api<'_> {
-    /// Returns the databases of one kind. The list is empty if none matches.
+    /// Returns the databases of one kind. The list is empty if no database matches.
     pub(crate) fn databases(&self, kind: DatabaseKind, filter: Filter<'_>) -> Result<Vec<Database>, ApiError> {
         match kind {
             DatabaseKind::Instance => {
@@ -52,7 +52,7 @@ impl Api<'_> {
         self.list::<ProxyEndpointRecord>(&[], "DBProxyNotFoundFault")
     }
 
-    /// Reads all pages of a list. It is empty if the error code is `not_found`.
+    /// Returns the items of all pages. The list is empty if the error code is `not_found`.
     fn list<R: Record + DeserializeOwned>(
         &self,
         parameters: &[(&str, &str)],

@@ -7,12 +7,12 @@ use serde::Deserialize;
 
 use super::database::{Database, DatabaseKind, HostOwner};
 
-/// An element of a list.
+/// An element of a list in a response.
 pub(super) trait Record {
     const OPERATION: &str;
     type Item;
 
-    /// `None` if the element has no value that a caller can use.
+    /// Converts the element. `None` if it lacks a required value.
     fn into_item(self) -> Option<Self::Item>;
 }
 
@@ -117,7 +117,7 @@ impl Record for InstanceRecord {
             log_exports: self.enabled_cloudwatch_logs_exports.records,
             master_user: self.master_username,
             master_secret: self.master_user_secret.and_then(|secret| secret.secret_arn),
-            database: self.database,
+            initial_database: self.database,
         })
     }
 }
@@ -163,7 +163,7 @@ impl Record for ClusterRecord {
             log_exports: self.enabled_cloudwatch_logs_exports.records,
             master_user: self.master_username,
             master_secret: self.master_user_secret.and_then(|secret| secret.secret_arn),
-            database: self.database_name,
+            initial_database: self.database_name,
         })
     }
 }
@@ -215,7 +215,7 @@ impl Record for ProxyRecord {
             log_exports: Vec::new(),
             master_user: None,
             master_secret: None,
-            database: None,
+            initial_database: None,
         })
     }
 }

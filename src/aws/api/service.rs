@@ -1,4 +1,4 @@
-//! The services, and how their calls are written.
+//! The AWS services, and the protocols of their calls.
 //!
 //! Source: "AWS Query protocol" and "AWS JSON 1.1 protocol", Smithy 2.0 specification.
 
@@ -13,7 +13,7 @@ pub(super) enum Protocol {
 pub(super) struct Service {
     /// Its name in host names, in the signature's scope and in permissions.
     pub(super) name: &'static str,
-    /// Its name in settings of endpoints.
+    /// Its name in endpoint settings.
     pub(super) setting: &'static str,
     pub(super) protocol: Protocol,
 }

@@ -43,7 +43,8 @@ struct EvaluationRecord {
 }
 
 impl Api<'_> {
-    /// Returns the decision on `action` for each of `resources`, by the policies of the user or role `principal`.
+    /// Returns the decision on `action` for each of `resources`. IAM evaluates the policies of the user or role
+    /// `principal`.
     pub(crate) fn simulate(
         &self,
         principal: &str,
@@ -54,11 +55,16 @@ impl Api<'_> {
         let mut parameters = vec![("PolicySourceArn", principal), ("ActionNames.member.1", action)];
         parameters.extend(names.iter().map(String::as_str).zip(resources.iter().copied()));
         let Response { result } = self.query(&IAM, "SimulatePrincipalPolicy", &parameters)?;
-        Ok(result.results.members.into_iter().map(|record| (record.resource, decision(&record.decision))).collect())
+        Ok(result
+            .results
+            .members
+            .into_iter()
+            .map(|record| (record.resource, parse_decision(&record.decision)))
+            .collect())
     }
 }
 
-fn decision(text: &str) -> Decision {
+fn parse_decision(text: &str) -> Decision {
     match text {
         "allowed" => Decision::Allowed,
         "explicitDeny" => Decision::ExplicitlyDenied,

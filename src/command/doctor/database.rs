@@ -187,7 +187,7 @@ mod tests {
             log_exports: Vec::new(),
             master_user: None,
             master_secret: None,
-            database: None,
+            initial_database: None,
         }
     }
 

@@ -57,7 +57,7 @@ impl Plan {
         };
         let grants_in = match (&args.database, dialog.as_deref_mut()) {
             (None, Some(dialog)) => question::database(dialog, &choice.database, args.read_only)?,
-            (None, None) => choice.database.database.clone(),
+            (None, None) => choice.database.initial_database.clone(),
             (database, _) => database.clone(),
         };
         let name = match (&args.name, dialog) {

@@ -43,20 +43,20 @@ pub(super) async fn lookup_cname(name: &str) -> Result<Option<String>, String> {
         return Ok(None);
     }
     let resolver = resolver(name).await?;
-    // A failure for the name itself must not be hidden by an answer for the name in a search domain.
+    // An answer for the name in a search domain must not hide a failure for the name itself.
     let mut absolute = parsed.clone();
     absolute.set_fqdn(true);
     for query in name.contains('.').then_some(absolute).into_iter().chain([parsed]) {
         match resolver.lookup(query, RecordType::CNAME).await {
             Err(error) if error.is_no_records_found() => {}
-            answer => return Ok(target_of(&answer.map_err(|error| failure(name, &error))?)),
+            answer => return Ok(referenced_name(&answer.map_err(|error| failure(name, &error))?)),
         }
     }
     Ok(None)
 }
 
-/// The target of the first CNAME in an answer, in lower case and without the final dot.
-fn target_of(answer: &Lookup) -> Option<String> {
+/// Returns the name that the first CNAME in an answer refers to, in lower case and without the final dot.
+fn referenced_name(answer: &Lookup) -> Option<String> {
     let cname = answer.answers().iter().find_map(|record| match &record.data {
         RData::CNAME(cname) => Some(cname.0.to_ascii()),
         _ => None,

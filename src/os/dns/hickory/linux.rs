@@ -9,7 +9,7 @@ use hickory_resolver::proto::op::Query;
 use hickory_resolver::proto::rr::{Name, RecordType};
 use hickory_resolver::system_conf::parse_resolv_conf;
 
-/// Upper limit for either file, in bytes.
+/// Maximum size of a file, in bytes.
 const MAX_FILE: u64 = 4 << 20;
 
 /// Returns the DNS servers and options in `/etc/resolv.conf`. Fails with the reason.
@@ -36,13 +36,13 @@ async fn read_in_thread(path: &'static str) -> io::Result<String> {
 fn read(path: &str) -> io::Result<String> {
     let metadata = std::fs::metadata(path)?;
     if !metadata.is_file() || metadata.len() > MAX_FILE {
-        return Err(io::Error::other("it is not a regular file of at most 4 MiB"));
+        return Err(io::Error::other("not a regular file of at most 4 MiB"));
     }
     Ok(String::from_utf8_lossy(&std::fs::read(path)?).into_owned())
 }
 
-/// Removes invalid search domains, because the parser would reject the whole file. Adds the name server that glibc
-/// queries if the file names no server.
+/// Removes invalid search domains, because the parser would reject the whole file. If the file does not name a server,
+/// adds the one that glibc queries.
 fn normalize_resolv_conf(text: &str) -> String {
     let mut has_server = false;
     let mut lines = Vec::new();
