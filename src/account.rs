@@ -24,12 +24,12 @@ pub(crate) struct Account<'a> {
     pub(crate) deadline: &'a Deadline,
     pub(crate) report: &'a Report,
     pub(crate) cache: CacheKind,
-    pub(crate) found: &'a Found,
+    pub(crate) resolved: &'a Resolved,
 }
 
 /// The parts of an [`Account`] that are resolved.
 #[derive(Default)]
-pub(crate) struct Found {
+pub(crate) struct Resolved {
     pub(crate) identity: OnceLock<Identity>,
     pub(crate) fetched: OnceLock<Fetched>,
     /// `None` if no directory is usable.
@@ -39,11 +39,11 @@ pub(crate) struct Found {
 impl<'a> Account<'a> {
     /// Returns the identity. Fails as [`Identity::find`] does.
     pub(crate) fn identity(&self) -> Result<&'a Identity, Error> {
-        if let Some(identity) = self.found.identity.get() {
+        if let Some(identity) = self.resolved.identity.get() {
             return Ok(identity);
         }
         let identity = Identity::find(self.env, self.profiles, self.choice)?;
-        Ok(self.found.identity.get_or_init(|| identity))
+        Ok(self.resolved.identity.get_or_init(|| identity))
     }
 
     /// Returns the directory for stored lookups. `None` if the cache is off or no directory is usable.
@@ -51,13 +51,13 @@ impl<'a> Account<'a> {
         if self.cache == CacheKind::Off {
             return None;
         }
-        self.found.directory.get_or_init(|| CacheDirectory::locate(self.env).ok()).as_ref()
+        self.resolved.directory.get_or_init(|| CacheDirectory::locate(self.env).ok()).as_ref()
     }
 
     /// Returns the keys of the identity. `region` is the region of STS, unless the identity configures another one.
     /// Fails if no usable credentials are found (exit 3) or they can't be fetched in time (exit 4).
     pub(crate) fn keys(&self, region: &str) -> Result<&'a AccessKeys, Error> {
-        if let Some(fetched) = self.found.fetched.get() {
+        if let Some(fetched) = self.resolved.fetched.get() {
             return Ok(&fetched.keys);
         }
         let directory = self.directory();
@@ -66,7 +66,7 @@ impl<'a> Account<'a> {
         let locks = lock_file.as_ref().map(|lock_file| lock_file as &Locks);
         let request = self.credential_request(region, storage, locks, self.report)?;
         let fetched = fetch(&request, &SessionCache::open(&request))?;
-        Ok(&self.found.fetched.get_or_init(|| fetched).keys)
+        Ok(&self.resolved.fetched.get_or_init(|| fetched).keys)
     }
 
     /// Returns a request for the credentials of the identity. `region` is the region of STS, unless the identity

@@ -8,5 +8,5 @@ mod resource_id;
 mod statement;
 
 pub(crate) use render::Format;
-pub(crate) use resource_id::{Account, ResourceId};
-pub(crate) use statement::{Database, Policy};
+pub(crate) use resource_id::{AccountId, ResourceId};
+pub(crate) use statement::{Policy, PolicyDatabase};

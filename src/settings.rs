@@ -14,6 +14,7 @@ use crate::cli::RequestArgs;
 use crate::config::Config;
 use crate::error::Error;
 use crate::layer::{Layer, Origin};
+use crate::lookup::StoredLookups;
 use crate::os::deadline::Deadline;
 use crate::os::env::Env;
 use crate::output::Report;
@@ -64,7 +65,8 @@ impl Settings {
         let account_settings = AccountSettings::new(env, &inputs, &args.identity, report)?;
         let account = account_settings.account(env);
         let region = |inputs: &Inputs| account_settings.region(env, inputs);
-        let cname = resolve_endpoint(&mut inputs, &account, args.cache.refresh, region)?;
+        let stored_lookups = if args.cache.refresh { StoredLookups::Replace } else { StoredLookups::Use };
+        let cname = resolve_endpoint(&mut inputs, &account, stored_lookups, region)?;
         let (target, region_origin) = match region_use {
             RegionUse::Required => resolve_target(env, &inputs, &account_settings)
                 .inspect(|(target, origin)| report.note(&format!("region: {}, from {origin}", target.region)))?,

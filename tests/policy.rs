@@ -84,7 +84,7 @@ fn any_database_is_allowed_with_a_warning() {
     let args = ["policy", "-u", "app", "--region", "eu-west-1", "--account", "1234-5678-9012", "--any-database"];
     let (stdout, stderr) = Sandbox::new().without_keys(args).warns();
     assert!(stdout.contains(&format!("arn:aws:rds-db:eu-west-1:{ACCOUNT}:dbuser:*/app")), "{stdout}");
-    assert!(stderr.starts_with("rds-token: warning: policy: it allows logins to all databases"), "{stderr}");
+    assert!(stderr.starts_with("rds-token: warning: policy: this policy allows logins to all databases"), "{stderr}");
 }
 
 #[test]

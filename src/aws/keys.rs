@@ -1,5 +1,6 @@
 //! Access keys: the credentials that sign a token.
 
+use aws_credential_types::Credentials as SdkCredentials;
 use time::OffsetDateTime;
 
 use super::redact;
@@ -57,6 +58,12 @@ impl AccessKeys {
         }
         let (secret_access_key, session_token) = (Secret::new(secret_access_key), session_token.map(Secret::new));
         Ok(Self { access_key_id, secret_access_key, session_token, expires_at })
+    }
+
+    /// Returns the keys in the type of the AWS SDK, without their expiry.
+    pub(crate) fn to_sdk(&self) -> SdkCredentials {
+        let session_token = self.session_token.as_ref().map(|token| token.expose().clone());
+        SdkCredentials::new(&self.access_key_id, self.secret_access_key.expose(), session_token, None, "rds-token")
     }
 
     /// Reads keys from the settings of `location`, such as "the environment". `None` if there is no access key ID. As

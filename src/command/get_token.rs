@@ -32,7 +32,7 @@ pub(super) fn get_token<'a>(env: &'a Env, settings: &'a Settings) -> Result<Issu
     }
     report.note(&format!("credentials: {}", identity.describe()));
     identity.shadowed().iter().for_each(|shadowed| report.note(&format!("credentials: {shadowed}")));
-    let request = TokenRequest { env, settings, identity, fetched: account.found.fetched.get() };
+    let request = TokenRequest { env, settings, identity, fetched: account.resolved.fetched.get() };
     let (entry, source) = match open_cache(env, settings, &account)? {
         Some(cache) => request.load_or_sign(&cache, &Key::of(env, target, identity.fingerprint()))?,
         None => (request.sign_new(None, None)?, TokenSource::Signed),

@@ -1,4 +1,4 @@
-//! `rds-token policy [TARGET]`: prints the least IAM policy for logins.
+//! `rds-token policy [TARGET]`: prints the least-privilege IAM policy for logins.
 
 mod lookup;
 
@@ -6,18 +6,19 @@ use crate::cli::{PolicyArgs, PolicyOutput, TargetArgs};
 use crate::config::Config;
 use crate::error::Error;
 use crate::layer::{Layer, Origin};
+use crate::lookup::StoredLookups;
 use crate::os::env::Env;
 use crate::output::{self, Report};
-use crate::policy::{Account, Database, Format, Policy, ResourceId};
+use crate::policy::{AccountId, Format, Policy, PolicyDatabase, ResourceId};
 use crate::settings::inputs::{Inputs, with_examples};
 use crate::settings::{AccountSettings, explicit_region, identity_flags, resolve_endpoint};
 use crate::target::{Region, TargetSpec, endpoint};
 
-/// What a policy is rendered from.
+/// The values in a policy.
 struct Request {
     region: String,
-    account: Account,
-    database: Database,
+    account: AccountId,
+    database: PolicyDatabase,
     users: Vec<String>,
 }
 
@@ -36,7 +37,9 @@ pub(super) fn document(env: &Env, config: Config, args: &PolicyArgs) -> Result<S
         Some(PolicyOutput::Terraform) => Format::Terraform,
     })?;
     if args.any_database {
-        report.warn("policy: it allows logins to all databases of the account and the region that have this user");
+        report.warn(
+            "policy: this policy allows logins to all databases of the account and the region that have this user",
+        );
     }
     Ok(text)
 }
@@ -55,17 +58,17 @@ fn resolve(env: &Env, config: Config, args: &PolicyArgs, report: &Report) -> Res
     let flags = identity_flags(&args.identity);
     let mut inputs = Inputs::of_request(env, config, &target, &flags)?;
     inputs.warning.iter().for_each(|warning| report.warn(warning));
-    let users = users(args, &inputs)?;
+    let users = resolve_users(args, &inputs)?;
     // A policy does not contain the port, so a lookup must not fail without one.
     let port = [("port", Some("3306".to_owned()))];
     inputs.merged = std::mem::take(&mut inputs.merged).or(&Layer::new(&Origin::Lookup, port));
-    let account = args.account.as_deref().map(Account::parse).transpose()?;
+    let account = args.account.as_deref().map(AccountId::parse).transpose()?;
     let settings = AccountSettings::new(env, &inputs, &args.identity, *report)?;
     let caller = settings.account(env);
-    resolve_endpoint(&mut inputs, &caller, false, |inputs| settings.region(env, inputs))?;
+    resolve_endpoint(&mut inputs, &caller, StoredLookups::Use, |inputs| settings.region(env, inputs))?;
     let host = inputs.merged.text("host").map(str::to_ascii_lowercase);
-    let region = region(env, &inputs, host.as_deref(), &settings)?;
-    let database = database(args, host.as_deref())?;
+    let region = resolve_region(env, &inputs, host.as_deref(), &settings)?;
+    let database = given_database(args, host.as_deref())?;
     if let (Some(account), Some(database)) = (&account, &database) {
         return Ok(Request { region, account: account.clone(), database: database.clone(), users });
     }
@@ -77,10 +80,10 @@ fn resolve(env: &Env, config: Config, args: &PolicyArgs, report: &Report) -> Res
             let found = lookup::find(&api, &host)?;
             lookup::warn_about_caller(&api, &found, &users[0], report);
             let id = ResourceId::parse(&found.resource_id)?;
-            (found.caller.account, Database::Rds(Some(id)))
+            (found.caller.account, PolicyDatabase::Rds(Some(id)))
         }
     };
-    let account = account.map_or_else(|| Account::parse(&caller), Ok)?;
+    let account = account.map_or_else(|| AccountId::parse(&caller), Ok)?;
     Ok(Request { region, account, database, users })
 }
 
@@ -91,8 +94,8 @@ fn no_database() -> Error {
     )
 }
 
-/// Returns the database users: those of `--user`, else that of the target.
-fn users(args: &PolicyArgs, inputs: &Inputs) -> Result<Vec<String>, Error> {
+/// Returns the database users in `--user`, which default to the user of the target. Fails if none is set (exit 2).
+fn resolve_users(args: &PolicyArgs, inputs: &Inputs) -> Result<Vec<String>, Error> {
     let of_target = inputs.merged.text("user").map(str::to_owned);
     let users = if args.user.is_empty() { of_target.into_iter().collect() } else { args.user.clone() };
     if users.is_empty() {
@@ -107,8 +110,8 @@ fn users(args: &PolicyArgs, inputs: &Inputs) -> Result<Vec<String>, Error> {
     Ok(users)
 }
 
-/// Returns the region, as for a token: that in the host name, else that of the settings.
-fn region(env: &Env, inputs: &Inputs, host: Option<&str>, account: &AccountSettings) -> Result<String, Error> {
+/// Returns the region by the rules for a token: the region in the host name, else in the settings.
+fn resolve_region(env: &Env, inputs: &Inputs, host: Option<&str>, account: &AccountSettings) -> Result<String, Error> {
     let explicit = explicit_region(inputs);
     let default = || account.default_region(env, inputs);
     if let Some((_, in_host)) = host.and_then(endpoint::dsql) {
@@ -132,21 +135,21 @@ fn region(env: &Env, inputs: &Inputs, host: Option<&str>, account: &AccountSetti
     }
 }
 
-/// Returns the database that the arguments determine: the cluster of a DSQL host, all databases, or that with the
+/// Returns the database that the arguments state: the cluster of a DSQL host, all databases, or the database with the
 /// resource ID. `None` if it must be looked up.
-fn database(args: &PolicyArgs, host: Option<&str>) -> Result<Option<Database>, Error> {
+fn given_database(args: &PolicyArgs, host: Option<&str>) -> Result<Option<PolicyDatabase>, Error> {
     if let Some((id, _)) = host.and_then(endpoint::dsql) {
-        let remedy = "its ID is in the host name; remove --resource-id";
+        let remedy = "remove --resource-id, because the ID is in the host name";
         return match &args.resource_id {
-            Some(_) => Err(Error::usage(format!("resource id: a cluster of Aurora DSQL has none; {remedy}"))),
-            None => Ok(Some(Database::Dsql((!args.any_database).then(|| id.to_owned())))),
+            Some(_) => Err(Error::usage(format!("resource id: a cluster of Aurora DSQL does not have one; {remedy}"))),
+            None => Ok(Some(PolicyDatabase::Dsql((!args.any_database).then(|| id.to_owned())))),
         };
     }
     if args.any_database {
-        return Ok(Some(Database::Rds(None)));
+        return Ok(Some(PolicyDatabase::Rds(None)));
     }
     let Some(id) = &args.resource_id else { return Ok(None) };
     let id = ResourceId::parse(id)?;
     host.map_or(Ok(()), |host| id.check_host(host))?;
-    Ok(Some(Database::Rds(Some(id))))
+    Ok(Some(PolicyDatabase::Rds(Some(id))))
 }

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
+use super::database::StoredLookups;
 use crate::account::Account;
 use crate::cache::{CacheDirectory, FoundEndpoint};
 use crate::fingerprint::Fingerprint;
@@ -25,9 +26,19 @@ const TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Returns the RDS endpoint that `host`, in lower case, is a CNAME of. `None` if it is not a CNAME of an endpoint, or if
 /// no DNS server answers.
-pub(crate) fn find_cname(account: &Account<'_>, host: &str, refresh: bool) -> Option<String> {
+pub(crate) fn find_cname(account: &Account<'_>, host: &str, stored_lookups: StoredLookups) -> Option<String> {
     let Account { env, deadline, report, .. } = account;
-    CnameLookup { env, directory: account.directory(), deadline, report }.endpoint(host, refresh)
+    CnameLookup { env, directory: account.directory(), deadline, report }.find(host, stored_lookups)
+}
+
+/// Queries the DNS for the RDS endpoint that `host` is a CNAME of, for at most 3 seconds. `None` if it is not a CNAME of
+/// an endpoint. Fails with the reason if no DNS server answers.
+pub(crate) fn query_cname(host: &str, deadline: &Deadline) -> Result<Option<String>, String> {
+    let limit = Deadline::new(deadline.at().min(Instant::now() + TIMEOUT));
+    let is_endpoint = |name: &str| matches!(classify(name), Endpoint::Rds(_));
+    // An RDS endpoint is itself a CNAME of a name of EC2, so the chain ends at the first endpoint.
+    let mut chain = follow_cnames(host, &limit, is_endpoint)?;
+    Ok(chain.pop().filter(|last| is_endpoint(last)))
 }
 
 /// Whether a host name in lower case may be a CNAME of an RDS endpoint.
@@ -45,12 +56,12 @@ struct CnameLookup<'a> {
 }
 
 impl CnameLookup<'_> {
-    fn endpoint(&self, host: &str, refresh: bool) -> Option<String> {
+    fn find(&self, host: &str, stored_lookups: StoredLookups) -> Option<String> {
         let key = Fingerprint::default().field("cname").field(host).hex();
         let stored = self.directory.and_then(|directory| directory.load_lookup(&key, self.env.now()));
         let lifetime = |found: &Option<FoundEndpoint>| if found.is_some() { LIFETIME } else { NEGATIVE_LIFETIME };
         let is_fresh = stored.as_ref().is_some_and(|stored| stored.age < lifetime(&stored.found));
-        if is_fresh && !refresh {
+        if is_fresh && stored_lookups == StoredLookups::Use {
             return stored?.found.map(|found| found.host);
         }
         match self.query(host) {
@@ -66,20 +77,17 @@ impl CnameLookup<'_> {
         }
     }
 
-    /// Follows the CNAMEs of `host` to the first name of an RDS endpoint. An RDS endpoint is itself a CNAME of a name
-    /// of EC2, so the names after it do not matter.
+    /// Queries the DNS as [`query_cname`] does. Prints a message if the lookup is slow or fails.
     fn query(&self, host: &str) -> Result<Option<String>, String> {
-        let limit = Deadline::new(self.deadline.at().min(Instant::now() + TIMEOUT));
         let started = Instant::now();
-        let is_endpoint = |name: &str| matches!(classify(name), Endpoint::Rds(_));
-        let chain = follow_cnames(host, &limit, is_endpoint);
+        let endpoint = query_cname(host, self.deadline);
         if started.elapsed() >= PROGRESS_AFTER {
             self.report.progress(&format!("the lookup of {host} took {} s", started.elapsed().as_secs()));
         }
-        if let Err(why) = &chain {
+        if let Err(why) = &endpoint {
             self.report.note(&format!("host: {why}"));
         }
-        Ok(chain?.pop().filter(|last| is_endpoint(last)))
+        endpoint
     }
 
     fn store(&self, key: &str, endpoint: Option<&str>) {

@@ -21,6 +21,14 @@ pub(crate) enum EndpointRole {
     Reader,
 }
 
+/// Whether the result of an earlier lookup can be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum StoredLookups {
+    Use,
+    /// The lookup is repeated, and its result is stored (`--refresh`).
+    Replace,
+}
+
 /// A lookup of one database.
 struct DatabaseLookup<'a> {
     account: &'a Account<'a>,
@@ -36,17 +44,17 @@ pub(crate) fn find_database(
     id: &DatabaseId,
     role: EndpointRole,
     region: &str,
-    refresh: bool,
+    stored_lookups: StoredLookups,
 ) -> Result<FoundEndpoint, Error> {
     let lookup = DatabaseLookup { account, id, role, region };
     let Some(directory) = account.directory() else { return lookup.send(None) };
     let stored = LookupStore { directory, key: lookup.key()?, account };
-    match stored.load().filter(|_| !refresh) {
+    match stored.load().filter(|_| stored_lookups == StoredLookups::Use) {
         Some(found) => {
             account.report.note(&format!("database: {}, from a stored lookup", describe(&found)));
             Ok(found)
         }
-        None => lookup.send_shared(&stored, refresh),
+        None => lookup.send_shared(&stored, stored_lookups),
     }
 }
 
@@ -92,11 +100,11 @@ impl DatabaseLookup<'_> {
     }
 
     /// Calls RDS in one process, if several processes need the same lookup.
-    fn send_shared(&self, stored: &LookupStore<'_>, refresh: bool) -> Result<FoundEndpoint, Error> {
+    fn send_shared(&self, stored: &LookupStore<'_>, stored_lookups: StoredLookups) -> Result<FoundEndpoint, Error> {
         let Account { env, deadline, report, .. } = self.account;
         // Without a directory, each process calls RDS.
         let lock = stored.directory.prepare().ok().and_then(|()| stored.directory.lock(&stored.key));
-        let look = || stored.load().filter(|_| !refresh);
+        let look = || stored.load().filter(|_| stored_lookups == StoredLookups::Use);
         let outcome = lock.map_or(Outcome::Unshared, |lock| {
             join(&lock, env, follower_deadline(deadline), |message| report.progress(message), look)
         });

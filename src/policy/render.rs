@@ -55,7 +55,7 @@ impl Policy {
         if let Some(arn) = self.resources.iter().find(|arn| arn.contains("{{resolve:")) {
             let user = arn.rsplit('/').next().unwrap_or_default();
             return Err(Error::usage(format!(
-                "user: '{user}' has '{{{{resolve:', which CloudFormation would replace; use --output json"
+                "user: '{user}' contains '{{{{resolve:', which CloudFormation would replace; use --output json"
             )));
         }
         let quote = |text: &str| format!("'{}'", text.replace('\'', "''"));
@@ -101,7 +101,7 @@ impl Policy {
     }
 }
 
-/// Quotes a string for HCL. `${` and `%{` begin templates, which a doubled first character prevents.
+/// Quotes a string for HCL. Doubles the first character of `${` and `%{`, because they begin templates.
 fn quote_hcl(text: &str) -> String {
     let escaped = text.replace('\\', "\\\\").replace('"', "\\\"").replace("${", "$${").replace("%{", "%%{");
     format!("\"{escaped}\"")

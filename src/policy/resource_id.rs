@@ -6,9 +6,9 @@ use crate::target::endpoint;
 
 /// The ID of an AWS account: 12 digits.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Account(String);
+pub(crate) struct AccountId(String);
 
-impl Account {
+impl AccountId {
     /// Parses an account ID. Fails if it has another form (exit 2).
     pub(crate) fn parse(text: &str) -> Result<Self, Error> {
         // The console shows it as 1234-5678-9012.
@@ -17,7 +17,7 @@ impl Account {
             return Ok(Self(digits));
         }
         Err(Error::usage(format!(
-            "account: '{text}' is not the ID of an account, which has 12 digits; see \
+            "account: '{text}' is not the ID of an account, which has 12 digits; use the output of \
              `aws sts get-caller-identity --query Account --output text`"
         )))
     }
@@ -35,7 +35,7 @@ pub(crate) struct ResourceId {
 }
 
 impl ResourceId {
-    /// Parses a resource ID. Fails if it has another form (exit 2), for example if it is the name of a database.
+    /// Parses a resource ID. Fails if the text has another form, such as the name of a database (exit 2).
     pub(crate) fn parse(text: &str) -> Result<Self, Error> {
         let is_arn = text.starts_with("arn:");
         let is_host = text.contains('.');
@@ -47,8 +47,8 @@ impl ResourceId {
         }
     }
 
-    /// Checks that it can be the resource ID of the database at `host`, in lower case. Fails with the right kind
-    /// (exit 2). The host name of an instance of Aurora does not show that it belongs to a cluster.
+    /// Checks that it can be the resource ID of the database at `host`, in lower case. Fails if the kind differs
+    /// (exit 2). The host name of an Aurora instance does not show that the instance belongs to a cluster.
     pub(crate) fn check_host(&self, host: &str) -> Result<(), Error> {
         let expected = match endpoint::is_proxy(host) {
             true => DatabaseKind::Proxy,
@@ -61,9 +61,10 @@ impl ResourceId {
         }
         let (expected, prefix) = (expected.name(), expected.resource_id_prefix());
         Err(Error::usage(format!(
-            "resource id: '{}' is that of another kind of database than '{host}'; use that of the {expected} \
-             ({prefix}…)",
-            self.id
+            "resource id: '{}' belongs to a database of the kind '{}', but '{host}' is the endpoint of a {expected}; use \
+             the resource ID of the {expected} ({prefix}…)",
+            self.id,
+            self.kind.name()
         )))
     }
 
@@ -100,7 +101,7 @@ mod tests {
             ("*", None),
             ("", None),
         ] {
-            assert_eq!(Account::parse(text).ok().as_ref().map(Account::as_str), expected, "{text}");
+            assert_eq!(AccountId::parse(text).ok().as_ref().map(AccountId::as_str), expected, "{text}");
         }
     }
 

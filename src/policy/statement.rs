@@ -1,43 +1,48 @@
 //! The statement of a policy: its actions and resources.
 
-use super::resource_id::{Account, ResourceId};
+use super::resource_id::{AccountId, ResourceId};
 use crate::aws::api::Partition;
 use crate::error::Error;
 
 /// The database that a policy allows logins to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Database {
-    /// An instance, a cluster or a proxy of RDS, by its resource ID. `None` for all of the account and the region.
+pub(crate) enum PolicyDatabase {
+    /// An instance, a cluster or a proxy of RDS, by its resource ID. `None` for all databases of the account and the region.
     Rds(Option<ResourceId>),
-    /// A cluster of Aurora DSQL, by its ID. `None` for all of the account and the region.
+    /// A cluster of Aurora DSQL, by its ID. `None` for all clusters of the account and the region.
     Dsql(Option<String>),
 }
 
-/// The only user of Aurora DSQL that exists in each cluster. It has a separate action.
+/// The user that each cluster of Aurora DSQL has. Its logins require a separate action.
 const DSQL_ADMIN: &str = "admin";
 
-/// The least policy for logins.
+/// The least-privilege policy for logins.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Policy {
     /// Actions, without duplicates.
     pub(super) actions: Vec<&'static str>,
-    /// ARNs, in which the characters of names that have a meaning in a policy are escaped.
+    /// ARNs, in which wildcards and variables in user names are escaped.
     pub(super) resources: Vec<String>,
 }
 
 impl Policy {
     /// Returns the policy for these database users. Fails if a name can't be part of a policy (exit 2).
-    pub(crate) fn new(region: &str, account: &Account, database: &Database, users: &[String]) -> Result<Self, Error> {
+    pub(crate) fn new(
+        region: &str,
+        account: &AccountId,
+        database: &PolicyDatabase,
+        users: &[String],
+    ) -> Result<Self, Error> {
         let (partition, account) = (Partition::of(region).name, account.as_str());
         users.iter().try_for_each(|user| check_user(user))?;
         Ok(match database {
-            Database::Rds(id) => {
+            PolicyDatabase::Rds(id) => {
                 let id = id.as_ref().map_or("*", ResourceId::as_str);
                 let arn =
                     |user: &String| format!("arn:{partition}:rds-db:{region}:{account}:dbuser:{id}/{}", escape(user));
                 Self { actions: vec!["rds-db:connect"], resources: without_duplicates(users.iter().map(arn)) }
             }
-            Database::Dsql(id) => {
+            PolicyDatabase::Dsql(id) => {
                 let id = id.as_deref().unwrap_or("*");
                 let action = |user: &String| match user.as_str() {
                     DSQL_ADMIN => "dsql:DbConnectAdmin",
@@ -66,8 +71,8 @@ fn without_duplicates<T: PartialEq>(items: impl Iterator<Item = T>) -> Vec<T> {
 fn check_user(user: &str) -> Result<(), Error> {
     match user.chars().find(|c| !(' '..='\u{ff}').contains(c) || c.is_control()) {
         Some(c) => Err(Error::usage(format!(
-            "user: '{user}' has the character {c:?}, which IAM does not accept in a policy; use a user whose name has \
-             only characters up to U+00FF"
+            "user: '{user}' contains the character {c:?}, which IAM does not accept in a policy; use a user name with \
+             characters up to U+00FF only"
         ))),
         None => Ok(()),
     }
@@ -89,9 +94,9 @@ fn escape(user: &str) -> String {
 mod tests {
     use super::*;
 
-    fn policy(region: &str, database: &Database, users: &[&str]) -> Result<Policy, Error> {
+    fn policy(region: &str, database: &PolicyDatabase, users: &[&str]) -> Result<Policy, Error> {
         let users: Vec<String> = users.iter().map(|user| (*user).to_owned()).collect();
-        Policy::new(region, &Account::parse("123456789012").unwrap(), database, &users)
+        Policy::new(region, &AccountId::parse("123456789012").unwrap(), database, &users)
     }
 
     #[test]
@@ -105,22 +110,30 @@ mod tests {
             (&["a/b:c d'e\"f\\g"], &["a/b:c d'e\"f\\g"]),
             (&["é"], &["é"]),
         ] {
-            let policy = policy("eu-west-1", &Database::Rds(Some(id.clone())), users).unwrap();
+            let policy = policy("eu-west-1", &PolicyDatabase::Rds(Some(id.clone())), users).unwrap();
             let resources: Vec<&str> = policy.resources.iter().map(|arn| arn.strip_prefix(start).unwrap()).collect();
             assert_eq!((policy.actions, resources.as_slice()), (vec!["rds-db:connect"], expected));
         }
         for user in ["日本", "a\nb", "a\u{85}b"] {
-            assert!(policy("eu-west-1", &Database::Rds(None), &[user]).is_err(), "{user:?}");
+            assert!(policy("eu-west-1", &PolicyDatabase::Rds(None), &[user]).is_err(), "{user:?}");
         }
     }
 
     #[test]
     fn any_database_is_a_wildcard_in_its_partition() {
         for (region, database, expected) in [
-            ("cn-north-1", Database::Rds(None), "arn:aws-cn:rds-db:cn-north-1:123456789012:dbuser:*/app"),
-            ("us-gov-west-1", Database::Rds(None), "arn:aws-us-gov:rds-db:us-gov-west-1:123456789012:dbuser:*/app"),
-            ("eusc-de-east-1", Database::Dsql(None), "arn:aws-eusc:dsql:eusc-de-east-1:123456789012:cluster/*"),
-            ("us-east-1", Database::Dsql(Some("abc".to_owned())), "arn:aws:dsql:us-east-1:123456789012:cluster/abc"),
+            ("cn-north-1", PolicyDatabase::Rds(None), "arn:aws-cn:rds-db:cn-north-1:123456789012:dbuser:*/app"),
+            (
+                "us-gov-west-1",
+                PolicyDatabase::Rds(None),
+                "arn:aws-us-gov:rds-db:us-gov-west-1:123456789012:dbuser:*/app",
+            ),
+            ("eusc-de-east-1", PolicyDatabase::Dsql(None), "arn:aws-eusc:dsql:eusc-de-east-1:123456789012:cluster/*"),
+            (
+                "us-east-1",
+                PolicyDatabase::Dsql(Some("abc".to_owned())),
+                "arn:aws:dsql:us-east-1:123456789012:cluster/abc",
+            ),
         ] {
             assert_eq!(policy(region, &database, &["app"]).unwrap().resources, [expected]);
         }
@@ -134,7 +147,7 @@ mod tests {
             (&["app", "admin", "eve"], &["dsql:DbConnect", "dsql:DbConnectAdmin"]),
             (&["Admin"], &["dsql:DbConnect"]),
         ] {
-            assert_eq!(policy("us-east-1", &Database::Dsql(None), users).unwrap().actions, expected, "{users:?}");
+            assert_eq!(policy("us-east-1", &PolicyDatabase::Dsql(None), users).unwrap().actions, expected, "{users:?}");
         }
     }
 }

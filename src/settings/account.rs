@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::inputs::Inputs;
-use crate::account::{Account, Found};
+use crate::account::{Account, Resolved};
 use crate::aws::{Choice, ProfileFiles, Profiles, is_chosen_by_environment};
 use crate::cache::CacheKind;
 use crate::cli::{IdentityArgs, duration, min_ttl};
@@ -27,8 +27,8 @@ pub(crate) struct AccountSettings {
     pub(super) min_ttl: Duration,
     pub(super) deadline: Deadline,
     pub(super) report: Report,
-    /// The identity, the keys and the directory that a lookup has already found.
-    pub(super) found: Found,
+    /// The parts of the account that are resolved, for example by a lookup.
+    pub(super) resolved: Resolved,
 }
 
 impl AccountSettings {
@@ -43,13 +43,13 @@ impl AccountSettings {
             min_ttl: check_duration(inputs, "min_ttl", min_ttl)?.unwrap_or(DEFAULT_MIN_TTL),
             deadline,
             report,
-            found: Found::default(),
+            resolved: Resolved::default(),
         })
     }
 
     /// Returns the account.
     pub(crate) fn account<'a>(&'a self, env: &'a Env) -> Account<'a> {
-        let Self { identity, profiles, mfa_code, min_ttl, deadline, report, cache, found } = self;
+        let Self { identity, profiles, mfa_code, min_ttl, deadline, report, cache, resolved } = self;
         Account {
             env,
             choice: choice(identity),
@@ -59,7 +59,7 @@ impl AccountSettings {
             deadline,
             report,
             cache: *cache,
-            found,
+            resolved,
         }
     }
 

@@ -4,7 +4,7 @@ use super::inputs::{Inputs, with_examples};
 use crate::account::Account;
 use crate::error::Error;
 use crate::layer::{Layer, Origin, Setting};
-use crate::lookup::{DatabaseId, EndpointRole, find_cname, find_database, may_be_cname};
+use crate::lookup::{DatabaseId, EndpointRole, StoredLookups, find_cname, find_database, may_be_cname};
 use crate::target::{Region, TargetSpec};
 
 /// Replaces the `id` in `inputs` with the host, port and engine of the database. Then replaces a host that is a CNAME
@@ -12,10 +12,10 @@ use crate::target::{Region, TargetSpec};
 pub(crate) fn resolve_endpoint(
     inputs: &mut Inputs,
     account: &Account<'_>,
-    refresh: bool,
+    stored_lookups: StoredLookups,
     region: impl FnOnce(&Inputs) -> Result<Option<Region>, Error>,
 ) -> Result<Option<String>, Error> {
-    resolve_id(inputs, account, refresh, region)?;
+    resolve_id(inputs, account, stored_lookups, region)?;
     if inputs.flag("no_resolve") {
         return Ok(None);
     }
@@ -25,7 +25,7 @@ pub(crate) fn resolve_endpoint(
         return Ok(None);
     }
     check_parts(inputs, inputs.merged.spec())?;
-    let Some(endpoint) = find_cname(account, &host, refresh) else { return Ok(None) };
+    let Some(endpoint) = find_cname(account, &host, stored_lookups) else { return Ok(None) };
     account.report.note(&format!("host: {host} is a CNAME of {endpoint}; the token is signed for {endpoint}"));
     let setting = Setting { text: endpoint, origin };
     if let Some(table) = inputs.named.as_mut().filter(|table| table.layer.text("host") == Some(text.as_str())) {
@@ -40,7 +40,7 @@ pub(crate) fn resolve_endpoint(
 fn resolve_id(
     inputs: &mut Inputs,
     account: &Account<'_>,
-    refresh: bool,
+    stored_lookups: StoredLookups,
     region: impl FnOnce(&Inputs) -> Result<Option<Region>, Error>,
 ) -> Result<(), Error> {
     let Some(id) = inputs.merged.get("id").cloned() else {
@@ -66,7 +66,7 @@ fn resolve_id(
     let Region { name: region, .. } = region(inputs)?
         .ok_or_else(|| Error::usage("id: the region of the database is unknown; use --region, or set AWS_REGION"))?
         .check()?;
-    let found = id.check(|_| find_database(account, &database, role, &region, refresh))?;
+    let found = id.check(|_| find_database(account, &database, role, &region, stored_lookups))?;
     let values =
         [("host", Some(found.host)), ("port", found.port.map(|port| port.to_string())), ("engine", found.engine)];
     inputs.merged = std::mem::take(&mut inputs.merged).or(&Layer::new(&Origin::Lookup, values));

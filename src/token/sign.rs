@@ -2,7 +2,6 @@
 
 use std::time::SystemTime;
 
-use aws_credential_types::Credentials as AwsCredentials;
 use aws_sigv4::http_request::{
     SignableBody, SignableRequest, SignatureLocation, SigningSettings, sign as sign_request,
 };
@@ -21,14 +20,7 @@ pub(crate) type Token = Secret<String>;
 /// Signs a token for `target`, dated `now`. Sends no request, so invalid keys are not detected. Fails with the reason
 /// if the keys can't sign.
 pub fn sign(target: &Target, keys: &AccessKeys, now: OffsetDateTime) -> Result<Token, String> {
-    let identity = AwsCredentials::new(
-        &keys.access_key_id,
-        keys.secret_access_key.expose(),
-        keys.session_token.as_ref().map(|token| token.expose().clone()),
-        None,
-        "rds-token",
-    )
-    .into();
+    let identity = keys.to_sdk().into();
     let mut settings = SigningSettings::default();
     settings.signature_location = SignatureLocation::QueryParams;
     settings.expires_in = Some(LIFETIME);

@@ -2,7 +2,6 @@
 
 use std::time::{Duration, SystemTime};
 
-use aws_credential_types::Credentials as SdkCredentials;
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
 use aws_sigv4::sign::v4;
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
@@ -205,14 +204,7 @@ impl<'a> Api<'a> {
     ) -> Result<HttpRequest, String> {
         let (url, signing_region) = endpoint::url(service, &self.region, &self.endpoints);
         let now = SystemTime::from(self.env.now().wall);
-        let identity = SdkCredentials::new(
-            &self.keys.access_key_id,
-            self.keys.secret_access_key.expose(),
-            self.keys.session_token.as_ref().map(|token| token.expose().clone()),
-            None,
-            "rds-token",
-        )
-        .into();
+        let identity = self.keys.to_sdk().into();
         let parameters = v4::SigningParams::builder()
             .identity(&identity)
             .region(&signing_region)

@@ -1,4 +1,4 @@
-//! What RDS, STS and IAM know about a database and the caller.
+//! Looks up the database and the caller of a policy, with RDS, STS and IAM.
 
 use crate::aws::api::{Api, Caller, CallerKind, Database};
 use crate::command::permission::{Permission, Resources};
@@ -7,7 +7,7 @@ use crate::lookup::{find_by_host, policy_resource_id};
 use crate::output::Report;
 
 /// A database, the resource ID that its policies need, and the caller.
-pub(super) struct Found {
+pub(super) struct LookupResult {
     database: Database,
     pub(super) resource_id: String,
     pub(super) caller: Caller,
@@ -15,7 +15,7 @@ pub(super) struct Found {
 
 /// Looks up the database at `host`, and the caller. Fails if the database is not in this account (exit 2), or a call
 /// fails.
-pub(super) fn find(api: &Api<'_>, host: &str) -> Result<Found, Error> {
+pub(super) fn find(api: &Api<'_>, host: &str) -> Result<LookupResult, Error> {
     let caller = api.caller()?;
     let database = find_by_host(api, host)?.ok_or_else(|| {
         Error::usage(format!(
@@ -29,13 +29,13 @@ pub(super) fn find(api: &Api<'_>, host: &str) -> Result<Found, Error> {
         let id = &database.id;
         Error::usage(format!("policy: the cluster of the instance {id} was not found; use --resource-id cluster-ABC…"))
     })?;
-    Ok(Found { database, resource_id, caller })
+    Ok(LookupResult { database, resource_id, caller })
 }
 
-/// Warns if the caller needs no policy, or if its policy contains a wrong resource. Says nothing if the caller may not
-/// simulate its policies.
-pub(super) fn warn_about_caller(api: &Api<'_>, found: &Found, user: &str, report: &Report) {
-    let Found { database, resource_id, caller } = found;
+/// Warns if the caller is an administrator, or if its policy contains a wrong resource. Prints no warning if the caller
+/// may not simulate its policies.
+pub(super) fn warn_about_caller(api: &Api<'_>, found: &LookupResult, user: &str, report: &Report) {
+    let LookupResult { database, resource_id, caller } = found;
     let principal = match caller.kind() {
         CallerKind::User(arn) | CallerKind::Role(arn) => arn,
         CallerKind::Root => return warn_about_administrator(&caller.arn, report),

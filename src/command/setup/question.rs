@@ -30,7 +30,7 @@ pub(super) fn database(dialog: &mut Dialog, database: &Database, read_only: bool
     let access = if read_only { "read" } else { "read and change" };
     let question = format!("Database that this user can {access}, or {NONE} for none");
     let answer =
-        dialog.prompt(&question, Some(database.database.as_deref().unwrap_or(NONE)), |answer| match answer {
+        dialog.prompt(&question, Some(database.initial_database.as_deref().unwrap_or(NONE)), |answer| match answer {
             "" => Err(format!("Enter the name of a database, or {NONE}.")),
             name => Ok(name.to_owned()),
         })?;
