@@ -12,8 +12,7 @@ use serde::Serialize;
 
 pub use fields::TokenFields;
 pub(crate) use format::{LIFETIME, is_token_char};
-pub(crate) use inspect::{Inspection, inspect};
-pub(crate) use inspect::{Kind, Severity};
+pub(crate) use inspect::{Inspection, Severity, TokenKind, inspect};
 pub(crate) use sign::Token;
 pub use sign::sign;
 

@@ -99,7 +99,7 @@ fn an_argument_is_inspected_with_a_warning() {
     let inspect = |args: &[&str]| Sandbox::new().without_keys(args).output();
     let (stdout, stderr) = texts(&inspect(&["inspect", token.trim_end()]));
     assert!(
-        stdout.contains("no error was found")
+        stdout.contains("the token has no errors")
             && stderr.starts_with("rds-token: warning: other users can see the token")
     );
     // The line break would be part of the password.

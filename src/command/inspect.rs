@@ -1,4 +1,4 @@
-//! `rds-token inspect [TOKEN|-]`: shows what is in a token, and what is wrong with it.
+//! `rds-token inspect [TOKEN|-]`: shows the fields and the problems of a token.
 
 mod report;
 
@@ -11,27 +11,27 @@ use crate::os::env::Env;
 use crate::output::{self, Report};
 use crate::token::inspect;
 
-/// The longest input, in bytes. The longest tokens have about 20,000.
+/// Maximum size of the input, in bytes. The longest tokens have about 20,000.
 const MAX_INPUT: u64 = 64 << 10;
 
-/// Prints the report. Fails without a message if the token can't work (exit 1), because the report says why.
+/// Prints the report. If the token can't work, fails without a message (exit 1), because the report contains the reason.
 pub(super) fn run(env: &Env, args: &InspectArgs) -> Result<(), Error> {
     let report = Report::new(env, args.common.quiet, args.common.verbose);
     let text = match args.token.as_deref().filter(|token| *token != "-") {
-        Some(token) => argument(token, &report)?,
-        None => stdin(env, &report)?,
+        Some(token) => read_argument(token, &report)?,
+        None => read_stdin(env, &report)?,
     };
     let now = env.now().wall;
     let inspection = inspect(&text, now).ok_or_else(not_a_token)?;
     output::result(&match args.output {
-        Some(ReportOutput::Json) => report::json(&inspection, now),
-        _ => report::text(&inspection, now),
+        Some(ReportOutput::Json) => report::render_json(&inspection, now),
+        _ => report::render_text(&inspection, now),
     })?;
     if inspection.is_usable() { Ok(()) } else { Err(Error::other("")) }
 }
 
-/// Returns the token in an argument, in which each character counts, with a warning.
-fn argument(token: &OsStr, report: &Report) -> Result<String, Error> {
+/// Returns the token in an argument, unchanged. Prints a warning.
+fn read_argument(token: &OsStr, report: &Report) -> Result<String, Error> {
     if token.len() as u64 > MAX_INPUT {
         return Err(too_long());
     }
@@ -39,9 +39,8 @@ fn argument(token: &OsStr, report: &Report) -> Result<String, Error> {
     Ok(token.to_string_lossy().into_owned())
 }
 
-/// Returns the token on stdin, without the line breaks after it, which `$(…)` removes too. On a terminal, it is one
-/// line.
-fn stdin(env: &Env, report: &Report) -> Result<String, Error> {
+/// Reads the token from stdin. Removes the line breaks after it, as `$(…)` does. On a terminal, reads only one line.
+fn read_stdin(env: &Env, report: &Report) -> Result<String, Error> {
     let mut input = io::stdin().lock().take(MAX_INPUT + 1);
     let mut bytes = Vec::new();
     let read = if env.stdin_is_terminal() {
@@ -76,7 +75,7 @@ fn too_long() -> Error {
     Error::usage(format!("inspect: the input is longer than {MAX_INPUT} bytes; pass only the token"))
 }
 
-/// Returns the error for another text. It may be a password, so it is not shown.
+/// Returns the error for input that is not a token. The input may be a password, so the message does not contain it.
 fn not_a_token() -> Error {
     Error::usage(
         "inspect: the input is not a token, which has the form HOST:PORT/?Action=connect&DBUser=…; pass the output of \

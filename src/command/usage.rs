@@ -78,7 +78,7 @@ pub(super) fn error(error: &clap::Error, args: &[OsString]) -> Error {
     let word = |index: usize| args.get(index).and_then(|arg| arg.to_str()).unwrap_or_default();
     // The argument may be a part of a token, so it is not shown.
     if word(1) == "inspect" && unexpected.is_some_and(|argument| !is_flag(argument)) {
-        return Error::usage("inspect: there is more than one argument; quote the token with '…', or pass it on stdin");
+        return Error::usage("inspect: unexpected second argument; quote the token with '…', or pass it on stdin");
     }
     match (unexpected, text(ContextKind::InvalidSubcommand)) {
         (Some(unexpected), _) if !unexpected.starts_with('-') => unexpected_word(word(1), unexpected),

@@ -1,4 +1,4 @@
-//! Inspects any text as a token: reads its fields, and finds what is wrong with it.
+//! Inspects any text as a token: reads its fields, and finds its problems.
 //!
 //! The fields and findings contain no secret, even if the token is damaged: a value is shown only if it has exactly the
 //! form that it must have. The signature and the session token are not part of the result.
@@ -19,28 +19,26 @@ use std::time::Duration;
 use time::OffsetDateTime;
 
 use crate::escape::quote_argument;
-use crate::target::endpoint::is_proxy;
 use crate::target::{Engine, parse_port};
-use answer::{Server, answer};
+use answer::{ServerKind, predict_answer};
 use endpoint::Address;
 use envelope::{ConnectionUrl, Opened};
 use parameters::Parameters;
 use signature::Scope;
 
 pub(crate) use finding::{Finding, Severity};
-pub(crate) use kind::Kind;
+pub(crate) use kind::TokenKind;
 
-/// The fields of a token, and what is wrong with it. A field is `None` if the token does not have it, or if its value
-/// is invalid.
+/// The fields and the problems of a token. A field is `None` if it is missing or invalid.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Inspection {
     /// The service that accepts the token.
-    pub(crate) kind: Kind,
+    pub(crate) kind: TokenKind,
     /// Host name of the endpoint, as written.
     pub(crate) host: Option<String>,
     /// Its port.
     pub(crate) port: Option<u16>,
-    /// The database user. A token of Aurora DSQL has none.
+    /// The database user. A token of Aurora DSQL does not contain one.
     pub(crate) user: Option<String>,
     /// The region that the token is signed for.
     pub(crate) region: Option<String>,
@@ -52,7 +50,7 @@ pub(crate) struct Inspection {
     pub(crate) lifetime: Option<Duration>,
     /// Whether the token contains a session token. `None` if the token is truncated before its end.
     pub(crate) has_session_token: Option<bool>,
-    /// What is wrong, the worst first.
+    /// The problems, the worst first.
     pub(crate) findings: Vec<Finding>,
 }
 
@@ -67,19 +65,19 @@ impl Inspection {
         self.findings.iter().all(|finding| finding.severity != Severity::Error)
     }
 
-    /// A command that signs a new token for the same endpoint and user.
+    /// Returns a command that signs a new token for the same endpoint and user.
     fn sign_command(&self) -> String {
         let host = self.host.as_deref().map(str::to_ascii_lowercase);
         match (self.kind, host, &self.region) {
-            (Kind::Dsql, Some(host), Some(region)) => {
+            (TokenKind::Dsql, Some(host), Some(region)) => {
                 format!("`aws dsql generate-db-connect-auth-token --hostname {host} --region {region}`")
             }
-            (Kind::Dsql, ..) => "`aws dsql generate-db-connect-auth-token`".to_owned(),
-            (Kind::Rds, Some(host), _) if self.port.is_some() && self.user.is_some() => {
+            (TokenKind::Dsql, ..) => "`aws dsql generate-db-connect-auth-token`".to_owned(),
+            (TokenKind::Rds, Some(host), _) if self.port.is_some() && self.user.is_some() => {
                 let (port, user) = (self.port.unwrap_or_default(), self.user.as_deref().unwrap_or_default());
                 format!("`rds-token {}`", quote_argument(&format!("{user}@{host}:{port}")))
             }
-            (Kind::Rds, ..) => "`rds-token USER@ENDPOINT:PORT`".to_owned(),
+            (TokenKind::Rds, ..) => "`rds-token USER@ENDPOINT:PORT`".to_owned(),
         }
     }
 }
@@ -89,12 +87,12 @@ pub(crate) fn inspect(text: &str, now: OffsetDateTime) -> Option<Inspection> {
     let Opened { token, url, mut findings } = envelope::open(text);
     let token = token.expose();
     let parameters = Parameters::split(token)?;
-    findings.extend(parameters.is_truncated.then(|| truncation::truncated(token.len(), parameters.count)));
+    findings.extend(parameters.is_truncated.then(|| truncation::report_truncation(token.len(), parameters.count)));
     let scope = Scope::parse(&parameters);
     let service = scope.as_ref().map(|scope| scope.service.as_str());
     let host = parameters.endpoint.split(['/', ':']).next().unwrap_or_default();
-    let kind = Kind::of(host, service, parameters.value("Action").as_deref());
-    let address = endpoint::read(parameters.endpoint, kind);
+    let kind = TokenKind::of(host, service, parameters.value("Action").as_deref());
+    let address = endpoint::parse(parameters.endpoint, kind);
     let mut inspection = Inspection {
         kind,
         host: address.host.clone(),
@@ -107,7 +105,7 @@ pub(crate) fn inspect(text: &str, now: OffsetDateTime) -> Option<Inspection> {
         has_session_token: parameters.has_session_token(),
         findings,
     };
-    let validity = signature::validity(&parameters, scope.as_ref(), kind, now, &inspection.sign_command());
+    let validity = signature::check_dates(&parameters, scope.as_ref(), kind, now, &inspection.sign_command());
     (inspection.signed_at, inspection.lifetime) = (validity.signed_at, validity.lifetime);
     inspection.findings.extend(validity.findings);
     inspection.findings.extend(check(&parameters, scope.as_ref(), kind, address));
@@ -117,21 +115,21 @@ pub(crate) fn inspect(text: &str, now: OffsetDateTime) -> Option<Inspection> {
     Some(with_answers(inspection, engine))
 }
 
-/// Finds what is wrong with the parameters and the endpoint, except with their dates.
-fn check(parameters: &Parameters<'_>, scope: Option<&Scope>, kind: Kind, address: Address) -> Vec<Finding> {
+/// Checks the parameters and the endpoint, except the dates.
+fn check(parameters: &Parameters<'_>, scope: Option<&Scope>, kind: TokenKind, address: Address) -> Vec<Finding> {
     let host = address.host.map(|host| host.to_ascii_lowercase());
     let region = scope.map(|scope| scope.region.as_str());
-    let is_proxy = host.as_deref().is_some_and(is_proxy);
+    let server = ServerKind::new(kind, host.as_deref(), None);
     let mut findings = address.findings;
     findings.extend(host.as_deref().and_then(|host| endpoint::check_host(host, kind, region)));
     findings.extend(endpoint::check_user(parameters.raw("DBUser"), parameters.value("DBUser").as_deref(), kind));
     findings.extend(parameters.check(&kind.parameters()));
     findings.extend(signature::check(parameters, scope, kind));
-    findings.extend(signature::check_keys(parameters, scope, is_proxy));
+    findings.extend(signature::check_keys(parameters, scope, server));
     findings
 }
 
-/// Compares the token with the URL that contains it. Shows nothing of the URL.
+/// Compares the token with the URL that contains it. The finding contains no part of the URL.
 fn check_url(url: &ConnectionUrl, parameters: &Parameters<'_>, inspection: &Inspection) -> Option<Finding> {
     let user = parameters.value("DBUser");
     if user.is_some_and(|user| user != url.user) {
@@ -142,20 +140,16 @@ fn check_url(url: &ConnectionUrl, parameters: &Parameters<'_>, inspection: &Insp
     let is_same_port = url.port.as_deref().is_none_or(|port| parse_port(port) == inspection.port);
     let problem = "the URL connects to another address than the token is signed for";
     let remedy = "check that the address of the URL is a tunnel or a CNAME that leads to the endpoint of the token";
-    (!url.host.is_empty() && !(is_same_host && (is_same_port || inspection.kind == Kind::Dsql)))
+    (!url.host.is_empty() && !(is_same_host && (is_same_port || inspection.kind == TokenKind::Dsql)))
         .then(|| Finding::warning("url_host", problem, remedy))
 }
 
-/// Sorts the findings, and adds what the server answers.
+/// Sorts the findings, and adds the answer of the server to each.
 fn with_answers(mut inspection: Inspection, engine: Option<Engine>) -> Inspection {
-    let is_proxy = inspection.host.as_deref().is_some_and(|host| is_proxy(&host.to_ascii_lowercase()));
-    let server = match inspection.kind {
-        Kind::Dsql => Server::Dsql,
-        Kind::Rds if is_proxy => Server::Proxy,
-        Kind::Rds => Server::Rds(engine),
-    };
+    let host = inspection.host.as_deref().map(str::to_ascii_lowercase);
+    let server = ServerKind::new(inspection.kind, host.as_deref(), engine);
     for finding in &mut inspection.findings {
-        finding.answer = answer(finding.outcome, server);
+        finding.answer = predict_answer(finding.outcome, server);
     }
     inspection.findings.sort_by_key(Finding::rank);
     inspection

@@ -1,14 +1,14 @@
-//! The report about a token, as text and as JSON.
+//! The report of `inspect`, as text and as JSON.
 
 use serde::Serialize;
 use time::OffsetDateTime;
 
 use crate::escape::escape_for_terminal;
 use crate::rfc3339::{self, format_span};
-use crate::token::{Inspection, Kind, Severity};
+use crate::token::{Inspection, Severity, TokenKind};
 
 /// Returns one line for each field, then a paragraph for each finding.
-pub(super) fn text(inspection: &Inspection, now: OffsetDateTime) -> String {
+pub(super) fn render_text(inspection: &Inspection, now: OffsetDateTime) -> String {
     let mut text = String::new();
     for (name, value) in fields(inspection, now) {
         text += &format!("{:<16}{}\n", format!("{name}:"), escape_for_terminal(&value));
@@ -24,7 +24,7 @@ pub(super) fn text(inspection: &Inspection, now: OffsetDateTime) -> String {
         text += &lines.iter().fold("\n".to_owned(), |text, line| text + &escape_for_terminal(line) + "\n");
     }
     if inspection.is_usable() {
-        text += "\nno error was found; only the server can check the signature, the keys and the permissions\n";
+        text += "\nthe token has no errors; only the server can check the signature, the keys and the permissions\n";
     }
     text
 }
@@ -44,7 +44,7 @@ fn fields(inspection: &Inspection, now: OffsetDateTime) -> Vec<(&'static str, St
         None => "unknown",
     };
     let mut fields = vec![("endpoint", endpoint)];
-    if inspection.kind == Kind::Rds {
+    if inspection.kind == TokenKind::Rds {
         fields.push(("user", user.clone().unwrap_or_else(unknown)));
     }
     fields.extend([
@@ -68,7 +68,7 @@ fn describe_expiry(expiry: OffsetDateTime, now: OffsetDateTime) -> String {
 #[derive(Serialize)]
 struct Report<'a> {
     version: &'a str,
-    kind: Kind,
+    kind: TokenKind,
     host: Option<&'a str>,
     port: Option<u16>,
     user: Option<&'a str>,
@@ -93,7 +93,7 @@ struct JsonFinding<'a> {
 }
 
 /// Returns one line of JSON, with a newline. An unknown value is null.
-pub(super) fn json(inspection: &Inspection, now: OffsetDateTime) -> String {
+pub(super) fn render_json(inspection: &Inspection, now: OffsetDateTime) -> String {
     let findings = inspection.findings.iter().map(|finding| JsonFinding {
         severity: finding.severity,
         code: finding.code,

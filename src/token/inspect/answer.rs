@@ -1,14 +1,16 @@
-//! What a server or client answers to an invalid token.
+//! The answers of servers and clients to an invalid token.
 //!
 //! Sources: the pages on troubleshooting of the Amazon RDS and Aurora DSQL user guides, the log messages of RDS Proxy
 //! (aws-cli issue 6091), and the clients themselves.
 
 use super::finding::Outcome;
+use super::kind::TokenKind;
 use crate::target::Engine;
+use crate::target::endpoint::is_proxy;
 
 /// The kind of server that a token is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Server {
+pub(super) enum ServerKind {
     /// An instance or a cluster, and its engine if known.
     Rds(Option<Engine>),
     /// RDS Proxy.
@@ -24,8 +26,19 @@ const PROXY: &str = "`IAM authentication failed for user`";
 const URL: &str = "the client does not connect: `invalid URI query parameter: \"Action\"` (libpq), `invalid port after \
                    host` (Go) or `Port could not be cast to integer value` (Python)";
 
+impl ServerKind {
+    /// Returns the kind of server that a token with `host`, in lower case, is for.
+    pub(super) fn new(kind: TokenKind, host: Option<&str>, engine: Option<Engine>) -> Self {
+        match kind {
+            TokenKind::Dsql => Self::Dsql,
+            TokenKind::Rds if host.is_some_and(is_proxy) => Self::Proxy,
+            TokenKind::Rds => Self::Rds(engine),
+        }
+    }
+}
+
 /// Returns the answer of `server`, or of the client. `None` if the login may succeed.
-pub(super) fn answer(outcome: Outcome, server: Server) -> Option<String> {
+pub(super) fn predict_answer(outcome: Outcome, server: ServerKind) -> Option<String> {
     let log = match outcome {
         Outcome::Unknown => return None,
         Outcome::UrlInvalid => return Some(URL.to_owned()),
@@ -33,12 +46,12 @@ pub(super) fn answer(outcome: Outcome, server: Server) -> Option<String> {
         _ => "provided token is malformed or otherwise invalid",
     };
     Some(match server {
-        Server::Dsql => dsql(outcome),
-        Server::Proxy if outcome == Outcome::SessionTokenEmpty => {
+        ServerKind::Dsql => dsql(outcome),
+        ServerKind::Proxy if outcome == Outcome::SessionTokenEmpty => {
             format!("{PROXY}; the log of the proxy: `A value is missing for the parameter \"X-Amz-Security-Token\"`")
         }
-        Server::Proxy => PROXY.to_owned(),
-        Server::Rds(engine) => format!("{}; the log iam-db-auth-error: `{log}`", denied(engine)),
+        ServerKind::Proxy => PROXY.to_owned(),
+        ServerKind::Rds(engine) => format!("{}; the log iam-db-auth-error: `{log}`", denied(engine)),
     })
 }
 
@@ -65,23 +78,23 @@ mod tests {
 
     #[test]
     fn each_server_has_its_answer() {
-        let rds = |engine| Server::Rds(Some(engine));
+        let rds = |engine| ServerKind::Rds(Some(engine));
         for (outcome, server, expected) in [
             (Outcome::Invalid, rds(Engine::Mysql), "`ERROR 1045 (28000): Access denied`; the log iam-db"),
             (Outcome::Invalid, rds(Engine::Mariadb), "`ERROR 1045"),
             (Outcome::Expired, rds(Engine::Mysql), "token age is longer than 15 minutes`"),
             (Outcome::Invalid, rds(Engine::Postgres), "`FATAL: PAM authentication failed`; with sslmode=prefer"),
-            (Outcome::Invalid, Server::Rds(None), "(MySQL, MariaDB) or `FATAL: PAM"),
-            (Outcome::Invalid, Server::Proxy, "`IAM authentication failed for user`"),
-            (Outcome::SessionTokenEmpty, Server::Proxy, "`A value is missing for the parameter"),
-            (Outcome::Invalid, Server::Dsql, "`FATAL: unable to accept connection, access denied`"),
-            (Outcome::Expired, Server::Dsql, "the hint `Signature expired`"),
-            (Outcome::WrongAction, Server::Dsql, "the hint `Wrong user to action mapping`"),
-            (Outcome::UrlInvalid, Server::Dsql, "`invalid port after host` (Go)"),
+            (Outcome::Invalid, ServerKind::Rds(None), "(MySQL, MariaDB) or `FATAL: PAM"),
+            (Outcome::Invalid, ServerKind::Proxy, "`IAM authentication failed for user`"),
+            (Outcome::SessionTokenEmpty, ServerKind::Proxy, "`A value is missing for the parameter"),
+            (Outcome::Invalid, ServerKind::Dsql, "`FATAL: unable to accept connection, access denied`"),
+            (Outcome::Expired, ServerKind::Dsql, "the hint `Signature expired`"),
+            (Outcome::WrongAction, ServerKind::Dsql, "the hint `Wrong user to action mapping`"),
+            (Outcome::UrlInvalid, ServerKind::Dsql, "`invalid port after host` (Go)"),
         ] {
-            let text = answer(outcome, server).unwrap();
+            let text = predict_answer(outcome, server).unwrap();
             assert!(text.contains(expected), "{outcome:?} {server:?}: {text}");
         }
-        assert_eq!(answer(Outcome::Unknown, Server::Dsql), None);
+        assert_eq!(predict_answer(Outcome::Unknown, ServerKind::Dsql), None);
     }
 }

@@ -1,11 +1,11 @@
 //! The endpoint and the user of a token.
 
 use super::finding::Finding;
-use super::kind::Kind;
+use super::kind::TokenKind;
 use crate::target::endpoint::{self, Endpoint};
 use crate::target::{is_valid_host, parse_port};
 
-/// The endpoint in a token, as far as it is valid.
+/// The valid parts of the endpoint in a token.
 #[derive(Default)]
 pub(super) struct Address {
     /// The host name as written.
@@ -18,8 +18,8 @@ pub(super) struct Address {
 const SIGN_FOR_ENDPOINT: &str = "sign the token for the database's endpoint, and connect to the other address: \
      `rds-token connect --host ENDPOINT --via HOST:PORT`";
 
-/// Reads the text before the `?`.
-pub(super) fn read(text: &str, kind: Kind) -> Address {
+/// Parses the text before the `?`.
+pub(super) fn parse(text: &str, kind: TokenKind) -> Address {
     let mut address = Address::default();
     let (authority, path) = text.split_at(text.find('/').unwrap_or(text.len()));
     if !matches!(path, "" | "/") {
@@ -31,7 +31,7 @@ pub(super) fn read(text: &str, kind: Kind) -> Address {
     address.findings.extend(check_port(port, address.port, kind));
     if is_valid_host(host) {
         address.host = Some(host.to_owned());
-        address.findings.extend(host_case(host));
+        address.findings.extend(check_host_case(host));
     } else {
         let problem = "the text before the parameters is not a host name with a port";
         address.findings.push(Finding::error("host", problem, "sign a new token for the database's endpoint"));
@@ -39,21 +39,21 @@ pub(super) fn read(text: &str, kind: Kind) -> Address {
     address
 }
 
-fn check_port(text: Option<&str>, port: Option<u16>, kind: Kind) -> Option<Finding> {
+fn check_port(text: Option<&str>, port: Option<u16>, kind: TokenKind) -> Option<Finding> {
     match (kind, text, port) {
-        (Kind::Dsql, Some(_), _) => {
+        (TokenKind::Dsql, Some(_), _) => {
             let problem = "the token has a port, but tokens of Aurora DSQL are signed for the host name alone";
             Some(Finding::error("port", problem, "sign the token without a port"))
         }
-        (Kind::Rds, None, _) => {
+        (TokenKind::Rds, None, _) => {
             let problem = "the token has no port, and the server expects one in the signature";
             Some(Finding::error("port", problem, "sign the token with the port of the database, such as 3306 or 5432"))
         }
-        (Kind::Rds, Some(_), None) => {
+        (TokenKind::Rds, Some(_), None) => {
             let problem = "the port of the token is not a number from 1 to 65535";
             Some(Finding::error("port", problem, "sign the token with the port of the database, such as 3306 or 5432"))
         }
-        (Kind::Rds, Some(_), Some(443)) => {
+        (TokenKind::Rds, Some(_), Some(443)) => {
             let problem = "the port is 443, which the AWS SDKs omit from the signature, so the server may refuse it";
             Some(Finding::warning("endpoint", problem, "use another port for the database"))
         }
@@ -61,17 +61,17 @@ fn check_port(text: Option<&str>, port: Option<u16>, kind: Kind) -> Option<Findi
     }
 }
 
-fn host_case(host: &str) -> Option<Finding> {
+fn check_host_case(host: &str) -> Option<Finding> {
     let problem = "the host name has upper-case letters, and SDKs differ in whether they sign it in lower case";
     let has_upper = host.bytes().any(|byte| byte.is_ascii_uppercase());
     has_upper.then(|| Finding::warning("host_case", problem, "sign the token for the host name in lower case"))
 }
 
 /// Checks that `host`, in lower case, is an endpoint of the service and in the region of the signature.
-pub(super) fn check_host(host: &str, kind: Kind, region: Option<&str>) -> Option<Finding> {
+pub(super) fn check_host(host: &str, kind: TokenKind, region: Option<&str>) -> Option<Finding> {
     let in_host = match kind {
-        Kind::Dsql => endpoint::dsql(host).map(|(_, region)| region).ok_or_else(not_dsql),
-        Kind::Rds => rds_region(host),
+        TokenKind::Dsql => endpoint::dsql(host).map(|(_, region)| region).ok_or_else(not_dsql),
+        TokenKind::Rds => rds_region(host),
     };
     match (in_host, region) {
         (Err(finding), _) => Some(finding),
@@ -123,19 +123,19 @@ fn is_address(host: &str) -> bool {
     !host.contains('.') || host.parse::<std::net::IpAddr>().is_ok()
 }
 
-/// Checks the user. `raw` is percent-encoded, and `user` is `None` if that failed.
-pub(super) fn check_user(raw: Option<&str>, user: Option<&str>, kind: Kind) -> Option<Finding> {
-    let new = "sign a new token for the database user";
+/// Checks the user. `raw` is the percent-encoded value. `user` is the decoded one, or `None` if it can't be decoded.
+pub(super) fn check_user(raw: Option<&str>, user: Option<&str>, kind: TokenKind) -> Option<Finding> {
+    let remedy = "sign a new token for the database user";
     let problem = match (kind, raw, user) {
-        (Kind::Rds, Some(""), _) => "the user (DBUser) is empty",
-        (Kind::Rds, _, Some(user)) if user.contains(char::is_control) => {
-            "the user (DBUser) has a control character, which no user can have"
+        (TokenKind::Rds, Some(""), _) => "the user (DBUser) is empty",
+        (TokenKind::Rds, _, Some(user)) if user.contains(char::is_control) => {
+            "the user (DBUser) contains a control character, which user names can't contain"
         }
-        (Kind::Dsql, Some(_), _) => {
+        (TokenKind::Dsql, Some(_), _) => {
             let problem = "the token has a user (DBUser), which tokens of Aurora DSQL do not have";
             return Some(Finding::warning("unknown_parameter", problem, "sign a token for Aurora DSQL"));
         }
         _ => return None,
     };
-    Some(Finding::error("user", problem, new))
+    Some(Finding::error("user", problem, remedy))
 }

@@ -1,4 +1,4 @@
-//! Removes what was added to a token on its way: quotes, line breaks, escapes, a URL around it.
+//! Removes text around a token (quotes, line breaks, a URL) and escapes in it.
 
 use percent_encoding::percent_decode_str;
 
@@ -15,8 +15,8 @@ pub(super) struct Opened {
     pub(super) findings: Vec<Finding>,
 }
 
-/// The parts of a connection URL beside its password. They are compared with those of the token, and never shown,
-/// because a damaged URL may have parts of the token in them.
+/// The parts of a connection URL without its password. They are compared with the token, and never shown, because those of
+/// a damaged URL may contain parts of the token.
 pub(super) struct ConnectionUrl {
     scheme: String,
     pub(super) user: String,
@@ -30,7 +30,7 @@ impl ConnectionUrl {
     }
 }
 
-/// The longest sequence of envelopes around each other.
+/// Maximum number of nested envelopes.
 const MAX_DEPTH: usize = 12;
 
 /// Removes all envelopes of `text`.
@@ -38,14 +38,14 @@ pub(super) fn open(text: &str) -> Opened {
     let (mut token, mut findings, mut url) = (text.to_owned(), Vec::new(), None);
     for _ in 0..MAX_DEPTH {
         // A token in a URL is percent-encoded, so the URL is split before anything is decoded.
-        let found = if url.is_none() { connection_url(&token) } else { None };
+        let found = if url.is_none() { split_url(&token) } else { None };
         let (inner, finding) = if let Some((inner, finding)) = remove_one(&token) {
             (inner, Some(finding))
         } else if let Some((found, password)) = found {
             url = Some(found);
-            let raw = decoded(&password).is_none();
-            (decoded(&password).unwrap_or(password), raw.then(raw_in_url))
-        } else if let Some(inner) = decoded(&token) {
+            let raw = decode_whole(&password).is_none();
+            (decode_whole(&password).unwrap_or(password), raw.then(raw_in_url))
+        } else if let Some(inner) = decode_whole(&token) {
             (inner, Some(percent_encoded()))
         } else {
             break;
@@ -71,7 +71,7 @@ const ENVELOPES: [Envelope; 9] = [
     (without_http, scheme),
 ];
 
-/// Removes the outermost envelope. `None` if there is none.
+/// Removes the outermost envelope. `None` if `text` does not have an envelope.
 fn remove_one(text: &str) -> Option<(String, Finding)> {
     ENVELOPES.iter().map(|(remove, finding)| (remove(text), finding())).find(|(inner, _)| inner != text)
 }
@@ -92,15 +92,15 @@ fn without_http(text: &str) -> String {
 }
 
 /// Decodes a token that is percent-encoded as a whole. `None` if it is not.
-fn decoded(text: &str) -> Option<String> {
+fn decode_whole(text: &str) -> Option<String> {
     let upper = text.to_ascii_uppercase();
     let is_encoded = !text.contains(['?', '&']) && ["%3F", "%253F"].iter().any(|mark| upper.contains(mark));
     let decode = || percent_decode_str(text).decode_utf8().ok().map(std::borrow::Cow::into_owned);
     is_encoded.then(decode)?
 }
 
-/// Splits a connection URL with a token as its password: `scheme://user:TOKEN@host:port/…`. `None` if it is not one.
-fn connection_url(text: &str) -> Option<(ConnectionUrl, String)> {
+/// Splits a connection URL with a token as its password: `scheme://user:TOKEN@host:port/…`. `None` for other texts.
+fn split_url(text: &str) -> Option<(ConnectionUrl, String)> {
     let (scheme, rest) = text.split_once("://")?;
     engine_of_scheme(scheme)?;
     let (user, rest) = rest.split_once(':')?;
@@ -169,7 +169,7 @@ fn percent_encoded() -> Finding {
 }
 
 fn raw_in_url() -> Finding {
-    let problem = "the URL contains the token without percent-encoding, so its '/' and '?' end the address";
+    let problem = "the URL contains the token without percent-encoding, so the first '/' or '?' in it ends the address";
     let remedy = "percent-encode the token, or use `rds-token --output url` (PostgreSQL), which does";
     Finding::error("raw_in_url", problem, remedy).with_outcome(Outcome::UrlInvalid)
 }

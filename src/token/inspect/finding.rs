@@ -1,4 +1,4 @@
-//! What is wrong with a token.
+//! The problems of a token.
 
 use serde::Serialize;
 
@@ -29,23 +29,23 @@ pub(super) enum Outcome {
     Unknown,
 }
 
-/// One thing that is wrong with a token. No field contains text of the token that may be secret.
+/// One problem of a token. No field contains a secret part of the token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Finding {
     /// How severe it is.
     pub(crate) severity: Severity,
     /// Its stable name, for programs.
     pub(crate) code: &'static str,
-    /// What is wrong, as a sentence without a period.
+    /// The problem, as a sentence without a period.
     pub(crate) problem: String,
     /// What to do.
     pub(crate) remedy: String,
-    /// What the server or the client answers. `None` if the login may succeed.
+    /// The answer of the server or the client. `None` if the login may succeed.
     pub(crate) answer: Option<String>,
     pub(super) outcome: Outcome,
 }
 
-/// The codes of the findings, the worst first. A problem that hides the others comes before them.
+/// The codes of the findings, the worst first. A problem that can cause others comes before them.
 pub(super) const CODES: [&str; 41] = [
     "wrong_service",
     "truncated",

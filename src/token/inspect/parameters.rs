@@ -1,4 +1,4 @@
-//! The parameters of a token, read tolerantly.
+//! The parameters of a token, which may be damaged.
 
 use percent_encoding::percent_decode_str;
 
@@ -31,7 +31,7 @@ pub(super) struct Parameters<'a> {
 }
 
 impl<'a> Parameters<'a> {
-    /// Splits a text. `None` if it is not similar to a token.
+    /// Splits a text. `None` if it does not resemble a token.
     pub(super) fn split(text: &'a str) -> Option<Self> {
         let (endpoint, query) = text.split_once('?')?;
         let mut pairs: Vec<_> = query.split('&').map(|pair| split_pair(pair)).collect();
@@ -68,7 +68,7 @@ impl<'a> Parameters<'a> {
         has_value.or((!self.is_truncated).then_some(false))
     }
 
-    /// The user, if the value contains no part of another parameter.
+    /// Returns the user. `None` if the value may contain a part of another parameter.
     pub(super) fn shown_user(&self) -> Option<String> {
         let at = self.pairs.iter().position(|(name, _)| *name == "DBUser")?;
         let is_next = match (self.pairs.get(at + 1), self.incomplete) {
@@ -89,35 +89,35 @@ impl<'a> Parameters<'a> {
         self.raw(SIGNATURE).is_some_and(is_signature)
     }
 
-    /// Finds what is wrong with the parameters as such.
+    /// Checks the names and the encoding of the parameters, but not their meaning.
     pub(super) fn check(&self, expected: &[&str]) -> Vec<Finding> {
         let mut findings = Vec::new();
-        findings.extend((!self.is_truncated && !self.has_signature()).then(signature));
-        findings.extend(self.repeated());
-        findings.extend(self.missing(expected));
-        findings.extend(self.unknown());
-        findings.extend(self.characters());
-        findings.extend(self.encoding());
+        findings.extend((!self.is_truncated && !self.has_signature()).then(invalid_signature));
+        findings.extend(self.check_repeated());
+        findings.extend(self.check_missing(expected));
+        findings.extend(self.check_unknown());
+        findings.extend(self.check_characters());
+        findings.extend(self.check_encoding());
         findings
     }
 
-    fn repeated(&self) -> Option<Finding> {
+    fn check_repeated(&self) -> Option<Finding> {
         let is_repeated = |name: &&&str| self.pairs.iter().filter(|(key, _)| key == *name).count() > 1;
-        let names = list(PARAMETERS.iter().filter(is_repeated).copied())?;
+        let names = join_names(PARAMETERS.iter().filter(is_repeated).copied())?;
         let remedy = "sign a new token, and add no parameters to it";
         Some(Finding::error("repeated_parameter", format!("the token has more than one {names}"), remedy))
     }
 
-    fn missing(&self, expected: &[&str]) -> Option<Finding> {
+    fn check_missing(&self, expected: &[&str]) -> Option<Finding> {
         let is_missing = |name: &&&str| self.raw(name).is_none();
-        // The rest of a truncated token has them.
+        // A truncated token may have lost them.
         let expected = if self.is_truncated { &[] } else { expected };
-        let names = list(expected.iter().filter(is_missing).copied())?;
+        let names = join_names(expected.iter().filter(is_missing).copied())?;
         Some(Finding::error("missing_parameter", format!("the token has no {names}"), "sign a new token"))
     }
 
     /// Unknown parameters are counted and not named, because a damaged name may be part of a secret.
-    fn unknown(&self) -> Option<Finding> {
+    fn check_unknown(&self) -> Option<Finding> {
         let is_unknown = |(name, _): &&(&str, Option<&str>)| !PARAMETERS.contains(name);
         let count = self.pairs.iter().filter(is_unknown).count();
         let what = match count {
@@ -130,20 +130,20 @@ impl<'a> Parameters<'a> {
         Some(Finding::warning("unknown_parameter", format!("the token has {what}; {why}"), remedy))
     }
 
-    fn characters(&self) -> Option<Finding> {
+    fn check_characters(&self) -> Option<Finding> {
         let is_valid = |c: char| c.is_ascii_graphic();
         let names = self.pairs.iter().map(|(name, _)| *name).chain([self.endpoint]);
         let values = self.pairs.iter().filter_map(|(_, value)| *value);
         let is_damaged = names.into_iter().any(|text| !text.chars().all(is_valid))
             || values.into_iter().any(|text| text.chars().any(|c| c.is_control() || c == char::REPLACEMENT_CHARACTER));
-        let problem = "the token contains characters that no token has";
+        let problem = "the token contains characters that are not valid in a token";
         is_damaged.then(|| Finding::error("characters", problem, "copy the token again, as plain text"))
     }
 
-    fn encoding(&self) -> Option<Finding> {
+    fn check_encoding(&self) -> Option<Finding> {
         let known = |name: &&&str| **name != SIGNATURE && self.raw(name).is_some();
         let invalid = PARAMETERS.iter().filter(known).filter(|name| self.value(name).is_none()).copied();
-        if let Some(names) = list(invalid) {
+        if let Some(names) = join_names(invalid) {
             let problem = format!("the value of {names} is not percent-encoded UTF-8");
             return Some(Finding::error("encoding_invalid", problem, "sign a new token"));
         }
@@ -151,7 +151,7 @@ impl<'a> Parameters<'a> {
             let may_have_percent = !matches!(**name, "X-Amz-Credential" | SESSION_TOKEN | "X-Amz-SignedHeaders");
             !may_have_percent && self.value(name).is_some_and(|value| value.contains('%'))
         };
-        if let Some(names) = list(PARAMETERS.iter().filter(is_encoded_twice).copied()) {
+        if let Some(names) = join_names(PARAMETERS.iter().filter(is_encoded_twice).copied()) {
             let problem = format!("the value of {names} is percent-encoded twice");
             return Some(Finding::error("percent_encoded", problem, "sign a new token, and do not encode it again"));
         }
@@ -159,7 +159,7 @@ impl<'a> Parameters<'a> {
             let value = self.value(name).unwrap_or_default();
             self.raw(name).is_some_and(|raw| encode(&value).to_string() != raw)
         };
-        let names = list(PARAMETERS.iter().filter(is_unusual).copied())?;
+        let names = join_names(PARAMETERS.iter().filter(is_unusual).copied())?;
         let problem = format!(
             "the value of {names} is not percent-encoded as the AWS SDKs encode it, so the server may read another value"
         );
@@ -171,7 +171,7 @@ impl<'a> Parameters<'a> {
 /// The longest user name that is shown, in characters: that of MariaDB.
 const MAX_USER: usize = 80;
 
-fn signature() -> Finding {
+fn invalid_signature() -> Finding {
     let problem = format!("X-Amz-Signature does not have {SIGNATURE_LENGTH} hexadecimal digits");
     Finding::error("signature", problem, "copy the whole token; logs and tools often replace the signature")
 }
@@ -180,15 +180,15 @@ fn split_pair(pair: &str) -> (&str, Option<&str>) {
     pair.split_once('=').map_or((pair, None), |(name, value)| (name, Some(value)))
 }
 
-/// Decodes percent-encoded UTF-8. `None` if it is something else.
+/// Decodes percent-encoded UTF-8. `None` if `raw` is not valid.
 fn decode(raw: &str) -> Option<String> {
     let is_escape = |rest: &[u8]| matches!(rest, [a, b, ..] if a.is_ascii_hexdigit() && b.is_ascii_hexdigit());
     let is_valid = raw.as_bytes().split(|&byte| byte == b'%').skip(1).all(is_escape);
     Some(percent_decode_str(raw).decode_utf8().ok().filter(|_| is_valid)?.into_owned())
 }
 
-/// Joins names: `a`, `a and b`, `a, b and c`. `None` without names.
-fn list<'a>(names: impl Iterator<Item = &'a str>) -> Option<String> {
+/// Joins names: `a`, `a and b`, `a, b and c`. `None` if the list is empty.
+fn join_names<'a>(names: impl Iterator<Item = &'a str>) -> Option<String> {
     let names: Vec<&str> = names.collect();
     let (last, rest) = names.split_last()?;
     Some(if rest.is_empty() { (*last).to_owned() } else { format!("{} and {last}", rest.join(", ")) })

@@ -6,17 +6,19 @@ use percent_encoding::percent_decode_str;
 use time::macros::format_description;
 use time::{OffsetDateTime, PrimitiveDateTime};
 
+use super::answer::ServerKind;
 use super::finding::{Finding, Outcome};
-use super::kind::Kind;
+use super::kind::TokenKind;
 use super::parameters::Parameters;
 use crate::rfc3339::format_span;
 use crate::token::format::{LIFETIME, SERVICE, SESSION_TOKEN};
 
-/// The longest lifetime of a token of Aurora DSQL.
+/// Maximum lifetime of a token of Aurora DSQL.
 const DSQL_LIFETIME: Duration = Duration::from_secs(604_800);
-/// AWS services refuse a signature that is dated further in the future: some after 5 minutes, all after 15.
+/// Maximum clock skew. AWS rejects a signature that is dated further in the future. Some services reject it above 5
+/// minutes.
 const MAX_SKEW: time::Duration = time::Duration::minutes(15);
-/// The difference between two clocks that is not worth a warning.
+/// Maximum clock skew without a warning.
 const USUAL_SKEW: time::Duration = time::Duration::seconds(5);
 
 /// The scope of a signature: `ID/DATE/REGION/SERVICE/aws4_request`.
@@ -52,13 +54,13 @@ impl Scope {
 }
 
 /// Checks the parameters that select the algorithm, the service and the action.
-pub(super) fn check(parameters: &Parameters<'_>, scope: Option<&Scope>, kind: Kind) -> Vec<Finding> {
-    let new = "sign a new token, for example with `rds-token`";
+pub(super) fn check(parameters: &Parameters<'_>, scope: Option<&Scope>, kind: TokenKind) -> Vec<Finding> {
+    let remedy = "sign a new token, for example with `rds-token`";
     let is_other =
         |name: &str, expected: &[&str]| parameters.value(name).is_some_and(|value| !expected.contains(&value.as_str()));
     let mut findings = Vec::new();
     if is_other("X-Amz-Algorithm", &["AWS4-HMAC-SHA256"]) {
-        findings.push(Finding::error("algorithm", "X-Amz-Algorithm is not AWS4-HMAC-SHA256", new));
+        findings.push(Finding::error("algorithm", "X-Amz-Algorithm is not AWS4-HMAC-SHA256", remedy));
     }
     if is_other("X-Amz-SignedHeaders", &["host"]) {
         let problem = "X-Amz-SignedHeaders is not `host`: the signature covers headers that a login does not have";
@@ -66,17 +68,17 @@ pub(super) fn check(parameters: &Parameters<'_>, scope: Option<&Scope>, kind: Ki
     }
     if scope.is_none() && parameters.raw("X-Amz-Credential").is_some() {
         let problem = "X-Amz-Credential is not ID/DATE/REGION/SERVICE/aws4_request";
-        findings.push(Finding::error("credential", problem, new));
+        findings.push(Finding::error("credential", problem, remedy));
     }
-    findings.extend(scope.and_then(|scope| service(scope, kind)));
-    findings.extend(action(parameters, kind));
+    findings.extend(scope.and_then(|scope| check_service(scope, kind)));
+    findings.extend(check_action(parameters, kind));
     findings
 }
 
-fn service(scope: &Scope, kind: Kind) -> Option<Finding> {
+fn check_service(scope: &Scope, kind: TokenKind) -> Option<Finding> {
     let (expected, name) = match kind {
-        Kind::Rds => (SERVICE, "RDS"),
-        Kind::Dsql => ("dsql", "Aurora DSQL"),
+        TokenKind::Rds => (SERVICE, "RDS"),
+        TokenKind::Dsql => ("dsql", "Aurora DSQL"),
     };
     let found = &scope.service;
     let problem = format!("the token is signed for the service {found}, but {name} requires {expected}");
@@ -84,11 +86,13 @@ fn service(scope: &Scope, kind: Kind) -> Option<Finding> {
     (found != expected).then(|| Finding::error("wrong_service", problem, remedy))
 }
 
-fn action(parameters: &Parameters<'_>, kind: Kind) -> Option<Finding> {
+fn check_action(parameters: &Parameters<'_>, kind: TokenKind) -> Option<Finding> {
     let action = parameters.value("Action")?;
     let (is_valid, expected) = match kind {
-        Kind::Rds => (action == "connect", "`connect`"),
-        Kind::Dsql => (["DbConnect", "DbConnectAdmin"].contains(&action.as_str()), "`DbConnect` or `DbConnectAdmin`"),
+        TokenKind::Rds => (action == "connect", "`connect`"),
+        TokenKind::Dsql => {
+            (["DbConnect", "DbConnectAdmin"].contains(&action.as_str()), "`DbConnect` or `DbConnectAdmin`")
+        }
     };
     let problem = format!("the action of the token is not {expected}; the name is case-sensitive");
     let finding = || Finding::error("action", problem, "sign a new token").with_outcome(Outcome::WrongAction);
@@ -96,7 +100,7 @@ fn action(parameters: &Parameters<'_>, kind: Kind) -> Option<Finding> {
 }
 
 /// Checks that the access key and the session token belong together.
-pub(super) fn check_keys(parameters: &Parameters<'_>, scope: Option<&Scope>, is_proxy: bool) -> Option<Finding> {
+pub(super) fn check_keys(parameters: &Parameters<'_>, scope: Option<&Scope>, server: ServerKind) -> Option<Finding> {
     let id = scope.map(|scope| scope.access_key_id.as_str()).unwrap_or_default();
     let session_token = parameters.raw(SESSION_TOKEN);
     let is_temporary = id.starts_with("ASIA");
@@ -112,7 +116,7 @@ pub(super) fn check_keys(parameters: &Parameters<'_>, scope: Option<&Scope>, is_
             let remedy = "set AWS_SESSION_TOKEN together with the keys, and sign a new token";
             Some(Finding::error("session_token_missing", problem, remedy))
         }
-        Some("") => Some(empty_session_token(is_proxy)),
+        Some("") => Some(empty_session_token(server)),
         Some(_) if id.starts_with("AKIA") => {
             let problem = "the access key is permanent (AKIA…), but the token has a session token of another key";
             let remedy =
@@ -123,13 +127,15 @@ pub(super) fn check_keys(parameters: &Parameters<'_>, scope: Option<&Scope>, is_
     }
 }
 
-fn empty_session_token(is_proxy: bool) -> Finding {
+fn empty_session_token(server: ServerKind) -> Finding {
     let problem = "X-Amz-Security-Token is empty";
     let remedy = "unset AWS_SESSION_TOKEN instead of setting it to an empty value, and sign a new token";
-    match is_proxy {
-        true => Finding::error("session_token_empty", format!("{problem}, which RDS Proxy refuses"), remedy)
-            .with_outcome(Outcome::SessionTokenEmpty),
-        false => Finding::warning("session_token_empty", format!("{problem}; RDS Proxy refuses such a token"), remedy),
+    match server {
+        ServerKind::Proxy => {
+            Finding::error("session_token_empty", format!("{problem}, which RDS Proxy refuses"), remedy)
+                .with_outcome(Outcome::SessionTokenEmpty)
+        }
+        _ => Finding::warning("session_token_empty", format!("{problem}; RDS Proxy refuses such a token"), remedy),
     }
 }
 
@@ -137,21 +143,21 @@ fn empty_session_token(is_proxy: bool) -> Finding {
 #[derive(Debug, Default)]
 pub(super) struct Validity {
     pub(super) signed_at: Option<OffsetDateTime>,
-    /// The lifetime, at most the longest that the server accepts.
+    /// The lifetime, limited to the maximum that the server accepts.
     pub(super) lifetime: Option<Duration>,
     pub(super) findings: Vec<Finding>,
 }
 
-/// Reads the dates of a token and compares them with `now`. `new_token` is a command that signs a new one.
-pub(super) fn validity(
+/// Reads the dates of a token, and compares them with `now`. `new_token` is a command that signs a new one.
+pub(super) fn check_dates(
     parameters: &Parameters<'_>,
     scope: Option<&Scope>,
-    kind: Kind,
+    kind: TokenKind,
     now: OffsetDateTime,
     new_token: &str,
 ) -> Validity {
     let mut validity = Validity::default();
-    let max = if kind == Kind::Dsql { DSQL_LIFETIME } else { LIFETIME };
+    let max = if kind == TokenKind::Dsql { DSQL_LIFETIME } else { LIFETIME };
     if let Some(text) = parameters.raw("X-Amz-Expires") {
         let seconds = text.parse::<u32>().ok().filter(|_| text.bytes().all(|b| b.is_ascii_digit()));
         let lifetime = seconds.map(|seconds| Duration::from_secs(seconds.into()));
@@ -171,7 +177,7 @@ pub(super) fn validity(
     }
     validity.signed_at = Some(signed_at);
     validity.findings.extend(check_clock(signed_at, now));
-    // The longest date has no expiry.
+    // The expiry of the latest valid date is out of range.
     let expires_at = signed_at.checked_add(validity.lifetime.unwrap_or(max).try_into().unwrap_or_default());
     validity.findings.extend(expires_at.filter(|expiry| *expiry <= now).map(|expiry| expired(now - expiry, new_token)));
     validity
@@ -197,7 +203,7 @@ fn check_clock(signed_at: OffsetDateTime, now: OffsetDateTime) -> Option<Finding
         return Some(Finding::error("not_yet_valid", problem, remedy));
     }
     let problem =
-        format!("{problem}: this clock, or that of the signing machine, is wrong; AWS refuses 5 to 15 minutes");
+        format!("{problem}: the clock of this machine or of the signing machine is wrong; AWS rejects 5 to 15 minutes");
     (ahead > USUAL_SKEW).then(|| Finding::warning("clock", problem, remedy))
 }
 

@@ -62,7 +62,7 @@ fn the_fields_of_a_valid_token_are_read() {
     let inspection = inspect(&valid_temporary(), NOW).unwrap();
     assert_eq!((inspection.user.as_deref(), inspection.has_session_token), (Some("app"), Some(true)));
     let inspection = inspect(&valid_dsql(), NOW).unwrap();
-    assert_eq!((inspection.kind, inspection.port, inspection.user), (Kind::Dsql, None, None));
+    assert_eq!((inspection.kind, inspection.port, inspection.user), (TokenKind::Dsql, None, None));
 }
 
 #[test]

@@ -1,8 +1,8 @@
-//! Where a token was truncated: the limits of programs that read passwords.
+//! The limits of programs that truncate passwords.
 
 use super::finding::Finding;
 
-/// Programs that truncate passwords, by the length of the rest in bytes.
+/// The programs, by the length of a truncated password in bytes.
 ///
 /// Sources: `get_tty_password` in MySQL and MariaDB, `password[100]` in psql before 14, `pam_exec`, the option-file
 /// reader of MariaDB (4,096 bytes with the end of the line), `N_TTY_BUF_SIZE` of Linux and `MAX_CANON` of macOS.
@@ -15,13 +15,13 @@ const LIMITS: [(std::ops::RangeInclusive<usize>, &str); 6] = [
     (4_095..=4_096, "a terminal on Linux reads lines of 4,095 bytes; pass the token through a pipe"),
 ];
 
-/// Returns the finding for a truncated token of `length` bytes, the last parameter of which is the `count`th.
-pub(super) fn truncated(length: usize, count: usize) -> Finding {
+/// Returns the finding for a truncated token with `length` bytes and `count` parameters.
+pub(super) fn report_truncation(length: usize, count: usize) -> Finding {
     let problem = format!("the token has no complete signature: it ends after {length} bytes");
     let limit = LIMITS.iter().find(|(range, _)| range.contains(&length)).map(|(_, limit)| *limit);
     let remedy = match limit {
         Some(limit) => limit,
-        None if count == 1 => "quote the token with '…', because the shell ends an unquoted word at the first '&'",
+        None if count == 1 => "quote the token with '…', because an unquoted word ends at the first '&' in a shell",
         None => "use a program that accepts passwords of this length; a token has from 350 to several thousand bytes",
     };
     Finding::error("truncated", problem, remedy)
@@ -42,7 +42,7 @@ mod tests {
             (60, 1, "unquoted word"),
             (60, 2, "passwords of this length"),
         ] {
-            let finding = truncated(length, count);
+            let finding = report_truncation(length, count);
             assert!(finding.remedy.contains(expected), "{length}: {finding:?}");
             assert!(finding.problem.ends_with(&format!("after {length} bytes")), "{finding:?}");
         }
