@@ -687,7 +687,7 @@ fn credentials_and_clock_of_a_role_are_shown() {
     skew.store(-600, std::sync::atomic::Ordering::SeqCst);
     let report = run();
     assert!(report.contains("FAIL  clock: this machine is 600s ahead of AWS"), "{report}");
-    assert!(report.contains("skip  policy: not checked, because of clock"), "{report}");
+    assert!(report.contains("skip  policy: not checked, because clock failed"), "{report}");
 }
 
 #[test]
@@ -706,7 +706,7 @@ fn without_credentials_and_network_the_report_is_complete() {
         "FAIL  tcp: 127.0.0.1:1 refuses the connection\n      fix: start the tunnel, or check --via",
         "skip  tls: not checked, because tcp failed",
         "FAIL  credentials: none found in",
-        "skip  policy: not checked, because of credentials",
+        "skip  policy: not checked, because credentials failed",
         "skip  login: not tested, because tcp failed",
         "probable cause: tcp: 127.0.0.1:1 refuses the connection",
     ];

@@ -1,9 +1,9 @@
 //! `rds-token doctor [TARGET]`: finds the cause of a failed login.
 //!
-//! The checks of the network, of the AWS account and of the client run side by side. A login with the real client comes
-//! last. No check changes anything, and no output contains a secret.
+//! The checks of the network, of the AWS side and of the client run in parallel. The last check is a login with the real
+//! client. No check changes anything, and no output contains a secret.
 
-mod account;
+mod aws_checks;
 mod caller;
 mod check;
 mod client;
@@ -15,11 +15,11 @@ mod network;
 mod policy;
 mod postgres;
 mod server;
+mod server_log;
 mod stream;
 mod target;
 mod tls;
 mod user;
-mod verdict;
 
 use std::thread::ScopedJoinHandle;
 
@@ -31,18 +31,17 @@ use crate::output::{self, Report};
 use crate::settings::Settings;
 use crate::target::Engine;
 
-use account::Account;
-use check::{Check, Status, has_failed, probable_cause, render_json, render_text};
-use client::Found;
+use aws_checks::AwsChecks;
+use check::{Check, LoginMessage, Status, find_cause, has_failed, render_json, render_text};
+use client::InstalledClient;
 use login::Login;
-use network::Network;
 
 pub(super) fn run(env: &Env, args: &DoctorArgs) -> Result<(), Error> {
     let mut settings = Settings::resolve(env, &args.request)?;
     // The report contains the warnings.
     settings.report = Report { quiet: true, ..settings.report };
-    let (checks, is_login_specific) = examine(env, &settings, args);
-    let cause = probable_cause(&checks, is_login_specific);
+    let (checks, message) = examine(env, &settings, args);
+    let cause = find_cause(&checks, message);
     let report = match args.output.unwrap_or(ReportOutput::Text) {
         ReportOutput::Text => render_text(&checks, cause),
         ReportOutput::Json => render_json(&settings.target, &checks, cause),
@@ -54,44 +53,48 @@ pub(super) fn run(env: &Env, args: &DoctorArgs) -> Result<(), Error> {
 
 /// Runs all checks, and returns them in the order of the report. Also returns whether the message of a failed login
 /// names its cause.
-fn examine(env: &Env, settings: &Settings, args: &DoctorArgs) -> (Vec<Check>, bool) {
+fn examine(env: &Env, settings: &Settings, args: &DoctorArgs) -> (Vec<Check>, LoginMessage) {
     let result = settings.engine().map_err(|error| error.message().to_owned());
     let engine = result.as_ref().ok().copied();
-    let (target, network, (client, found), mut account) = std::thread::scope(|scope| {
+    let (target, mut network, (client, installed), mut aws) = std::thread::scope(|scope| {
         let target = scope.spawn(|| target::check(settings, result));
         let network = scope.spawn(|| network::check(settings, engine));
         let client = scope.spawn(|| check_client(env, settings, engine, args));
-        // In this thread, because it may prompt.
-        let account = Account::examine(env, settings);
-        (join(target), join(network), join(client), account)
+        // This check runs in the main thread, because it may prompt.
+        let aws = AwsChecks::run(env, settings);
+        (join(target), join(network), join(client), aws)
     });
     let mut checks = vec![target];
-    let Network { checks: mut network, is_reachable } = network;
-    // A user can't have IAM authentication if the database does not.
+    // The report shows the user after the database, because IAM authentication must be on for the database first.
     let user = network.pop();
     checks.extend(network);
-    checks.append(&mut account.checks);
+    checks.append(&mut aws.checks);
     checks.extend(user);
     checks.extend(client);
     let start = env.now().wall;
-    let login = log_in(env, settings, &checks, is_reachable, found, account.token.take());
-    let is_specific = login.is_specific();
+    let login = log_in(env, settings, &checks, installed, aws.token.take());
+    let message = login.message();
     correct(&mut checks, &login.check, &settings.target.user);
-    let verdict = match login.check.status {
-        Status::Fail if !is_specific => account.verdict(settings, start),
+    let server_log = match login.check.status {
+        Status::Fail if message == LoginMessage::Ambiguous => aws.check_server_log(settings, start),
         Status::Ok => Check::skip("server log", "not needed, because the login works"),
         _ => Check::skip("server log", "not read, because no token was rejected"),
     };
-    checks.extend([login.check, verdict]);
-    (checks, is_specific)
+    checks.extend([login.check, server_log]);
+    (checks, message)
 }
 
-/// Returns the result of a thread, which panics only if the program has a bug.
+/// Returns the result of a thread. Propagates its panic.
 fn join<T>(handle: ScopedJoinHandle<'_, T>) -> T {
     handle.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
-fn check_client(env: &Env, settings: &Settings, engine: Option<Engine>, args: &DoctorArgs) -> (Vec<Check>, Found) {
+fn check_client(
+    env: &Env,
+    settings: &Settings,
+    engine: Option<Engine>,
+    args: &DoctorArgs,
+) -> (Vec<Check>, InstalledClient) {
     let Some(engine) = engine else {
         let why = "not checked, because the engine is unknown";
         return (vec![Check::skip("client", why), Check::skip("overrides", why)], None);
@@ -102,31 +105,30 @@ fn check_client(env: &Env, settings: &Settings, engine: Option<Engine>, args: &D
     (checks, found)
 }
 
-/// The checks without which no login can work.
+/// The checks that must succeed before the login is tested.
 const REQUIRED: [&str; 8] = ["target", "dns", "tcp", "tls", "credentials", "clock", "identity", "client"];
 
 fn log_in(
     env: &Env,
     settings: &Settings,
     before: &[Check],
-    is_reachable: bool,
-    found: Found,
+    installed: InstalledClient,
     token: Option<IssuedToken>,
 ) -> Login {
     let skip = |why: String| Login { check: Check::skip("login", why), error: None };
     if let Some(failed) = before.iter().find(|check| check.is_failed() && REQUIRED.contains(&check.name)) {
         return skip(format!("not tested, because {} failed", failed.name));
     }
-    let (Some((program, dialect)), Some(token), true) = (found, token, is_reachable) else {
-        return skip("not tested, because an earlier check did not finish".to_owned());
+    let (Some((program, dialect)), Some(token)) = (installed, token) else {
+        return skip("not tested, because an earlier check was skipped".to_owned());
     };
     if settings.deadline.left().is_zero() {
-        return skip("not tested, because no time is left; use a longer --timeout".to_owned());
+        return skip("not tested, because the time limit is over; use a longer --timeout".to_owned());
     }
     login::check(env, settings, &program, dialect, token)
 }
 
-/// The checks that a login proves wrong, because they have only a part of the information.
+/// The checks that a successful login disproves. Each of them sees only a part of the configuration.
 const CORRECTED: [&str; 3] = ["database", "iam", "policy"];
 
 /// Corrects the earlier checks if the login works.

@@ -79,6 +79,13 @@ impl Check {
     }
 }
 
+/// Whether the message of a failed login names its cause.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum LoginMessage {
+    Specific,
+    Ambiguous,
+}
+
 /// Whether one of the checks failed.
 pub(super) fn has_failed(checks: &[Check]) -> bool {
     checks.iter().any(Check::is_failed)
@@ -89,25 +96,25 @@ const CAUSES: [&str; 7] = ["policy", "database", "user", "identity", "clock", "c
 
 /// Returns the check with the most probable cause of a failure. `None` if no check failed.
 ///
-/// Checks are in the order in which a login needs them, so the first failure is the cause, unless the server or RDS knows
-/// better: a wrong port is the cause of a refused connection. The login is the last. If it failed without a reason of its
-/// own, a warning is more specific.
-pub(super) fn probable_cause(checks: &[Check], is_login_specific: bool) -> Option<&Check> {
+/// Checks are in the order of a login, so the first failure is usually the cause. A failure of the server log or of the
+/// database in RDS is more specific: for example, a wrong port explains a refused connection. The login is the last
+/// check. If the client's message does not name the cause, a warning of an earlier check is more specific.
+pub(super) fn find_cause(checks: &[Check], message: LoginMessage) -> Option<&Check> {
     let first = checks.iter().find(|check| check.is_failed())?;
     let failed = |name| checks.iter().find(|check| check.name == name && check.is_failed());
-    let verdict = failed("server log").or_else(|| failed("database"));
+    let specific = failed("server log").or_else(|| failed("database"));
     let suspicious = |name: &&str| {
         checks.iter().find(|check| check.name == *name && matches!(check.status, Status::Warn | Status::Fail))
     };
     let warning = || CAUSES.iter().find_map(suspicious);
-    match verdict {
-        Some(verdict) => Some(verdict),
-        None if first.name == "login" && !is_login_specific => Some(warning().unwrap_or(first)),
+    match specific {
+        Some(specific) => Some(specific),
+        None if first.name == "login" && message == LoginMessage::Ambiguous => Some(warning().unwrap_or(first)),
         None => Some(first),
     }
 }
 
-/// The report in text: one line for each check, with its remedy below it, and a summary.
+/// Returns the report in text: one line for each check, with its remedy below it, and a summary.
 pub(super) fn render_text(checks: &[Check], cause: Option<&Check>) -> String {
     let mut text = String::new();
     for Check { name, status, finding, remedy } in checks {
@@ -145,7 +152,7 @@ struct Document<'a> {
     summary: String,
 }
 
-/// The report as one line of JSON, in which every value is a string.
+/// Returns the report as one line of JSON, in which every value is a string.
 pub(super) fn render_json(target: &Target, checks: &[Check], cause: Option<&Check>) -> String {
     let checks: Vec<Check> = checks
         .iter()
@@ -163,7 +170,7 @@ pub(super) fn render_json(target: &Target, checks: &[Check], cause: Option<&Chec
     serde_json::to_string(&document).unwrap_or_default() + "\n"
 }
 
-/// The longest text of a finding, in characters. Servers and clients may print any length.
+/// Maximum length of a finding, in characters. Messages of servers and clients can be longer.
 const MAX_TEXT: usize = 1_000;
 
 fn clean(text: &str) -> String {
@@ -191,17 +198,17 @@ mod tests {
         let ok = |name| Check::ok(name, "f");
         let warn = |name| Check::warn(name, "f", "r");
         let fail = |name| Check::fail(name, "f", "r");
-        for (checks, is_specific, expected) in [
-            (vec![ok("dns"), warn("user")], false, None),
-            (vec![ok("dns"), fail("tcp"), fail("client")], false, Some("tcp")),
-            (vec![warn("credentials"), fail("login")], true, Some("login")),
-            (vec![warn("credentials"), fail("login")], false, Some("credentials")),
-            (vec![warn("credentials"), warn("policy"), fail("login")], false, Some("policy")),
-            (vec![warn("client"), fail("login")], false, Some("login")),
-            (vec![warn("policy"), fail("login"), fail("server log")], false, Some("server log")),
-            (vec![fail("tcp"), fail("database")], false, Some("database")),
+        for (checks, message, expected) in [
+            (vec![ok("dns"), warn("user")], LoginMessage::Ambiguous, None),
+            (vec![ok("dns"), fail("tcp"), fail("client")], LoginMessage::Ambiguous, Some("tcp")),
+            (vec![warn("credentials"), fail("login")], LoginMessage::Specific, Some("login")),
+            (vec![warn("credentials"), fail("login")], LoginMessage::Ambiguous, Some("credentials")),
+            (vec![warn("credentials"), warn("policy"), fail("login")], LoginMessage::Ambiguous, Some("policy")),
+            (vec![warn("client"), fail("login")], LoginMessage::Ambiguous, Some("login")),
+            (vec![warn("policy"), fail("login"), fail("server log")], LoginMessage::Ambiguous, Some("server log")),
+            (vec![fail("tcp"), fail("database")], LoginMessage::Ambiguous, Some("database")),
         ] {
-            assert_eq!(probable_cause(&checks, is_specific).map(|check| check.name), expected, "{checks:?}");
+            assert_eq!(find_cause(&checks, message).map(|check| check.name), expected, "{checks:?}");
         }
     }
 
@@ -212,7 +219,7 @@ mod tests {
             Check::fail("tcp", "no\x1banswer", "run `x`"),
             Check::skip("tls", "no connection"),
         ];
-        let cause = probable_cause(&checks, false);
+        let cause = find_cause(&checks, LoginMessage::Ambiguous);
         let text = "ok    dns: h.x is 10.0.0.1\nFAIL  tcp: no\\u{1b}answer\n      fix: run `x`\nskip  tls: no \
                     connection\n\nprobable cause: tcp: no\\u{1b}answer\n";
         assert_eq!(render_text(&checks, cause), text);

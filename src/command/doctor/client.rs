@@ -12,27 +12,27 @@ use crate::os::env::Env;
 use crate::settings::Settings;
 use crate::target::Engine;
 
-/// The program that `connect` would run, and what it reads. `None` if there is none.
-pub(super) type Found = Option<(PathBuf, Option<Dialect>)>;
+/// The client that `connect` would run, and its dialect. `None` if it is not installed or unusable.
+pub(super) type InstalledClient = Option<(PathBuf, Option<Dialect>)>;
 
 /// Checks the client that `connect` would run. `named` is the value of `--client`.
-pub(super) fn check(env: &Env, settings: &Settings, engine: Engine, named: Option<&OsStr>) -> (Check, Found) {
+pub(super) fn check(env: &Env, settings: &Settings, engine: Engine, named: Option<&OsStr>) -> (Check, InstalledClient) {
     let named = named.map(OsStr::to_owned).or_else(|| env.path_var("RDS_TOKEN_CLIENT").map(OsString::from));
     let program = match &named {
         Some(name) => program::find(env, name).filter(|path| path.is_file()),
         None => program::installed(env, engine),
     };
-    let Some(program) = program else { return (missing(engine, named.as_deref()), None) };
+    let Some(program) = program else { return (explain_missing(engine, named.as_deref()), None) };
     match program::dialect(&program, &settings.deadline) {
         Ok(dialect) => {
-            let check = Check::ok("client", format!("{}: {}", program.display(), abilities(&program, dialect)));
+            let check = Check::ok("client", format!("{}: {}", program.display(), describe_program(&program, dialect)));
             (check, Some((program, dialect)))
         }
         Err(error) => (Check::from_message("client", Status::Fail, error.message()), None),
     }
 }
 
-fn missing(engine: Engine, named: Option<&OsStr>) -> Check {
+fn explain_missing(engine: Engine, named: Option<&OsStr>) -> Check {
     let (package, default) = match engine {
         Engine::Postgres => ("postgresql-client", "psql"),
         Engine::Mysql | Engine::Mariadb => ("default-mysql-client", program::candidates(engine)[0]),
@@ -40,12 +40,12 @@ fn missing(engine: Engine, named: Option<&OsStr>) -> Check {
     let name = named.map_or(default.to_owned(), |name| name.display().to_string());
     let remedy = match named {
         Some(_) => "correct --client or RDS_TOKEN_CLIENT".to_owned(),
-        None => format!("install it: `sudo apt install {package}` (macOS: `brew install {}`)", brew(engine)),
+        None => format!("install it: `sudo apt install {package}` (macOS: `brew install {}`)", brew_formula(engine)),
     };
     Check::fail("client", format!("'{name}' is not on PATH, so `connect` has no client to run"), remedy)
 }
 
-fn brew(engine: Engine) -> &'static str {
+fn brew_formula(engine: Engine) -> &'static str {
     match engine {
         Engine::Postgres => "libpq",
         Engine::Mysql => "mysql-client",
@@ -53,7 +53,7 @@ fn brew(engine: Engine) -> &'static str {
     }
 }
 
-fn abilities(program: &Path, dialect: Option<Dialect>) -> &'static str {
+fn describe_program(program: &Path, dialect: Option<Dialect>) -> &'static str {
     match dialect.map(|dialect| dialect.flavor) {
         Some(Flavor::Mysql) => "MySQL's client; `connect` enables its cleartext plugin, and it verifies TLS",
         Some(Flavor::Mariadb) => "MariaDB's client; it sends the token without a setting, and it verifies TLS",
@@ -81,7 +81,7 @@ pub(super) fn check_overrides(env: &Env, engine: Engine) -> Vec<Check> {
     warnings
 }
 
-/// The variables that change where libpq connects to, or as whom. `connect` and `env` set or clear them.
+/// The variables that override the address or the user in libpq. `connect` and `env` set or clear them.
 const POSTGRES_VARIABLES: [&str; 10] = [
     "PGSERVICE",
     "PGHOSTADDR",
@@ -95,11 +95,11 @@ const POSTGRES_VARIABLES: [&str; 10] = [
     "PGSSLROOTCERT",
 ];
 
-/// The variables of MySQL's and MariaDB's programs.
+/// The variables that override them in the programs of MySQL and MariaDB.
 const MYSQL_VARIABLES: [&str; 5] = ["MYSQL_PWD", "MYSQL_HOME", "MARIADB_HOME", "MYSQL_HOST", "MYSQL_TCP_PORT"];
 
 fn check_variables(env: &Env, names: &[&'static str]) -> Option<Check> {
-    // `env` sets them together with this variable.
+    // If this variable is set, `env` has set the others too.
     if env.var("RDS_TOKEN_EXPIRES_AT").is_some() {
         return None;
     }
@@ -108,7 +108,7 @@ fn check_variables(env: &Env, names: &[&'static str]) -> Option<Check> {
         return None;
     }
     let finding =
-        format!("{} set; `connect` and `env` replace them, other clients use them", is_or_are(&set.join(", ")));
+        format!("{} set; `connect` and `env` replace them, but other clients use them", is_or_are(&set.join(", ")));
     Some(Check::warn("overrides", finding, format!("`unset {}`, or use `rds-token connect`", set.join(" "))))
 }
 

@@ -1,4 +1,4 @@
-//! The checks of the AWS credentials: where they come from, what they shadow, and when they expire.
+//! The check of the AWS credentials: their source, the settings that they override, and their expiry.
 
 use super::check::{Check, Status};
 use crate::aws::{AccessKeys, Identity};
@@ -11,7 +11,7 @@ use crate::settings::Settings;
 /// The results of the credential checks.
 pub(super) struct Credentials<'a> {
     pub(super) checks: Vec<Check>,
-    /// `None` if there are no credentials.
+    /// `None` if no credentials were found.
     pub(super) keys: Option<&'a AccessKeys>,
     /// A token signed with these credentials. `None` if they can't sign a usable one.
     pub(super) token: Option<IssuedToken<'a>>,
@@ -21,44 +21,44 @@ pub(super) fn check<'a>(env: &'a Env, settings: &'a Settings) -> Credentials<'a>
     let account = settings.account(env);
     let identity = match account.identity() {
         Ok(identity) => identity,
-        Err(error) => return Credentials { checks: vec![failure(&error)], keys: None, token: None },
+        Err(error) => return Credentials { checks: vec![explain_failure(&error)], keys: None, token: None },
     };
-    let notes = notes(identity);
+    let warnings = check_settings(identity);
     let failed = |check, keys| {
-        let checks = std::iter::once(check).chain(notes.clone()).collect();
+        let checks = std::iter::once(check).chain(warnings.clone()).collect();
         Credentials { checks, keys, token: None }
     };
     let keys = match account.keys(&settings.target.region) {
         Ok(keys) => keys,
-        Err(error) => return failed(failure(&error), None),
+        Err(error) => return failed(explain_failure(&error), None),
     };
     match sign_once(env, settings, identity, keys) {
         Ok(token) => {
             let check = Check::ok("credentials", describe(env, identity, keys));
-            let checks = [vec![check], notes].concat();
+            let checks = [vec![check], warnings].concat();
             Credentials { checks, keys: Some(keys), token: Some(token) }
         }
-        Err(error) => failed(failure(&error), Some(keys)),
+        Err(error) => failed(explain_failure(&error), Some(keys)),
     }
 }
 
-/// A failure of the clock is that of another check.
-fn failure(error: &Error) -> Check {
+/// Returns the failed check: `clock` if the clock is wrong, else `credentials`.
+fn explain_failure(error: &Error) -> Check {
     let name = if error.part == Some("clock") { "clock" } else { "credentials" };
     let message = error.to_string();
     let message = message.trim_start_matches("AWS credentials: ").trim_start_matches("clock: ");
     Check::from_message(name, Status::Fail, message)
 }
 
-/// Returns a warning for each setting that is ignored, and for each one that is suspicious.
-fn notes(identity: &Identity) -> Vec<Check> {
+/// Returns a warning for each ignored setting and for each suspicious one.
+fn check_settings(identity: &Identity) -> Vec<Check> {
     let shadowed = identity.shadowed().iter().map(|note| {
         let words: Vec<&str> = note.split(' ').collect();
         let ignored = words[0];
-        // `IGNORED is ignored because VARIABLE is set`, or because of a profile.
+        // The note is `IGNORED is ignored because VARIABLE is set`, or names a profile instead of a variable.
         let remedy = match words.get(4).filter(|word| is_variable(word)) {
             _ if !is_variable(ignored) => String::new(),
-            Some(other) => format!("`unset {}` to use {ignored}, or `unset {ignored}`", variables(other)),
+            Some(other) => format!("`unset {}` to use {ignored}, or `unset {ignored}`", related_variables(other)),
             None => format!("`unset {ignored}` if these are the intended credentials"),
         };
         Check::warn("credentials", note, remedy)
@@ -71,8 +71,8 @@ fn is_variable(word: &str) -> bool {
     word.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_')
 }
 
-/// Returns the variables that belong to the one that is set.
-fn variables(variable: &str) -> &str {
+/// Returns the variables to unset together with `variable`.
+fn related_variables(variable: &str) -> &str {
     match variable {
         "AWS_ACCESS_KEY_ID" => "AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN",
         other => other,

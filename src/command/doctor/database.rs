@@ -7,7 +7,7 @@ use crate::settings::Settings;
 use crate::target::endpoint::{Endpoint, classify};
 use crate::target::{Engine, Target};
 
-/// The regions that every account can use, in which a database is searched for.
+/// The regions to search for a database: those that are enabled in every account.
 ///
 /// Source: "AWS Regions" in the account management guide.
 const REGIONS: [&str; 17] = [
@@ -30,21 +30,21 @@ const REGIONS: [&str; 17] = [
     "sa-east-1",
 ];
 
-/// Checks the database of the target. Also returns it, if it was found.
+/// Checks the database of the target. Also returns the database if it was found.
 pub(super) fn check(api: &Api, settings: &Settings, account: &str) -> (Vec<Check>, Option<Database>) {
     let target = &settings.target;
     if !matches!(classify(&target.host), Endpoint::Rds(_)) {
         return (vec![search(api, target)], None);
     }
     match find_by_host(api, &target.host) {
-        Ok(Some(database)) => (vec![compare(&database, target), iam(&database, target)], Some(database)),
-        Ok(None) => (vec![not_found(target, account)], None),
-        Err(error) => (vec![not_permitted("database", &error)], None),
+        Ok(Some(database)) => (vec![compare(&database, target), check_iam(&database, target)], Some(database)),
+        Ok(None) => (vec![warn_not_found(target, account)], None),
+        Err(error) => (vec![skip_after_error("database", &error)], None),
     }
 }
 
-/// Returns the result of a check that a failed call to AWS made impossible.
-pub(super) fn not_permitted(name: &'static str, error: &ApiError) -> Check {
+/// Returns the skipped check `name`, because a call to AWS failed.
+pub(super) fn skip_after_error(name: &'static str, error: &ApiError) -> Check {
     let ApiError { action, code, message, .. } = error;
     if error.is_denied() {
         let remedy = format!("allow {action} in the caller's policy, for this check");
@@ -55,7 +55,7 @@ pub(super) fn not_permitted(name: &'static str, error: &ApiError) -> Check {
     Check::skip(name, format!("unknown, because {action} failed: {code}{message}"))
 }
 
-fn not_found(target: &Target, account: &str) -> Check {
+fn warn_not_found(target: &Target, account: &str) -> Check {
     let Target { host, region, .. } = target;
     let finding = format!("account {account} has no database with the endpoint {host} in {region}");
     let remedy = format!(
@@ -95,7 +95,7 @@ fn compare(database: &Database, target: &Target) -> Check {
     Check::ok("database", format!("{name}, {}, has this endpoint and port", database.resource_id))
 }
 
-fn iam(database: &Database, target: &Target) -> Check {
+fn check_iam(database: &Database, target: &Target) -> Check {
     let name = format!("{} {}", database.kind.name(), database.id);
     if database.has_iam_authentication {
         return Check::ok("iam", format!("IAM authentication is on for the {name}"));
@@ -113,28 +113,28 @@ fn search(api: &Api, target: &Target) -> Check {
     if name.is_empty() || !name.bytes().all(is_id) || target.host.parse::<std::net::IpAddr>().is_ok() {
         return unknown();
     }
-    match databases(api, name) {
-        Err(error) => return not_permitted("database", &error),
+    match find_by_name(api, name) {
+        Err(error) => return skip_after_error("database", &error),
         Ok(found) => {
             if let Some(host) = found.and_then(|database| database.host) {
-                return elsewhere(name, target, &target.region, &host);
+                return report_endpoint(name, target, &target.region, &host);
             }
         }
     }
     let found = std::thread::scope(|scope| {
         let others = REGIONS.iter().filter(|region| **region != target.region);
         let search = |region: &'static str| {
-            let database = databases(&api.in_region(region).ok()?, name).ok()??;
+            let database = find_by_name(&api.in_region(region).ok()?, name).ok()??;
             Some((region, database.host?))
         };
         let threads: Vec<_> = others.map(|region| scope.spawn(move || search(region))).collect();
         threads.into_iter().filter_map(|thread| thread.join().ok()?).next()
     });
-    found.map_or_else(unknown, |(region, host)| elsewhere(name, target, region, &host))
+    found.map_or_else(unknown, |(region, host)| report_endpoint(name, target, region, &host))
 }
 
 /// Returns the instance or cluster with this identifier.
-fn databases(api: &Api, id: &str) -> Result<Option<Database>, ApiError> {
+fn find_by_name(api: &Api, id: &str) -> Result<Option<Database>, ApiError> {
     let instance = api.databases(DatabaseKind::Instance, Filter::Id(id))?.into_iter().next();
     match instance {
         Some(instance) => Ok(Some(instance)),
@@ -142,7 +142,8 @@ fn databases(api: &Api, id: &str) -> Result<Option<Database>, ApiError> {
     }
 }
 
-fn elsewhere(name: &str, target: &Target, region: &str, host: &str) -> Check {
+/// Returns the failed check for a host in place of which a database has the endpoint `host`.
+fn report_endpoint(name: &str, target: &Target, region: &str, host: &str) -> Check {
     let place = match region == target.region {
         true => String::new(),
         false => format!(" in {region}, not in {}", target.region),
@@ -218,8 +219,8 @@ mod tests {
 
     #[test]
     fn iam_authentication_must_be_on() {
-        assert_eq!(iam(&database(), &target()).status, Status::Ok);
-        let off = iam(&Database { has_iam_authentication: false, ..database() }, &target());
+        assert_eq!(check_iam(&database(), &target()).status, Status::Ok);
+        let off = check_iam(&Database { has_iam_authentication: false, ..database() }, &target());
         assert!(off.is_failed() && off.remedy.contains("--enable-iam-database-authentication"), "{off:?}");
     }
 }

@@ -6,8 +6,8 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use super::check::Check;
-use crate::client::login_errors::{self, Kind, LoginError};
+use super::check::{Check, LoginMessage, Status};
+use crate::client::login_errors::{self, FailedPart, LoginError};
 use crate::client::program::{self, Dialect};
 use crate::command::connect::{Client, prepare};
 use crate::command::get_token::IssuedToken;
@@ -16,7 +16,7 @@ use crate::os::deadline::run_within;
 use crate::os::env::Env;
 use crate::settings::Settings;
 
-/// Upper limit for the output of the client, in bytes.
+/// Maximum length of the client's output, in bytes.
 const MAX_OUTPUT: u64 = 16 << 10;
 
 /// The result of a login.
@@ -26,7 +26,7 @@ pub(super) struct Login {
     pub(super) error: Option<&'static LoginError>,
 }
 
-/// Logs in with `program`, runs a statement, and explains the client's answer.
+/// Logs in with `program`, runs a statement, and explains the client's message.
 pub(super) fn check(
     env: &Env,
     settings: &Settings,
@@ -34,7 +34,7 @@ pub(super) fn check(
     dialect: Option<Dialect>,
     token: IssuedToken,
 ) -> Login {
-    let Some(arguments) = statement(program, dialect) else {
+    let Some(arguments) = statement_arguments(program, dialect) else {
         let finding = format!("the login is tested only with mysql, mariadb and psql, not with {}", program.display());
         return Login { check: Check::skip("login", finding), error: None };
     };
@@ -42,22 +42,21 @@ pub(super) fn check(
     let client = Client { program: Some(program.as_os_str()), flavor: None, command: &arguments };
     let result = prepare(env, settings, &client, || Ok(token)).and_then(|command| run(command, settings));
     match result {
-        Ok(None) => login(Check::ok("login", format!("{} logs in as '{}'", name(program), settings.target.user))),
+        Ok(None) => {
+            let finding = format!("{} logs in as '{}'", program_name(program), settings.target.user);
+            Login { check: Check::ok("login", finding), error: None }
+        }
         Ok(Some(output)) => explain(program, &output.replace(&secret, "…")),
-        Err(error) => login(Check::from_message("login", super::check::Status::Fail, error.message())),
+        Err(error) => Login { check: Check::from_message("login", Status::Fail, error.message()), error: None },
     }
 }
 
-fn login(check: Check) -> Login {
-    Login { check, error: None }
-}
-
-fn name(program: &Path) -> String {
+fn program_name(program: &Path) -> String {
     program.file_name().unwrap_or(program.as_os_str()).display().to_string()
 }
 
 /// Returns the arguments that run one statement without a prompt. `None` for a program whose arguments are unknown.
-fn statement(program: &Path, dialect: Option<Dialect>) -> Option<Vec<OsString>> {
+fn statement_arguments(program: &Path, dialect: Option<Dialect>) -> Option<Vec<OsString>> {
     let arguments: &[&str] = match dialect {
         Some(_) => &["--batch", "--skip-column-names", "--execute=SELECT 1"],
         None if program::is_libpq_client(program) => {
@@ -71,7 +70,7 @@ fn statement(program: &Path, dialect: Option<Dialect>) -> Option<Vec<OsString>> 
 /// Runs the client until the deadline. Returns what it printed on stderr if it failed, `None` if it succeeded.
 fn run(mut command: Command, settings: &Settings) -> Result<Option<String>, Error> {
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    // The explanations are for messages in English.
+    // The known messages are in English.
     command.env("LC_ALL", "C");
     #[cfg(unix)]
     std::os::unix::process::CommandExt::process_group(&mut command, 0);
@@ -112,7 +111,7 @@ fn kill(child: &mut Child) {
 
 fn explain(program: &Path, output: &str) -> Login {
     let lines: Vec<&str> = output.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-    let (name, message) = (name(program), lines.join(" | "));
+    let (name, message) = (program_name(program), lines.join(" | "));
     let message = message.strip_prefix(&format!("{name}: ")).unwrap_or(&message);
     let message = format!("{name}: {message}");
     let error = login_errors::explain(output);
@@ -124,8 +123,10 @@ fn explain(program: &Path, output: &str) -> Login {
 }
 
 impl Login {
-    /// Whether the message names its cause.
-    pub(super) fn is_specific(&self) -> bool {
-        self.error.is_some_and(|error| error.kind != Kind::Token)
+    pub(super) fn message(&self) -> LoginMessage {
+        match self.error {
+            Some(error) if error.part != FailedPart::Token => LoginMessage::Specific,
+            _ => LoginMessage::Ambiguous,
+        }
     }
 }

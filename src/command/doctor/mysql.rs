@@ -6,7 +6,7 @@ use std::io::{self, ErrorKind, Read, Write};
 
 use super::stream::read_bytes;
 
-/// Upper limit for a packet, in bytes. A greeting or an error is far smaller.
+/// Maximum length of a packet, in bytes. A greeting or an error is far shorter.
 const MAX_PACKET: usize = 64 << 10;
 
 const CLIENT_SSL: u32 = 0x800;
@@ -27,6 +27,7 @@ pub(super) enum Greeting {
     Other,
 }
 
+/// Reads the greeting. Fails if the connection fails.
 pub(super) fn read_greeting(stream: &mut impl Read) -> io::Result<Greeting> {
     Ok(match read_packet(stream) {
         Ok((_, body)) => parse_greeting(&body),
@@ -43,11 +44,11 @@ fn parse_greeting(body: &[u8]) -> Greeting {
     }
 }
 
-/// Parses a greeting from the version on: the version, the thread, a part of the nonce, the capabilities.
+/// Parses a greeting after its first byte: the version, the thread, a part of the nonce, the capabilities.
 fn parse_version(rest: &[u8]) -> Option<Greeting> {
     let end = rest.iter().position(|byte| *byte == 0)?;
     let version = String::from_utf8_lossy(&rest[..end]).into_owned();
-    // The prefix is for old replicas of MariaDB.
+    // MariaDB adds the prefix for old replicas.
     let version = version.strip_prefix("5.5.5-").unwrap_or(&version).to_owned();
     let capabilities = rest.get(end + 1 + 4 + 8 + 1..)?.first_chunk::<2>()?;
     let offers_tls = u32::from(u16::from_le_bytes(*capabilities)) & CLIENT_SSL != 0;
@@ -79,7 +80,7 @@ pub(super) enum Method {
 pub(super) fn query_method(stream: &mut (impl Read + Write), user: &str) -> io::Result<Method> {
     let mut response = response_header();
     response.extend(user.as_bytes());
-    // The end of the name, and an empty password.
+    // The NUL after the name, and an empty password.
     response.extend([0, 0]);
     // A plugin that no user has, so that the server names the user's plugin.
     response.extend(b"rds_token_doctor\0");

@@ -13,18 +13,11 @@ use crate::target::Engine;
 
 /// The checks in this file, in order.
 const CHECKS: [&str; 4] = ["dns", "tcp", "tls", "user"];
-/// Time limit for a connection, and for the answers of a server.
+/// Time limit for a connection with its answers.
 const STEP: Duration = Duration::from_secs(5);
 
-/// The results of the network checks.
-pub(super) struct Network {
-    pub(super) checks: Vec<Check>,
-    /// Whether a client can reach the server.
-    pub(super) is_reachable: bool,
-}
-
-/// Runs the checks one after the other. A check that fails makes the following ones pointless.
-pub(super) fn check(settings: &Settings, engine: Option<Engine>) -> Network {
+/// Runs the checks in order, and skips the rest after a failure.
+pub(super) fn check(settings: &Settings, engine: Option<Engine>) -> Vec<Check> {
     let mut checks = Vec::new();
     let addresses = find_addresses(settings);
     let address = addresses.and_then(|(check, addresses)| {
@@ -38,7 +31,7 @@ pub(super) fn check(settings: &Settings, engine: Option<Engine>) -> Network {
         }
         Err(check) => {
             checks.push(check);
-            return Network { checks: skip_rest(checks), is_reachable: false };
+            return skip_rest(checks);
         }
     };
     if let Some(engine) = engine {
@@ -48,10 +41,10 @@ pub(super) fn check(settings: &Settings, engine: Option<Engine>) -> Network {
             Err(check) => checks.push(check),
         }
     }
-    Network { checks: skip_rest(checks), is_reachable: true }
+    skip_rest(checks)
 }
 
-/// Adds the checks that were not run.
+/// Adds the skipped checks.
 fn skip_rest(mut checks: Vec<Check>) -> Vec<Check> {
     let why = match checks.last().filter(|last| last.is_failed()) {
         Some(last) => format!("not checked, because {} failed", last.name),
@@ -62,8 +55,8 @@ fn skip_rest(mut checks: Vec<Check>) -> Vec<Check> {
     checks
 }
 
-/// Returns the address that clients connect to: that of `--via`, else the endpoint.
-pub(super) fn dialed(settings: &Settings) -> (&str, u16) {
+/// Returns the host and port that clients connect to: those of `--via`, else of the endpoint.
+fn dialed_address(settings: &Settings) -> (&str, u16) {
     match &settings.via {
         Some(via) => (&via.host, via.port),
         None => (&settings.target.host, settings.target.port),
@@ -75,7 +68,7 @@ fn step_limit(settings: &Settings) -> Duration {
 }
 
 fn find_addresses(settings: &Settings) -> Result<(Check, Vec<IpAddr>), Check> {
-    let (host, _) = dialed(settings);
+    let (host, _) = dialed_address(settings);
     let addresses = lookup_until(host, &settings.deadline).map_err(|why| {
         let remedy = match settings.via {
             Some(_) => "check the host in --via",
@@ -84,7 +77,7 @@ fn find_addresses(settings: &Settings) -> Result<(Check, Vec<IpAddr>), Check> {
                  'DBInstances[].Endpoint'`), the VPN and the DNS server"
             }
         };
-        // The resolver's message describes the query.
+        // The resolver's message describes the query instead of the result.
         let why = if why.contains("no records found") { format!("'{host}' does not exist in the DNS") } else { why };
         Check::fail("dns", why, remedy)
     })?;
@@ -97,7 +90,7 @@ fn find_addresses(settings: &Settings) -> Result<(Check, Vec<IpAddr>), Check> {
     Ok((Check::ok("dns", finding), addresses))
 }
 
-/// Whether an address can be reached only from its network: RFC 1918, and RFC 4193 for IPv6.
+/// Whether an address is private: RFC 1918, and RFC 4193 for IPv6.
 fn is_private(address: &IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => address.is_private(),
@@ -107,7 +100,7 @@ fn is_private(address: &IpAddr) -> bool {
 
 /// Connects to the first address that accepts a connection.
 fn connect(settings: &Settings, addresses: &[IpAddr]) -> Result<(Check, SocketAddr), Check> {
-    let (host, port) = dialed(settings);
+    let (host, port) = dialed_address(settings);
     let until = Instant::now() + step_limit(settings);
     let mut failure = None;
     for (index, address) in addresses.iter().enumerate() {
@@ -120,7 +113,7 @@ fn connect(settings: &Settings, addresses: &[IpAddr]) -> Result<(Check, SocketAd
                 let time = start.elapsed().as_millis();
                 return Ok((Check::ok("tcp", format!("connected to {address} in {time} ms")), address));
             }
-            // A refusal says more than a timeout.
+            // A refused connection is more specific than a timeout.
             Err(error) => {
                 if failure.is_none() || error.kind() == ErrorKind::ConnectionRefused {
                     failure = Some((address, error));

@@ -1,8 +1,8 @@
 //! The check of the permission `rds-db:connect`.
 
 use super::check::Check;
-use super::database::not_permitted;
-use super::target::argument;
+use super::database::skip_after_error;
+use super::target::format_argument;
 use crate::aws::api::{Api, Caller, CallerKind, Database};
 use crate::command::permission::{ACTION, Permission, Resources};
 use crate::lookup::policy_resource_id;
@@ -23,13 +23,13 @@ pub(super) fn check(api: &Api, caller: &Caller, database: Option<&Database>, tar
     let resource_id = match policy_resource_id(api, database) {
         Ok(Some(id)) => id,
         Ok(None) => return Check::skip("policy", "unknown, because the cluster of the instance was not found"),
-        Err(error) => return not_permitted("policy", &error),
+        Err(error) => return skip_after_error("policy", &error),
     };
     let resources = Resources::new(caller, database, &resource_id, &target.region, &target.user);
     match resources.simulate(api, &principal) {
-        Ok(permission) => explain(&permission, &resources.right, &principal, &argument(target)),
+        Ok(permission) => explain(&permission, &resources.right, &principal, &format_argument(target)),
         Err(error) => {
-            let check = not_permitted("policy", &error);
+            let check = skip_after_error("policy", &error);
             let remedy = format!("check that a policy of {principal} allows {ACTION} on {}", resources.right);
             Check { finding: format!("{}; the resource must be {}", check.finding, resources.right), ..check }
                 .remedy(remedy)

@@ -6,7 +6,7 @@ use std::io::{self, ErrorKind, Read, Write};
 
 use super::stream::read_bytes;
 
-/// Upper limit for a message, in bytes.
+/// Maximum length of a message, in bytes.
 const MAX_MESSAGE: usize = 64 << 10;
 
 /// The server's answer to a request for TLS.
@@ -99,7 +99,7 @@ fn read_body(stream: &mut impl Read) -> io::Result<Vec<u8>> {
 mod tests {
     use super::*;
 
-    /// A server that answers with `answer`, whatever it receives.
+    /// A server that ignores what it receives, and sends this answer.
     struct Server(&'static [u8]);
 
     impl Read for Server {

@@ -7,14 +7,14 @@ use super::check::Check;
 use super::mysql::{self, Greeting};
 use super::postgres::{self, TlsAnswer};
 use super::stream::{Stream, explain};
-use super::tls::{self, Failure, Session};
+use super::tls::{self, Failure, VerifiedConnection};
 use crate::client::login_errors;
 use crate::command::ca;
 use crate::os::private_file;
 use crate::settings::Settings;
 use crate::target::Engine;
 
-/// Limit for a CA file, in bytes.
+/// Maximum size of a CA file, in bytes.
 const MAX_CA_FILE: u64 = 4 << 20;
 
 /// The server that clients connect to.
@@ -22,28 +22,28 @@ pub(super) struct Server<'a> {
     pub(super) settings: &'a Settings,
     pub(super) engine: Engine,
     pub(super) address: SocketAddr,
-    /// Time limit of a connection, from its start to its end.
+    /// Time limit for a whole connection.
     pub(super) limit: Duration,
 }
 
-/// Checks the server, and returns its version, if the server names it. Fails with the result of the check.
+/// Checks the server. Also returns its version, if the server names it. Fails with the failed check.
 pub(super) fn check(server: &Server) -> Result<(Check, Option<String>), Check> {
-    let (session, version) = open(server)?;
-    let issuer = session.issuer.map(|issuer| format!(" from {issuer}")).unwrap_or_default();
+    let (connection, version) = open(server)?;
+    let issuer = connection.issuer.map(|issuer| format!(" from {issuer}")).unwrap_or_default();
     let shown = version.as_ref().map(|version| format!("; the server is {version}")).unwrap_or_default();
-    let (tls, bundle) = (session.version, bundle(server));
+    let (tls, bundle) = (connection.version, describe_bundle(server));
     let name = &server.settings.target.host;
     let finding = format!("{tls}, a certificate for {name}{issuer}, verified with {bundle}{shown}");
     Ok((Check::ok("tls", finding), version))
 }
 
 /// Opens a verified connection, up to the point at which a client sends the user name. Also returns the server's
-/// version, if the server names it. Fails with the result of the check.
-pub(super) fn open(server: &Server) -> Result<(Session, Option<String>), Check> {
+/// version, if the server names it. Fails with the failed check.
+pub(super) fn open(server: &Server) -> Result<(VerifiedConnection, Option<String>), Check> {
     let Server { settings, engine, address, limit } = server;
     let roots = read_roots(settings)?;
     let broken = |error: &std::io::Error| {
-        let finding = format!("{address} does not answer as a {} server: {}", product(*engine), explain(error));
+        let finding = format!("{address} does not answer as a {} server: {}", product_name(*engine), explain(error));
         Check::fail("tls", finding, wrong_server_remedy(*engine))
     };
     let tcp = TcpStream::connect_timeout(address, *limit).map_err(|error| broken(&error))?;
@@ -61,8 +61,8 @@ pub(super) fn open(server: &Server) -> Result<(Session, Option<String>), Check> 
             Some(version)
         }
     };
-    let session = tls::connect(stream, &settings.target.host, &roots);
-    session.map(|session| (session, version)).map_err(|failure| explain_failure(server, failure))
+    let connection = tls::connect(stream, &settings.target.host, &roots);
+    connection.map(|connection| (connection, version)).map_err(|failure| explain_failure(server, failure))
 }
 
 fn read_roots(settings: &Settings) -> Result<String, Check> {
@@ -76,39 +76,37 @@ fn read_roots(settings: &Settings) -> Result<String, Check> {
 fn check_greeting(engine: Engine, greeting: Greeting) -> Result<String, Check> {
     match greeting {
         Greeting::Version { version, offers_tls: true } => Ok(version),
-        Greeting::Version { version, .. } => Err(no_tls(&format!("the server ({version})"))),
-        Greeting::Error(message) => Err(refused(&message)),
-        Greeting::Other => Err(other_protocol(engine)),
+        Greeting::Version { version, .. } => Err(explain_no_tls(&format!("the server ({version})"))),
+        Greeting::Error(message) => Err(explain_refusal(&message)),
+        Greeting::Other => Err(explain_protocol(engine)),
     }
 }
 
 fn check_answer(engine: Engine, answer: TlsAnswer) -> Result<(), Check> {
     match answer {
         TlsAnswer::Accepted => Ok(()),
-        TlsAnswer::Refused => Err(no_tls("the server")),
-        TlsAnswer::Error(message) => Err(refused(&message)),
-        TlsAnswer::Other => Err(other_protocol(engine)),
+        TlsAnswer::Refused => Err(explain_no_tls("the server")),
+        TlsAnswer::Error(message) => Err(explain_refusal(&message)),
+        TlsAnswer::Other => Err(explain_protocol(engine)),
     }
 }
 
-fn no_tls(server: &str) -> Check {
+fn explain_no_tls(server: &str) -> Check {
     Check::fail(
         "tls",
-        format!(
-            "{server} does not offer TLS, without which IAM authentication is not possible; it is not an RDS server"
-        ),
+        format!("{server} does not offer TLS, which IAM authentication requires; it is not an RDS server"),
         "check that the host and the port are those of the endpoint",
     )
 }
 
-fn refused(message: &str) -> Check {
+fn explain_refusal(message: &str) -> Check {
     let known = login_errors::explain(message);
     let cause = known.map(|error| format!(": {}", error.cause)).unwrap_or_default();
     Check::fail("tls", format!("the server refuses the connection: {message}{cause}"), known.map_or("", |e| e.remedy))
 }
 
-fn other_protocol(engine: Engine) -> Check {
-    let finding = format!("the server on this port does not use the protocol of {}", product(engine));
+fn explain_protocol(engine: Engine) -> Check {
+    let finding = format!("the server on this port does not use the protocol of {}", product_name(engine));
     Check::fail("tls", finding, wrong_server_remedy(engine))
 }
 
@@ -120,7 +118,7 @@ fn wrong_server_remedy(engine: Engine) -> String {
     )
 }
 
-pub(super) fn product(engine: Engine) -> &'static str {
+pub(super) fn product_name(engine: Engine) -> &'static str {
     match engine {
         Engine::Mysql => "MySQL",
         Engine::Mariadb => "MariaDB",
@@ -128,7 +126,7 @@ pub(super) fn product(engine: Engine) -> &'static str {
     }
 }
 
-fn bundle(server: &Server) -> String {
+fn describe_bundle(server: &Server) -> String {
     match &server.settings.ca {
         Some(path) => path.display().to_string(),
         None => "the built-in RDS bundle".to_owned(),
@@ -151,7 +149,10 @@ fn explain_failure(server: &Server, failure: Failure) -> Check {
                 ),
             };
             check(
-                format!("the server's certificate is from another CA{issuer}, which is not in {}", bundle(server)),
+                format!(
+                    "the server's certificate is from another CA{issuer}, which is not in {}",
+                    describe_bundle(server)
+                ),
                 remedy,
             )
         }
@@ -170,7 +171,7 @@ fn explain_failure(server: &Server, failure: Failure) -> Check {
                 .to_owned(),
         ),
         Failure::NotYetValid(date) => check(
-            format!("the server's certificate is valid only from {date} on"),
+            format!("the server's certificate is not valid before {date}"),
             "set the clock of this machine (on Linux: `sudo timedatectl set-ntp true`)".to_owned(),
         ),
         Failure::Other(why) => check(

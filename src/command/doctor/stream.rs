@@ -4,6 +4,7 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
+/// The connection.
 pub(super) struct Stream {
     tcp: TcpStream,
     until: Instant,
@@ -14,7 +15,7 @@ impl Stream {
         Self { tcp, until: Instant::now() + limit }
     }
 
-    /// Returns the time that is left. Fails if it is up.
+    /// Returns the remaining time. Fails if it is up.
     fn left(&self) -> io::Result<Duration> {
         let left = self.until.saturating_duration_since(Instant::now());
         if left.is_zero() { Err(ErrorKind::TimedOut.into()) } else { Ok(left) }
@@ -46,7 +47,7 @@ impl Write for Stream {
     }
 }
 
-/// Describes why a server gave no usable answer.
+/// Describes the reason why a server gave no usable answer.
 pub(super) fn explain(error: &io::Error) -> String {
     match error.kind() {
         // A read timeout is `WouldBlock` on Unix.

@@ -1,20 +1,15 @@
 //! The check of the target: the endpoint, the engine, the region and its origin.
 
 use std::net::IpAddr;
-use std::time::{Duration, Instant};
 
 use super::check::{Check, Status};
-use super::server::product;
+use super::server::product_name;
 use crate::escape::quote_argument;
-use crate::os::deadline::Deadline;
-use crate::os::dns::follow_cnames;
+use crate::lookup::query_cname;
 use crate::percent::encode;
 use crate::settings::Settings;
 use crate::target::endpoint::{Endpoint, classify};
 use crate::target::{Engine, Target};
-
-/// Time limit for the lookup of CNAMEs.
-const DNS_TIMEOUT: Duration = Duration::from_secs(3);
 
 pub(super) fn check(settings: &Settings, engine: Result<Engine, String>) -> Check {
     let Settings { target, via, cname, region_origin, .. } = settings;
@@ -25,7 +20,7 @@ pub(super) fn check(settings: &Settings, engine: Result<Engine, String>) -> Chec
     let via = via.as_ref().map(|via| format!(" via {}:{}", via.host, via.port)).unwrap_or_default();
     let Target { host, region, .. } = target;
     let cname = cname.as_ref().map(|cname| format!("; {cname} is a CNAME of it")).unwrap_or_default();
-    let finding = format!("{target}{via}, {}{cname}; region {region}, from {region_origin}", product(engine));
+    let finding = format!("{target}{via}, {}{cname}; region {region}, from {region_origin}", product_name(engine));
     match classify(host) {
         Endpoint::Global if region_origin != "--region" && !region_origin.contains("[target.") => {
             let finding = format!("{finding}; the endpoint of a global database needs the region of its writer");
@@ -37,22 +32,18 @@ pub(super) fn check(settings: &Settings, engine: Result<Engine, String>) -> Chec
 }
 
 /// Returns the target as an argument of another command.
-pub(super) fn argument(target: &Target) -> String {
+pub(super) fn format_argument(target: &Target) -> String {
     let Target { host, port, user, database, engine, .. } = target;
     let Some(engine) = engine else { return quote_argument(&format!("{user}@{host}:{port}")) };
     let database = database.as_ref().map(|database| format!("/{}", encode(database))).unwrap_or_default();
     quote_argument(&format!("{}://{}@{host}:{port}{database}", engine.name(), encode(user)))
 }
 
-/// Returns the result for a host that is not an RDS endpoint. It may be a CNAME of one, which was not looked up
-/// (`--no-resolve`).
+/// Returns the result for a host that is not an RDS endpoint. With `--no-resolve`, the host may be a CNAME of one.
 fn not_an_endpoint(settings: &Settings, finding: &str) -> Check {
     let Target { host, port, .. } = &settings.target;
-    let limit = Deadline::new(settings.deadline.at().min(Instant::now() + DNS_TIMEOUT));
-    let is_endpoint = |name: &str| matches!(classify(name), Endpoint::Rds(_));
     let is_name = host != "localhost" && host.parse::<IpAddr>().is_err();
-    let last = is_name.then(|| follow_cnames(host, &limit, is_endpoint).ok()?.pop()).flatten();
-    match last.filter(|last| is_endpoint(last)) {
+    match is_name.then(|| query_cname(host, &settings.deadline).ok()?).flatten() {
         Some(endpoint) => Check::fail(
             "target",
             format!("{finding}; '{host}' is a CNAME of {endpoint}, and the server accepts only a token for that name"),
@@ -60,7 +51,7 @@ fn not_an_endpoint(settings: &Settings, finding: &str) -> Check {
         ),
         None => Check::warn(
             "target",
-            format!("{finding}; '{host}' is not an RDS endpoint, and no server accepts a token for another name"),
+            format!("{finding}; '{host}' is not an RDS endpoint, and servers accept only tokens for their endpoint"),
             format!("use the endpoint of the database as --host, and --via {host}:{port}"),
         ),
     }
@@ -85,7 +76,7 @@ mod tests {
                 engine,
                 region: "eu-west-1".to_owned(),
             };
-            assert_eq!(argument(&target), expected);
+            assert_eq!(format_argument(&target), expected);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A TLS connection that is verified as clients verify it, with a precise reason if that fails.
+//! A TLS connection that is verified as clients verify it. A failure has a precise reason.
 
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,18 +19,18 @@ use crate::rfc3339;
 pub(super) type TlsStream = StreamOwned<ClientConnection, Stream>;
 
 /// A verified connection.
-pub(super) struct Session {
+pub(super) struct VerifiedConnection {
     pub(super) stream: TlsStream,
-    /// `TLS 1.3`
+    /// Such as `TLS 1.3`.
     pub(super) version: &'static str,
-    /// The name of the CA at the end of the server's chain. `None` if it has no name.
+    /// The name of the CA at the end of the server's chain, if it has one.
     pub(super) issuer: Option<String>,
 }
 
-/// Why there is no verified connection.
+/// The reason why a connection could not be verified.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Failure {
-    /// None of the roots has signed the certificate. The name of its CA, if it has one.
+    /// The CA of the certificate is not one of the roots. Contains the name of the CA, if it has one.
     UnknownCa(Option<String>),
     /// The certificate is for other names.
     WrongName(Vec<String>),
@@ -41,8 +41,8 @@ pub(super) enum Failure {
     Other(String),
 }
 
-/// Starts TLS, and verifies the server with `roots` (PEM) and `name`. Nothing is sent to a server that is not verified.
-pub(super) fn connect(stream: Stream, name: &str, roots: &str) -> Result<Session, Failure> {
+/// Starts TLS, and verifies the server with `roots` (PEM) and `name`. Sends no data to an unverified server.
+pub(super) fn connect(stream: Stream, name: &str, roots: &str) -> Result<VerifiedConnection, Failure> {
     let other = |why: &dyn std::fmt::Display| Failure::Other(why.to_string());
     let verifier = Verifier::new(roots)?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -62,7 +62,7 @@ pub(super) fn connect(stream: Stream, name: &str, roots: &str) -> Result<Session
         Some(rustls::ProtocolVersion::TLSv1_3) => "TLS 1.3",
         _ => "TLS 1.2",
     };
-    Ok(Session { stream, version, issuer: verifier.issuer() })
+    Ok(VerifiedConnection { stream, version, issuer: verifier.issuer() })
 }
 
 /// Verifies a server as rustls does, and records its certificates.

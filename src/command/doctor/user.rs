@@ -1,14 +1,14 @@
 //! The check of the database user: whether the server requests an IAM token for it.
 //!
-//! A server names the authentication method of a user before it gets a password. For a user that does not exist, it
-//! names another method, so that names can't be guessed. The check sends the user name only, and only to a verified
+//! A server names the authentication method of a user before the client sends a password. For an unknown name, it names
+//! another method, to hide that the user does not exist. The check sends only the user name, and only to a verified
 //! server.
 
 use super::check::{Check, Status};
-use super::server::{Server, open, product};
-use super::target::argument;
+use super::server::{Server, open, product_name};
+use super::target::format_argument;
 use super::{mysql, postgres};
-use crate::client::login_errors::{self, Kind};
+use crate::client::login_errors::{self, FailedPart};
 use crate::escape::quote_argument;
 use crate::target::{Engine, endpoint};
 
@@ -29,17 +29,17 @@ pub(super) fn check(server: &Server, version: Option<&str>) -> Check {
     let user = &server.settings.target.user;
     let is_mariadb = version.is_some_and(|version| version.contains("MariaDB"));
     match query(server, user) {
-        Ok(Method::Iam) if is_mariadb => requested_by_mariadb(user),
+        Ok(Method::Iam) if is_mariadb => explain_mariadb(user),
         Ok(Method::Iam) => Check::ok("user", format!("the server requests an IAM token for '{user}'")),
-        Ok(Method::Other(method)) => not_iam(server, &method),
-        Ok(Method::Error(message)) => explain(&message),
+        Ok(Method::Other(method)) => explain_other_method(server, &method),
+        Ok(Method::Error(message)) => explain_message(&message),
         Err(why) => Check::skip("user", format!("could not query the authentication method: {why}")),
     }
 }
 
 /// Returns the result for a user of MariaDB. For an unknown name, MariaDB names the method of one of its users.
-fn requested_by_mariadb(user: &str) -> Check {
-    let finding = format!("the server requests an IAM token for '{user}', which MariaDB also does for unknown names");
+fn explain_mariadb(user: &str) -> Check {
+    let finding = format!("the server requests an IAM token for '{user}', but MariaDB also does so for unknown names");
     match spellings(user).first() {
         Some(lower) if user.contains(char::is_uppercase) => {
             let finding = format!("{finding}; user names are case-sensitive, and this one has capital letters");
@@ -51,8 +51,8 @@ fn requested_by_mariadb(user: &str) -> Check {
 
 /// Queries the method of a user, on a new connection. Fails with the reason.
 fn query(server: &Server, user: &str) -> Result<Method, String> {
-    let (mut session, _) = open(server).map_err(|check| check.finding)?;
-    let stream = &mut session.stream;
+    let (mut connection, _) = open(server).map_err(|check| check.finding)?;
+    let stream = &mut connection.stream;
     let method = match server.engine {
         Engine::Postgres => {
             let database = server.settings.target.database.as_deref().unwrap_or("postgres");
@@ -72,9 +72,9 @@ fn query(server: &Server, user: &str) -> Result<Method, String> {
 }
 
 /// Returns the result for a user that has another method, or does not exist.
-fn not_iam(server: &Server, method: &str) -> Check {
+fn explain_other_method(server: &Server, method: &str) -> Check {
     let user = &server.settings.target.user;
-    if let Some(name) = other_case(server, user) {
+    if let Some(name) = find_other_case(server, user) {
         let finding = format!("the user '{user}' does not exist, but '{name}' does; user names are case-sensitive");
         return Check::fail("user", finding, format!("use --user {}", quote_argument(&name)));
     }
@@ -84,16 +84,16 @@ fn not_iam(server: &Server, method: &str) -> Check {
     };
     let remedy = format!(
         "create it as the master user, or change it: `rds-token sql {} --apply`",
-        argument(&server.settings.target)
+        format_argument(&server.settings.target)
     );
     // A proxy authenticates its clients itself, and may accept several methods.
     let status = if endpoint::is_proxy(&server.settings.target.host) { Status::Warn } else { Status::Fail };
-    let finding = format!("the user '{user}' {what}: {} requests {method} for it", product(server.engine));
+    let finding = format!("the user '{user}' {what}: {} requests {method} for it", product_name(server.engine));
     Check::new("user", status, finding).remedy(remedy)
 }
 
-/// Returns the spelling of the user name, in another case, for which the server requests a token.
-fn other_case(server: &Server, user: &str) -> Option<String> {
+/// Returns the spelling of the user name in another case for which the server requests a token.
+fn find_other_case(server: &Server, user: &str) -> Option<String> {
     spellings(user).into_iter().find(|name| query(server, name) == Ok(Method::Iam))
 }
 
@@ -106,10 +106,10 @@ fn spellings(user: &str) -> Vec<String> {
     names
 }
 
-fn explain(message: &str) -> Check {
+fn explain_message(message: &str) -> Check {
     let known = login_errors::explain(message);
     match known {
-        Some(error) if error.kind != Kind::Token => {
+        Some(error) if error.part != FailedPart::Token => {
             Check::fail("user", format!("the server refuses the user: {message}: {}", error.cause), error.remedy)
         }
         _ => Check::skip("user", format!("the server does not name an authentication method: {message}")),

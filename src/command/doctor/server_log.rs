@@ -1,24 +1,25 @@
-//! The server's own verdict on a failed login: the log `iam-db-auth-error` in CloudWatch Logs.
+//! The check of the server's log after a rejected login: `iam-db-auth-error` in CloudWatch Logs.
 
 use std::time::{Duration, Instant};
 
 use time::OffsetDateTime;
 
 use super::check::Check;
-use super::database::not_permitted;
+use super::database::skip_after_error;
 use crate::aws::api::{Api, Database, DatabaseKind, LogEvent};
 use crate::os::deadline::Deadline;
 use crate::rfc3339;
 
 const LOG: &str = "iam-db-auth-error";
-/// How long to wait for the server's line, which arrives after the client's answer, and the pause between two reads.
+/// Time limit for the line about the login, which the server writes after its answer to the client.
 const WAIT: Duration = Duration::from_secs(10);
+/// The pause between two reads of the log.
 const PAUSE: Duration = Duration::from_secs(2);
 
 /// The messages of the log, in lower case, with causes and remedies.
 ///
 /// Source: "Troubleshooting for IAM DB authentication" in the RDS user guide.
-const VERDICTS: [(&str, &str, &str); 4] = [
+const MESSAGES: [(&str, &str, &str); 4] = [
     (
         "not authorized to perform rds-db:connect",
         "the policy does not allow the login",
@@ -44,21 +45,21 @@ pub(super) fn check(api: &Api, database: &Database, start: OffsetDateTime, deadl
         None => (database.kind.name(), &database.id),
     };
     let is_exported = database.log_exports.iter().any(|log| log == LOG);
-    // The export of a cluster is a setting of the cluster.
+    // The export of an instance in a cluster is a setting of the cluster.
     if !is_exported && database.cluster.is_none() {
-        return not_exported(kind, id);
+        return skip_not_exported(kind, id);
     }
     let group = format!("/aws/rds/{kind}/{id}/{LOG}");
     let until = deadline.at().min(Instant::now() + WAIT);
     loop {
         match api.log_events(&group, start) {
-            Ok(None) => return not_exported(kind, id),
+            Ok(None) => return skip_not_exported(kind, id),
             Ok(Some(events)) => {
                 if let Some(event) = events.last() {
                     return explain(event);
                 }
             }
-            Err(error) => return not_permitted("server log", &error),
+            Err(error) => return skip_after_error("server log", &error),
         }
         if Instant::now() + PAUSE >= until {
             break;
@@ -69,18 +70,18 @@ pub(super) fn check(api: &Api, database: &Database, start: OffsetDateTime, deadl
     Check::skip("server log", format!("{group} has no line about this login yet")).remedy(remedy)
 }
 
-fn not_exported(kind: &str, id: &str) -> Check {
+fn skip_not_exported(kind: &str, id: &str) -> Check {
     let remedy = format!(
         "`aws rds modify-db-{kind} --db-{kind}-identifier {id} --cloudwatch-logs-export-configuration \
          '{{\"EnableLogTypes\":[\"{LOG}\"]}}'`, then run the doctor again"
     );
-    Check::skip("server log", format!("the {kind} {id} does not export the log {LOG}, which has the cause"))
+    Check::skip("server log", format!("the {kind} {id} does not export the log {LOG}, which contains the cause"))
         .remedy(remedy)
 }
 
 fn explain(event: &LogEvent) -> Check {
     let lower = event.message.to_lowercase();
-    let known = VERDICTS.iter().find(|(text, ..)| lower.contains(text));
+    let known = MESSAGES.iter().find(|(text, ..)| lower.contains(text));
     let (cause, remedy) = known.map_or((String::new(), ""), |(_, cause, remedy)| (format!(": {cause}"), *remedy));
     let finding = format!("at {}, the server logged: {}{cause}", rfc3339::format(event.time), event.message.trim());
     Check::fail("server log", finding, remedy)

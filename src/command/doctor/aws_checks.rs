@@ -1,10 +1,10 @@
-//! The checks of the AWS side: credentials, clock, caller, database and policy.
+//! The checks of the AWS side: credentials, clock, identity, database and policy.
 
 use time::{Duration, OffsetDateTime};
 
 use super::check::{Check, Status};
 use super::credentials::{self, Credentials};
-use super::{caller, database, policy, verdict};
+use super::{caller, database, policy, server_log};
 use crate::aws::api::{Api, Database};
 use crate::command::get_token::IssuedToken;
 use crate::os::env::Env;
@@ -13,46 +13,50 @@ use crate::settings::Settings;
 /// The checks that call AWS, in order.
 const CHECKS: [&str; 5] = ["clock", "identity", "database", "iam", "policy"];
 
+/// The assumed difference between the clocks of this machine and of the server.
 const CLOCK_TOLERANCE: Duration = Duration::seconds(5);
 
-pub(super) struct Account<'a> {
+/// The checks of the AWS side, and what later checks use of them.
+pub(super) struct AwsChecks<'a> {
     pub(super) checks: Vec<Check>,
-    /// `None` if there are no credentials that can sign a usable token.
+    /// `None` if no usable token could be signed.
     pub(super) token: Option<IssuedToken<'a>>,
     /// The client and the database, if both were found.
     database: Option<(Api<'a>, Database)>,
 }
 
-impl<'a> Account<'a> {
-    pub(super) fn examine(env: &'a Env, settings: &'a Settings) -> Self {
+impl<'a> AwsChecks<'a> {
+    /// Runs the checks. It may prompt for an MFA code.
+    pub(super) fn run(env: &'a Env, settings: &'a Settings) -> Self {
         let Credentials { mut checks, keys, token } = credentials::check(env, settings);
         let mut found = None;
         if keys.is_some() {
             match settings.account(env).api(&settings.target.region) {
                 Ok(api) => {
-                    let (queried, database) = query(&api, settings);
-                    checks.extend(queried);
+                    let (called, database) = call_aws(&api, settings);
+                    checks.extend(called);
                     found = database.map(|database| (api, database));
                 }
                 Err(error) => checks.push(Check::from_message("identity", Status::Warn, error.message())),
             }
         }
-        let checks = with_skipped(checks);
+        let checks = add_skipped(checks);
         Self { checks, token, database: found }
     }
 
-    /// Returns the server's verdict on a login that failed after `start`. The clocks may differ by a few seconds.
-    pub(super) fn verdict(&self, settings: &Settings, start: OffsetDateTime) -> Check {
+    /// Checks the server's log about a login that failed after `start`. The clocks may differ by a few seconds.
+    pub(super) fn check_server_log(&self, settings: &Settings, start: OffsetDateTime) -> Check {
         match &self.database {
-            Some((api, database)) => verdict::check(api, database, start - CLOCK_TOLERANCE, &settings.deadline),
+            Some((api, database)) => server_log::check(api, database, start - CLOCK_TOLERANCE, &settings.deadline),
             None => Check::skip("server log", "not read, because the database is unknown"),
         }
     }
 }
 
-fn query(api: &Api, settings: &Settings) -> (Vec<Check>, Option<Database>) {
+/// Runs the checks that call AWS. Also returns the database if it was found.
+fn call_aws(api: &Api, settings: &Settings) -> (Vec<Check>, Option<Database>) {
     let caller = caller::identify(api);
-    let mut checks = vec![caller::clock(api.clock_skew())];
+    let mut checks = vec![caller::check_clock(api.clock_skew())];
     let caller = match caller {
         Ok(caller) => caller,
         Err(rejected) => {
@@ -60,20 +64,21 @@ fn query(api: &Api, settings: &Settings) -> (Vec<Check>, Option<Database>) {
             return (checks, None);
         }
     };
-    checks.push(caller::identity(&caller));
+    checks.push(caller::describe_identity(&caller));
     let (described, database) = database::check(api, settings, &caller.account);
     checks.extend(described);
     checks.push(policy::check(api, &caller, database.as_ref(), &settings.target));
     (checks, database)
 }
 
-/// Adds the checks that were not run, in order.
-fn with_skipped(mut checks: Vec<Check>) -> Vec<Check> {
+/// Adds the skipped checks, in order.
+fn add_skipped(mut checks: Vec<Check>) -> Vec<Check> {
     let failed = checks.iter().find(|check| check.is_failed());
-    let obstacle = failed.or_else(|| checks.iter().find(|check| check.status != Status::Ok));
-    let why = match obstacle {
-        Some(check) => format!("not checked, because of {}", check.name),
-        None => "not checked".to_owned(),
+    let obstacle = checks.iter().find(|check| check.status != Status::Ok);
+    let why = match (failed, obstacle) {
+        (Some(Check { name, .. }), _) => format!("not checked, because {name} failed"),
+        (None, Some(Check { name, .. })) => format!("not checked, because of the result of {name}"),
+        (None, None) => "not checked".to_owned(),
     };
     for name in CHECKS {
         if !checks.iter().any(|check| check.name == name) {
@@ -92,9 +97,9 @@ mod tests {
     #[test]
     fn checks_that_were_not_run_are_skipped_in_order() {
         let checks = vec![Check::ok("credentials", "f"), Check::ok("clock", "f"), Check::fail("identity", "f", "r")];
-        let checks = with_skipped(checks);
+        let checks = add_skipped(checks);
         let names: Vec<&str> = checks.iter().map(|check| check.name).collect();
         assert_eq!(names, ["credentials", "clock", "identity", "database", "iam", "policy"]);
-        assert_eq!(checks[3].finding, "not checked, because of identity");
+        assert_eq!(checks[3].finding, "not checked, because identity failed");
     }
 }
