@@ -60,7 +60,7 @@ sql: Print the SQL that creates the database user; --apply runs it
   rds-token sql prod --apply                     prompts for the master user's password
   rds-token sql prod --apply --password-fd 0 < FILE
 
-doctor: Check everything that a login needs, and log in; names the cause of a failure
+doctor: Check everything that a login requires, log in, and name the cause of a failure
   rds-token doctor mysql://app@HOST/ExampleDB
   rds-token doctor prod --client mariadb
   rds-token doctor prod --output json
@@ -74,7 +74,7 @@ targets: List the configured targets; -v adds endpoint, user and engine
   rds-token targets
   rds-token targets -v
 
-inspect: Show what is in a token, and why a server refuses it; never shows its secrets
+inspect: Show the fields of a token, and why a server rejects it; never shows its secrets
   rds-token prod | rds-token inspect
   printf %s "$PGPASSWORD" | rds-token inspect --output json
   rds-token inspect < token.txt
@@ -194,13 +194,13 @@ pub(crate) fn command() -> clap::Command {
     command.build();
     let targets = command.find_subcommand_mut("targets").expect("a command");
     adjust(targets, "verbose", |option| option.help("Add endpoint, user and engine"));
-    // A report has no more details.
+    // `inspect` has no verbose output.
     adjust(command.find_subcommand_mut("inspect").expect("a command"), "verbose", |option| option.hide(true));
     // `cache clear` selects tokens. These options do not change a token, so it refuses them.
     let clear = command.find_subcommand_mut("cache").and_then(|cache| cache.find_subcommand_mut("clear"));
     let clear = clear.expect("a command");
     ["database", "via", "ca"].into_iter().for_each(|option| adjust(clear, option, |option| option.hide(true)));
-    // `sql` needs no token.
+    // `sql` uses no token.
     let sql = command.find_subcommand_mut("sql").expect("a command");
     adjust(sql, "database", |option| {
         option.help("Database of the grants [default: no grants] [env: RDS_TOKEN_DATABASE]")
@@ -322,7 +322,7 @@ pub(crate) struct InspectArgs {
         value_name = "TOKEN",
         help = "The token; other users can see arguments, so prefer stdin (-)",
         long_help = "A token, or a connection URL that contains one; other users of the machine can see it\n\
-            - or nothing, to read it from stdin"
+            - or no argument, to read the token from stdin"
     )]
     pub(crate) token: Option<OsString>,
     /// Output format [default: text]
@@ -334,20 +334,20 @@ pub(crate) struct InspectArgs {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ReportOutput {
-    /// Lines for people
+    /// Readable lines
     Text,
     /// One line of JSON
     Json,
 }
 
-// The arguments of `sql`. It needs no token, so it has no options for the cache. With `--id`, it needs credentials.
+// The arguments of `sql`. It does not use the token cache. With `--id`, it uses credentials.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct SqlArgs {
     #[command(flatten)]
     pub(crate) target: TargetArgs,
     #[command(flatten)]
     pub(crate) identity: IdentityArgs,
-    /// Grant only what reading needs
+    /// Grant only the privileges that reading requires
     #[arg(long)]
     pub(crate) read_only: bool,
     /// Run the statements with the engine's client, as the master user
@@ -356,7 +356,7 @@ pub(crate) struct SqlArgs {
     /// Master user [default: admin, or postgres for PostgreSQL]
     #[arg(long, value_name = "NAME")]
     pub(crate) master_user: Option<String>,
-    /// File descriptor with the master user's password, 0 for stdin [default: a prompt]
+    /// File descriptor to read the master user's password from, 0 for stdin [default: a prompt]
     #[arg(long, value_name = "N")]
     pub(crate) password_fd: Option<u32>,
     /// Use the master user's name and password that RDS manages in Secrets Manager
@@ -387,7 +387,7 @@ pub(crate) struct SetupArgs {
     /// AWS region [default: AWS_REGION or the profile's]
     #[arg(long)]
     pub(crate) region: Option<String>,
-    /// Grant only what reading needs
+    /// Grant only the privileges that reading requires
     #[arg(long)]
     pub(crate) read_only: bool,
     /// Run the SQL as the master user, with the secret that RDS manages or a password
@@ -396,7 +396,7 @@ pub(crate) struct SetupArgs {
     /// Master user [default: from RDS]
     #[arg(long, value_name = "NAME", requires = "apply")]
     pub(crate) master_user: Option<String>,
-    /// File descriptor with the master user's password, 0 for stdin [default: a prompt]
+    /// File descriptor to read the master user's password from, 0 for stdin [default: a prompt]
     #[arg(long, value_name = "N", requires = "apply")]
     pub(crate) password_fd: Option<u32>,
     /// Do not check the login at the end
@@ -449,7 +449,7 @@ pub(crate) struct PolicyArgs {
     /// Resource ID of the database: db-…, for Aurora cluster-…, for a proxy prx-… [default: from RDS]
     #[arg(long, value_name = "ID")]
     pub(crate) resource_id: Option<String>,
-    /// Allow all databases of the account and the region
+    /// Allow logins to all databases of the account in the region
     #[arg(long, conflicts_with = "resource_id")]
     pub(crate) any_database: bool,
     /// Output format [default: json]

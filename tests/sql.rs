@@ -426,11 +426,11 @@ fn errors_name_a_remedy() {
     for (args, code, expected) in [
         (&["--engine", "mysql"][..], 2, "target: there is no user; use USER@HOST or --user"),
         (&["app@db.x:99"], 2, "sql: port 99 does not determine the engine; use --engine mysql, mariadb or postgres"),
-        (&["mysql://admin@db.x"], 2, "sql: 'admin' is the master user, which could then no longer log in"),
-        (&["mysql://a%20@db.x"], 2, "sql: user 'a ' begins or ends with a blank, which the server removes"),
-        (&[URL, "--client", "mysql"], 2, "sql: --client is for --apply, which runs the statements; add --apply"),
-        (&[URL, "--password-fd", "3"], 2, "sql: --password-fd is for --apply"),
-        (&[URL, "--apply", "--master-user", "a\nb"], 2, "sql: --master-user 'a\\nb' is not the name of a user"),
+        (&["mysql://admin@db.x"], 2, "sql: 'admin' is the master user, whose password would no longer work"),
+        (&["mysql://a%20@db.x"], 2, "sql: user 'a ' begins or ends with a space, which the server removes"),
+        (&[URL, "--client", "mysql"], 2, "sql: --client requires --apply; add --apply to run the statements"),
+        (&[URL, "--password-fd", "3"], 2, "sql: --password-fd requires --apply"),
+        (&[URL, "--apply", "--master-user", "a\nb"], 2, "sql: --master-user 'a\\nb' is not a user name"),
         (&[URL, "--apply", "--client", "nothing"], 1, "sql: 'nothing' is not on PATH; install it, use --client"),
         (&[URL, "--apply", "--client", "sh", "--password-fd", "0"], 2, "is not mysql or mariadb; use --client mysql"),
         (&["mysql://app@", "--apply"], 2, "target: "),
@@ -464,7 +464,7 @@ fn an_unreadable_password_is_an_error() {
     let error = apply(&["--password-fd", "73"]).fails(1);
     assert!(error.contains("file descriptor 73") && error.ends_with("as in --password-fd 3 3< FILE"), "{error}");
     for (password, expected) in
-        [("", "is empty"), ("a\nb\n", "has a line break"), (&"x".repeat(1_025), "is longer than 1024 bytes")]
+        [("", "is empty"), ("a\nb\n", "contains a line break"), (&"x".repeat(1_025), "is longer than 1024 bytes")]
     {
         let mut run = apply(&["--password-fd", "0"]);
         run.command.stdin(pipe_with(password));

@@ -47,7 +47,7 @@ impl Flavor {
 /// Source: the buffer of 4,096 bytes in `mysys/my_default.c`.
 pub(crate) const LEGACY_MAX_LINE: usize = 4_094;
 
-/// The kind of password that an option file is for.
+/// The kind of the password in an option file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PasswordKind {
     /// An IAM token, which clients send with the cleartext plugin.

@@ -30,7 +30,7 @@ pub struct DatabaseUser<'a> {
 const NO_DATABASE: &str = "-- No grants, because no database is named. Add one with -D DATABASE.\n";
 
 impl DatabaseUser<'_> {
-    /// The statements. Running them again changes nothing. Fails if the engine can't store a name (exit 2).
+    /// Returns the statements, which can run again without effect. Fails if the engine can't store a name (exit 2).
     pub fn render(&self, engine: Engine) -> Result<String, Error> {
         match engine {
             Engine::Mysql | Engine::Mariadb => self.mysql_statements(),
@@ -40,7 +40,7 @@ impl DatabaseUser<'_> {
 
     fn mysql_statements(&self) -> Result<String, Error> {
         check_mysql_name("user", self.name)?;
-        let user = format!("{}@'%'", mysql_identifier(self.name));
+        let user = format!("{}@'%'", quote_mysql_identifier(self.name));
         let login = "IDENTIFIED WITH AWSAuthenticationPlugin AS 'RDS' REQUIRE SSL";
         let grant = match self.database {
             None => NO_DATABASE.to_owned(),
@@ -55,9 +55,9 @@ impl DatabaseUser<'_> {
                 let pattern = escape_wildcards(database);
                 let note = match pattern == database {
                     true => "",
-                    false => "-- GRANT reads the name of the database as a pattern, so _ and % have a backslash.\n",
+                    false => "-- In GRANT, the name of the database is a pattern, so _ and % are escaped.\n",
                 };
-                format!("{note}GRANT {privileges} ON {}.* TO {user};\n", mysql_identifier(&pattern))
+                format!("{note}GRANT {privileges} ON {}.* TO {user};\n", quote_mysql_identifier(&pattern))
             }
         };
         let encoding = if self.is_ascii() { "" } else { "SET NAMES utf8mb4;\n" };
@@ -70,9 +70,9 @@ impl DatabaseUser<'_> {
     }
 
     fn postgres_statements(&self) -> String {
-        let user = postgres_identifier(self.name);
+        let user = quote_postgres_identifier(self.name);
         let encoding = if self.is_ascii() { "" } else { "SET client_encoding = 'UTF8';\n" };
-        let create = dollar_quoted(&format!(
+        let create = dollar_quote(&format!(
             "\nBEGIN\n  CREATE ROLE {user} LOGIN;\nEXCEPTION WHEN duplicate_object OR unique_violation THEN\n  \
              NULL; -- The role exists.\nEND\n"
         ));
@@ -87,14 +87,14 @@ impl DatabaseUser<'_> {
         )
     }
 
-    /// One block, so that nothing is granted in another database.
+    /// Returns the grants as one block, so that none of them takes effect in another database.
     fn postgres_grants(&self, database: &str) -> String {
-        let (user, name) = (postgres_identifier(self.name), postgres_string(self.name));
+        let (user, name) = (quote_postgres_identifier(self.name), quote_postgres_string(self.name));
         let (tables, sequences) = match self.access {
             Access::ReadWrite => ("SELECT, INSERT, UPDATE, DELETE", "USAGE, SELECT"),
             Access::ReadOnly => ("SELECT", "SELECT"),
         };
-        let block = dollar_quoted(&format!(
+        let block = dollar_quote(&format!(
             r#"
 DECLARE
   user_name CONSTANT text := {name};
@@ -124,8 +124,8 @@ BEGIN
   ALTER DEFAULT PRIVILEGES GRANT {sequences} ON SEQUENCES TO {user};
 END
 "#,
-            literal = postgres_string(database),
-            database = postgres_identifier(database),
+            literal = quote_postgres_string(database),
+            database = quote_postgres_identifier(database),
         ));
         format!("-- Run this block in the database of the grants.\nDO {block};\n")
     }
@@ -138,37 +138,37 @@ END
 /// Refuses names that MySQL or MariaDB changes or can't store (exit 2).
 fn check_mysql_name(part: &str, name: &str) -> Result<(), Error> {
     let why = if name.ends_with(' ') || (part == "user" && name.starts_with(' ')) {
-        "begins or ends with a blank, which the server removes"
+        "begins or ends with a space, which the server removes"
     } else if name.chars().any(|c| c > '\u{ffff}') {
-        "has a character above U+FFFF, which names in MySQL and MariaDB can't have"
+        "contains a character above U+FFFF, which MySQL and MariaDB do not allow in names"
     } else {
         return Ok(());
     };
     Err(Error::usage(format!("sql: {part} '{name}' {why}; use another name")))
 }
 
-/// A quoted identifier. In backticks, a backslash is not special, with and without `NO_BACKSLASH_ESCAPES`.
-fn mysql_identifier(name: &str) -> String {
+/// Quotes an identifier. A backslash in backticks is literal, with and without `NO_BACKSLASH_ESCAPES`.
+fn quote_mysql_identifier(name: &str) -> String {
     format!("`{}`", name.replace('`', "``"))
 }
 
-/// The name of a database in a GRANT, where `_` and `%` are wildcards.
+/// Escapes the name of a database for GRANT, in which `_` and `%` are wildcards.
 fn escape_wildcards(database: &str) -> String {
     database.replace('\\', "\\\\").replace('_', "\\_").replace('%', "\\%")
 }
 
-fn postgres_identifier(name: &str) -> String {
+fn quote_postgres_identifier(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
-/// A string constant. Its value does not depend on `standard_conforming_strings`.
-fn postgres_string(text: &str) -> String {
+/// Quotes a string. Its value does not depend on `standard_conforming_strings`.
+fn quote_postgres_string(text: &str) -> String {
     let quoted = format!("'{}'", text.replace('\\', "\\\\").replace('\'', "''"));
     if text.contains('\\') { format!("E{quoted}") } else { quoted }
 }
 
-/// A dollar-quoted string, with a tag that does not occur in it.
-fn dollar_quoted(text: &str) -> String {
+/// Quotes a string with dollars and a tag that does not occur in it.
+fn dollar_quote(text: &str) -> String {
     let mut tag = "$rds_token$".to_owned();
     while text.contains(&tag) {
         tag.insert(tag.len() - 1, '_');
@@ -221,7 +221,7 @@ mod tests {
                 assert!(sql.contains(&expected), "{expected}: {sql}");
             }
         }
-        assert_eq!(dollar_quoted("a $rds_token$ $rds_token_$"), "$rds_token__$a $rds_token$ $rds_token_$$rds_token__$");
+        assert_eq!(dollar_quote("a $rds_token$ $rds_token_$"), "$rds_token__$a $rds_token$ $rds_token_$$rds_token__$");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Runs SQL with the engine's client, as the master user.
 //!
-//! The client reads the password from a file in memory. On systems without such files, it reads it from its own
-//! environment. The server is verified as by `connect`.
+//! The client reads the password from a file in memory, or from its environment if the system does not have such files.
+//! It verifies the server as a client of `connect` does.
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use crate::client::option_file::{Flavor, OptionFile, PasswordIn, PasswordKind};
 use crate::client::passfile;
 use crate::client::program::{self, Dialect};
 use crate::command::client_files;
-use crate::command::connect::{ca_file, in_memory, note_client};
+use crate::command::connect::{InheritedFiles, ca_file, in_memory, note_client};
 use crate::command::master_password::MasterPassword;
 use crate::error::Error;
 use crate::os::env::Env;
@@ -21,22 +21,22 @@ use crate::secret::Secret;
 use crate::settings::Settings;
 use crate::target::{Engine, Target};
 
-/// The time limit for the connection, in seconds.
+/// Time limit for the connection, in seconds.
 const CONNECT_TIMEOUT: &str = "25";
 /// The database that every PostgreSQL server of RDS has.
 const POSTGRES_DATABASE: &str = "postgres";
 
-/// A session of the master user.
-pub(super) struct MasterSession<'a> {
+/// The client of the engine, which runs SQL as the master user.
+pub(super) struct MasterClient<'a> {
     pub(super) env: &'a Env,
     pub(super) settings: &'a Settings,
     pub(super) engine: Engine,
     pub(super) master_user: &'a str,
-    /// `--client`.
-    pub(super) client: Option<&'a OsStr>,
+    /// `--client`. `None` for the engine's client on `PATH`.
+    pub(super) program: Option<&'a OsStr>,
 }
 
-impl MasterSession<'_> {
+impl MasterClient<'_> {
     /// Runs the statements in one session, and stops at the first error. Fails if the client fails (exit 1).
     pub(super) fn apply(&self, sql: &str, password: MasterPassword) -> Result<(), Error> {
         let Settings { target, report, deadline, .. } = self.settings;
@@ -49,30 +49,30 @@ impl MasterSession<'_> {
         };
         let master = Target { user: self.master_user.to_owned(), database, ..target.clone() };
         let password = password.read(self.env, &master)?;
-        let ca = ca_file(self.env, self.settings, true)?;
+        let ca = ca_file(self.env, self.settings, InheritedFiles::Opened)?;
         note_client("sql", self.settings, &master, &program);
         let mut command = match dialect {
             Some(dialect) => self.mysql_command(&program, dialect, &master, &ca, &password)?,
             None => self.psql_command(&program, &master, &ca, &password)?,
         };
-        let output = run(&mut command, sql)
+        let output = run_client(&mut command, sql)
             .map_err(|error| Error::new(error.exit, format!("sql: {}: {}", program.display(), error.message())))?;
-        // A client should not print the password, but its messages are not ours.
-        let answer = String::from_utf8_lossy(&output.stderr).replace(password.expose().as_str(), "…");
+        // Redact the password, in case the client prints it in a message.
+        let messages = String::from_utf8_lossy(&output.stderr).replace(password.expose().as_str(), "…");
         if !output.status.success() {
-            return Err(client_error(&program, &answer, self.master_user));
+            return Err(client_error(&program, &messages, self.master_user));
         }
-        answer.lines().filter(|line| !line.trim().is_empty()).for_each(|line| report.warn(&format!("sql: {line}")));
+        messages.lines().filter(|line| !line.trim().is_empty()).for_each(|line| report.warn(&format!("sql: {line}")));
         Ok(())
     }
 
     fn find_client(&self) -> Result<PathBuf, Error> {
-        let found = match self.client {
+        let found = match self.program {
             Some(name) => program::find(self.env, name),
             None => program::installed(self.env, self.engine),
         };
         found.ok_or_else(|| {
-            let name = self.client.unwrap_or(program::candidates(self.engine)[0].as_ref()).display();
+            let name = self.program.unwrap_or(program::candidates(self.engine)[0].as_ref()).display();
             Error::other(format!(
                 "sql: '{name}' is not on PATH; install it, use --client, or run the statements in another client \
                  without --apply"
@@ -92,7 +92,7 @@ impl MasterSession<'_> {
             (_, Some(_)) => {
                 return Err(Error::usage(format!(
                     "sql: {program} can't verify the server through --via, and would send the master user's password \
-                     to any server; use MySQL's own client (--client), or a line in /etc/hosts instead of --via"
+                     to any server; use --client with MySQL's own client, or a line in /etc/hosts instead of --via"
                 )));
             }
         };
@@ -162,7 +162,7 @@ impl MasterSession<'_> {
 }
 
 /// Runs a client with `sql` on its stdin, and waits for it. A signal kills the client.
-fn run(command: &mut Command, sql: &str) -> Result<Output, Error> {
+fn run_client(command: &mut Command, sql: &str) -> Result<Output, Error> {
     let failed = |error: std::io::Error| Error::other(format!("could not run the client: {error}; check --client"));
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
@@ -186,25 +186,29 @@ fn run(command: &mut Command, sql: &str) -> Result<Output, Error> {
     })
 }
 
-/// Parts of the messages of servers and clients, and the remedy for each.
+/// Parts of messages of servers and clients, each with the remedy.
 const REMEDIES: [(&str, &str); 9] = [
     ("ERROR 1045 ", "check the password, and the name in --master-user"),
     ("password authentication failed", "check the password, and the name in --master-user"),
-    ("PAM authentication failed", "use a master user that logs in with a password, with --master-user"),
-    ("ERROR 1524 ", "enable IAM authentication: aws rds modify-db-instance --enable-iam-database-authentication"),
+    ("PAM authentication failed", "use --master-user with a user that logs in with a password"),
+    ("ERROR 1524 ", "turn on IAM authentication; `rds-token doctor TARGET` prints the command"),
     ("role \"rds_iam\" does not exist", "check the host, because every RDS database for PostgreSQL has this role"),
-    ("ERROR 1044 ", "use a user that may grant these privileges, with --master-user"),
-    ("ERROR 1227 ", "use a user that may create users, with --master-user"),
-    ("permission denied", "use a user that may create roles and grant these privileges, with --master-user"),
+    ("ERROR 1044 ", "use --master-user with a user that may grant these privileges"),
+    ("ERROR 1227 ", "use --master-user with a user that may create users"),
+    ("permission denied", "use --master-user with a user that may create roles and grant these privileges"),
     ("certificate", "use the endpoint as the host, or --ca with the CA file of the server"),
 ];
 
-/// The error of a client that failed, with its first message.
-fn client_error(program: &Path, answer: &str, master_user: &str) -> Error {
+/// Returns the error of a client that failed, with its first message.
+fn client_error(program: &Path, messages: &str, master_user: &str) -> Error {
     let is_message = |line: &&str| {
         line.starts_with("ERROR ") || ["ERROR:", "FATAL:", " error:"].iter().any(|marker| line.contains(marker))
     };
-    let message = answer.lines().find(is_message).or_else(|| answer.lines().last()).unwrap_or("it printed no message");
+    let message = messages
+        .lines()
+        .find(is_message)
+        .or_else(|| messages.lines().last())
+        .unwrap_or("the client printed no message");
     let remedy = REMEDIES.iter().find(|(part, _)| message.contains(part)).map(|(_, remedy)| *remedy);
     let remedy = remedy.unwrap_or("fix the cause, and run this command again");
     let program = program.display();
@@ -229,11 +233,11 @@ mod tests {
             ),
             (
                 "psql:<stdin>:9: ERROR:  permission denied to create role\nDETAIL:  Only roles with CREATEROLE.\n",
-                "permission denied to create role; use a user that may create roles and grant these privileges, with \
-                 --master-user",
+                "permission denied to create role; use --master-user with a user that may create roles and grant these \
+                 privileges",
             ),
             ("a\nb\n", "b; fix the cause, and run this command again"),
-            ("", "it printed no message; fix the cause, and run this command again"),
+            ("", "the client printed no message; fix the cause, and run this command again"),
         ] {
             let error = client_error(Path::new("/bin/x"), answer, "m");
             assert!(error.message().starts_with("sql: /bin/x failed as 'm': "), "{error}");

@@ -145,8 +145,8 @@ fn clear_keyring(keyring: &Keyring, filter: Option<&TokenFilter>) -> Result<usiz
     keyring.remove(names).map(|()| removed)
 }
 
-/// Returns the target that `args` select, with examples for the parts that `spec` lacks.
-fn resolve(env: &Env, args: &TargetArgs, spec: &TargetSpec) -> Result<Target, Error> {
+/// Returns the target in `args`. Its user and port are examples if `spec` does not contain them.
+fn resolve_target(env: &Env, args: &TargetArgs, spec: &TargetSpec) -> Result<Target, Error> {
     let mut target = args.clone();
     if spec.user.is_none() {
         target.user = Some("user".to_owned());
@@ -172,7 +172,7 @@ impl TokenFilter {
         if !is_id && !spec.host.as_ref().is_some_and(is_alias) {
             return Self::from_spec(spec, region);
         }
-        let spec = match resolve(env, args, &spec) {
+        let spec = match resolve_target(env, args, &spec) {
             Ok(target) if is_id => {
                 TargetSpec { host: Some(target.host), port: Some(target.port.to_string()), engine: None, ..spec }
             }

@@ -40,17 +40,17 @@ pub(super) fn run(env: &Env, args: &ConnectArgs) -> Result<(), Error> {
     })
 }
 
-/// The program that the user selects.
+/// The program to run, from the command line.
 pub(super) struct Client<'a> {
-    /// The engine's client. `None` for the one that `RDS_TOKEN_CLIENT` names, or that is on `PATH`.
+    /// The engine's client. `None` for the client in `RDS_TOKEN_CLIENT`, or else on `PATH`.
     pub(super) program: Option<&'a OsStr>,
     pub(super) flavor: Option<FlavorArg>,
     /// Another program and its arguments, or arguments for the engine's client.
     pub(super) command: &'a [OsString],
 }
 
-/// Returns the command that runs the client, logged in. `token` is called after everything that can fail without it.
-/// Fails if the client is not installed (exit 127), or as `token` does.
+/// Returns the command that runs the client, logged in. Calls `token` after all other steps that can fail. Fails if the
+/// client is not installed (exit 127), or as `token` does.
 pub(super) fn prepare<'a>(
     env: &Env,
     settings: &Settings,
@@ -89,7 +89,8 @@ fn add_option_file(
 ) -> Result<(), Error> {
     let program = &PathBuf::from(command.get_program());
     let flavor = dialect.flavor;
-    let ca = ca_file(env, settings, flavor != Flavor::Library)?;
+    let inherited_files = if flavor == Flavor::Library { InheritedFiles::Unknown } else { InheritedFiles::Opened };
+    let ca = ca_file(env, settings, inherited_files)?;
     note_client("connect", settings, &settings.target, program);
     warn_about_via(settings, flavor);
     let files = ClientFiles { env, settings, issued };
@@ -119,7 +120,11 @@ fn set_variables<'a>(
     command: &mut Command,
 ) -> Result<(), Error> {
     let program = &PathBuf::from(command.get_program());
-    let ca = ca_file(env, settings, program::is_libpq_client(program))?;
+    let inherited_files = match program::is_libpq_client(program) {
+        true => InheritedFiles::Opened,
+        false => InheritedFiles::Unknown,
+    };
+    let ca = ca_file(env, settings, inherited_files)?;
     let (mut variables, issued) = login_variables(env, settings, &ca, PasswordIn::Environment, token)?;
     note_client("connect", settings, &settings.target, program);
     if settings.engine()? != Engine::Postgres {
@@ -205,22 +210,29 @@ fn not_found(program: &OsStr) -> Error {
     Error::new(ExitCode::NotFound, format!("connect: '{}' is not on PATH; {remedy}", program.display()))
 }
 
-/// Returns the path of the CA file. A client that opens inherited files gets the CA file in memory, and needs no
-/// directory. Other programs may close the descriptor before they read it, so they get it in memory only if no
-/// directory is writable.
-pub(super) fn ca_file(env: &Env, settings: &Settings, opens_inherited: bool) -> Result<PathBuf, Error> {
+/// Whether a program opens files through descriptors that it inherits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum InheritedFiles {
+    Opened,
+    /// The program may close the descriptors before it reads them.
+    Unknown,
+}
+
+/// Returns the path of the CA file. A program that opens inherited files gets the CA file in memory. Other programs get
+/// it in memory only if no directory is writable.
+pub(super) fn ca_file(env: &Env, settings: &Settings, inherited_files: InheritedFiles) -> Result<PathBuf, Error> {
     let built_in = || in_memory(ca::roots(settings).pem());
     let on_disk = || ca::file(env, settings);
     let copy = |path: &Path| {
         let bytes = private_file::read_trusted(path, MAX_CA_FILE).ok()?;
         in_memory(std::str::from_utf8(&bytes).ok()?).ok()
     };
-    match (&settings.ca, opens_inherited) {
+    match (&settings.ca, inherited_files) {
         // The copy is the text that was checked, even if the file is replaced before the client reads it.
-        (Some(path), true) => copy(path).map_or_else(on_disk, Ok),
-        (Some(_), false) => on_disk(),
-        (None, true) => built_in().or_else(|_| on_disk()),
-        (None, false) => on_disk().or_else(|error| built_in().map_err(|_| error)),
+        (Some(path), InheritedFiles::Opened) => copy(path).map_or_else(on_disk, Ok),
+        (Some(_), InheritedFiles::Unknown) => on_disk(),
+        (None, InheritedFiles::Opened) => built_in().or_else(|_| on_disk()),
+        (None, InheritedFiles::Unknown) => on_disk().or_else(|error| built_in().map_err(|_| error)),
     }
 }
 

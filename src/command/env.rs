@@ -90,7 +90,7 @@ fn detect_shell(env: &Env) -> Result<Shell, Error> {
 }
 
 /// Returns the variables that log the engine's client in, and the token, which is in a variable or in a private file.
-/// `token` is called after everything that can fail without it.
+/// Calls `token` after all other steps that can fail.
 pub(super) fn login_variables<'a>(
     env: &Env,
     settings: &Settings,

@@ -14,7 +14,7 @@ use crate::secret::Secret;
 use crate::target::Target;
 use crate::target::endpoint::{Endpoint, classify};
 
-/// The longest password, in bytes. RDS accepts at most 128 characters.
+/// Maximum length of a password, in bytes. RDS accepts at most 128 characters.
 const MAX_PASSWORD: usize = 1_024;
 
 /// The source of the master user's password.
@@ -29,15 +29,15 @@ pub(super) enum MasterPassword {
 }
 
 impl MasterPassword {
-    /// Returns the password of `master.user`. Fails if it can't be read (exit 1), or no client can be given it (exit 2).
+    /// Returns the password of `master.user`. Fails if it can't be read (exit 1), or if clients do not accept it (exit 2).
     pub(super) fn read(self, env: &Env, master: &Target) -> Result<Secret<String>, Error> {
         let password = match self {
             Self::Prompt => {
                 let terminal = env.terminal().ok_or_else(|| {
                     let user = &master.user;
                     Error::usage(format!(
-                        "sql: there is no terminal to prompt for the password of '{user}' on; use --password-fd 0, with \
-                         the password on stdin"
+                        "sql: could not prompt for the password of '{user}': no terminal; use --password-fd 0, with the \
+                         password on stdin"
                     ))
                 })?;
                 let prompt = format!("Password of {}: ", escape_for_terminal(&master.to_string()));
@@ -46,7 +46,7 @@ impl MasterPassword {
             Self::Descriptor(number) => read_descriptor(number)?,
             Self::ManagedSecret(password) => password,
         };
-        check(password.expose())?;
+        check_password(password.expose())?;
         Ok(password)
     }
 }
@@ -61,11 +61,11 @@ pub(super) fn managed_secret(account: &Account<'_>, host: &str) -> Result<Master
     let api = account.api(region)?;
     let found = find_by_host(&api, host)?.ok_or_else(|| {
         Error::usage(format!(
-            "sql: --master-secret: no database with the endpoint '{host}' is in this account; use --profile for another \
+            "sql: --master-secret: this account has no database with the endpoint '{host}'; use --profile for another \
              account, or omit --master-secret and enter the password"
         ))
     })?;
-    // The cluster has the secret of its instances.
+    // RDS stores the secret of an instance in a cluster with the cluster.
     let cluster = match &found.cluster {
         Some(cluster) => api.databases(DatabaseKind::Cluster, Filter::Id(cluster))?.into_iter().next(),
         None => None,
@@ -75,14 +75,14 @@ pub(super) fn managed_secret(account: &Account<'_>, host: &str) -> Result<Master
         let kind = kind.name();
         Error::usage(format!(
             "sql: --master-secret: RDS does not manage the master user's password of the {kind} {id}; omit \
-             --master-secret and enter the password, or turn it on: `aws rds modify-db-{kind} --db-{kind}-identifier \
-             {id} --region {region} --manage-master-user-password`"
+             --master-secret and enter the password, or let RDS manage it: `aws rds modify-db-{kind} --db-{kind}-identifier \
+             {id} --region {region} --manage-master-user-password --apply-immediately`"
         ))
     })?;
     Ok(api.master_secret(&secret)?)
 }
 
-/// Reads a descriptor to its end. Removes one line break at the end.
+/// Reads a file descriptor to its end. Removes one line break at the end.
 fn read_descriptor(number: u32) -> Result<Secret<String>, Error> {
     let failed = |error: std::io::Error| {
         Error::other(format!(
@@ -94,7 +94,7 @@ fn read_descriptor(number: u32) -> Result<Secret<String>, Error> {
     let limit = MAX_PASSWORD as u64 + 2;
     match number {
         0 => std::io::stdin().lock().take(limit).read_to_string(&mut text),
-        // A new descriptor for the same pipe or file, because the number itself can't be used without `unsafe` code.
+        // This opens the same pipe or file again, because using the number itself requires `unsafe` code.
         _ => File::open(format!("/dev/fd/{number}")).and_then(|file| file.take(limit).read_to_string(&mut text)),
     }
     .map_err(failed)?;
@@ -102,14 +102,14 @@ fn read_descriptor(number: u32) -> Result<Secret<String>, Error> {
     Ok(Secret::new(line.unwrap_or(&text).to_owned()))
 }
 
-/// Refuses a password that no client can be given (exit 2).
-fn check(password: &str) -> Result<(), Error> {
+/// Refuses a password that clients do not accept (exit 2).
+fn check_password(password: &str) -> Result<(), Error> {
     let why = if password.is_empty() {
         "is empty"
     } else if password.len() > MAX_PASSWORD {
         "is longer than 1024 bytes"
     } else if password.contains(char::is_control) {
-        "has a line break or another control character"
+        "contains a line break or another control character"
     } else {
         return Ok(());
     };
@@ -121,11 +121,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_password_that_clients_read_is_valid() {
+    fn only_a_password_that_clients_accept_is_valid() {
         for (password, is_valid) in
             [("a b'\"\\:#é", true), ("", false), ("a\nb", false), ("a\0", false), (&"x".repeat(1_025), false)]
         {
-            assert_eq!(check(password).is_ok(), is_valid, "{password:?}");
+            assert_eq!(check_password(password).is_ok(), is_valid, "{password:?}");
         }
     }
 }

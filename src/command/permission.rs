@@ -1,13 +1,13 @@
-//! The permission `rds-db:connect` of a caller, by its policies.
+//! The permission `rds-db:connect` in the policies of a caller.
 
 use crate::aws::api::{Api, ApiError, Caller, Database, Decision, Partition};
 
 /// The action that allows a login.
 pub(super) const ACTION: &str = "rds-db:connect";
-/// A resource ID that no database has. Only a policy for all databases allows it.
+/// A resource ID that does not exist. Only a policy for all databases allows it.
 const NO_DATABASE: &str = "db-RDSTOKENDOCTORNODATABASE00";
 
-/// The decision on the login of a user, and mistakes in the policies.
+/// The decision of the policies on a login.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Permission {
     Allowed,
@@ -15,7 +15,7 @@ pub(super) enum Permission {
     AllowedEverywhere,
     /// A statement denies it.
     Denied,
-    /// No statement allows it. The mistake is a resource that the policies contain instead, in words.
+    /// No statement allows it. `mistake` describes a wrong resource in the policies.
     NotAllowed {
         mistake: Option<&'static str>,
     },
@@ -27,25 +27,26 @@ pub(super) enum Permission {
 pub(super) struct Resources {
     /// The resource that the login needs.
     pub(super) right: String,
-    /// Resources that a wrong policy may contain, with the mistake.
+    /// Resources that a wrong policy may contain, each with a description.
     wrong: Vec<(String, &'static str)>,
     /// A resource that only a policy for all databases allows.
     any: String,
 }
 
 impl Resources {
-    /// The resources of `user` at a database, whose policies need `resource_id`.
+    /// Returns the resources of `user` in `database`. `resource_id` is the resource ID for its policies.
     pub(super) fn new(caller: &Caller, database: &Database, resource_id: &str, region: &str, user: &str) -> Self {
         let partition = Partition::of(region).name;
-        let arn = |id: &str| format!("arn:{partition}:rds-db:{region}:{}:dbuser:{id}/{user}", caller.account);
+        let arn_of =
+            |id: &str, user: &str| format!("arn:{partition}:rds-db:{region}:{}:dbuser:{id}/{user}", caller.account);
+        let arn = |id: &str| arn_of(id, user);
         let mut wrong = vec![(arn(&database.id), "the name of the database instead of its resource id")];
         if database.resource_id != resource_id {
             wrong.push((arn(&database.resource_id), "the resource id of the instance instead of that of its cluster"));
         }
         let lower = user.to_lowercase();
         if lower != user {
-            let other = arn(resource_id).replace(&format!("/{user}"), &format!("/{lower}"));
-            wrong.push((other, "the user in lower case"));
+            wrong.push((arn_of(resource_id, &lower), "the user in lower case"));
         }
         Self { right: arn(resource_id), wrong, any: arn(NO_DATABASE) }
     }
@@ -54,9 +55,7 @@ impl Resources {
         let wrong = self.wrong.iter().map(|(arn, _)| arn.as_str());
         [self.right.as_str(), self.any.as_str()].into_iter().chain(wrong).collect()
     }
-}
 
-impl Resources {
     /// Simulates the policies of the user or role `principal`.
     pub(super) fn simulate(&self, api: &Api<'_>, principal: &str) -> Result<Permission, ApiError> {
         let decisions = api.simulate(principal, ACTION, &self.all())?;

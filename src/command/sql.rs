@@ -1,13 +1,13 @@
 //! `rds-token sql [TARGET]`: the statements that create and grant the database user.
 //!
-//! Printing them needs neither a host nor AWS credentials. `--apply` runs them as the master user.
+//! Printing requires neither a host nor AWS credentials. `--apply` runs the statements as the master user.
 
 use std::borrow::Cow;
 
 use crate::aws::api::MasterSecret;
 use crate::cli::{RequestArgs, SqlArgs};
 use crate::client::sql::{Access, DatabaseUser};
-use crate::command::apply_sql::MasterSession;
+use crate::command::apply_sql::MasterClient;
 use crate::command::master_password::{MasterPassword, managed_secret};
 use crate::config::Config;
 use crate::error::Error;
@@ -47,10 +47,10 @@ pub(super) fn statements(env: &Env, config: Config, args: &SqlArgs) -> Result<St
 pub(super) fn apply(env: &Env, config: Config, args: &SqlArgs) -> Result<(), Error> {
     let settings = Settings::resolve_without_region(env, config, &request(args))?;
     let Target { user, host, port, .. } = &settings.target;
-    let engine = engine(&settings.target)?;
+    let engine = require_engine(&settings.target)?;
     if is_proxy(host) {
         return Err(Error::usage(format!(
-            "sql: '{host}' is a proxy, and --apply would change the user that it logs in with; use --host or --id with \
+            "sql: '{host}' is a proxy, and --apply would change the user that the proxy logs in with; use --host or --id with \
              the database behind the proxy"
         )));
     }
@@ -63,14 +63,14 @@ pub(super) fn apply(env: &Env, config: Config, args: &SqlArgs) -> Result<(), Err
         false => (Cow::Borrowed(args), args.password_fd.map_or(MasterPassword::Prompt, MasterPassword::Descriptor)),
     };
     let sql = render(&settings.target, &args)?;
-    let master_user = master_user(engine, &args)?;
-    let session = MasterSession { env, settings: &settings, engine, master_user, client: args.client.as_deref() };
+    let master_user = resolve_master_user(engine, &args)?;
+    let client = MasterClient { env, settings: &settings, engine, master_user, program: args.client.as_deref() };
     let sql = match engine {
-        // Otherwise a second run would print that the user is a member of rds_iam already.
+        // A second run would otherwise print that the user is already a member of rds_iam.
         Engine::Postgres => format!("SET client_min_messages = warning;\n{sql}"),
         Engine::Mysql | Engine::Mariadb => sql,
     };
-    session.apply(&sql, password)?;
+    client.apply(&sql, password)?;
     warn_about_password(&settings.target, &settings.report);
     let user = escape_for_terminal(user);
     output::result(&format!("The user '{user}' can log in to {host}:{port} with IAM tokens.\n"))
@@ -88,11 +88,11 @@ fn refuse_options_of_apply(args: &SqlArgs) -> Result<(), Error> {
         (.., true) => "--master-secret",
         (None, None, false) => return Ok(()),
     };
-    Err(Error::usage(format!("sql: {option} is for --apply, which runs the statements; add --apply")))
+    Err(Error::usage(format!("sql: {option} requires --apply; add --apply to run the statements")))
 }
 
 /// Returns the target of the statements. Its host and region are examples if they are not configured. A database
-/// identifier is looked up only if the engine is unknown. Fails if there is no user, or if a part is invalid (exit 2).
+/// identifier is looked up only if the engine is unknown. Fails if the user is missing or a part is invalid (exit 2).
 fn target_to_print(env: &Env, config: Config, args: &SqlArgs, report: &Report) -> Result<Target, Error> {
     let inputs = Inputs::of_request(env, config.clone(), &args.target, &Layer::default())?;
     let spec = inputs.merged.spec();
@@ -104,7 +104,7 @@ fn target_to_print(env: &Env, config: Config, args: &SqlArgs, report: &Report) -
     target_without_region(&inputs, TargetSpec { host, ..spec }).map(|(target, _)| target)
 }
 
-fn engine(target: &Target) -> Result<Engine, Error> {
+fn require_engine(target: &Target) -> Result<Engine, Error> {
     target.engine.ok_or_else(|| {
         Error::usage(format!(
             "sql: port {} does not determine the engine; use --engine mysql, mariadb or postgres",
@@ -114,26 +114,28 @@ fn engine(target: &Target) -> Result<Engine, Error> {
 }
 
 /// Returns the name of the master user. Fails if it is empty or has control characters (exit 2).
-fn master_user(engine: Engine, args: &SqlArgs) -> Result<&str, Error> {
+fn resolve_master_user(engine: Engine, args: &SqlArgs) -> Result<&str, Error> {
     let default = match engine {
         Engine::Mysql | Engine::Mariadb => "admin",
         Engine::Postgres => "postgres",
     };
     let name = args.master_user.as_deref().unwrap_or(default);
     if name.is_empty() || name.contains(char::is_control) {
-        return Err(Error::usage(format!("sql: --master-user '{name}' is not the name of a user; correct it")));
+        return Err(Error::usage(format!(
+            "sql: --master-user '{name}' is not a user name; use a name without control characters"
+        )));
     }
     Ok(name)
 }
 
 /// Returns the statements. Fails if the user is the master user, because its password would no longer work (exit 2).
 fn render(target: &Target, args: &SqlArgs) -> Result<String, Error> {
-    let engine = engine(target)?;
-    let master_user = master_user(engine, args)?;
+    let engine = require_engine(target)?;
+    let master_user = resolve_master_user(engine, args)?;
     if target.user == master_user {
         return Err(Error::usage(format!(
-            "sql: '{master_user}' is the master user, which could then no longer log in with its password; use another \
-             user, or set --master-user if the master user has another name"
+            "sql: '{master_user}' is the master user, whose password would no longer work; use another user, or set \
+             --master-user if the master user has another name"
         )));
     }
     let access = if args.read_only { Access::ReadOnly } else { Access::ReadWrite };

@@ -30,10 +30,14 @@ pub(super) fn database(dialog: &mut Dialog, database: &Database, read_only: bool
     let access = if read_only { "read" } else { "read and change" };
     let question = format!("Database that this user can {access}, or {NONE} for none");
     let answer =
-        dialog.prompt(&question, Some(database.initial_database.as_deref().unwrap_or(NONE)), |answer| match answer {
-            "" => Err(format!("Enter the name of a database, or {NONE}.")),
-            name => Ok(name.to_owned()),
-        })?;
+        dialog.prompt(
+            &question,
+            Some(database.initial_database.as_deref().unwrap_or(NONE)),
+            |answer| match answer {
+                "" => Err(format!("Enter the name of a database, or {NONE}.")),
+                name => Ok(name.to_owned()),
+            },
+        )?;
     Ok(Some(answer).filter(|answer| answer != NONE))
 }
 
