@@ -74,11 +74,11 @@ impl<'a> Api<'a> {
         deadline: Deadline,
         report: &'a Report,
     ) -> Result<Self, Error> {
+        let region = endpoint::check_region(region)?.to_owned();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| Error::other(format!("could not start a call to AWS: {error}")))?;
         let log = ResponseLog::default();
         let http = HttpClient::new(PlainHttp::Loopback, &endpoints.roots, CONNECT_TIMEOUT, log.clone());
-        let region = region.to_owned();
         Ok(Self { env, keys, region, endpoints, deadline, report, http, log, runtime: Some(runtime) })
     }
 
@@ -227,7 +227,7 @@ impl<'a> Api<'a> {
         HttpRequest::try_from(request).map_err(|error| error.to_string())
     }
 
-    fn not_from_aws(&self, service: &Service, operation: &str) -> ApiError {
+    pub(super) fn not_from_aws(&self, service: &Service, operation: &str) -> ApiError {
         let action = format!("{}:{operation}", service.name);
         self.error(&action, None, "the response could not be parsed".to_owned())
     }

@@ -5,6 +5,21 @@
 use super::partition::Partition;
 use super::service::{IAM, LOGS, RDS, STS, Service};
 use crate::aws::endpoints::EndpointConfig;
+use crate::error::Error;
+
+/// Longest label of a host name, in bytes.
+const MAX_LABEL: usize = 63;
+
+/// Refuses a region that is not one label of a host name, because it is a part of the URL (exit 2).
+pub(super) fn check_region(region: &str) -> Result<&str, Error> {
+    let is_valid = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    if region.is_empty() || region.len() > MAX_LABEL || !region.bytes().all(is_valid) {
+        return Err(Error::usage(format!(
+            "region: '{region}' is not the name of a region, such as eu-west-1; correct it"
+        )));
+    }
+    Ok(region)
+}
 
 /// Returns the URL of a service, and the region that its requests are signed for.
 pub(super) fn url(service: &Service, region: &str, endpoints: &EndpointConfig) -> (String, String) {
@@ -36,6 +51,16 @@ fn default_url(service: &Service, region: &str, endpoints: &EndpointConfig) -> (
 mod tests {
     use super::super::service::SECRETS;
     use super::*;
+
+    #[test]
+    fn only_a_label_is_a_region() {
+        for region in ["eu-west-1", "us-isob-east-1", "r"] {
+            assert_eq!(check_region(region).unwrap(), region);
+        }
+        for region in ["", "evil.test/#", "evil.test", "a b", "a@b", "EU-west-1", "é", &"x".repeat(64)] {
+            assert!(check_region(region).is_err(), "{region}");
+        }
+    }
 
     #[test]
     fn each_service_has_its_endpoint() {
