@@ -669,13 +669,46 @@ fn a_response_that_is_not_from_rds_is_an_error() {
 /// The host that RDS names is checked like one from the user.
 #[test]
 fn a_hostile_endpoint_is_refused() {
-    for host in ["evil.example.com\n", "a b", "x';--", "", &"a".repeat(300), "nlb.elb.eu-west-1.amazonaws.com"] {
+    for (host, code) in [
+        ("evil.example.com\n; rm -rf ~\n", 4),
+        ("a b", 4),
+        ("x';--", 4),
+        ("", 2),
+        (&"a".repeat(300), 4),
+        ("a..b", 2),
+        ("nlb.elb.eu-west-1.amazonaws.com", 2),
+    ] {
         let xml = page(&instance("prod", &ENDPOINT.replace("prod.abc123.eu-west-1.rds.amazonaws.com", host)), "");
         let server = Server::start(move |_, _| (200, xml.clone()));
         let sandbox = Sandbox::new();
-        let output = by_id(&sandbox, &server, &[]).output();
-        let (stdout, stderr) = texts(&output);
-        assert!(output.status.code() == Some(2) && stdout.is_empty(), "{host:?}: {stdout} {stderr}");
+        by_id(&sandbox, &server, &[]).fails(code);
+        if code == 4 || host.is_empty() {
+            assert!(lookups(&sandbox).is_empty(), "{host:?}");
+        }
+    }
+}
+
+/// Messages contain names from RDS in commands that the user may paste into a shell.
+#[test]
+fn a_name_that_aws_cannot_have_is_refused() {
+    for hostile in ["x; rm -rf ~", "x`id`", "$(id)", "x\ny", "&#x1b;[2J", "&#x202e;x", &"x".repeat(70_000)] {
+        for (part, extra) in [
+            ("DBInstanceIdentifier>prod<", ""),
+            ("DbiResourceId>db-ABCDEFGHIJKLMNOPQRSTUVWXYZ<", ""),
+            ("Engine>mysql<", ""),
+            ("DBInstanceStatus>available<", ""),
+            ("DBClusterIdentifier>c<", "<DBClusterIdentifier>c</DBClusterIdentifier>"),
+            ("CACertificateIdentifier>c<", "<CACertificateIdentifier>c</CACertificateIdentifier>"),
+        ] {
+            let (name, _) = part.split_once('>').unwrap();
+            // Without IAM authentication, a warning contains a command.
+            let xml = instance("prod", &format!("{ENDPOINT}{extra}")).replace(">true<", ">false<");
+            assert!(xml.contains(part), "{xml}");
+            let xml = page(&xml.replace(part, &format!("{name}>{hostile}<")), "");
+            let server = Server::start(move |_, _| (200, xml.clone()));
+            let error = by_id(&Sandbox::new(), &server, &[]).fails(4);
+            assert!(error.starts_with("rds:DescribeDBInstances: the response could not be parsed"), "{name}: {error}");
+        }
     }
 }
 

@@ -153,7 +153,8 @@ impl DatabaseLookup<'_> {
                 (&database.reader_host, "has no reader endpoint; use --reader only with a cluster".to_owned())
             }
         };
-        let host = host.clone().ok_or_else(|| Error::usage(format!("id: the {name} {missing}")))?;
+        let host = host.clone().filter(|host| !host.is_empty());
+        let host = host.ok_or_else(|| Error::usage(format!("id: the {name} {missing}")))?;
         let ca = ca.as_deref().map(|ca| format!(", CA {ca}")).unwrap_or_default();
         Ok(FoundEndpoint {
             host,

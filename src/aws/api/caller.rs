@@ -11,6 +11,7 @@ use super::service::STS;
 pub(crate) struct Caller {
     /// 12 digits.
     pub(crate) account: String,
+    /// Printable ASCII.
     pub(crate) arn: String,
 }
 
@@ -44,7 +45,12 @@ impl Api<'_> {
     /// Calls `sts:GetCallerIdentity`, which every caller may call.
     pub(crate) fn caller(&self) -> Result<Caller, ApiError> {
         let Response { result } = self.query(&STS, "GetCallerIdentity", &[])?;
-        Ok(Caller { account: result.account, arn: result.arn })
+        let CallerRecord { account, arn } = result;
+        let is_account = account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit());
+        if !is_account || !arn.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(self.not_from_aws(&STS, "GetCallerIdentity"));
+        }
+        Ok(Caller { account, arn })
     }
 }
 

@@ -66,7 +66,11 @@ impl Api<'_> {
                 Err(error) if error.code.as_deref() == Some(not_found) => return Ok(Vec::new()),
                 page => page?,
             };
-            items.extend(result.list.records.into_iter().filter_map(Record::into_item));
+            let records: Vec<_> = result.list.records.into_iter().filter_map(Record::into_item).collect();
+            if !records.iter().all(R::is_valid) {
+                return Err(self.not_from_aws(&RDS, R::OPERATION));
+            }
+            items.extend(records);
             marker = result.marker.filter(|marker| !marker.is_empty());
             if marker.is_none() {
                 break;

@@ -14,6 +14,9 @@ pub(super) trait Record {
 
     /// Converts the element. `None` if it lacks a required value.
     fn into_item(self) -> Option<Self::Item>;
+
+    /// Whether AWS can have written the item.
+    fn is_valid(item: &Self::Item) -> bool;
 }
 
 /// A page of a list. The names of the elements around the list depend on the operation.
@@ -100,6 +103,10 @@ impl Record for InstanceRecord {
     const OPERATION: &str = "DescribeDBInstances";
     type Item = Database;
 
+    fn is_valid(item: &Database) -> bool {
+        item.is_valid()
+    }
+
     fn into_item(self) -> Option<Database> {
         let (host, port) = self.endpoint.map_or((None, None), |endpoint| (endpoint.address, endpoint.port));
         Some(Database {
@@ -146,6 +153,10 @@ pub(super) struct ClusterRecord {
 impl Record for ClusterRecord {
     const OPERATION: &str = "DescribeDBClusters";
     type Item = Database;
+
+    fn is_valid(item: &Database) -> bool {
+        item.is_valid()
+    }
 
     fn into_item(self) -> Option<Database> {
         Some(Database {
@@ -196,6 +207,10 @@ impl Record for ProxyRecord {
     const OPERATION: &str = "DescribeDBProxies";
     type Item = Database;
 
+    fn is_valid(item: &Database) -> bool {
+        item.is_valid()
+    }
+
     fn into_item(self) -> Option<Database> {
         let is_on = |auth: &AuthRecord| auth.iam_auth.as_deref().is_some_and(|iam| iam != "DISABLED");
         let is_default = self.default_auth_scheme.as_deref() == Some("IAM_AUTH");
@@ -233,6 +248,10 @@ impl Record for ClusterEndpointRecord {
     const OPERATION: &str = "DescribeDBClusterEndpoints";
     type Item = HostOwner;
 
+    fn is_valid(item: &HostOwner) -> bool {
+        item.is_valid()
+    }
+
     fn into_item(self) -> Option<HostOwner> {
         Some(HostOwner { host: self.endpoint?, owner: self.cluster })
     }
@@ -250,6 +269,10 @@ pub(super) struct ProxyEndpointRecord {
 impl Record for ProxyEndpointRecord {
     const OPERATION: &str = "DescribeDBProxyEndpoints";
     type Item = HostOwner;
+
+    fn is_valid(item: &HostOwner) -> bool {
+        item.is_valid()
+    }
 
     fn into_item(self) -> Option<HostOwner> {
         Some(HostOwner { host: self.endpoint?, owner: self.proxy })
