@@ -432,3 +432,27 @@ fn clients_log_in_through_a_cname() {
         }
     }
 }
+
+/// A token is valid for one endpoint, and a password for every server that gets it.
+#[test]
+#[ignore = "needs root and dnsmasq"]
+fn a_cname_does_not_choose_the_server_that_gets_the_master_password() {
+    let Some(dns) = Dns::start("a_cname_does_not_choose_the_server_that_gets_the_master_password", "") else { return };
+    let client = dns.sandbox.write("mariadb", "#!/bin/sh\ntouch started\n");
+    std::fs::set_permissions(&client, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+    let client = format!("--client={}", client.display());
+    let apply = |host: &str, more: &[&str]| {
+        let target = format!("mariadb://app@{host}");
+        let args = ["sql", &target, "--apply", "--password-fd", "0", "-q", &client];
+        let mut run = dns.rds_token(&[&args, more].concat());
+        let (reader, mut writer) = std::io::pipe().unwrap();
+        std::io::Write::write_all(&mut writer, b"CANARY").unwrap();
+        run.command.stdin(reader);
+        run
+    };
+    let error = apply("db.corp.test", &[]).fails(2);
+    assert!(error.starts_with(&format!("sql: 'db.corp.test' is a CNAME of {ENDPOINT}, and a wrong answer")), "{error}");
+    assert!(!dns.sandbox.path("started").exists());
+    apply(ENDPOINT, &[]).succeeds();
+    assert!(dns.sandbox.path("started").exists());
+}

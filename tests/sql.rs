@@ -626,3 +626,55 @@ fn an_unusable_secret_is_an_error() {
     let line = apply(&orders).env("AWS_ENDPOINT_URL_SECRETS_MANAGER", &denying.url).fails(3);
     assert!(line.contains("allow the action secretsmanager:GetSecretValue in the caller's policy"), "{line}");
 }
+
+/// Starts a fake AWS with the instance `prod`, whose password RDS manages.
+fn aws_with_a_managed_password() -> crate::harness::Server {
+    crate::harness::Server::start(|head, body| {
+        if head.to_ascii_lowercase().contains("secretsmanager.getsecretvalue") {
+            let secret = serde_json::json!({ "username": "boss", "password": "CANARY-4711" }).to_string();
+            return (200, serde_json::json!({ "SecretString": secret }).to_string());
+        }
+        assert!(body.contains("Action=DescribeDBInstances") && body.contains("DBInstanceIdentifier=prod"), "{body}");
+        let instance = "<DBInstanceIdentifier>prod</DBInstanceIdentifier><DbiResourceId>db-ABCDEFGHIJKL</DbiResourceId>\
+            <Engine>mariadb</Engine><Endpoint><Address>prod.abc123.eu-west-1.rds.amazonaws.com</Address><Port>3306</Port>\
+            </Endpoint><MasterUserSecret><SecretArn>arn:aws:secretsmanager:eu-west-1:123456789012:secret:rds!db-1\
+            </SecretArn></MasterUserSecret>";
+        (
+            200,
+            format!(
+                "<DescribeDBInstancesResponse><DescribeDBInstancesResult><DBInstances><DBInstance>{instance}</DBInstance>\
+                 </DBInstances></DescribeDBInstancesResult></DescribeDBInstancesResponse>"
+            ),
+        )
+    })
+}
+
+/// A database of another account may have the same identifier, and so the same beginning of its name.
+#[test]
+fn the_managed_password_is_only_for_its_own_database() {
+    for (host, is_own) in [
+        ("prod.abc123.eu-west-1.rds.amazonaws.com", true),
+        ("prod.evil99.eu-west-1.rds.amazonaws.com", false),
+        ("prod.abc123.eu-west-2.rds.amazonaws.com", false),
+    ] {
+        let (sandbox, aws) = (Sandbox::new(), aws_with_a_managed_password());
+        let client = sandbox.path("mariadb");
+        let script = "#!/bin/sh\nfor a; do case $a in --defaults-file=*) cat \"${a#*=}\" >options;; esac; done\n";
+        std::fs::write(&client, script).unwrap();
+        std::fs::set_permissions(&client, std::fs::Permissions::from_mode(0o700)).unwrap();
+        let url = format!("mariadb://app@{host}/ExampleDB");
+        let run = sandbox.rds_token(["sql", &url, "-q", "--apply", "--master-secret", "--client", "./mariadb"]);
+        let run = run.env("AWS_ENDPOINT_URL", &aws.url);
+        if is_own {
+            run.succeeds();
+            let options = std::fs::read_to_string(sandbox.path("options")).unwrap();
+            assert!(options.contains("CANARY-4711") && options.contains("boss"), "{options}");
+        } else {
+            let error = run.fails(2);
+            assert!(error.contains(&format!("no database with the endpoint '{host}' is in this account")), "{error}");
+            assert!(!sandbox.path("options").exists());
+        }
+        // The second request is for the password.
+        assert_eq!(aws.requests(), if is_own { 2 } else { 1 }, "{host}");
+    }
+}

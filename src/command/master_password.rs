@@ -7,7 +7,7 @@ use crate::account::Account;
 use crate::aws::api::{Database, DatabaseKind, Filter, MasterSecret};
 use crate::error::Error;
 use crate::escape::escape_for_terminal;
-use crate::lookup::find_by_host;
+use crate::lookup::{find_by_host, has_endpoint};
 use crate::os::env::Env;
 use crate::os::password_prompt::prompt_for_password;
 use crate::secret::Secret;
@@ -59,7 +59,8 @@ pub(super) fn managed_secret(account: &Account<'_>, host: &str) -> Result<Master
         return Err(Error::usage(format!("sql: --master-secret: '{host}' is not an RDS endpoint; {remedy}")));
     };
     let api = account.api(region)?;
-    let found = find_by_host(&api, host)?.ok_or_else(|| {
+    // The password must not be sent to a database of another account that has the same identifier.
+    let found = find_by_host(&api, host)?.filter(|database| has_endpoint(database, host)).ok_or_else(|| {
         Error::usage(format!(
             "sql: --master-secret: this account has no database with the endpoint '{host}'; use --profile for another \
              account, or omit --master-secret and enter the password"

@@ -67,6 +67,14 @@ pub(crate) fn find_by_host(api: &Api<'_>, host: &str) -> Result<Option<Database>
     Ok(api.databases(kind, Filter::Id(&id))?.into_iter().next())
 }
 
+/// Whether `host` is an endpoint of the database that [`find_by_host`] returns for it. Two accounts may have databases
+/// with the same identifier.
+pub(crate) fn has_endpoint(database: &Database, host: &str) -> bool {
+    // An additional endpoint is found by its complete name.
+    matches!(owner_in_host(host), Some((_, OwnerName::Endpoint(_))))
+        || [&database.host, &database.reader_host].into_iter().flatten().any(|name| name.eq_ignore_ascii_case(host))
+}
+
 /// The name in the first label of a host name.
 #[derive(Debug, PartialEq, Eq)]
 enum OwnerName<'a> {
