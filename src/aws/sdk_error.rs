@@ -79,7 +79,8 @@ pub(super) fn explain(error: &(dyn StdError + 'static)) -> String {
 /// Returns the service's code and message, or the reason there was no response.
 pub(super) fn explain_service<E: ServiceError>(error: &SdkError<E>) -> String {
     match (error.code(), error.message(), error.raw_response()) {
-        (Some(code), Some(message), _) => format!("{code}: {message}"),
+        // In a message of this program, "; " begins the remedy, which the user may paste into a shell.
+        (Some(code), Some(message), _) => format!("{code}: {}", message.replace("; ", ", ")),
         (Some(code), None, _) => code.to_owned(),
         (None, _, Some(response)) => format!(
             "the response is not from AWS (HTTP status {}); check the proxy and the endpoint settings",

@@ -68,9 +68,10 @@ impl Check {
         Self { remedy: remedy.into(), ..self }
     }
 
-    /// Splits a message of the form `what failed: why; what to do`.
+    /// Splits a message of the form `what failed: why; what to do`. The reason may quote other programs and servers, so
+    /// only the last part is a remedy.
     pub(super) fn from_message(name: &'static str, status: Status, message: &str) -> Self {
-        let (finding, remedy) = message.split_once("; ").unwrap_or((message, ""));
+        let (finding, remedy) = message.rsplit_once("; ").unwrap_or((message, ""));
         Self::new(name, status, finding).remedy(remedy)
     }
 
