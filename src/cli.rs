@@ -60,7 +60,7 @@ sql: Print the SQL that creates the database user; --apply runs it
   rds-token sql prod --apply                     prompts for the master user's password
   rds-token sql prod --apply --password-fd 0 < FILE
 
-doctor: Check everything that a login requires, log in, and name the cause of a failure
+doctor: Find the cause of a failed login; checks each part, and logs in
   rds-token doctor mysql://app@HOST/ExampleDB
   rds-token doctor prod --client mariadb
   rds-token doctor prod --output json

@@ -95,7 +95,7 @@ fn invalid_values_are_refused_before_anything_is_printed() {
     let sandbox = Sandbox::new();
     let path = sandbox.write(".config/rds-token/config.toml", "[target.taken]\nid = 'x'\n");
     for (args, code, expected) in [
-        (&["--id", "orders"][..], 2, "setup: values are missing, and --yes turns the prompts off; add --user"),
+        (&["--id", "orders"][..], 2, "setup: could not prompt for missing values: --yes turns prompts off; add --user"),
         (&["--user", "app"], 2, "add --id"),
         (&[], 2, "add --id, --user"),
         (&["--id", "order", "--user", "app"], 2, "did you mean 'orders'?"),
@@ -115,11 +115,11 @@ fn invalid_values_are_refused_before_anything_is_printed() {
     let args = ["--id", "orders", "--user", "app", "--apply"];
     let line = without_terminal(by_flags(moto, &sandbox, region, &args)).fails(2);
     assert!(
-        line.contains("no terminal to prompt for the password of the master user 'boss' on; use --password-fd 0"),
+        line.contains("could not prompt for the password of the master user 'boss': no terminal; use --password-fd 0"),
         "{line}"
     );
     let line = without_terminal(moto.rds_token(&sandbox, ["setup"]).without("AWS_REGION")).fails(2);
-    assert!(line.contains("there is no terminal to prompt on; add --id, --user, --region"), "{line}");
+    assert!(line.contains("could not prompt for missing values: no terminal; add --id, --user, --region"), "{line}");
     assert_eq!(fs::read_to_string(path).unwrap(), "[target.taken]\nid = 'x'\n");
 }
 
@@ -204,7 +204,7 @@ fn a_file_that_cannot_be_changed_stays() {
     assert!(line.contains("'c.toml', which is not absolute"), "{line}");
     symlink("/nowhere/c.toml", sandbox.path("link")).unwrap();
     let (_, stderr) = texts(&run().env("RDS_TOKEN_CONFIG", sandbox.path("link")).output());
-    assert!(stderr.contains("it is a link to a file that does not exist"), "{stderr}");
+    assert!(stderr.contains("the path is a link to a file that does not exist"), "{stderr}");
     // A new file in a new directory, which other programs of the user may not have created.
     let path = sandbox.path("a/b/c.toml");
     run().env("RDS_TOKEN_CONFIG", &path).succeeds();
@@ -389,7 +389,8 @@ fn a_kind_that_must_not_be_listed_is_named() {
     let (output, shown, code) = dialog(&sandbox, &run(&server.url), &[("Number of the", "^D")]);
     assert_eq!(code, 1, "{output}");
     for kind in ["cluster", "proxy"] {
-        let expected = format!("Each {kind} is missing here, because your AWS policies do not allow you to list them.");
+        let expected =
+            format!("The list contains no {kind}, because your AWS policies do not allow the call that lists them.");
         assert!(shown.contains("  1  db  instance") && shown.contains(&expected), "{shown}");
     }
     let refusing = Server::start(move |_, body| denied(body));

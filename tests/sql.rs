@@ -278,7 +278,10 @@ fn a_failure_changes_nothing_in_postgres() {
     as_owner("CREATE TABLE foreign_table (n INT);");
     let error = session.apply("undone", &lab.master_password, &[]).fails(1);
     as_owner("DROP TABLE foreign_table;");
-    assert!(error.contains("permission denied for table foreign_table; use a user that may create roles"), "{error}");
+    assert!(
+        error.contains("permission denied for table foreign_table; use --master-user with a user that may"),
+        "{error}"
+    );
     let count = session.as_master(&lab.database, "SELECT count(*) FROM pg_roles WHERE rolname = 'undone';");
     assert_eq!(count, "0\n");
 }
@@ -583,7 +586,8 @@ fn an_unusable_secret_is_an_error() {
         ),
         (
             &member,
-            "`aws rds modify-db-cluster --db-cluster-identifier main --region us-west-2 --manage-master-user-password`",
+            "`aws rds modify-db-cluster --db-cluster-identifier main --region us-west-2 --manage-master-user-password \
+             --apply-immediately`",
         ),
         (&proxy, "is a proxy, and --apply would change the user"),
         (

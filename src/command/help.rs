@@ -54,7 +54,7 @@ impl Help<'_> {
         text
     }
 
-    /// Appends the names of the advanced options. The help of the program has no room for their descriptions.
+    /// Appends the names of the advanced options. Their descriptions do not fit on two screens.
     fn list_advanced(&self, text: &mut String) {
         let names = self.options(Some(ADVANCED)).into_iter().map(|(name, _)| name.trim_start().to_owned());
         let names = names.collect::<Vec<_>>().join(", ");

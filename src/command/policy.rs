@@ -23,11 +23,11 @@ struct Request {
 }
 
 pub(super) fn run(env: &Env, args: &PolicyArgs) -> Result<(), Error> {
-    output::result(&document(env, Config::load(env)?, args)?)
+    output::result(&render(env, Config::load(env)?, args)?)
 }
 
 /// Returns the text of the policy. Fails if a value is missing or invalid (exit 2), or AWS can't be called.
-pub(super) fn document(env: &Env, config: Config, args: &PolicyArgs) -> Result<String, Error> {
+pub(super) fn render(env: &Env, config: Config, args: &PolicyArgs) -> Result<String, Error> {
     let report = Report::new(env, args.common.quiet, args.common.verbose);
     let Request { region, account, database, users } = resolve(env, config, args, &report)?;
     let policy = Policy::new(&region, &account, &database, &users)?;

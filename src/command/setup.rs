@@ -17,58 +17,51 @@ use crate::os::signal::exit_at_signal;
 use crate::output::{self, Report};
 use crate::target::Via;
 use dialog::{Answer, Dialog};
-use plan::Plan;
+use plan::{Plan, SqlAction};
 
 pub(super) fn run(env: &Env, args: &SetupArgs) -> Result<(), Error> {
     let report = Report::new(env, args.common.quiet, args.common.verbose);
     let mut dialog = env.terminal().filter(|_| !args.yes).map(Dialog::new);
     let plan = Plan::new(env, args, report, dialog.as_mut())?;
-    // Each step has the whole time limit, because the user may take longer for the answers.
+    // Each step has its own time limit, because the user may need longer than that for the answers.
     print_policy_and_sql(&env.restarted(), args, &plan, report)?;
-    let is_applied = apply(env, args, &plan, dialog.as_mut())?;
+    let action = apply(env, args, &plan, dialog.as_mut())?;
     let path = config_file::add_target(env, plan.name(), &plan.table(args))?;
-    output::result(&format!(
-        "Added [target.{}] to {}.\n\n{}",
-        plan.name(),
-        path.display(),
-        plan.next_steps(is_applied)
-    ))?;
-    let checks = match dialog.as_mut() {
+    output::result(&format!("Added [target.{}] to {}.\n\n{}", plan.name(), path.display(), plan.next_steps(action)))?;
+    let runs_doctor = match dialog.as_mut() {
         Some(dialog) if !args.no_doctor => {
             dialog.show("\n")?;
             dialog.confirm("Check the login now, with rds-token doctor?", Answer::Yes)?
         }
         _ => !args.no_doctor,
     };
-    if checks {
+    if runs_doctor {
         output::result("\n")?;
         doctor::run(&env.restarted(), &plan.doctor_args(args))?;
     }
     Ok(())
 }
 
-/// Prints the policy and the SQL. Before that, checks everything that can be invalid, because nothing may change and no
-/// part may be printed if a value is invalid (exit 2).
+/// Prints the policy and the SQL. Checks all values first. If one is invalid, prints and changes nothing (exit 2).
 fn print_policy_and_sql(env: &Env, args: &SetupArgs, plan: &Plan, report: Report) -> Result<(), Error> {
     let Database { kind, id, has_iam_authentication, .. } = plan.database();
     if args.apply && *kind == DatabaseKind::Proxy {
         return Err(Error::usage(format!(
-            "setup: {id} is a proxy, and --apply would change the user that it logs in with; omit --apply"
+            "setup: {id} is a proxy, and --apply would change the user that the proxy logs in with; omit --apply"
         )));
     }
     let is_promptable = env.terminal().is_some() || args.password_fd.is_some();
-    if args.apply && !is_promptable && !plan.sql_args(args, true).master_secret {
+    if args.apply && !is_promptable && !plan.sql_args(args, SqlAction::Apply).master_secret {
         return Err(Error::usage(format!(
-            "setup: there is no terminal to prompt for the password of {} on; use --password-fd 0, with the password on \
-             stdin",
+            "setup: could not prompt for the password of {}: no terminal; use --password-fd 0, with the password on stdin",
             plan.master(args)
         )));
     }
     args.via.as_deref().map(Via::parse).transpose()?;
     config_file::check(env, plan.name(), &plan.table(args))?;
     let config = Config::load_existing(env)?;
-    let sql = sql::statements(env, config.clone(), &plan.sql_args(args, false))?;
-    let policy = policy::document(env, config, &plan.policy_args(args))?;
+    let sql = sql::render_statements(env, config.clone(), &plan.sql_args(args, SqlAction::Print))?;
+    let policy = policy::render(env, config, &plan.policy_args(args))?;
     if !has_iam_authentication {
         let remedy = plan.database().remedy_without_iam(plan.region());
         report.warn(&format!("IAM authentication is off for the {} {id}, so no login works; {remedy}", kind.name()));
@@ -76,20 +69,21 @@ fn print_policy_and_sql(env: &Env, args: &SetupArgs, plan: &Plan, report: Report
     output::result(&format!("# IAM policy for {}\n{policy}\n{}\n{sql}\n", plan.login(), plan.about_sql()))
 }
 
-/// Runs the SQL if `--apply` or the user requests it. Returns whether it ran.
-fn apply(env: &Env, args: &SetupArgs, plan: &Plan, dialog: Option<&mut Dialog>) -> Result<bool, Error> {
+/// Runs the SQL if `--apply` or the user requests it. Returns the action that was taken.
+fn apply(env: &Env, args: &SetupArgs, plan: &Plan, dialog: Option<&mut Dialog>) -> Result<SqlAction, Error> {
     let applies = match dialog {
         Some(dialog) if !args.apply && plan.database().kind != DatabaseKind::Proxy => {
             dialog.confirm(&format!("Run this SQL now, as {}?", plan.master(args)), Answer::No)?
         }
         _ => args.apply,
     };
-    if applies {
-        let env = &env.restarted();
-        let result = sql::apply(env, Config::load_existing(env)?, &plan.sql_args(args, true));
-        // `sql` handles signals while it has the password.
-        exit_at_signal();
-        result?;
+    if !applies {
+        return Ok(SqlAction::Print);
     }
-    Ok(applies)
+    let env = &env.restarted();
+    let result = sql::apply(env, Config::load_existing(env)?, &plan.sql_args(args, SqlAction::Apply));
+    // After `sql` has handled signals, the system no longer terminates the process.
+    exit_at_signal();
+    result?;
+    Ok(SqlAction::Apply)
 }

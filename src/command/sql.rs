@@ -36,9 +36,9 @@ pub(super) fn run(env: &Env, args: &SqlArgs) -> Result<(), Error> {
     output::result(&sql)
 }
 
-/// Returns the statements, without warnings. Fails if a part of the target is missing or invalid (exit 2), or the lookup
-/// of an identifier fails.
-pub(super) fn statements(env: &Env, config: Config, args: &SqlArgs) -> Result<String, Error> {
+/// Returns the statements, without warnings. Fails if a part of the target is missing or invalid (exit 2), or if the
+/// lookup of an identifier fails.
+pub(super) fn render_statements(env: &Env, config: Config, args: &SqlArgs) -> Result<String, Error> {
     let report = Report::new(env, true, false);
     render(&target_to_print(env, config, args, &report)?, args)
 }

@@ -44,14 +44,14 @@ const OUTPUT_HINTS: [(&str, &str); 4] = [
     ("--text", "use --output text"),
 ];
 
-/// The error for a missing shell of `init`, or a missing flag that another flag requires.
-fn missing(error: &clap::Error) -> Error {
+/// Returns the error for a missing shell of `init`, or for a missing flag that another flag requires.
+fn explain_missing(error: &clap::Error) -> Error {
     let flag = match error.get(ContextKind::InvalidArg) {
         Some(ContextValue::Strings(names)) => names.iter().find(|name| name.starts_with("--")),
         _ => None,
     };
     match flag {
-        Some(flag) => Error::usage(format!("{flag} is missing, which another option requires; add {flag}")),
+        Some(flag) => Error::usage(format!("missing option {flag}, which another option requires; add {flag}")),
         None => Error::usage("the shell is missing; use bash, zsh, fish or powershell"),
     }
 }
@@ -62,7 +62,7 @@ pub(super) fn error(error: &clap::Error, args: &[OsString]) -> Error {
         return Error::usage("cache: the command is missing; use path, list or clear; see `rds-token cache --help`");
     }
     if error.kind() == ErrorKind::MissingRequiredArgument && error.get(ContextKind::InvalidArg).is_some() {
-        return missing(error);
+        return explain_missing(error);
     }
     let text = |kind| match error.get(kind)? {
         ContextValue::String(text) => Some(text.as_str()),

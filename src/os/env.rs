@@ -67,8 +67,7 @@ impl Env {
         Self { vars, started: Timestamp::now(), started_instant: Instant::now() }
     }
 
-    /// Returns the same environment, as if the process had started now. A command that runs other commands gives each of
-    /// them its own time limit.
+    /// Returns the same environment with a new start time. `setup` runs several commands, each with its own time limit.
     pub(crate) fn restarted(&self) -> Self {
         Self::with_vars(self.vars.clone())
     }

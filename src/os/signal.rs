@@ -33,8 +33,8 @@ pub(crate) async fn wait_for_signal() -> (&'static str, ExitCode) {
     }
 }
 
-/// Exits at the next signal that would terminate this process. After [`wait_for_signal`], the system no longer
-/// terminates it.
+/// Exits at the next signal that would terminate this process. After a call of [`wait_for_signal`], the system no longer
+/// does that.
 pub(crate) fn exit_at_signal() {
     std::thread::spawn(|| {
         let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };

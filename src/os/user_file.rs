@@ -4,7 +4,7 @@ use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
-/// A file that is locked for a change, until dropped. Only this program's own changes wait for each other.
+/// A file that is locked for a change, until dropped. The lock excludes other processes of `rds-token`, but not editors.
 pub(crate) struct UserFile {
     /// The path, with its links resolved.
     path: PathBuf,
@@ -19,14 +19,14 @@ impl UserFile {
     pub(crate) fn lock(path: &Path) -> io::Result<Self> {
         let path = match path.canonicalize() {
             Err(error) if error.kind() == ErrorKind::NotFound && path.is_symlink() => {
-                return Err(io::Error::new(ErrorKind::NotFound, "it is a link to a file that does not exist"));
+                return Err(io::Error::new(ErrorKind::NotFound, "the path is a link to a file that does not exist"));
             }
             Err(error) if error.kind() == ErrorKind::NotFound => path.to_owned(),
             resolved => resolved?,
         };
-        let directory = path.parent().ok_or_else(|| io::Error::other("it has no directory"))?.to_owned();
+        let directory = path.parent().ok_or_else(|| io::Error::other("the path has no directory"))?.to_owned();
         create_directory(&directory)?;
-        // The directory and not the file, because the file is replaced.
+        // The lock is on the directory, because the file is replaced.
         let lock = File::open(&directory).and_then(|handle| handle.lock().map(|()| handle)).ok();
         Ok(Self { path, directory, _lock: lock })
     }
@@ -40,7 +40,7 @@ impl UserFile {
         }
     }
 
-    /// Writes the text. The file is replaced as a whole, so an error leaves it unchanged. Its permissions stay.
+    /// Replaces the file with the text, as a whole, so that an error leaves it unchanged. Preserves the permissions.
     pub(crate) fn write(&self, text: &str) -> io::Result<()> {
         let temporary = self.directory.join(format!(".rds-token-{:016x}", fastrand::u64(..)));
         let written = self.write_to(&temporary, text).and_then(|()| fs::rename(&temporary, &self.path));
@@ -60,7 +60,7 @@ impl UserFile {
     }
 }
 
-/// Creates a directory that no other user can write to, whatever the umask, and the directories above it.
+/// Creates a directory and its parents. Regardless of the umask, no other user can write to them.
 fn create_directory(path: &Path) -> io::Result<()> {
     let mut builder = DirBuilder::new();
     builder.recursive(true);
@@ -69,7 +69,7 @@ fn create_directory(path: &Path) -> io::Result<()> {
     builder.create(path)
 }
 
-/// Creates a file that no other user can write to, whatever the umask.
+/// Creates a file. Regardless of the umask, no other user can write to it.
 fn create_new(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
@@ -78,11 +78,11 @@ fn create_new(path: &Path) -> io::Result<File> {
     options.open(path)
 }
 
-/// Gives a new file the owner of the old one. Root may change another user's file.
+/// Gives a new file the owner of the old one, because root can change the file of another user.
 #[cfg(unix)]
 fn copy_owner(file: &File, old: &fs::Metadata) {
     use std::os::unix::fs::MetadataExt as _;
-    // Another user than root can't, and then owns the new file.
+    // Only root can change the owner. A file of another user then belongs to the user of this process.
     let _ = std::os::unix::fs::fchown(file, Some(old.uid()), Some(old.gid()));
 }
 

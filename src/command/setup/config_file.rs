@@ -8,8 +8,8 @@ use crate::error::Error;
 use crate::os::env::Env;
 use crate::os::user_file::UserFile;
 
-/// Returns why a target can't have this name. `None` if it can.
-pub(super) fn name_error(name: &str, config: &Config) -> Option<String> {
+/// Returns the reason why a target can't have this name. `None` if the name is valid.
+pub(super) fn check_name(name: &str, config: &Config) -> Option<String> {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
     if name.is_empty() || name.starts_with('-') || !name.chars().all(is_plain) {
         return Some(format!("'{name}' is not a name of letters, digits, '-' and '_'"));
@@ -17,15 +17,14 @@ pub(super) fn name_error(name: &str, config: &Config) -> Option<String> {
     config.targets.contains_key(name).then(|| format!("the configuration file already has [target.{name}]"))
 }
 
-/// Checks that a target can be added, before anything changes. Fails if the configuration file is invalid, or the target
-/// is (exit 2).
+/// Checks that a target can be added. Fails if the configuration file or the target is invalid (exit 2).
 pub(super) fn check(env: &Env, name: &str, settings: &[(&str, String)]) -> Result<(), Error> {
     let path = path(env)?;
     let config = Config::load_existing(env)?;
-    if let Some(why) = name_error(name, &config) {
+    if let Some(why) = check_name(name, &config) {
         return Err(Error::usage(format!("setup: {why}; use --name with another name")));
     }
-    // As in a file that the user wrote.
+    // The target must be valid in the same way as one that the user has written.
     Config::parse(&path, &render(name, settings)).map(|_| ())
 }
 
@@ -35,8 +34,8 @@ pub(super) fn add_target(env: &Env, name: &str, settings: &[(&str, String)]) -> 
     let path = path(env)?;
     let failed = |error: std::io::Error| {
         Error::other(format!(
-            "setup: could not write {}: {error}; correct the cause, or set RDS_TOKEN_CONFIG to another file, and run \
-             setup again",
+            "setup: could not write {}: {error}; correct the cause and run `rds-token setup` again, or set \
+             RDS_TOKEN_CONFIG to another file",
             path.display()
         ))
     };
@@ -64,18 +63,18 @@ fn path(env: &Env) -> Result<PathBuf, Error> {
     }
 }
 
-/// Fails if the file can't have another table (exit 2): in TOML, `target = { … }` is complete.
+/// Fails if the new text is not valid (exit 2). In TOML, tables can't be added to `target = { … }`.
 fn check_result(path: &Path, text: &str, name: &str) -> Result<(), Error> {
     let has_target = Config::parse(path, text).is_ok_and(|config| config.targets.contains_key(name));
     has_target.then_some(()).ok_or_else(|| {
         Error::usage(format!(
-            "setup: {} can't have another table at its end; write its targets as [target.NAME] tables",
+            "setup: {} can't be extended: its targets are not [target.NAME] tables; rewrite them as [target.NAME] tables",
             path.display()
         ))
     })
 }
 
-/// Returns the text with the table after it, and the text's own line breaks.
+/// Appends the table to the text, with the line breaks of the text.
 fn append(text: &str, table: &str) -> String {
     let separator = match text {
         "" => "",

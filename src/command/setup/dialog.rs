@@ -7,17 +7,19 @@ use crate::error::Error;
 use crate::escape::escape_for_terminal;
 use crate::os::env::Terminal;
 
-/// Upper limit for an answer, in bytes.
+/// Maximum length of an answer, in bytes.
 const MAX_ANSWER: u64 = 4 << 10;
 /// Maximum number of prompts for one answer.
 const MAX_PROMPTS: usize = 5;
 
+/// The answer to a yes-or-no question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Answer {
     Yes,
     No,
 }
 
+/// The terminal.
 pub(super) struct Dialog {
     input: BufReader<File>,
     output: File,
@@ -34,8 +36,8 @@ impl Dialog {
         self.output.write_all(text.concat().as_bytes()).map_err(|error| unreadable(&error))
     }
 
-    /// Prompts until `parse` accepts the answer. An empty answer is the default, if there is one. Fails if the terminal
-    /// is closed, or if no answer is valid (exit 1).
+    /// Prompts until `parse` accepts the answer. An empty answer selects the default, if one is set. Fails if the
+    /// terminal is closed, or if no answer is valid (exit 1).
     pub(super) fn prompt<T>(
         &mut self,
         question: &str,
@@ -70,7 +72,7 @@ impl Dialog {
         let mut line = Vec::new();
         if self.input.by_ref().take(MAX_ANSWER).read_until(b'\n', &mut line)? == 0 {
             self.output.write_all(b"\n")?;
-            return Err(io::Error::other("it was closed"));
+            return Err(io::Error::other("the terminal was closed"));
         }
         Ok(String::from_utf8_lossy(&line).trim().to_owned())
     }

@@ -16,11 +16,12 @@ pub(super) struct Choice {
 /// The databases of a region that support IAM authentication.
 struct List {
     databases: Vec<Database>,
-    /// The kinds of databases that the caller must not list.
+    /// The kinds of databases that the caller may not list.
     denied: Vec<DatabaseKind>,
 }
 
-enum Answer {
+/// The answer to the list.
+enum Selection {
     Database(usize),
     Region(String),
 }
@@ -42,7 +43,7 @@ pub(super) fn pick(
         return Ok(Choice { database, region });
     }
     loop {
-        let databases = match list(&account.api(&region)?) {
+        let databases = match list_databases(&account.api(&region)?) {
             // A region that does not exist has no endpoint.
             Err(error) if error.exit == ExitCode::Network => {
                 dialog.show(&format!("{}.", error.message()))?;
@@ -55,16 +56,20 @@ pub(super) fn pick(
                 list.databases
             }
         };
-        match prompt(account, &databases, dialog)? {
-            Answer::Database(index) => {
+        match prompt_for_selection(account, &databases, dialog)? {
+            Selection::Database(index) => {
                 return Ok(Choice { database: databases[index].clone(), region });
             }
-            Answer::Region(other) => region = other,
+            Selection::Region(other) => region = other,
         }
     }
 }
 
-fn prompt(account: &Account<'_>, databases: &[Database], dialog: &mut Dialog) -> Result<Answer, Error> {
+fn prompt_for_selection(
+    account: &Account<'_>,
+    databases: &[Database],
+    dialog: &mut Dialog,
+) -> Result<Selection, Error> {
     let (question, default) = match databases.len() {
         0 => ("Another region, such as eu-west-1", None),
         1 => ("Number of the database, or another region", Some("1")),
@@ -72,7 +77,7 @@ fn prompt(account: &Account<'_>, databases: &[Database], dialog: &mut Dialog) ->
     };
     // The time at a prompt does not count toward the time limit.
     let _pause = account.deadline.pause();
-    dialog.prompt(question, default, |answer| parse(answer, databases.len()))
+    dialog.prompt(question, default, |answer| parse_selection(answer, databases.len()))
 }
 
 fn prompt_for_region(account: &Account<'_>, dialog: &mut Dialog) -> Result<String, Error> {
@@ -81,8 +86,8 @@ fn prompt_for_region(account: &Account<'_>, dialog: &mut Dialog) -> Result<Strin
 }
 
 /// Returns the databases whose engine supports IAM authentication. An instance of a cluster is left out, because
-/// clients use the endpoints of the cluster. Fails if the caller must not list any kind, or a call fails otherwise.
-fn list(api: &Api<'_>) -> Result<List, Error> {
+/// clients use the endpoints of the cluster. Fails if all kinds are denied, or if a call fails for another reason.
+fn list_databases(api: &Api<'_>) -> Result<List, Error> {
     let (mut databases, mut denied, mut last) = (Vec::new(), Vec::new(), None);
     for kind in DatabaseKind::ALL {
         match api.databases(kind, Filter::All) {
@@ -104,17 +109,17 @@ fn list(api: &Api<'_>) -> Result<List, Error> {
 fn describe(List { databases, denied }: &List, region: &str) -> String {
     let denied = denied.iter().map(|kind| {
         let kind = kind.name();
-        format!("Each {kind} is missing here, because your AWS policies do not allow you to list them.\n")
+        format!("The list contains no {kind}, because your AWS policies do not allow the call that lists them.\n")
     });
     let denied: String = denied.collect();
     let heading = match databases.len() {
         0 => format!("No database in {region} supports IAM authentication.\n"),
         _ => format!("Databases in {region}:\n"),
     };
-    format!("{heading}{}{denied}", table(databases))
+    format!("{heading}{}{denied}", render_table(databases))
 }
 
-fn table(databases: &[Database]) -> String {
+fn render_table(databases: &[Database]) -> String {
     let width = databases.iter().map(|database| database.id.len()).max().unwrap_or_default();
     let line = |(index, database): (usize, &Database)| {
         let Database { kind, id, engine, status, .. } = database;
@@ -124,11 +129,11 @@ fn table(databases: &[Database]) -> String {
     databases.iter().enumerate().map(line).collect()
 }
 
-fn parse(answer: &str, count: usize) -> Result<Answer, String> {
+fn parse_selection(answer: &str, count: usize) -> Result<Selection, String> {
     match answer.parse::<usize>() {
-        Ok(number) if (1..=count).contains(&number) => Ok(Answer::Database(number - 1)),
+        Ok(number) if (1..=count).contains(&number) => Ok(Selection::Database(number - 1)),
         Ok(_) if count > 0 => Err(format!("Enter a number from 1 to {count}, or a region such as eu-west-1.")),
-        _ => parse_region(answer).map(Answer::Region),
+        _ => parse_region(answer).map(Selection::Region),
     }
 }
 
@@ -153,9 +158,9 @@ mod tests {
             ("4", Err(())),
             ("x", Err(())),
         ] {
-            let parsed = parse(answer, 3).map_err(|_| ()).map(|answer| match answer {
-                Answer::Database(index) => Some(index),
-                Answer::Region(_) => None,
+            let parsed = parse_selection(answer, 3).map_err(|_| ()).map(|answer| match answer {
+                Selection::Database(index) => Some(index),
+                Selection::Region(_) => None,
             });
             assert_eq!(parsed, expected, "{answer}");
         }

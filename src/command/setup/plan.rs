@@ -1,10 +1,11 @@
-//! What `setup` does: the answers of the user, and the arguments of the commands that it runs.
+//! The plan of `setup`: the answers of the user, and the arguments of the commands that it runs.
 
 use super::dialog::Dialog;
 use super::pick::{Choice, pick};
 use super::question;
 use crate::aws::api::{Database, DatabaseKind};
 use crate::cli::{DoctorArgs, PolicyArgs, RequestArgs, SetupArgs, SqlArgs, TargetArgs};
+use crate::client::sql::Access;
 use crate::config::Config;
 use crate::error::Error;
 use crate::lookup::{DatabaseId, engine_of, find_by_id};
@@ -13,6 +14,7 @@ use crate::output::Report;
 use crate::settings::inputs::Inputs;
 use crate::settings::{AccountSettings, identity_flags};
 
+/// The answers of the user.
 pub(super) struct Plan {
     choice: Choice,
     /// The database user.
@@ -21,6 +23,13 @@ pub(super) struct Plan {
     grants_in: Option<String>,
     /// The name of the target.
     name: String,
+}
+
+/// The use of the SQL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum SqlAction {
+    Print,
+    Apply,
 }
 
 impl Plan {
@@ -39,7 +48,7 @@ impl Plan {
         let region = settings.region(env, &inputs)?.map(|region| region.name);
         let user = inputs.merged.text("user");
         if dialog.is_none() {
-            refuse_missing(args, region.is_some(), user.is_some())?;
+            refuse_missing(args, region.as_deref(), user)?;
         }
         let account = settings.account(env);
         let choice = match (&args.id, region, dialog.as_deref_mut()) {
@@ -52,17 +61,18 @@ impl Plan {
         };
         refuse_engine(&choice.database)?;
         let user = match (&args.user, dialog.as_deref_mut()) {
-            (None, Some(dialog)) => question::user(dialog, &choice.database, user)?,
+            (None, Some(dialog)) => question::prompt_for_user(dialog, &choice.database, user)?,
             _ => user.unwrap_or_default().to_owned(),
         };
+        let access = if args.read_only { Access::ReadOnly } else { Access::ReadWrite };
         let grants_in = match (&args.database, dialog.as_deref_mut()) {
-            (None, Some(dialog)) => question::database(dialog, &choice.database, args.read_only)?,
+            (None, Some(dialog)) => question::prompt_for_database(dialog, &choice.database, access)?,
             (None, None) => choice.database.initial_database.clone(),
             (database, _) => database.clone(),
         };
         let name = match (&args.name, dialog) {
             (Some(name), _) => name.clone(),
-            (None, Some(dialog)) => question::name(dialog, &choice.database.id, &user, &config)?,
+            (None, Some(dialog)) => question::prompt_for_name(dialog, &choice.database.id, &user, &config)?,
             (None, None) => choice.database.id.clone(),
         };
         Ok(Self { choice, user, grants_in, name })
@@ -80,15 +90,15 @@ impl Plan {
         &self.name
     }
 
-    /// Returns the user and the database, in words.
+    /// Describes the user and the database.
     pub(super) fn login(&self) -> String {
         let Database { kind, id, .. } = self.database();
         format!("the database user '{}' at the {} {id}", self.user, kind.name())
     }
 
-    /// Returns the master user and the source of its password, in words.
+    /// Describes the master user and the source of its password.
     pub(super) fn master(&self, args: &SetupArgs) -> String {
-        let sql = self.sql_args(args, true);
+        let sql = self.sql_args(args, SqlAction::Apply);
         let user = sql.master_user.as_deref().or(self.database().master_user.as_deref());
         let user = user.map_or_else(|| "the master user".to_owned(), |user| format!("the master user '{user}'"));
         match sql.master_secret {
@@ -97,7 +107,7 @@ impl Plan {
         }
     }
 
-    /// Returns a comment that says what the SQL is for.
+    /// Returns the comment above the SQL.
     pub(super) fn about_sql(&self) -> String {
         match self.database().kind {
             DatabaseKind::Proxy => format!(
@@ -111,10 +121,10 @@ impl Plan {
     }
 
     /// Returns the steps that remain for the user.
-    pub(super) fn next_steps(&self, is_applied: bool) -> String {
+    pub(super) fn next_steps(&self, action: SqlAction) -> String {
         let name = &self.name;
-        let run_sql = match (is_applied, self.database().kind, &self.database().master_secret) {
-            (true, ..) => String::new(),
+        let run_sql = match (action, self.database().kind, &self.database().master_secret) {
+            (SqlAction::Apply, ..) => String::new(),
             (_, DatabaseKind::Proxy, _) => {
                 "Create the user:    in the database behind the proxy, see above\n".to_owned()
             }
@@ -142,7 +152,7 @@ impl Plan {
         }
     }
 
-    /// The identifier with its kind, so that it is unambiguous.
+    /// Returns the identifier with its kind, so that it is unambiguous.
     fn id(&self) -> String {
         let Database { kind, id, .. } = self.database();
         format!("{}:{id}", kind.name())
@@ -159,8 +169,9 @@ impl Plan {
         }
     }
 
-    /// The arguments of `sql`. With `apply`, the secret that RDS manages is the default for the password.
-    pub(super) fn sql_args(&self, args: &SetupArgs, apply: bool) -> SqlArgs {
+    /// Returns the arguments of `sql`. To apply the SQL, the password defaults to the secret that RDS manages.
+    pub(super) fn sql_args(&self, args: &SetupArgs, action: SqlAction) -> SqlArgs {
+        let apply = action == SqlAction::Apply;
         let has_secret = self.database().master_secret.is_some();
         let master_user = args.master_user.clone().or_else(|| self.database().master_user.clone());
         let master_secret = apply && has_secret && args.master_user.is_none() && args.password_fd.is_none();
@@ -184,7 +195,7 @@ impl Plan {
         DoctorArgs { request, client: None, output: None }
     }
 
-    /// The settings of the target's table.
+    /// Returns the settings for the target's table.
     pub(super) fn table(&self, args: &SetupArgs) -> Vec<(&'static str, String)> {
         let identity = &args.identity;
         let settings = [
@@ -201,7 +212,7 @@ impl Plan {
     }
 }
 
-/// Fails if the engine does not support IAM authentication (exit 2). The list has no such database, but --id may name one.
+/// Fails if the engine does not support IAM authentication (exit 2). Only `--id` can name such a database.
 fn refuse_engine(Database { kind, id, engine, .. }: &Database) -> Result<(), Error> {
     match engine_of(engine) {
         Some(_) => Ok(()),
@@ -213,13 +224,13 @@ fn refuse_engine(Database { kind, id, engine, .. }: &Database) -> Result<(), Err
     }
 }
 
-/// Fails if a value is missing and there are no prompts (exit 2).
-fn refuse_missing(args: &SetupArgs, has_region: bool, has_user: bool) -> Result<(), Error> {
-    let needed = [("--id", args.id.is_some()), ("--user", has_user), ("--region", has_region)];
-    let missing: Vec<&str> = needed.into_iter().filter(|(_, is_given)| !is_given).map(|(flag, _)| flag).collect();
+/// Fails if a required value is missing (exit 2).
+fn refuse_missing(args: &SetupArgs, region: Option<&str>, user: Option<&str>) -> Result<(), Error> {
+    let required = [("--id", args.id.as_deref()), ("--user", user), ("--region", region)];
+    let missing: Vec<&str> = required.into_iter().filter(|(_, value)| value.is_none()).map(|(flag, _)| flag).collect();
     if missing.is_empty() {
         return Ok(());
     }
-    let why = if args.yes { "--yes turns the prompts off" } else { "there is no terminal to prompt on" };
-    Err(Error::usage(format!("setup: values are missing, and {why}; add {}", missing.join(", "))))
+    let why = if args.yes { "--yes turns prompts off" } else { "no terminal" };
+    Err(Error::usage(format!("setup: could not prompt for missing values: {why}; add {}", missing.join(", "))))
 }
