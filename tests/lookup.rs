@@ -460,7 +460,7 @@ fn a_stored_lookup_contains_no_secret() {
     let document: serde_json::Value = serde_json::from_str(&text).unwrap();
     let keys = |value: &serde_json::Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
     assert_eq!(keys(&document), ["checksum", "found", "looked_up_at", "version"]);
-    assert_eq!(keys(&document["found"]), ["database", "engine", "host", "port"]);
+    assert_eq!(keys(&document["found"]), ["description", "engine", "host", "port"]);
 }
 
 #[test]

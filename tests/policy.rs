@@ -95,7 +95,7 @@ fn a_missing_or_invalid_value_is_named() {
         (&[target.as_str(), "--account", "12345"][..], "account: '12345' is not the ID of an account"),
         (&[&target, "--account", "12345", "--any-database"], "account: '12345' is not the ID of an account"),
         (&[&target, "--account", ACCOUNT, "--resource-id", "prod"], "resource id: 'prod' is the name of a database"),
-        (&[cluster, "--account", ACCOUNT, "--resource-id", INSTANCE], "use that of the cluster (cluster-…)"),
+        (&[cluster, "--account", ACCOUNT, "--resource-id", INSTANCE], "use the resource ID of the cluster (cluster-…)"),
         (&[HOST, "--account", ACCOUNT, "--any-database"], "policy: the database user is missing"),
         (&["-u", "app", "--account", ACCOUNT, "--any-database"], "policy: the region is missing; use --region"),
         (&["-u", "app", "--region", "Europe", "--account", ACCOUNT, "--any-database"], "'Europe' from --region is not"),

@@ -454,7 +454,7 @@ fn a_proxy_has_no_users() {
     assert!(stdout.contains("CREATE USER IF NOT EXISTS `app`@'%'"), "{stdout}");
     assert!(stderr.contains("is a proxy: run the statements in the database behind it, and only if"), "{stderr}");
     let line = sandbox.without_keys(["sql", url, "--apply"]).fails(2);
-    assert!(line.contains("is a proxy, and --apply would change the user that it logs in with"), "{line}");
+    assert!(line.contains("is a proxy, and --apply would change the user that the proxy logs in with"), "{line}");
 }
 
 #[test]
@@ -675,7 +675,7 @@ fn the_managed_password_is_only_for_its_own_database() {
             assert!(options.contains("CANARY-4711") && options.contains("boss"), "{options}");
         } else {
             let error = run.fails(2);
-            assert!(error.contains(&format!("no database with the endpoint '{host}' is in this account")), "{error}");
+            assert!(error.contains(&format!("this account has no database with the endpoint '{host}'")), "{error}");
             assert!(!sandbox.path("options").exists());
         }
         // The second request is for the password.

@@ -26,6 +26,7 @@ impl ApiError {
 impl From<ApiError> for Error {
     fn from(error: ApiError) -> Self {
         let remedy = match error.exit {
+            ExitCode::Network if error.code.is_some() => "try again later".to_owned(),
             ExitCode::Network => {
                 "use a longer --timeout, or check the network, the proxy and the endpoint settings".to_owned()
             }
