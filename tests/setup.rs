@@ -189,7 +189,7 @@ fn a_file_that_cannot_be_changed_stays() {
     for (text, expected) in [
         ("[target.a\n", "config.toml:1"),
         ("[target.a]\npasword = 'x'\n", "unknown key 'pasword'"),
-        ("target = { a = { id = 'x' } }\n", "can't have another table at its end"),
+        ("target = { a = { id = 'x' } }\n", "can't be extended: its targets are not"),
     ] {
         let sandbox = Sandbox::new();
         let path = sandbox.write(".config/rds-token/config.toml", text);
@@ -343,7 +343,7 @@ fn nothing_is_written_if_the_dialog_is_left() {
             let (output, shown, exit) = dialog(&sandbox, &run, &answers);
             assert!(codes.contains(&exit), "{key} at {}: {output}{shown}", answers[count].0);
             assert!(!config(&sandbox).exists() && !output.contains("Added"), "{output}");
-            assert_eq!(output.contains("the terminal: it was closed"), key == "^D", "{output}");
+            assert_eq!(output.contains("the terminal: the terminal was closed"), key == "^D", "{output}");
         }
     }
 }
