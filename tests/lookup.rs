@@ -167,8 +167,8 @@ fn settings_override_each_other_by_precedence() {
         (&["both"][..], "target: both a host and an id are set in [target.both]; remove one of them"),
         (&["--id", "pg", "--host", host], "the argument '--id <ID>' cannot be used with '--host <HOST>'"),
         (&["eve@db.x:1", "--id", "pg"], "target: both a host and an id are set; remove one of them"),
-        (&["none"], "reader: --reader needs --id"),
-        (&["--reader", "host"], "reader: --reader needs --id"),
+        (&["none"], "reader: --reader requires the identifier of a cluster; add --id"),
+        (&["--reader", "host"], "reader: --reader requires the identifier of a cluster; add --id"),
         (&["invalid"], "[target.invalid]: id: 'a b' is not an identifier"),
         (&["--id", "pg/../x"], "id: 'pg/../x' is not an identifier"),
         (&["--id", "db:pg"], "id: 'db:pg' has an unknown kind before ':'"),
@@ -722,7 +722,7 @@ fn a_server_that_hangs_is_a_timeout() {
     let error = by_id(&Sandbox::new(), &server, &["--timeout", "1s"]).fails(4);
     assert!(
         error.contains("no response before the time limit")
-            && error.contains("; use a longer --timeout")
+            && error.contains("with a longer --timeout")
             && started.elapsed().as_secs() < 5,
         "{error}"
     );

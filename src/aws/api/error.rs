@@ -28,7 +28,8 @@ impl From<ApiError> for Error {
         let remedy = match error.exit {
             ExitCode::Network if error.code.is_some() => "try again later".to_owned(),
             ExitCode::Network => {
-                "use a longer --timeout, or check the network, the proxy and the endpoint settings".to_owned()
+                "try again later or with a longer --timeout, or check the network, the proxy and the endpoint settings"
+                    .to_owned()
             }
             _ if error.is_denied() => format!("allow the action {} in the caller's policy", error.action),
             _ => "check the credentials with `rds-token doctor TARGET`".to_owned(),
