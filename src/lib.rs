@@ -18,6 +18,7 @@ mod os;
 mod output;
 mod percent;
 mod policy;
+mod region_name;
 mod rfc3339;
 mod secret;
 mod settings;

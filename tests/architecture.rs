@@ -20,7 +20,7 @@ const LAYERS: [&[&str]; 16] = [
     &["output"],
     &["os"],
     &["error"],
-    &["escape", "fingerprint", "percent", "rfc3339", "secret", "similar"],
+    &["escape", "fingerprint", "percent", "region_name", "rfc3339", "secret", "similar"],
 ];
 
 /// A source file, as a path of modules such as `["aws", "sso"]`.

@@ -451,7 +451,10 @@ fn a_cname_does_not_choose_the_server_that_gets_the_master_password() {
         run
     };
     let error = apply("db.corp.test", &[]).fails(2);
-    assert!(error.starts_with(&format!("sql: 'db.corp.test' is a CNAME of {ENDPOINT}, and a wrong answer")), "{error}");
+    assert!(
+        error.starts_with(&format!("sql: 'db.corp.test' is a CNAME of {ENDPOINT}, and a forged DNS answer")),
+        "{error}"
+    );
     assert!(!dns.sandbox.path("started").exists());
     apply(ENDPOINT, &[]).succeeds();
     assert!(dns.sandbox.path("started").exists());

@@ -1,4 +1,4 @@
-//! `rds-token doctor`, with broken set-ups of real servers and clients, and a fake AWS.
+//! `rds-token doctor`, with broken setups of real servers and clients, and a fake AWS.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -20,7 +20,7 @@ use crate::servers::{self, Lab, lab};
 struct Aws {
     /// The error code of `GetCallerIdentity`.
     rejection: Option<(&'static str, &'static str)>,
-    /// By how much its clock differs, in seconds.
+    /// The skew of its clock, in seconds.
     skew: i64,
     engine: &'static str,
     host: String,
@@ -274,7 +274,7 @@ fn assert_no_secret(text: &str) {
     }
 }
 
-/// A broken set-up, and what the doctor must say about it.
+/// A broken setup, and the expected report.
 struct Case {
     /// The cause, as users describe it.
     cause: &'static str,
@@ -445,7 +445,7 @@ fn the_cause_of_each_broken_setup_is_named() {
     }
     create_plain_users(&lab);
     serve_dns(&lab.host);
-    let mut table = String::from("| set-up | named | check | finding |\n|---|---|---|---|\n");
+    let mut table = String::from("| setup | named | check | finding |\n|---|---|---|---|\n");
     let mut unnamed = Vec::new();
     for case in &CASES {
         let mut setup = Setup::new(&lab, case.engine);

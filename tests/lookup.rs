@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crate::harness::{Answer, KEYS, PROGRAM, Run, Sandbox, Server, has, is_root, skip, texts};
 use crate::moto::{Moto, moto};
 
-/// Where moto has the databases of [`seeded`].
+/// The region of the databases of [`seeded`].
 const REGION: &str = "eu-west-1";
 
 /// Databases of each kind.
@@ -273,7 +273,7 @@ fn a_lookup_is_made_once() {
     assert!(second.contains("database: instance prod, mysql, db-ABCDEFGHIJKLMNOPQRSTUVWXYZ, from a stored lookup\n"));
     assert!(second.contains("from the cache (hit)"), "{second}");
     assert_eq!(server.requests(), 1);
-    // They are not part of the lookup.
+    // The port, the database and the lifetime are not part of the lookup.
     by_id(&sandbox, &server, &["--port", "3307"]).succeeds();
     by_id(&sandbox, &server, &["--database", "x", "--min-ttl", "10m"]).succeeds();
     assert_eq!((server.requests(), lookups(&sandbox).len()), (1, 1));

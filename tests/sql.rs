@@ -316,7 +316,7 @@ fn the_users_own_settings_are_ignored() {
     }
 }
 
-/// The client shows the system its own arguments and variables, and those of its parent.
+/// A script in place of the client prints its arguments and variables, and those of its parent.
 #[test]
 #[ignore = "needs database servers"]
 fn the_master_password_is_only_in_memory() {

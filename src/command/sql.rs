@@ -56,8 +56,8 @@ pub(super) fn apply(env: &Env, config: Config, args: &SqlArgs) -> Result<(), Err
     }
     if let Some(cname) = settings.cname.as_ref().filter(|_| !args.master_secret) {
         return Err(Error::usage(format!(
-            "sql: '{cname}' is a CNAME of {host}, and a wrong answer of the DNS would send the master user's password to \
-             another database; use --host {host} or --id"
+            "sql: '{cname}' is a CNAME of {host}, and a forged DNS answer could send the master user's password to another \
+             database; use --host {host} or --id"
         )));
     }
     let (args, password) = match args.master_secret {

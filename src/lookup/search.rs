@@ -67,8 +67,8 @@ pub(crate) fn find_by_host(api: &Api<'_>, host: &str) -> Result<Option<Database>
     Ok(api.databases(kind, Filter::Id(&id))?.into_iter().next())
 }
 
-/// Whether `host` is an endpoint of the database that [`find_by_host`] returns for it. Two accounts may have databases
-/// with the same identifier.
+/// Whether `host` is an endpoint of the database that [`find_by_host`] has returned for it. A database in another account
+/// may have the same identifier.
 pub(crate) fn has_endpoint(database: &Database, host: &str) -> bool {
     // An additional endpoint is found by its complete name.
     matches!(owner_in_host(host), Some((_, OwnerName::Endpoint(_))))

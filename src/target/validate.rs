@@ -8,6 +8,7 @@ use super::spec::{Region, TargetSpec};
 use crate::error::Error;
 use crate::escape::without_userinfo;
 use crate::percent::encode;
+use crate::region_name::is_region_name;
 
 /// Longest host name in the DNS (RFC 1035, section 2.3.4), in bytes.
 const MAX_HOST: usize = 253;
@@ -117,8 +118,7 @@ impl Region {
     /// Checks the form of the name. Fails if it can't be a region (exit 2).
     pub(crate) fn check(self) -> Result<Self, Error> {
         let Self { name, origin } = &self;
-        let is_valid = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-        if name.is_empty() || name.len() > MAX_LABEL || !name.bytes().all(is_valid) {
+        if !is_region_name(name) {
             let why = format!("from {origin} is not the name of a region, such as eu-west-1");
             return Err(refuse("region", name, &why));
         }

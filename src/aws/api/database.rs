@@ -86,27 +86,30 @@ pub(crate) struct HostOwner {
     pub(crate) owner: String,
 }
 
-/// Longest name, ARN or host name, in bytes.
+/// Maximum length of a name, an ARN or a host name, in bytes.
 const MAX_NAME: usize = 255;
 
-/// Whether a name, an ARN or a host name has only characters that names in AWS have. The user may paste these texts into
-/// a shell.
+/// Whether all characters of a name, an ARN or a host name are valid in AWS. The user may paste such a text into a shell.
 fn is_name(text: &str) -> bool {
     text.len() <= MAX_NAME && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._:/!@+=,".contains(&byte))
 }
 
-impl Database {
-    /// Whether each name in it can be a name in AWS.
-    pub(super) fn is_valid(&self) -> bool {
+/// A part of a response that contains names.
+pub(super) trait Names {
+    /// Whether each name is valid in AWS.
+    fn has_valid_names(&self) -> bool;
+}
+
+impl Names for Database {
+    fn has_valid_names(&self) -> bool {
         let Self { id, resource_id, engine, status, host, reader_host, ca, cluster, master_secret, .. } = self;
         let optional = [host, reader_host, ca, cluster, master_secret].into_iter().flatten();
         [id, resource_id, engine, status].into_iter().chain(optional).chain(&self.log_exports).all(|text| is_name(text))
     }
 }
 
-impl HostOwner {
-    /// Whether each name in it can be a name in AWS.
-    pub(super) fn is_valid(&self) -> bool {
+impl Names for HostOwner {
+    fn has_valid_names(&self) -> bool {
         is_name(&self.host) && is_name(&self.owner)
     }
 }

@@ -6,19 +6,16 @@ use super::partition::Partition;
 use super::service::{IAM, LOGS, RDS, STS, Service};
 use crate::aws::endpoints::EndpointConfig;
 use crate::error::Error;
+use crate::region_name::is_region_name;
 
-/// Longest label of a host name, in bytes.
-const MAX_LABEL: usize = 63;
-
-/// Refuses a region that is not one label of a host name, because it is a part of the URL (exit 2).
+/// Returns the region. Fails if it is not one label of a host name, because it becomes a part of the URL (exit 2).
 pub(super) fn check_region(region: &str) -> Result<&str, Error> {
-    let is_valid = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    if region.is_empty() || region.len() > MAX_LABEL || !region.bytes().all(is_valid) {
-        return Err(Error::usage(format!(
-            "region: '{region}' is not the name of a region, such as eu-west-1; correct it"
-        )));
+    match is_region_name(region) {
+        true => Ok(region),
+        false => Err(Error::usage(format!(
+            "region: '{region}' is not the name of a region; use --region with a name such as eu-west-1"
+        ))),
     }
-    Ok(region)
 }
 
 /// Returns the URL of a service, and the region that its requests are signed for.

@@ -3,7 +3,7 @@
 use serde::de::DeserializeOwned;
 
 use super::client::Api;
-use super::database::{Database, DatabaseKind, Filter, HostOwner};
+use super::database::{Database, DatabaseKind, Filter, HostOwner, Names};
 use super::error::ApiError;
 use super::records::{
     ClusterEndpointRecord, ClusterRecord, InstanceRecord, Page, ProxyEndpointRecord, ProxyRecord, Record,
@@ -67,7 +67,7 @@ impl Api<'_> {
                 page => page?,
             };
             let records: Vec<_> = result.list.records.into_iter().filter_map(Record::into_item).collect();
-            if !records.iter().all(R::is_valid) {
+            if !records.iter().all(Names::has_valid_names) {
                 return Err(self.not_from_aws(&RDS, R::OPERATION));
             }
             items.extend(records);

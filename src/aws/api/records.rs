@@ -5,18 +5,15 @@
 
 use serde::Deserialize;
 
-use super::database::{Database, DatabaseKind, HostOwner};
+use super::database::{Database, DatabaseKind, HostOwner, Names};
 
 /// An element of a list in a response.
 pub(super) trait Record {
     const OPERATION: &str;
-    type Item;
+    type Item: Names;
 
     /// Converts the element. `None` if it lacks a required value.
     fn into_item(self) -> Option<Self::Item>;
-
-    /// Whether AWS can have written the item.
-    fn is_valid(item: &Self::Item) -> bool;
 }
 
 /// A page of a list. The names of the elements around the list depend on the operation.
@@ -103,10 +100,6 @@ impl Record for InstanceRecord {
     const OPERATION: &str = "DescribeDBInstances";
     type Item = Database;
 
-    fn is_valid(item: &Database) -> bool {
-        item.is_valid()
-    }
-
     fn into_item(self) -> Option<Database> {
         let (host, port) = self.endpoint.map_or((None, None), |endpoint| (endpoint.address, endpoint.port));
         Some(Database {
@@ -153,10 +146,6 @@ pub(super) struct ClusterRecord {
 impl Record for ClusterRecord {
     const OPERATION: &str = "DescribeDBClusters";
     type Item = Database;
-
-    fn is_valid(item: &Database) -> bool {
-        item.is_valid()
-    }
 
     fn into_item(self) -> Option<Database> {
         Some(Database {
@@ -207,10 +196,6 @@ impl Record for ProxyRecord {
     const OPERATION: &str = "DescribeDBProxies";
     type Item = Database;
 
-    fn is_valid(item: &Database) -> bool {
-        item.is_valid()
-    }
-
     fn into_item(self) -> Option<Database> {
         let is_on = |auth: &AuthRecord| auth.iam_auth.as_deref().is_some_and(|iam| iam != "DISABLED");
         let is_default = self.default_auth_scheme.as_deref() == Some("IAM_AUTH");
@@ -248,10 +233,6 @@ impl Record for ClusterEndpointRecord {
     const OPERATION: &str = "DescribeDBClusterEndpoints";
     type Item = HostOwner;
 
-    fn is_valid(item: &HostOwner) -> bool {
-        item.is_valid()
-    }
-
     fn into_item(self) -> Option<HostOwner> {
         Some(HostOwner { host: self.endpoint?, owner: self.cluster })
     }
@@ -269,10 +250,6 @@ pub(super) struct ProxyEndpointRecord {
 impl Record for ProxyEndpointRecord {
     const OPERATION: &str = "DescribeDBProxyEndpoints";
     type Item = HostOwner;
-
-    fn is_valid(item: &HostOwner) -> bool {
-        item.is_valid()
-    }
 
     fn into_item(self) -> Option<HostOwner> {
         Some(HostOwner { host: self.endpoint?, owner: self.proxy })

@@ -144,7 +144,7 @@ impl Plan {
             id: Some(self.id()),
             user: Some(self.user.clone()),
             database: self.grants_in.clone(),
-            // Otherwise, RDS_TOKEN_ENGINE would override the engine of the database.
+            // The engine of the database must override RDS_TOKEN_ENGINE.
             engine: engine_of(&self.database().engine).map(|engine| engine.name().to_owned()),
             region: Some(self.choice.region.clone()),
             via: args.via.clone(),
