@@ -125,7 +125,7 @@ pub const LOGIN_ERRORS: [LoginError; 32] = [
     LoginError {
         message: "`ERROR 1130: Host '…' is not allowed to connect`",
         patterns: &[&["is not allowed to connect to this"]],
-        cause: "no user of the server may log in from this address",
+        cause: "the server has no user that may log in from this address",
         remedy: "create the user for any host: `CREATE USER 'NAME'@'%' …` (docs/access-denied.md)",
         part: FailedPart::User,
     },
