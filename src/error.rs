@@ -26,6 +26,9 @@ pub(crate) enum ExitCode {
     Terminate = 143,
 }
 
+/// The exit codes above this one are those of signals.
+const SIGNALS: u8 = 128;
+
 impl ExitCode {
     /// The code of a failure that another process recorded. [`ExitCode::Other`] if it is unknown.
     pub(crate) fn from_code(code: u8) -> Self {
@@ -94,6 +97,16 @@ impl Error {
     /// Any other failure (exit 1).
     pub(crate) fn other(message: impl Into<String>) -> Self {
         Self::new(ExitCode::Other, message)
+    }
+
+    /// Whether a signal terminates the process.
+    pub(crate) fn is_signal(&self) -> bool {
+        self.exit as u8 > SIGNALS
+    }
+
+    /// The last line of a helper program's stderr, not escaped. `None` if there is no such line.
+    pub(crate) fn quotation(&self) -> Option<&str> {
+        self.quotation.as_deref()
     }
 
     /// The message, not escaped and without the quotation.

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::net::{TcpListener, UdpSocket};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use rds_token::testing::LOGIN_ERRORS;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use crate::harness::{KEYS, PROGRAM, Sandbox, Server, TARGET, can_mount, print_uncaptured, skip, sts_answer, texts};
@@ -659,6 +660,112 @@ fn servers_that_do_not_answer_do_not_delay_the_report() {
         assert!(start.elapsed() < Duration::from_millis(timeout * 1_000 + 900), "{:?}: {stdout}", start.elapsed());
         assert!(stdout.contains("FAIL  tls: ") && stdout.contains("does not answer in time"), "{stdout}");
         assert!(stdout.contains("warn  identity: ") && stdout.contains("\nprobable cause: tls"), "{stdout}");
+    }
+}
+
+/// A helper program's stderr and a message of AWS are never a remedy, which the user may paste into a shell.
+#[test]
+fn no_text_of_a_program_or_a_server_is_a_remedy() {
+    let sandbox = Sandbox::new();
+    let program = sandbox.write("helper", "#!/bin/sh\necho 'broken; rm -rf /'>&2\nexit 1\n");
+    std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+    let server = Server::start(|_, _| error(403, "AccessDenied", "no; rm -rf /"));
+    let role = "role_arn = arn:aws:iam::123456789012:role/app\nsource_profile = keys\n";
+    let [(_, id), (_, secret)] = KEYS;
+    let profiles = format!(
+        "[profile helper]\ncredential_process = {}\n[profile role]\n{role}[profile keys]\naws_access_key_id = {id}\n\
+         aws_secret_access_key = {secret}\n",
+        program.display()
+    );
+    sandbox.write(".aws/config", &profiles);
+    for profile in ["helper", "role", "keys"] {
+        let run = sandbox.without_keys(["doctor", TARGET, "--via=127.0.0.1:1", "--profile", profile]);
+        let (report, _) = texts(&run.env("AWS_ENDPOINT_URL", &server.url).output());
+        assert!(report.contains("rm -rf /"), "{report}");
+        let remedies: Vec<&str> = report.lines().filter(|line| line.contains("fix: ")).collect();
+        assert!(!remedies.is_empty() && remedies.iter().all(|line| !line.contains("rm -rf /")), "{report}");
+    }
+}
+
+/// Waits for a file, and returns its text.
+fn wait_for(path: &Path) -> String {
+    let until = Instant::now() + Duration::from_secs(20);
+    loop {
+        match std::fs::read_to_string(path) {
+            Ok(text) if text.ends_with('\n') => return text,
+            _ => assert!(Instant::now() < until, "{} was not written", path.display()),
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Sends a signal to a doctor that has started a program, which has written its ID to `file`. Asserts that both exit.
+#[track_caller]
+fn assert_both_exit(mut command: Command, file: &Path, signal: Signal) {
+    let doctor = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let program = wait_for(file);
+    kill_process(Pid::from_child(&doctor), signal).unwrap();
+    let start = Instant::now();
+    let output = doctor.wait_with_output().unwrap();
+    let (stdout, stderr) = texts(&output);
+    assert_eq!((output.status.code(), stdout.as_str()), (Some(128 + signal.as_raw()), ""), "{signal:?}: {stderr}");
+    assert!(stderr.contains("terminated by SIG") && stderr.lines().count() == 1, "{stderr}");
+    assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
+    let is_running = || Path::new("/proc").join(program.trim()).join("exe").canonicalize().is_ok();
+    let until = Instant::now() + Duration::from_secs(3);
+    while is_running() {
+        assert!(Instant::now() < until, "{signal:?}: the program still runs");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+const SIGNALS: [Signal; 4] = [Signal::HUP, Signal::INT, Signal::QUIT, Signal::TERM];
+
+#[test]
+fn a_signal_stops_a_helper_program() {
+    for signal in SIGNALS {
+        let sandbox = Sandbox::new();
+        let file = sandbox.path("id");
+        let script = format!("#!/bin/sh\necho $$ >{}\nexec sleep 60\n", file.display());
+        let program = sandbox.write("helper", &script);
+        std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+        sandbox.write(".aws/config", &format!("[profile p]\ncredential_process = {}\n", program.display()));
+        let run = sandbox.without_keys(["doctor", TARGET, "--via=127.0.0.1:1", "--profile=p"]);
+        assert_both_exit(run.command, &file, signal);
+    }
+}
+
+/// The client has the token. After a helper program, signals have another handler.
+#[test]
+#[ignore = "needs database servers"]
+fn a_signal_stops_the_login() {
+    let test = "a_signal_stops_the_login";
+    let Some(lab) = lab(test) else { return };
+    if !can_mount() {
+        return skip(test, "needs mount namespaces");
+    }
+    for signal in SIGNALS {
+        for has_helper in [false, true] {
+            let mut setup = Setup::new(&lab, Engine::Mariadb);
+            let file = setup.sandbox.path("id");
+            let script = format!(
+                "#!/bin/sh\ncase $* in *SELECT*) echo $$ >{}; exec sleep 60 ;; esac\nexec /usr/bin/mariadb \"$@\"\n",
+                file.display()
+            );
+            let client = setup.sandbox.write("mariadb", &script);
+            std::fs::set_permissions(&client, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+            setup.arg(&format!("--client={}", client.display()));
+            if has_helper {
+                let keys = lab.key("static");
+                let (id, secret) = (keys.access_key_id, keys.secret_access_key);
+                let json = serde_json::json!({ "Version": 1, "AccessKeyId": id, "SecretAccessKey": secret });
+                let helper = format!("credential_process = printf %s '{json}'");
+                setup.sandbox.write(".aws/config", &format!("[profile p]\n{helper}\n"));
+                setup.variables.remove("AWS_ACCESS_KEY_ID");
+                setup.arg("--profile=p");
+            }
+            assert_both_exit(setup.command(&[]), &file, signal);
+        }
     }
 }
 

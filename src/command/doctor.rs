@@ -40,7 +40,7 @@ pub(super) fn run(env: &Env, args: &DoctorArgs) -> Result<(), Error> {
     let mut settings = Settings::resolve(env, &args.request)?;
     // The report contains the warnings.
     settings.report = Report { quiet: true, ..settings.report };
-    let (checks, message) = examine(env, &settings, args);
+    let (checks, message) = examine(env, &settings, args)?;
     let cause = find_cause(&checks, message);
     let report = match args.output.unwrap_or(ReportOutput::Text) {
         ReportOutput::Text => render_text(&checks, cause),
@@ -52,11 +52,11 @@ pub(super) fn run(env: &Env, args: &DoctorArgs) -> Result<(), Error> {
 }
 
 /// Runs all checks, and returns them in the order of the report. Also returns whether the message of a failed login
-/// names its cause.
-fn examine(env: &Env, settings: &Settings, args: &DoctorArgs) -> (Vec<Check>, LoginMessage) {
+/// names its cause. Fails only at a signal.
+fn examine(env: &Env, settings: &Settings, args: &DoctorArgs) -> Result<(Vec<Check>, LoginMessage), Error> {
     let result = settings.engine().map_err(|error| error.message().to_owned());
     let engine = result.as_ref().ok().copied();
-    let (target, mut network, (client, installed), mut aws) = std::thread::scope(|scope| {
+    let (target, mut network, (client, installed), aws) = std::thread::scope(|scope| {
         let target = scope.spawn(|| target::check(settings, result));
         let network = scope.spawn(|| network::check(settings, engine));
         let client = scope.spawn(|| check_client(env, settings, engine, args));
@@ -64,6 +64,7 @@ fn examine(env: &Env, settings: &Settings, args: &DoctorArgs) -> (Vec<Check>, Lo
         let aws = AwsChecks::run(env, settings);
         (join(target), join(network), join(client), aws)
     });
+    let mut aws = aws?;
     let mut checks = vec![target];
     // The report shows the user after the database, because IAM authentication must be on for the database first.
     let user = network.pop();
@@ -72,7 +73,7 @@ fn examine(env: &Env, settings: &Settings, args: &DoctorArgs) -> (Vec<Check>, Lo
     checks.extend(user);
     checks.extend(client);
     let start = env.now().wall;
-    let login = log_in(env, settings, &checks, installed, aws.token.take());
+    let login = log_in(env, settings, &checks, installed, aws.token.take())?;
     let message = login.message();
     correct(&mut checks, &login.check, &settings.target.user);
     let server_log = match login.check.status {
@@ -81,7 +82,7 @@ fn examine(env: &Env, settings: &Settings, args: &DoctorArgs) -> (Vec<Check>, Lo
         _ => Check::skip("server log", "not read, because no token was rejected"),
     };
     checks.extend([login.check, server_log]);
-    (checks, message)
+    Ok((checks, message))
 }
 
 /// Returns the result of a thread. Propagates its panic.
@@ -114,8 +115,8 @@ fn log_in(
     before: &[Check],
     installed: InstalledClient,
     token: Option<IssuedToken>,
-) -> Login {
-    let skip = |why: String| Login { check: Check::skip("login", why), error: None };
+) -> Result<Login, Error> {
+    let skip = |why: String| Ok(Login { check: Check::skip("login", why), error: None });
     if let Some(failed) = before.iter().find(|check| check.is_failed() && REQUIRED.contains(&check.name)) {
         return skip(format!("not tested, because {} failed", failed.name));
     }

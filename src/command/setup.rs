@@ -13,7 +13,6 @@ use crate::command::{doctor, policy, sql};
 use crate::config::Config;
 use crate::error::Error;
 use crate::os::env::Env;
-use crate::os::signal::exit_at_signal;
 use crate::output::{self, Report};
 use crate::target::Via;
 use dialog::{Answer, Dialog};
@@ -81,9 +80,6 @@ fn apply(env: &Env, args: &SetupArgs, plan: &Plan, dialog: Option<&mut Dialog>) 
         return Ok(SqlAction::Print);
     }
     let env = &env.restarted();
-    let result = sql::apply(env, Config::load_existing(env)?, &plan.sql_args(args, SqlAction::Apply));
-    // After `sql` has handled signals, the system no longer terminates the process.
-    exit_at_signal();
-    result?;
+    sql::apply(env, Config::load_existing(env)?, &plan.sql_args(args, SqlAction::Apply))?;
     Ok(SqlAction::Apply)
 }

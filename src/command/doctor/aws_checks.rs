@@ -7,6 +7,7 @@ use super::credentials::{self, Credentials};
 use super::{caller, database, policy, server_log};
 use crate::aws::api::{Api, Database};
 use crate::command::get_token::IssuedToken;
+use crate::error::Error;
 use crate::os::env::Env;
 use crate::settings::Settings;
 
@@ -26,9 +27,9 @@ pub(super) struct AwsChecks<'a> {
 }
 
 impl<'a> AwsChecks<'a> {
-    /// Runs the checks. It may prompt for an MFA code.
-    pub(super) fn run(env: &'a Env, settings: &'a Settings) -> Self {
-        let Credentials { mut checks, keys, token } = credentials::check(env, settings);
+    /// Runs the checks. It may prompt for an MFA code. Fails only at a signal.
+    pub(super) fn run(env: &'a Env, settings: &'a Settings) -> Result<Self, Error> {
+        let Credentials { mut checks, keys, token } = credentials::check(env, settings)?;
         let mut found = None;
         if keys.is_some() {
             match settings.account(env).api(&settings.target.region) {
@@ -41,7 +42,7 @@ impl<'a> AwsChecks<'a> {
             }
         }
         let checks = add_skipped(checks);
-        Self { checks, token, database: found }
+        Ok(Self { checks, token, database: found })
     }
 
     /// Checks the server's log about a login that failed after `start`. The clocks may differ by a few seconds.

@@ -17,26 +17,28 @@ pub(super) struct Credentials<'a> {
     pub(super) token: Option<IssuedToken<'a>>,
 }
 
-pub(super) fn check<'a>(env: &'a Env, settings: &'a Settings) -> Credentials<'a> {
+/// Runs the checks. Fails only at a signal.
+pub(super) fn check<'a>(env: &'a Env, settings: &'a Settings) -> Result<Credentials<'a>, Error> {
     let account = settings.account(env);
     let identity = match account.identity() {
         Ok(identity) => identity,
-        Err(error) => return Credentials { checks: vec![explain_failure(&error)], keys: None, token: None },
+        Err(error) => return Ok(Credentials { checks: vec![explain_failure(&error)], keys: None, token: None }),
     };
     let warnings = check_settings(identity);
     let failed = |check, keys| {
         let checks = std::iter::once(check).chain(warnings.clone()).collect();
-        Credentials { checks, keys, token: None }
+        Ok(Credentials { checks, keys, token: None })
     };
     let keys = match account.keys(&settings.target.region) {
         Ok(keys) => keys,
+        Err(error) if error.is_signal() => return Err(error),
         Err(error) => return failed(explain_failure(&error), None),
     };
     match sign_once(env, settings, identity, keys) {
         Ok(token) => {
             let check = Check::ok("credentials", describe(env, identity, keys));
             let checks = [vec![check], warnings].concat();
-            Credentials { checks, keys: Some(keys), token: Some(token) }
+            Ok(Credentials { checks, keys: Some(keys), token: Some(token) })
         }
         Err(error) => failed(explain_failure(&error), Some(keys)),
     }
@@ -45,9 +47,12 @@ pub(super) fn check<'a>(env: &'a Env, settings: &'a Settings) -> Credentials<'a>
 /// Returns the failed check: `clock` if the clock is wrong, else `credentials`.
 fn explain_failure(error: &Error) -> Check {
     let name = if error.part == Some("clock") { "clock" } else { "credentials" };
-    let message = error.to_string();
-    let message = message.trim_start_matches("AWS credentials: ").trim_start_matches("clock: ");
-    Check::from_message(name, Status::Fail, message)
+    let message = error.message().trim_start_matches("AWS credentials: ").trim_start_matches("clock: ");
+    let check = Check::from_message(name, Status::Fail, message);
+    match error.quotation() {
+        Some(line) => Check { finding: format!("{}; the last line of its stderr: {line}", check.finding), ..check },
+        None => check,
+    }
 }
 
 /// Returns a warning for each ignored setting and for each suspicious one.

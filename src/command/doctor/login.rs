@@ -12,8 +12,8 @@ use crate::client::program::{self, Dialect};
 use crate::command::connect::{Client, prepare};
 use crate::command::get_token::IssuedToken;
 use crate::error::Error;
-use crate::os::deadline::run_within;
 use crate::os::env::Env;
+use crate::os::signal::wait_for_signal;
 use crate::settings::Settings;
 
 /// Maximum length of the client's output, in bytes.
@@ -26,29 +26,30 @@ pub(super) struct Login {
     pub(super) error: Option<&'static LoginError>,
 }
 
-/// Logs in with `program`, runs a statement, and explains the client's message.
+/// Logs in with `program`, runs a statement, and explains the client's message. Fails only at a signal.
 pub(super) fn check(
     env: &Env,
     settings: &Settings,
     program: &Path,
     dialect: Option<Dialect>,
     token: IssuedToken,
-) -> Login {
+) -> Result<Login, Error> {
     let Some(arguments) = statement_arguments(program, dialect) else {
         let finding = format!("the login is tested only with mysql, mariadb and psql, not with {}", program.display());
-        return Login { check: Check::skip("login", finding), error: None };
+        return Ok(Login { check: Check::skip("login", finding), error: None });
     };
     let secret = token.entry.token.expose().clone();
     let client = Client { program: Some(program.as_os_str()), flavor: None, command: &arguments };
     let result = prepare(env, settings, &client, || Ok(token)).and_then(|command| run(command, settings));
-    match result {
+    Ok(match result {
         Ok(None) => {
             let finding = format!("{} logs in as '{}'", program_name(program), settings.target.user);
             Login { check: Check::ok("login", finding), error: None }
         }
         Ok(Some(output)) => explain(program, &output.replace(&secret, "…")),
+        Err(error) if error.is_signal() => return Err(error),
         Err(error) => Login { check: Check::from_message("login", Status::Fail, error.message()), error: None },
-    }
+    })
 }
 
 fn program_name(program: &Path) -> String {
@@ -84,13 +85,35 @@ fn run(mut command: Command, settings: &Settings) -> Result<Option<String>, Erro
         let _ = discard.join();
         text
     };
-    let output = run_within(settings.deadline.left().max(Duration::from_millis(1)), read);
-    let Some(output) = output else {
-        kill(&mut child);
-        return Ok(Some("the client does not finish in time (timeout expired)".to_owned()));
+    let output = match wait(read, settings) {
+        Ok(Some(output)) => output,
+        result => {
+            kill(&mut child);
+            return result.map(|_| Some("the client does not finish in time (timeout expired)".to_owned()));
+        }
     };
     let status = child.wait().map_err(|error| Error::other(format!("could not wait for the client: {error}")))?;
     Ok((!status.success()).then(|| if output.trim().is_empty() { status.to_string() } else { output }))
+}
+
+/// Waits for `read` until the deadline. `None` if it is not finished by then. Fails at a signal, which the client does
+/// not get, because it has another process group.
+fn wait(read: impl FnOnce() -> String + Send + 'static, settings: &Settings) -> Result<Option<String>, Error> {
+    let failed = |error: std::io::Error| Error::other(format!("could not wait for the client: {error}"));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
+    let result = runtime.block_on(async {
+        let limit = settings.deadline.left().max(Duration::from_millis(1));
+        tokio::select! {
+            biased;
+            (name, exit) = wait_for_signal() => Err(Error::new(exit, format!("doctor: terminated by {name}"))),
+            output = tokio::time::timeout(limit, tokio::task::spawn_blocking(read)) => {
+                Ok(output.ok().and_then(Result::ok))
+            }
+        }
+    });
+    // The thread reads until the client is killed.
+    runtime.shutdown_background();
+    result
 }
 
 fn read_all(pipe: Option<impl Read>) -> String {

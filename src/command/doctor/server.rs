@@ -40,7 +40,9 @@ pub(super) fn check(server: &Server) -> Result<(Check, Option<String>), Check> {
 /// Opens a verified connection, up to the point at which a client sends the user name. Also returns the server's
 /// version, if the server names it. Fails with the failed check.
 pub(super) fn open(server: &Server) -> Result<(VerifiedConnection, Option<String>), Check> {
-    let Server { settings, engine, address, limit } = server;
+    let Server { settings, engine, address, .. } = server;
+    // A server may delay each of several connections.
+    let limit = &server.limit.min(settings.deadline.left()).max(Duration::from_millis(1));
     let roots = read_roots(settings)?;
     let broken = |error: &std::io::Error| {
         let finding = format!("{address} does not answer as a {} server: {}", product_name(*engine), explain(error));
