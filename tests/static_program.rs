@@ -38,14 +38,17 @@ impl Machine {
         Some(Self { sandbox, program, nsswitch })
     }
 
-    /// Runs `args` under strace. Returns the files that were opened, and stderr.
-    fn opened(&self, args: &[&str], variables: &[(&str, &str)]) -> (Vec<String>, String) {
+    /// Runs `args` under strace. Returns the files that all threads and programs opened, or only the main thread, and
+    /// stderr.
+    fn opened(&self, scope: Scope, args: &[&str], variables: &[(&str, &str)]) -> (Vec<String>, String) {
         let log = self.sandbox.path("strace");
         let script = "mount --bind \"$1\" /etc/nsswitch.conf && shift && exec \"$@\"";
         let mut command = Command::new("unshare");
         command.args(["--mount", "sh", "-c", script, "sh"]).arg(&self.nsswitch);
         command
-            .args(["strace", "-qq", "-e", "trace=open,openat,openat2", "-o"])
+            .args(["strace", "-qq"])
+            .args((scope == Scope::All).then_some("-f"))
+            .args(["-e", "trace=open,openat,openat2", "-o"])
             .arg(&log)
             .arg(&self.program)
             .args(args);
@@ -59,9 +62,21 @@ impl Machine {
     }
 }
 
+/// What strace records.
+#[derive(Clone, Copy, PartialEq)]
+enum Scope {
+    MainThread,
+    /// All threads, and the programs that it runs.
+    All,
+}
+
 /// Asserts that a run opens no shared object and no file of NSS. Returns its stderr.
 fn assert_loads_nothing(machine: &Machine, args: &[&str], variables: &[(&str, &str)]) -> String {
-    let (opened, stderr) = machine.opened(args, variables);
+    assert_nothing_is_loaded(machine, Scope::MainThread, args, variables)
+}
+
+fn assert_nothing_is_loaded(machine: &Machine, scope: Scope, args: &[&str], variables: &[(&str, &str)]) -> String {
+    let (opened, stderr) = machine.opened(scope, args, variables);
     assert!(!opened.is_empty(), "{args:?}: strace recorded no call");
     let foreign: Vec<&String> = opened
         .iter()
@@ -114,7 +129,7 @@ fn no_command_loads_a_shared_object() {
     ] {
         // The client itself may load shared objects.
         if args[0] == "connect" {
-            let (opened, _) = machine.opened(&args, &keys);
+            let (opened, _) = machine.opened(Scope::MainThread, &args, &keys);
             let start_of_client = opened.iter().position(|call| call.contains("ld.so") || call.contains("libc.so"));
             let before = &opened[..start_of_client.unwrap_or(opened.len())];
             assert!(!before.iter().any(|call| call.contains(".so") || call.contains("nsswitch")), "{before:?}");
@@ -137,6 +152,39 @@ fn no_command_loads_a_shared_object() {
     let more = [("RDS_TOKEN_KEYRING", "secret-service"), ("DBUS_SESSION_BUS_ADDRESS", bus)];
     let stderr = assert_loads_nothing(&machine, &[TARGET, "--cache", "keyring"], &[&keys[..], &more[..]].concat());
     assert!(stderr.contains("is not a socket of this machine"), "{stderr}");
+}
+
+/// The commands that call AWS and look up names, in several threads. They run no other program.
+#[test]
+#[ignore = "needs root and the static program"]
+fn no_lookup_loads_a_shared_object() {
+    let Some(machine) = Machine::new("no_lookup_loads_a_shared_object") else { return };
+    let home = machine.sandbox.path("home");
+    let home = ("HOME", home.to_str().unwrap());
+    let id = ["--id", "prod", "--user", "app", "--region", "eu-west-1"];
+    let cname = "mysql://app@db.corp.invalid";
+    for args in [
+        vec!["inspect", "x"],
+        vec!["sql", TARGET],
+        vec!["sql", cname, "--apply", "--client", "/nonexistent", "--region", "eu-west-1"],
+        vec!["sql", TARGET, "--apply", "--master-secret", "--client", "/nonexistent"],
+        vec!["policy", TARGET],
+        vec!["policy", TARGET, "--resource-id", "db-ABCDEFGHIJKLMNOPQRSTUVWXYZ", "--account", "123456789012"],
+        vec!["doctor", TARGET, "--client", "/nonexistent"],
+        vec!["doctor", TARGET, "--client", "/nonexistent", "--via", "tunnel.invalid:3306"],
+        vec!["doctor", cname, "--client", "/nonexistent", "--region", "eu-west-1"],
+        vec!["setup", "--yes", "--id", "prod", "--user", "app", "--region", "eu-west-1"],
+        [&["token"], &id[..]].concat(),
+        [&["doctor", "--engine", "mysql"], &id[..]].concat(),
+        vec![cname, "--region", "eu-west-1"],
+    ] {
+        let limit: &[&str] = if args[0] == "inspect" { &[] } else { &["--timeout", "3s"] };
+        let args = [&args[..], limit].concat();
+        for endpoint in ["http://localhost:1", "https://aws.invalid"] {
+            let variables = [KEYS[0], KEYS[1], home, ("AWS_ENDPOINT_URL", endpoint)];
+            assert_nothing_is_loaded(&machine, Scope::All, &args, &variables);
+        }
+    }
 }
 
 /// The user has no name and no home, as in a container with an arbitrary user ID.
