@@ -4,6 +4,7 @@ use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use crate::architecture::files_below;
 use crate::harness::{PROGRAM, Run, Sandbox, can_mount, on_terminal, skip, texts};
@@ -680,5 +681,40 @@ fn the_managed_password_is_only_for_its_own_database() {
         }
         // The second request is for the password.
         assert_eq!(aws.requests(), if is_own { 2 } else { 1 }, "{host}");
+    }
+}
+
+/// The user may take longer than `--timeout` for the password, and the client may not.
+#[test]
+fn the_time_limit_includes_the_client() {
+    for (script, code) in [
+        ("exec sleep 30", 4),
+        // A program that the client started keeps its stderr open.
+        ("sleep 30 & echo 'ERROR 1045 (28000): denied' >&2; exit 1", 4),
+        ("exit 0", 0),
+    ] {
+        let sandbox = Sandbox::new();
+        std::fs::write(sandbox.path("mariadb"), format!("#!/bin/sh\n{script}\n")).unwrap();
+        std::fs::set_permissions(sandbox.path("mariadb"), std::fs::Permissions::from_mode(0o700)).unwrap();
+        let args = ["sql", URL, "-q", "--apply", "--client", "./mariadb", "--password-fd", "0", "--timeout", "1s"];
+        let mut run = sandbox.without_keys(args);
+        let (reader, mut writer) = std::io::pipe().unwrap();
+        run.command.stdin(reader);
+        let user = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(1_300));
+            writer.write_all(b"password").unwrap();
+        });
+        let start = Instant::now();
+        if code == 0 {
+            run.succeeds();
+        } else {
+            let error = run.fails(code);
+            assert!(
+                error.ends_with("did not finish in time; use a longer --timeout, and run this command again"),
+                "{error}"
+            );
+        }
+        assert!(start.elapsed() < Duration::from_secs(6), "{script}: {:?}", start.elapsed());
+        user.join().unwrap();
     }
 }

@@ -15,14 +15,13 @@ use crate::command::client_files;
 use crate::command::connect::{InheritedFiles, ca_file, in_memory, note_client};
 use crate::command::master_password::MasterPassword;
 use crate::error::Error;
+use crate::os::deadline::Deadline;
 use crate::os::env::Env;
 use crate::os::signal::wait_for_signal;
 use crate::secret::Secret;
 use crate::settings::Settings;
 use crate::target::{Engine, Target};
 
-/// Time limit for the connection, in seconds.
-const CONNECT_TIMEOUT: &str = "25";
 /// The database that every PostgreSQL server of RDS has.
 const POSTGRES_DATABASE: &str = "postgres";
 
@@ -48,14 +47,18 @@ impl MasterClient<'_> {
             Engine::Mysql | Engine::Mariadb => None,
         };
         let master = Target { user: self.master_user.to_owned(), database, ..target.clone() };
-        let password = password.read(self.env, &master)?;
+        let password = {
+            // The user may need longer than the time limit.
+            let _pause = deadline.pause();
+            password.read(self.env, &master)?
+        };
         let ca = ca_file(self.env, self.settings, InheritedFiles::Opened)?;
         note_client("sql", self.settings, &master, &program);
         let mut command = match dialect {
             Some(dialect) => self.mysql_command(&program, dialect, &master, &ca, &password)?,
             None => self.psql_command(&program, &master, &ca, &password)?,
         };
-        let output = run_client(&mut command, sql)
+        let output = run_client(&mut command, sql, deadline)
             .map_err(|error| Error::new(error.exit, format!("sql: {}: {}", program.display(), error.message())))?;
         // Redact the password, in case the client prints it in a message.
         let messages = String::from_utf8_lossy(&output.stderr).replace(password.expose().as_str(), "…");
@@ -99,6 +102,11 @@ impl MasterClient<'_> {
         Err(Error::usage(format!("sql: {program} is not {expected}; use --client {expected}")))
     }
 
+    /// Returns the time limit for the connection, in seconds. In libpq, 0 and 1 mean other limits.
+    fn connect_timeout(&self) -> String {
+        self.settings.deadline.left().as_secs().max(2).to_string()
+    }
+
     fn mysql_command(
         &self,
         program: &Path,
@@ -127,7 +135,7 @@ impl MasterClient<'_> {
         };
         let mut option = OsString::from("--defaults-file=");
         option.push(file);
-        command.arg(option).args(["--batch", "--skip-reconnect", "--connect-timeout", CONNECT_TIMEOUT]);
+        command.arg(option).args(["--batch", "--skip-reconnect", "--connect-timeout", &self.connect_timeout()]);
         // The encoding of the master user's name, and of the statements.
         command.arg("--default-character-set=utf8mb4");
         command.env(LOGIN_FILE_VARIABLE, NO_LOGIN_FILE);
@@ -154,15 +162,16 @@ impl MasterClient<'_> {
         }
         let variables = variables.iter().filter(|variable| variable.name.starts_with("PG"));
         command.envs(variables.map(|variable| (variable.name, &variable.value)));
-        command.env("PGCONNECT_TIMEOUT", CONNECT_TIMEOUT).env_remove("PGOPTIONS");
+        command.env("PGCONNECT_TIMEOUT", self.connect_timeout()).env_remove("PGOPTIONS");
         command.args(["--no-psqlrc", "--quiet", "--no-password", "--set=ON_ERROR_STOP=1", "--single-transaction"]);
         command.arg("--file=-");
         Ok(command)
     }
 }
 
-/// Runs a client with `sql` on its stdin, and waits for it. A signal kills the client.
-fn run_client(command: &mut Command, sql: &str) -> Result<Output, Error> {
+/// Runs a client with `sql` on its stdin, and waits for it until the deadline. A signal kills the client. Fails if the
+/// client can't be run (exit 1), or does not finish in time (exit 4).
+fn run_client(command: &mut Command, sql: &str, deadline: &Deadline) -> Result<Output, Error> {
     let failed = |error: std::io::Error| Error::other(format!("could not run the client: {error}; check --client"));
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
@@ -181,7 +190,12 @@ fn run_client(command: &mut Command, sql: &str) -> Result<Output, Error> {
         tokio::select! {
             biased;
             (name, exit) = wait_for_signal() => Err(Error::new(exit, format!("terminated by {name}"))),
-            output = write_and_wait => output.map_err(failed),
+            output = deadline.within(write_and_wait) => match output {
+                Some(output) => output.map_err(failed),
+                None => Err(Error::network(
+                    "the statements did not finish in time; use a longer --timeout, and run this command again",
+                )),
+            },
         }
     })
 }
