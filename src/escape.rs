@@ -41,6 +41,26 @@ fn without_parameter(text: &str, parameter: &str) -> String {
     shown + &text[rest..]
 }
 
+/// Minimum length of a part of a secret that is removed, in bytes.
+const MIN_FRAGMENT: usize = 12;
+
+/// Returns `text` without `secret` and its parts. A program may print a secret in lines of a fixed length.
+pub(crate) fn without_fragments(text: &str, secret: &str) -> String {
+    let (mut shown, mut rest) = (String::new(), text);
+    while let Some(next) = rest.chars().next() {
+        let is_part = |length: usize| rest.get(..length).is_some_and(|part| secret.contains(part));
+        if !is_part(MIN_FRAGMENT) {
+            shown.push(next);
+            rest = &rest[next.len_utf8()..];
+            continue;
+        }
+        let length = (MIN_FRAGMENT..=rest.len()).take_while(|length| is_part(*length)).last();
+        shown.push('…');
+        rest = &rest[length.unwrap_or(MIN_FRAGMENT)..];
+    }
+    shown
+}
+
 /// Escapes every character that could break the line, control a terminal or reorder the text on it.
 ///
 /// Messages quote hosts, profile names, responses of servers and the stderr of other programs.
@@ -71,6 +91,20 @@ pub(crate) fn quote_argument(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn parts_of_a_secret_are_removed() {
+        let secret = "0123456789abcdef0123456789ABCDEF";
+        for (text, expected) in [
+            ("a 0123456789abcdef0123456789ABCDEF b", "a … b"),
+            ("0123456789abcdef0\n123456789ABCDEF", "…\n…"),
+            ("é3456789abcdefé", "é…é"),
+            ("3456789abcd", "3456789abcd"),
+            ("", ""),
+        ] {
+            assert_eq!(without_fragments(text, secret), expected);
+        }
+    }
 
     #[test]
     fn passwords_in_urls_are_removed() {

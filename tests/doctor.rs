@@ -769,6 +769,31 @@ fn a_signal_stops_the_login() {
     }
 }
 
+/// A client prints the token in its option file in lines of a fixed length.
+#[test]
+#[ignore = "needs database servers"]
+fn no_part_of_a_token_that_a_client_prints_is_shown() {
+    let test = "no_part_of_a_token_that_a_client_prints_is_shown";
+    let Some(lab) = lab(test) else { return };
+    if !can_mount() {
+        return skip(test, "needs mount namespaces");
+    }
+    for print in ["cat", "fold -w 40", "fold -w 25 | tac", "tr '&' '\\n'"] {
+        let mut setup = Setup::new(&lab, Engine::Mariadb);
+        let script = format!(
+            "#!/bin/sh\ncase $* in *SELECT*) sed -n 's/^password *= *//p' \"${{1#*=}}\" | tr -d '\"' | {print} >&2; exit 1 ;; \
+             esac\nexec /usr/bin/mariadb \"$@\"\n"
+        );
+        let client = setup.sandbox.write("mariadb", &script);
+        std::fs::set_permissions(&client, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+        setup.arg(&format!("--client={}", client.display()));
+        let (report, _) = texts(&setup.command(&[]).output().unwrap());
+        let finding = report.lines().find(|line| line.starts_with("FAIL  login: ")).unwrap();
+        let is_hexadecimal = |part: &[u8]| part.iter().all(u8::is_ascii_hexdigit);
+        assert!(finding.contains('…') && !finding.as_bytes().windows(14).any(is_hexadecimal), "{print}: {finding}");
+    }
+}
+
 /// The credentials of a role: temporary, with their expiry. A wrong clock is the result of its own check.
 #[test]
 fn credentials_and_clock_of_a_role_are_shown() {

@@ -12,6 +12,7 @@ use crate::client::program::{self, Dialect};
 use crate::command::connect::{Client, prepare};
 use crate::command::get_token::IssuedToken;
 use crate::error::Error;
+use crate::escape::without_fragments;
 use crate::os::env::Env;
 use crate::os::signal::wait_for_signal;
 use crate::settings::Settings;
@@ -46,10 +47,16 @@ pub(super) fn check(
             let finding = format!("{} logs in as '{}'", program_name(program), settings.target.user);
             Login { check: Check::ok("login", finding), error: None }
         }
-        Ok(Some(output)) => explain(program, &output.replace(&secret, "…")),
+        Ok(Some(output)) => explain(program, &without_token(&output, &secret)),
         Err(error) if error.is_signal() => return Err(error),
         Err(error) => Login { check: Check::from_message("login", Status::Fail, error.message()), error: None },
     })
+}
+
+/// Returns the client's output without the token, which starts with the endpoint. The endpoint stays in other messages.
+fn without_token(output: &str, token: &str) -> String {
+    let output = output.replace(token, "…");
+    without_fragments(&output, token.find("X-Amz-").map_or(token, |start| &token[start..]))
 }
 
 fn program_name(program: &Path) -> String {
