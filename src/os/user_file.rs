@@ -1,8 +1,9 @@
 //! Files that the user edits too, such as the configuration file.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 /// A file that is locked for a change, until dropped. The lock excludes other processes of `rds-token`, but not editors.
 pub(crate) struct UserFile {
@@ -10,12 +11,20 @@ pub(crate) struct UserFile {
     path: PathBuf,
     directory: PathBuf,
     /// The locked directory. `None` if the system can't lock it.
-    _lock: Option<File>,
+    lock: Option<File>,
 }
+
+/// The name of the file that replaces the old one.
+const TEMPORARY: &str = ".rds-token-new";
+/// Time limit for the lock. A change is a matter of milliseconds, but its process may be stopped. Another user who can
+/// read the directory can lock it too.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
+const LOCK_PAUSE: Duration = Duration::from_millis(20);
 
 impl UserFile {
     /// Locks a file that may not exist, and creates its directory. Waits while another process changes a file in the
-    /// directory. Fails if the path is a link to a missing file, or the directory can't be created.
+    /// directory. Fails if that takes too long, if the path is a link to a missing file, or if the directory can't be
+    /// created.
     pub(crate) fn lock(path: &Path) -> io::Result<Self> {
         let path = match path.canonicalize() {
             Err(error) if error.kind() == ErrorKind::NotFound && path.is_symlink() => {
@@ -27,8 +36,8 @@ impl UserFile {
         let directory = path.parent().ok_or_else(|| io::Error::other("the path has no directory"))?.to_owned();
         create_directory(&directory)?;
         // The lock is on the directory, because the file is replaced.
-        let lock = File::open(&directory).and_then(|handle| handle.lock().map(|()| handle)).ok();
-        Ok(Self { path, directory, _lock: lock })
+        let lock = File::open(&directory).ok().map(lock_in_time).transpose()?.flatten();
+        Ok(Self { path, directory, lock })
     }
 
     /// Returns the text. `None` if the file does not exist.
@@ -42,7 +51,14 @@ impl UserFile {
 
     /// Replaces the file with the text, as a whole, so that an error leaves it unchanged. Preserves the permissions.
     pub(crate) fn write(&self, text: &str) -> io::Result<()> {
-        let temporary = self.directory.join(format!(".rds-token-{:016x}", fastrand::u64(..)));
+        let temporary = match self.lock {
+            Some(_) => self.directory.join(TEMPORARY),
+            None => self.directory.join(format!("{TEMPORARY}-{:016x}", fastrand::u64(..))),
+        };
+        if self.lock.is_some() {
+            // A process that was killed may have left it.
+            let _ = fs::remove_file(&temporary);
+        }
         let written = self.write_to(&temporary, text).and_then(|()| fs::rename(&temporary, &self.path));
         written.inspect_err(|_| {
             let _ = fs::remove_file(&temporary);
@@ -57,6 +73,21 @@ impl UserFile {
         }
         file.write_all(text.as_bytes())?;
         file.sync_all()
+    }
+}
+
+/// Locks a directory. `None` if the system can't lock it. Fails if another process has the lock for too long.
+fn lock_in_time(directory: File) -> io::Result<Option<File>> {
+    let until = Instant::now() + LOCK_TIMEOUT;
+    loop {
+        match directory.try_lock() {
+            Ok(()) => return Ok(Some(directory)),
+            Err(TryLockError::Error(_)) => return Ok(None),
+            Err(TryLockError::WouldBlock) if Instant::now() >= until => {
+                return Err(io::Error::new(ErrorKind::TimedOut, "another process has locked its directory"));
+            }
+            Err(TryLockError::WouldBlock) => std::thread::sleep(LOCK_PAUSE),
+        }
     }
 }
 
@@ -92,6 +123,28 @@ fn copy_owner(_: &File, _: &fs::Metadata) {}
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_file_of_a_killed_process_is_replaced() {
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join(TEMPORARY), "half").unwrap();
+        let path = directory.path().join("config.toml");
+        UserFile::lock(&path).unwrap().write("text").unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "text");
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_locked_directory_is_an_error_in_the_end() {
+        let directory = tempfile::tempdir().unwrap();
+        let other = File::open(directory.path()).unwrap();
+        other.lock().unwrap();
+        let start = Instant::now();
+        let error = UserFile::lock(&directory.path().join("config.toml")).err().unwrap();
+        assert!(error.to_string().contains("another process has locked"), "{error}");
+        assert!(start.elapsed() < LOCK_TIMEOUT * 2, "{:?}", start.elapsed());
+    }
 
     #[test]
     fn a_file_is_created_and_replaced() {
