@@ -868,3 +868,19 @@ fn the_page_about_messages_has_those_of_the_doctor() {
         .collect();
     assert!(missing.is_empty(), "docs/access-denied.md does not contain these rows:\n{missing}");
 }
+
+#[test]
+fn a_failed_lookup_is_reported() {
+    let sandbox = Sandbox::new();
+    let args = ["doctor", "--id", "prod", "--user", "app", "--region", "eu-west-1", "--output", "json"];
+    let dead = "http://127.0.0.1:1";
+    for (run, check) in [
+        (sandbox.without_keys(args), "credentials"),
+        (sandbox.rds_token(args).env("AWS_ENDPOINT_URL_RDS", dead), "database"),
+    ] {
+        let output = run.output();
+        let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!((output.status.code(), &report["cause"]), (Some(1), &check.into()), "{report}");
+        assert_eq!(report["checks"][0]["status"], "FAIL", "{report}");
+    }
+}

@@ -58,6 +58,8 @@ fn flags_replace_the_dialog() {
             stdout
                 .ends_with(&format!("Log in:             rds-token connect {}\n", &table[8..table.find(']').unwrap()]))
         );
+        let keeps_read_only = stdout.contains("rds-token sql reader --read-only --apply");
+        assert_eq!(keeps_read_only, extra.contains(&"--read-only"), "{stdout}");
         assert_eq!(stderr.contains("IAM authentication is off for the cluster main"), id == "cluster:main", "{stderr}");
     }
     assert!(

@@ -25,11 +25,11 @@ use std::thread::ScopedJoinHandle;
 
 use crate::cli::{DoctorArgs, ReportOutput};
 use crate::command::get_token::IssuedToken;
-use crate::error::Error;
+use crate::error::{Error, ExitCode};
 use crate::os::env::Env;
 use crate::output::{self, Report};
 use crate::settings::Settings;
-use crate::target::Engine;
+use crate::target::{Engine, Target};
 
 use aws_checks::AwsChecks;
 use check::{Check, LoginMessage, Status, find_cause, has_failed, render_json, render_text};
@@ -37,18 +37,34 @@ use client::InstalledClient;
 use login::Login;
 
 pub(super) fn run(env: &Env, args: &DoctorArgs) -> Result<(), Error> {
-    let mut settings = Settings::resolve(env, &args.request)?;
+    let mut settings = match Settings::resolve(env, &args.request) {
+        Err(error) if matches!(error.exit, ExitCode::Credentials | ExitCode::Network) => {
+            return report(args, None, &[explain_failed_lookup(&error)], LoginMessage::Ambiguous);
+        }
+        settings => settings?,
+    };
     // The report contains the warnings.
     settings.report = Report { quiet: true, ..settings.report };
     let (checks, message) = examine(env, &settings, args)?;
-    let cause = find_cause(&checks, message);
+    report(args, Some(&settings.target), &checks, message)
+}
+
+/// Explains why the database of `--id` could not be looked up, so that nothing else can be checked.
+fn explain_failed_lookup(error: &Error) -> Check {
+    let name = if error.exit == ExitCode::Credentials { "credentials" } else { "database" };
+    Check::from_message(name, Status::Fail, error.message())
+}
+
+/// Prints the report. Fails without a message if a check has failed (exit 1).
+fn report(args: &DoctorArgs, target: Option<&Target>, checks: &[Check], message: LoginMessage) -> Result<(), Error> {
+    let cause = find_cause(checks, message);
     let report = match args.output.unwrap_or(ReportOutput::Text) {
-        ReportOutput::Text => render_text(&checks, cause),
-        ReportOutput::Json => render_json(&settings.target, &checks, cause),
+        ReportOutput::Text => render_text(checks, cause),
+        ReportOutput::Json => render_json(target, checks, cause),
     };
     output::result(&report)?;
     // The report is the message.
-    if has_failed(&checks) { Err(Error::other("")) } else { Ok(()) }
+    if has_failed(checks) { Err(Error::other("")) } else { Ok(()) }
 }
 
 /// Runs all checks, and returns them in the order of the report. Also returns whether the message of a failed login

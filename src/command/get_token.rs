@@ -222,7 +222,7 @@ fn warn_about_host(settings: &Settings) {
     };
     report.warn(&format!(
         "host '{}' {problem}, and no server accepts a token signed for another name; use the endpoint as --host, and \
-         --via HOST:PORT for a tunnel or a CNAME",
+         --via HOST:PORT for a tunnel",
         target.host
     ));
 }

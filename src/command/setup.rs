@@ -26,7 +26,8 @@ pub(super) fn run(env: &Env, args: &SetupArgs) -> Result<(), Error> {
     print_policy_and_sql(&env.restarted(), args, &plan, report)?;
     let action = apply(env, args, &plan, dialog.as_mut())?;
     let path = config_file::add_target(env, plan.name(), &plan.table(args))?;
-    output::result(&format!("Added [target.{}] to {}.\n\n{}", plan.name(), path.display(), plan.next_steps(action)))?;
+    let next_steps = plan.next_steps(args, action);
+    output::result(&format!("Added [target.{}] to {}.\n\n{next_steps}", plan.name(), path.display()))?;
     let runs_doctor = match dialog.as_mut() {
         Some(dialog) if !args.no_doctor => {
             dialog.show("\n")?;

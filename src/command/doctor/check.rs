@@ -153,8 +153,8 @@ struct Document<'a> {
     summary: String,
 }
 
-/// Returns the report as one line of JSON, in which every value is a string.
-pub(super) fn render_json(target: &Target, checks: &[Check], cause: Option<&Check>) -> String {
+/// Returns the report as one line of JSON, in which every value is a string. `target` is `None` if it is unknown.
+pub(super) fn render_json(target: Option<&Target>, checks: &[Check], cause: Option<&Check>) -> String {
     let checks: Vec<Check> = checks
         .iter()
         .map(|check| Check { finding: clean(&check.finding), remedy: clean(&check.remedy), ..check.clone() })
@@ -162,8 +162,8 @@ pub(super) fn render_json(target: &Target, checks: &[Check], cause: Option<&Chec
     let summary = cause.map_or_else(|| summary(&checks), |check| clean(&check.finding));
     let document = Document {
         version: "1",
-        target: target.to_string(),
-        region: &target.region,
+        target: target.map(Target::to_string).unwrap_or_default(),
+        region: target.map_or("", |target| &target.region),
         checks: &checks,
         cause: cause.map_or("", |check| check.name),
         summary,
@@ -225,7 +225,7 @@ mod tests {
                     connection\n\nprobable cause: tcp: no\\u{1b}answer\n";
         assert_eq!(render_text(&checks, cause), text);
         assert_eq!(
-            render_json(&target(), &checks[1..2], cause),
+            render_json(Some(&target()), &checks[1..2], cause),
             "{\"version\":\"1\",\"target\":\"u@h.x:1\",\"region\":\"eu-west-1\",\"checks\":[{\"check\":\"tcp\",\
              \"status\":\"FAIL\",\"finding\":\"no\\\\u{1b}answer\",\"remedy\":\"run `x`\"}],\"cause\":\"tcp\",\
              \"summary\":\"no\\\\u{1b}answer\"}\n"

@@ -121,15 +121,16 @@ impl Plan {
     }
 
     /// Returns the steps that remain for the user.
-    pub(super) fn next_steps(&self, action: SqlAction) -> String {
+    pub(super) fn next_steps(&self, args: &SetupArgs, action: SqlAction) -> String {
         let name = &self.name;
+        let read_only = if args.read_only { " --read-only" } else { "" };
         let run_sql = match (action, self.database().kind, &self.database().master_secret) {
             (SqlAction::Apply, ..) => String::new(),
             (_, DatabaseKind::Proxy, _) => {
                 "Create the user:    in the database behind the proxy, see above\n".to_owned()
             }
-            (_, _, Some(_)) => format!("Create the user:    rds-token sql {name} --apply --master-secret\n"),
-            (_, _, None) => format!("Create the user:    rds-token sql {name} --apply\n"),
+            (_, _, Some(_)) => format!("Create the user:    rds-token sql {name}{read_only} --apply --master-secret\n"),
+            (_, _, None) => format!("Create the user:    rds-token sql {name}{read_only} --apply\n"),
         };
         format!(
             "Next steps:\n{run_sql}Allow the login:    aws iam put-role-policy --role-name ROLE --policy-name {name} \\\n\
