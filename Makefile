@@ -13,11 +13,11 @@ VERSION := $(shell sed -n '/^version = /{s/.*"\(.*\)"/\1/p;q;}' Cargo.toml)
 # A static program at a fixed address starts as fast as /bin/true: nothing is loaded or relocated. --target applies
 # these flags to neither build scripts nor macros. On systems other than Linux with glibc, the build is that of
 # `cargo build --release`. SHA-256 does not query the processor: in a virtual machine, the query takes longer than
-# hashing the few bytes that we hash. A panic aborts, so the program needs no tables for unwinding, which would be a
-# twelfth of its size.
+# hashing the few bytes that we hash. A panic aborts, so the
+# index for unwinding is left out.
 ifneq ($(findstring linux-gnu,$(TRIPLE)),)
 STATIC := RUSTFLAGS='$(RUSTFLAGS) -C target-feature=+crt-static -C relocation-model=static \
-	-C force-unwind-tables=no --cfg sha2_256_backend="soft"'
+	-C link-arg=-Wl,--no-eh-frame-hdr --cfg sha2_256_backend="soft"'
 endif
 
 .PHONY: build install setup demo test test-portable check bench lint workflows platforms fuzz deny dist checksums \
