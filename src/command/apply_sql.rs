@@ -177,20 +177,20 @@ fn run_client(command: &mut Command, sql: &str, deadline: &Deadline) -> Result<O
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
     let command = std::mem::replace(command, Command::new(""));
     runtime.block_on(async {
-        let mut command = tokio::process::Command::from(command);
-        let mut child = command.kill_on_drop(true).spawn().map_err(failed)?;
-        let stdin = child.stdin.take();
-        let write_and_wait = async {
-            if let Some(mut stdin) = stdin {
+        let run = async {
+            let mut command = tokio::process::Command::from(command);
+            let mut child = command.kill_on_drop(true).spawn()?;
+            if let Some(mut stdin) = child.stdin.take() {
                 // If the client exits before it has read everything, its own message says why.
                 let _ = tokio::io::AsyncWriteExt::write_all(&mut stdin, sql.as_bytes()).await;
             }
             child.wait_with_output().await
         };
         tokio::select! {
+            // The branches are polled in this order, so that the signal handlers are installed before the client starts.
             biased;
             (name, exit) = wait_for_signal() => Err(Error::new(exit, format!("terminated by {name}"))),
-            output = deadline.within(write_and_wait) => match output {
+            output = deadline.within(run) => match output {
                 Some(output) => output.map_err(failed),
                 None => Err(Error::network(
                     "the statements did not finish in time; use a longer --timeout, and run this command again",

@@ -82,40 +82,51 @@ fn run(mut command: Command, settings: &Settings) -> Result<Option<String>, Erro
     command.env("LC_ALL", "C");
     #[cfg(unix)]
     std::os::unix::process::CommandExt::process_group(&mut command, 0);
-    let mut child = command
-        .spawn()
-        .map_err(|error| Error::other(format!("could not run {}: {error}", command.get_program().display())))?;
-    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-    let read = move || {
-        let discard = std::thread::spawn(move || read_all(stdout));
-        let text = read_all(stderr);
-        let _ = discard.join();
-        text
-    };
-    let output = match wait(read, settings) {
+    let mut child = None;
+    let output = match start_and_read(&mut command, &mut child, settings) {
         Ok(Some(output)) => output,
         result => {
-            kill(&mut child);
+            child.iter_mut().for_each(kill);
             return result.map(|_| Some("the client does not finish in time (timeout expired)".to_owned()));
         }
     };
-    let status = child.wait().map_err(|error| Error::other(format!("could not wait for the client: {error}")))?;
-    Ok((!status.success()).then(|| if output.trim().is_empty() { status.to_string() } else { output }))
+    let status = child.map(|mut child| child.wait()).transpose();
+    let status = status.map_err(|error| Error::other(format!("could not wait for the client: {error}")))?;
+    let failed = status.filter(|status| !status.success());
+    Ok(failed.map(|status| if output.trim().is_empty() { status.to_string() } else { output }))
 }
 
-/// Waits for `read` until the deadline. `None` if it is not finished by then. Fails at a signal, which the client does
-/// not get, because it has another process group.
-fn wait(read: impl FnOnce() -> String + Send + 'static, settings: &Settings) -> Result<Option<String>, Error> {
+/// Starts the client, and returns what it prints on stderr until the deadline. `None` if it is not finished by then.
+/// Fails at a signal, which the client does not get, because it has another process group.
+fn start_and_read(
+    command: &mut Command,
+    child: &mut Option<Child>,
+    settings: &Settings,
+) -> Result<Option<String>, Error> {
     let failed = |error: std::io::Error| Error::other(format!("could not wait for the client: {error}"));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
     let result = runtime.block_on(async {
         let limit = settings.deadline.left().max(Duration::from_millis(1));
+        let run = async {
+            let started = command
+                .spawn()
+                .map_err(|error| Error::other(format!("could not run {}: {error}", command.get_program().display())))?;
+            let started = child.insert(started);
+            let (stdout, stderr) = (started.stdout.take(), started.stderr.take());
+            let read = move || {
+                let discard = std::thread::spawn(move || read_all(stdout));
+                let text = read_all(stderr);
+                let _ = discard.join();
+                text
+            };
+            let output = tokio::time::timeout(limit, tokio::task::spawn_blocking(read)).await;
+            Ok(output.ok().and_then(Result::ok))
+        };
         tokio::select! {
+            // The branches are polled in this order, so that the signal handlers are installed before the client starts.
             biased;
             (name, exit) = wait_for_signal() => Err(Error::new(exit, format!("doctor: terminated by {name}"))),
-            output = tokio::time::timeout(limit, tokio::task::spawn_blocking(read)) => {
-                Ok(output.ok().and_then(Result::ok))
-            }
+            output = run => output,
         }
     });
     // The thread reads until the client is killed.
