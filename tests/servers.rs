@@ -19,6 +19,8 @@ pub(crate) struct Lab {
     pub(crate) other_ca: String,
     pub(crate) host: String,
     pub(crate) outside_host: String,
+    /// The host name of PostgreSQL as a cluster of Aurora DSQL.
+    pub(crate) dsql_host: String,
     pub(crate) region: String,
     pub(crate) hosts_file: String,
     pub(crate) nss_wrapper: String,

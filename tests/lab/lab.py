@@ -43,6 +43,9 @@ DOMAIN = f"abc123.{REGION}.rds.amazonaws.com"
 HOST = f"db.{DOMAIN}"
 OTHER_HOST = f"other.{DOMAIN}"  # in the certificate too, but not the endpoint of a token
 OUTSIDE_HOST = f"db.zzz999.{REGION}.rds.amazonaws.com"  # not in the certificate
+DSQL_DOMAIN = f"dsql.{REGION}.on.aws"
+DSQL_HOST = f"abc123.{DSQL_DOMAIN}"  # PostgreSQL also acts as a cluster of Aurora DSQL
+DSQL_ADMIN = "admin"
 
 DATABASE = "ExampleDB"
 # The first name is plain. The others need percent-encoding and quoting.
@@ -222,7 +225,7 @@ async def make_server_certificate(tls):
         "server",
         *("-CA", tls / "ca.pem", "-CAkey", tls / "ca-key.pem"),
         *("-addext", "basicConstraints=critical,CA:FALSE"),
-        *("-addext", f"subjectAltName=DNS:*.{DOMAIN}"),
+        *("-addext", f"subjectAltName=DNS:*.{DOMAIN},DNS:*.{DSQL_DOMAIN}"),
     )
 
 
@@ -252,6 +255,7 @@ async def make_certificates(tls):
 class Server:
     """The common part of all engines: folder, port, log, verifier, start and stop."""
 
+    dsql_host = None
     compiler_options = ["-Wall", "-Wextra", "-Werror", "-O1", "-shared", "-fPIC"]
 
     def __init__(self, directory, verdicts):
@@ -282,7 +286,7 @@ class Server:
             await asyncio.sleep(0.02)
 
     async def start_verifier(self):
-        endpoint = Endpoint(HOST, self.port, REGION)
+        endpoint = Endpoint(HOST, self.port, REGION, self.dsql_host)
         keys = {key.access_key_id: key for key in KEYS.values()}
         await serve(self.verifier, self.engine, endpoint, keys, self.verdicts)
         set_owner(self.verifier)
@@ -455,6 +459,7 @@ class PostgreSQL(Server):
     ready_line = b"ready to accept connections"
     stop_signal = signal.SIGINT  # "fast" shutdown; SIGTERM waits for the clients
     master = "postgres"
+    dsql_host = DSQL_HOST
 
     async def create_data(self):
         options = ["--no-sync", "--no-instructions", "--encoding=UTF8", "--locale=C"]
@@ -504,7 +509,7 @@ class PostgreSQL(Server):
         yield f"GRANT rds_iam TO {self.master} WITH ADMIN OPTION"
         yield "CREATE TABLE greeting (text text)"
         yield "INSERT INTO greeting VALUES ('hello from postgres')"
-        for user in map(sql_name, USERS):
+        for user in map(sql_name, [*USERS, DSQL_ADMIN]):
             yield f"CREATE USER {user}"
             yield f"GRANT rds_iam TO {user}"
             yield f"GRANT ALL ON greeting TO {user}"
@@ -631,7 +636,7 @@ def sql_name(name):
 
 
 def write_hosts(path):
-    path.write_text(f"127.0.0.1 {HOST} {OTHER_HOST} {OUTSIDE_HOST} localhost\n")
+    path.write_text(f"127.0.0.1 {HOST} {OTHER_HOST} {OUTSIDE_HOST} {DSQL_HOST} localhost\n")
     os.chmod(path, 0o644)
 
 
@@ -650,6 +655,7 @@ def description(directory, servers):
         "host": HOST,
         "other_host": OTHER_HOST,
         "outside_host": OUTSIDE_HOST,
+        "dsql_host": DSQL_HOST,
         "region": REGION,
         "hosts_file": str(directory / "hosts"),
         "nss_wrapper": nss_wrapper(),

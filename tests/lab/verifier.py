@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Verifies IAM tokens as RDS does, on this machine.
+"""Verifies IAM tokens as RDS and Aurora DSQL do, on this machine.
 
 It shares no code with rds-token, so that it doesn't repeat the program's errors: Signature
 Version 4 is implemented below with the standard library only. The lab's servers send their
 questions to a unix socket (verifier_client.h). Each verdict is one line of JSON in a log,
 without tokens and secrets.
 
-    verifier.py --self-test        checks itself with tests/data/tokens.json
+    verifier.py --self-test        checks itself with tests/data/tokens.json and dsql_tokens.json
 """
 
 import asyncio
@@ -21,14 +21,14 @@ from pathlib import Path
 from typing import Optional
 from urllib.parse import quote, unquote
 
-VECTORS = Path(__file__).resolve().parent.parent / "data" / "tokens.json"
+DATA = Path(__file__).resolve().parent.parent / "data"
 
-MAX_LIFETIME = 900  # seconds; RDS refuses a longer lifetime
+# Seconds; the services refuse a longer lifetime.
+MAX_LIFETIME = {"rds-db": 900, "dsql": 604_800}
 CLOCK_SKEW = timedelta(minutes=5)  # a signer's clock may be ahead by this time
 
 REQUIRED = {
     "Action",
-    "DBUser",
     "X-Amz-Algorithm",
     "X-Amz-Credential",
     "X-Amz-Date",
@@ -36,12 +36,13 @@ REQUIRED = {
     "X-Amz-SignedHeaders",
     "X-Amz-Signature",
 }
-OPTIONAL = {"X-Amz-Security-Token"}
+OPTIONAL = {"DBUser", "X-Amz-Security-Token"}
 
 # Strict percent-encoding: no "+" for a space, no lower-case hex digits, no other raw character.
-TOKEN = re.compile(r"([^/:?]+):([0-9]+)/\?(.+)")
+TOKEN = re.compile(r"([^/:?]+)(?::([0-9]+))?/\?(.+)")
 PARAMETER = re.compile(r"([A-Za-z-]+)=((?:[A-Za-z0-9_.~-]|%[0-9A-F]{2})*)")
-CREDENTIAL = re.compile(r"([A-Za-z0-9]+)/([0-9]{8})/([^/]+)/rds-db/aws4_request")
+CREDENTIAL = re.compile(r"([A-Za-z0-9]+)/([0-9]{8})/([^/]+)/(rds-db|dsql)/aws4_request")
+ACTIONS = {"rds-db": {"connect"}, "dsql": {"DbConnect", "DbConnectAdmin"}}
 DATE = re.compile(r"[0-9]{8}T[0-9]{6}Z")
 SIGNATURE = re.compile(r"[0-9a-f]{64}")
 
@@ -58,6 +59,7 @@ class Endpoint:
     host: str
     port: int
     region: str
+    dsql_host: Optional[str] = None  # the server is also a cluster of Aurora DSQL
 
 
 class Refusal(Exception):
@@ -72,10 +74,14 @@ class Token:
         self.host, self.port, query = match.groups()
         self.parameters = parse_query(query)
         scope = CREDENTIAL.fullmatch(self.parameters["X-Amz-Credential"]) or refuse("malformed")
-        self.access_key_id, self.date, self.region = scope.groups()
+        self.access_key_id, self.date, self.region, self.service = scope.groups()
         self.signed_at = parse_date(self.parameters["X-Amz-Date"])
+        is_rds = self.service == "rds-db"
+        if (self.port is not None) != is_rds or ("DBUser" in self.parameters) != is_rds:
+            refuse("malformed")  # a token of Aurora DSQL has no port and no user
+        if self.parameters["Action"] not in ACTIONS[self.service]:
+            refuse("malformed")
         fixed = {
-            "Action": "connect",
             "X-Amz-Algorithm": "AWS4-HMAC-SHA256",
             "X-Amz-SignedHeaders": "host",
         }
@@ -119,9 +125,9 @@ def sign(token, secret):
         if name != "X-Amz-Signature"
     )
     query = "&".join(f"{name}={value}" for name, value in sorted(encoded))
-    host = f"host:{token.host}:{token.port}"
+    host = f"host:{token.host}" + (f":{token.port}" if token.port else "")
     request = f"GET\n/\n{query}\n{host}\n\nhost\n{sha256('')}"
-    scope = f"{token.date}/{token.region}/rds-db/aws4_request"
+    scope = f"{token.date}/{token.region}/{token.service}/aws4_request"
     stamp = token.parameters["X-Amz-Date"]
     text = f"AWS4-HMAC-SHA256\n{stamp}\n{scope}\n{sha256(request)}"
 
@@ -136,14 +142,12 @@ def sha256(text):
 
 
 def judge(token, user, endpoint, keys, now):
-    """Raises Refusal if RDS would not log `user` in with the token."""
+    """Raises Refusal if the service would not log `user` in with the token."""
     parameters = token.parameters
-    if parameters["DBUser"] != user:
-        refuse("user")
-    if token.host != endpoint.host:
-        refuse("host")
-    if token.port != str(endpoint.port):
-        refuse("port")
+    if token.service == "dsql":
+        judge_dsql(token, user, endpoint)
+    else:
+        judge_rds(token, user, endpoint)
     if token.region != endpoint.region:
         refuse("region")
     key = keys.get(token.access_key_id) or refuse("key")
@@ -155,9 +159,25 @@ def judge(token, user, endpoint, keys, now):
         refuse("signature")
 
 
+def judge_rds(token, user, endpoint):
+    if token.parameters["DBUser"] != user:
+        refuse("user")
+    if token.host != endpoint.host:
+        refuse("host")
+    if token.port != str(endpoint.port):
+        refuse("port")
+
+
+def judge_dsql(token, user, endpoint):
+    if (token.parameters["Action"] == "DbConnectAdmin") != (user == "admin"):
+        refuse("action")
+    if token.host != endpoint.dsql_host:
+        refuse("host")
+
+
 def judge_age(token, now):
     lifetime = token.parameters["X-Amz-Expires"]
-    if not re.fullmatch("[0-9]{1,6}", lifetime) or not 0 < int(lifetime) <= MAX_LIFETIME:
+    if not re.fullmatch("[0-9]{1,6}", lifetime) or not 0 < int(lifetime) <= MAX_LIFETIME[token.service]:
         refuse("expires")
     if not token.signed_at - CLOCK_SKEW <= now <= token.signed_at + timedelta(seconds=int(lifetime)):
         refuse("age")
@@ -202,10 +222,11 @@ async def serve(socket_path, engine, endpoint, keys, log):
 
 def self_test():
     """Accepts the reference tokens, and refuses each mutation with the right reason."""
-    vectors = json.loads(VECTORS.read_text())
-    for vector in vectors:
-        check_vector(vector)
-    print(f"verifier: checked {len(vectors)} tokens and {len(MUTATIONS)} mutations of each")
+    for name, mutations in (("tokens", MUTATIONS), ("dsql_tokens", DSQL_MUTATIONS)):
+        vectors = json.loads((DATA / f"{name}.json").read_text())
+        for vector in vectors:
+            check_vector(vector, mutations)
+        print(f"verifier: checked {len(vectors)} tokens and {len(mutations)} mutations of each")
 
 
 def signed(old, new):
@@ -218,6 +239,10 @@ def raw(old, new):
     return lambda text: (re.sub(old, new, text, count=1), False)
 
 
+def swap_action(match):
+    return "Action=DbConnect" if match[1] else "Action=DbConnectAdmin"
+
+
 def session_token(value):
     def mutate(text):
         text = re.sub("&X-Amz-Security-Token=[^&]*", "", text)
@@ -227,28 +252,25 @@ def session_token(value):
     return mutate
 
 
-MUTATIONS = [
-    ("user", signed("DBUser=", "DBUser=not-")),
+COMMON_MUTATIONS = [
     ("host", signed("^", "other.")),
-    ("port", signed(r":\d+/", r":1/")),
-    ("region", signed(r"%2F[a-z0-9-]+%2Frds-db", "%2Feu-south-9%2Frds-db")),
+    ("region", signed(r"%2F[a-z0-9-]+%2F(rds-db|dsql)", r"%2Feu-south-9%2F\1")),
     ("key", signed("Credential=", "Credential=NOT")),
     ("session-token", session_token("")),
     ("session-token", session_token("other")),
-    ("expires", signed("Expires=900", "Expires=901")),
-    ("expires", signed("Expires=900", "Expires=0")),
-    ("expires", signed("Expires=900", "Expires=-1")),
+    ("expires", signed(r"Expires=\d+", "Expires=0")),
+    ("expires", signed(r"Expires=\d+", "Expires=-1")),
     ("signature", raw("Signature=....", "Signature=0123")),
-    ("signature", raw("Expires=900", "Expires=899")),
+    ("signature", raw(r"Expires=\d+", "Expires=449")),
     ("malformed", raw(r".$", "")),
     ("malformed", raw("^", "https://")),
     ("malformed", raw("&X-Amz-Date=[^&]*", "")),
-    ("malformed", raw("Action=connect", "Action=connect&Action=connect")),
-    ("malformed", raw("Action=connect", "Action=drop")),
-    ("malformed", raw("Action=connect", "Action=connect&Extra=1")),
+    ("malformed", raw("Action=", "Action=x&Action=")),
+    ("malformed", raw("Action=[A-Za-z]+", "Action=drop")),
+    ("malformed", raw("Action=", "Extra=1&Action=")),
     ("malformed", raw("%2F", "/")),
     ("malformed", raw("%2F", "%2f")),
-    ("malformed", raw("rds-db", "s3")),
+    ("malformed", raw("(rds-db|dsql)%2F", "s3%2F")),
     ("malformed", raw(r"T\d{6}Z", "T250000Z")),
     ("malformed", raw(r"Date=\d{8}", "Date=20010101")),
     ("malformed", raw("$", "\n")),
@@ -257,9 +279,28 @@ MUTATIONS = [
 ]
 
 
-def check_vector(vector):
+MUTATIONS = COMMON_MUTATIONS + [
+    ("user", signed("DBUser=", "DBUser=not-")),
+    ("port", signed(r":\d+/", r":1/")),
+    ("expires", signed("Expires=900", "Expires=901")),
+    ("malformed", raw("rds-db%2F", "dsql%2F")),
+    ("malformed", raw("Action=connect", "Action=DbConnect")),
+]
+
+DSQL_MUTATIONS = COMMON_MUTATIONS + [
+    ("expires", signed(r"Expires=\d+", "Expires=604801")),
+    ("malformed", raw("/", ":5432/")),
+    ("malformed", raw("&X-Amz-Algorithm", "&DBUser=admin&X-Amz-Algorithm")),
+    ("malformed", raw("dsql%2F", "rds-db%2F")),
+    ("malformed", raw("Action=[A-Za-z]+", "Action=connect")),
+    ("action", signed("Action=DbConnect(Admin)?", swap_action)),
+]
+
+
+def check_vector(vector, mutations):
     key = Key(vector["access_key_id"], vector["secret_access_key"], vector["session_token"])
-    endpoint = Endpoint(vector["host"], vector["port"], vector["region"])
+    host, lifetime = vector["host"], vector.get("expires_in", 900)
+    endpoint = Endpoint(host, vector.get("port"), vector["region"], dsql_host=host)
     signed_at = datetime.fromisoformat(vector["signed_at"].replace("Z", "+00:00"))
 
     def expect(reason, text, later=0):
@@ -268,9 +309,9 @@ def check_vector(vector):
         got, _ = decide(text.encode(), user, endpoint, {key.access_key_id: key}, now)
         assert got == reason, f"{vector['host']}: {got} instead of {reason}"
 
-    for later, reason in [(0, "ok"), (900, "ok"), (901, "age"), (-300, "ok"), (-301, "age")]:
+    for later, reason in [(0, "ok"), (lifetime, "ok"), (lifetime + 1, "age"), (-300, "ok"), (-301, "age")]:
         expect(reason, vector["token"], later)
-    for reason, mutate in MUTATIONS:
+    for reason, mutate in mutations:
         text, sign_anew = mutate(vector["token"])
         if sign_anew:
             signature = sign(Token(text), key.secret_access_key)
