@@ -15,6 +15,7 @@ use crate::cache::CacheKind;
 use crate::client::option_file::Flavor;
 use crate::client::shell::Shell;
 use crate::similar::nearest;
+use crate::token::MAX_DSQL_LIFETIME;
 
 /// The name of the program in its help.
 pub(crate) const NAME: &str = "rds-token";
@@ -200,6 +201,9 @@ pub(crate) fn command() -> clap::Command {
     let clear = command.find_subcommand_mut("cache").and_then(|cache| cache.find_subcommand_mut("clear"));
     let clear = clear.expect("a command");
     ["database", "via", "ca"].into_iter().for_each(|option| adjust(clear, option, |option| option.hide(true)));
+    // Only clients of MySQL and MariaDB read option files.
+    let cnf = command.find_subcommand_mut("cnf").expect("a command");
+    adjust(cnf, "expires_in", |option| option.hide(true));
     // `sql` uses no token.
     let sql = command.find_subcommand_mut("sql").expect("a command");
     adjust(sql, "database", |option| {
@@ -574,6 +578,9 @@ pub(crate) struct CacheArgs {
     /// Minimum remaining lifetime of the token, 30s to 14m [default: 5m]
     #[arg(long, value_name = "DURATION", value_parser = min_ttl)]
     pub(crate) min_ttl: Option<Duration>,
+    /// Aurora DSQL: lifetime of a new token, at most 7d [default: 15m]
+    #[arg(long, value_name = "DURATION", value_parser = lifetime)]
+    pub(crate) expires_in: Option<Duration>,
 }
 
 // The options of every command.
@@ -637,15 +644,28 @@ fn mfa_code(text: &str) -> Result<String, String> {
 
 /// Seconds, or a number with a unit: `25`, `25s`, `1m 30s`.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
-    let duration = match text.parse::<u32>() {
-        Ok(seconds) => Duration::from_secs(seconds.into()),
-        Err(_) => humantime::parse_duration(text).map_err(|_| "write it as 90s, 2m or 1m30s".to_owned())?,
-    };
+    let duration = parse_duration(text)?;
     let day = Duration::from_secs(86_400);
     if duration.is_zero() || duration > day {
         return Err("it must be longer than 0s and at most 24h".to_owned());
     }
     Ok(duration)
+}
+
+/// The lifetime of a token of Aurora DSQL, in whole seconds.
+pub(crate) fn lifetime(text: &str) -> Result<Duration, String> {
+    let lifetime = parse_duration(text)?;
+    if lifetime.is_zero() || lifetime > MAX_DSQL_LIFETIME || lifetime.subsec_nanos() != 0 {
+        return Err("it must be from 1s to 7d (604800s), in whole seconds".to_owned());
+    }
+    Ok(lifetime)
+}
+
+fn parse_duration(text: &str) -> Result<Duration, String> {
+    match text.parse::<u32>() {
+        Ok(seconds) => Ok(Duration::from_secs(seconds.into())),
+        Err(_) => humantime::parse_duration(text).map_err(|_| "write it as 90s, 2m or 1m30s".to_owned()),
+    }
 }
 
 pub(crate) fn min_ttl(text: &str) -> Result<Duration, String> {

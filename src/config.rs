@@ -15,7 +15,7 @@ use crate::os::private_file::read_trusted;
 use crate::similar::nearest;
 
 /// The keys of a `[target.NAME]` table. Most are the names of long flags.
-const TARGET_KEYS: [&str; 18] = [
+const TARGET_KEYS: [&str; 19] = [
     "url",
     "host",
     "id",
@@ -32,11 +32,12 @@ const TARGET_KEYS: [&str; 18] = [
     "via",
     "ca",
     "min_ttl",
+    "expires_in",
     "cache",
     "timeout",
 ];
 /// The keys of `[defaults]`.
-const DEFAULTS_KEYS: [&str; 11] = [
+const DEFAULTS_KEYS: [&str; 12] = [
     "user",
     "database",
     "region",
@@ -46,6 +47,7 @@ const DEFAULTS_KEYS: [&str; 11] = [
     "no_resolve",
     "ca",
     "min_ttl",
+    "expires_in",
     "cache",
     "timeout",
 ];

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::error::{Error, ExitCode};
-use crate::target::TargetSpec;
+use crate::target::{Service, TargetSpec};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Origin {
@@ -106,15 +106,19 @@ impl Layer {
         self
     }
 
-    /// Adds the engine's default port, as [`TargetSpec::with_default_port`] does. The port of a database that is looked
+    /// Adds the default parts of a target, as [`TargetSpec::with_defaults`] does. The port of a database that is looked
     /// up comes from RDS.
     #[must_use]
-    pub(crate) fn with_default_port(mut self) -> Self {
+    pub(crate) fn with_defaults(mut self) -> Self {
+        if let Some(host) = self.get("host").filter(|host| Service::of(&host.text) == Service::Dsql) {
+            let defaults = Self::from_spec(&host.origin, self.spec().with_defaults());
+            return self.or(&defaults);
+        }
         let has_lookup = self.get("id").is_some() && self.get("host").is_none();
         let has_port = has_lookup || self.get("port").is_some();
         let Some(engine) = self.get("engine").filter(|_| !has_port) else { return self };
         let origin = engine.origin.clone();
-        if let Some(text) = self.spec().with_default_port().port {
+        if let Some(text) = self.spec().with_defaults().port {
             self.insert("port", Setting { text, origin });
         }
         self
@@ -161,7 +165,28 @@ mod tests {
             (layer(Origin::CommandLine, [("engine", "unknown")]), "3306"),
             (layer(Origin::CommandLine, []), "3306"),
         ] {
-            assert_eq!(upper.clone().with_default_port().or(&lower).text("port"), Some(expected), "{upper:?}");
+            assert_eq!(upper.clone().with_defaults().or(&lower).text("port"), Some(expected), "{upper:?}");
+        }
+    }
+
+    #[test]
+    fn a_host_of_dsql_decides_the_other_parts() {
+        let lower = layer(
+            Origin::Variable("V".into()),
+            [("port", "3306"), ("engine", "mysql"), ("database", "ExampleDB"), ("user", "app")],
+        );
+        for (upper, expected) in [
+            (layer(Origin::CommandLine, []), ["5432", "postgres", "postgres", "app"]),
+            (layer(Origin::CommandLine, [("port", "1"), ("user", "admin")]), ["1", "postgres", "postgres", "admin"]),
+            (layer(Origin::CommandLine, [("engine", "mysql"), ("database", "d")]), ["5432", "mysql", "d", "app"]),
+        ] {
+            let host = layer(Origin::CommandLine, [("host", "A.dsql.eu-west-1.on.aws")]);
+            let merged = upper.clone().or(&host).with_defaults().or(&lower);
+            assert_eq!(
+                ["port", "engine", "database", "user"].map(|key| merged.text(key).unwrap()),
+                expected,
+                "{upper:?}"
+            );
         }
     }
 

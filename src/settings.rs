@@ -4,6 +4,7 @@
 mod account;
 mod endpoint;
 pub(crate) mod inputs;
+mod lifetime;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -24,6 +25,7 @@ use crate::target::{Engine, Region, Target, TargetSpec, Via};
 use account::duration_text;
 pub(crate) use account::{AccountSettings, explicit_region, identity_flags};
 pub(crate) use endpoint::resolve_endpoint;
+use lifetime::{resolve_lifetime, resolve_min_ttl};
 
 /// The settings of a request for a token, and of the files for clients.
 pub(crate) struct Settings {
@@ -41,6 +43,8 @@ pub(crate) struct Settings {
     account_settings: AccountSettings,
     pub(crate) cache: CacheKind,
     pub(crate) refresh: bool,
+    /// Lifetime of a new token.
+    pub(crate) lifetime: Duration,
     pub(crate) min_ttl: Duration,
     pub(crate) deadline: Deadline,
     pub(crate) report: Report,
@@ -72,6 +76,8 @@ impl Settings {
                 .inspect(|(target, origin)| report.note(&format!("region: {}, from {origin}", target.region)))?,
             RegionUse::None => target_without_region(&inputs, inputs.merged.spec())?,
         };
+        let lifetime = resolve_lifetime(&inputs, target.service())?;
+        let min_ttl = resolve_min_ttl(&inputs, account_settings.min_ttl, lifetime)?;
         let via = inputs.on_command_line("via").or_else(|| inputs.table_setting("via"));
         Ok(Self {
             via: via.map(|via| via.check(Via::parse)).transpose()?,
@@ -82,7 +88,8 @@ impl Settings {
             table: inputs.named.map(|named| named.header),
             refresh: args.cache.refresh,
             cache: account_settings.cache,
-            min_ttl: account_settings.min_ttl,
+            lifetime,
+            min_ttl,
             deadline: account_settings.deadline.clone(),
             report,
             account_settings,
@@ -123,7 +130,11 @@ pub(crate) fn target_without_region(inputs: &Inputs, spec: TargetSpec) -> Result
 /// Returns the flags of a request that are not part of its target.
 fn request_flags(RequestArgs { identity, cache, .. }: &RequestArgs) -> Layer {
     let kind = if cache.no_cache { Some("off") } else { cache.cache.map(|kind| kind.name()) };
-    let cache = [("min_ttl", duration_text(cache.min_ttl)), ("cache", kind.map(str::to_owned))];
+    let cache = [
+        ("min_ttl", duration_text(cache.min_ttl)),
+        ("expires_in", duration_text(cache.expires_in)),
+        ("cache", kind.map(str::to_owned)),
+    ];
     identity_flags(identity).or(&Layer::new(&Origin::CommandLine, cache))
 }
 

@@ -19,4 +19,4 @@ pub use crate::os::env::{Env, Timestamp};
 pub use crate::percent::encode;
 pub use crate::secret::Secret;
 pub use crate::target::{Engine, Region, Target, TargetSpec, Via};
-pub use crate::token::{TokenFields, TokenSource, sign};
+pub use crate::token::{LIFETIME, Login, TokenFields, TokenSource, sign};

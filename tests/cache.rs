@@ -5,11 +5,11 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use rds_token::testing::Secret;
 use rds_token::testing::sign;
 use rds_token::testing::{AccessKeys, Choice, Identity, ProfileFiles};
 use rds_token::testing::{CacheDirectory, Entry, Key};
 use rds_token::testing::{Env, Timestamp};
+use rds_token::testing::{LIFETIME, Secret};
 use rds_token::testing::{Target, TargetSpec};
 
 use crate::harness::{HOST, KEYS, NO_FILE, PROGRAM, Run, Sandbox, TARGET, can_mount, has, is_root, skip, texts};
@@ -177,15 +177,17 @@ impl Fixture {
         let identity = Identity::find(&env, &profiles, Choice::default()).unwrap();
         let directory = CacheDirectory::at(sandbox.path("cache"));
         directory.prepare().unwrap();
-        let key = Key::of(&env, &target, identity.fingerprint());
+        let key = Key::of(&env, &target, LIFETIME, identity.fingerprint());
         Self { _sandbox: sandbox, directory, key, target, env }
     }
 
     /// Returns an entry signed at `signed`, with credentials that expire `lifetime` seconds later.
     fn entry(&self, signed: Timestamp, lifetime: Option<i64>) -> Entry {
         let keys = AccessKeys::new("AKID".into(), "s".into(), None, None).unwrap();
-        let token = sign(&self.target, &keys, signed.wall).unwrap();
-        Entry::new(token, signed, lifetime.map(|seconds| signed.wall + time::Duration::seconds(seconds))).unwrap()
+        let Target { user, port, .. } = &self.target;
+        let token = sign(&self.target, &keys, LIFETIME, signed.wall).unwrap();
+        let expiry = lifetime.map(|seconds| signed.wall + time::Duration::seconds(seconds));
+        Entry::new(token, user, *port, signed, expiry).unwrap()
     }
 }
 
@@ -472,7 +474,7 @@ fn a_token_with_additional_text_is_a_miss() {
     let fixture = Fixture::new();
     let now = fixture.env.now();
     let token = fixture.entry(now, None).token.expose().clone();
-    let entry = |token: String| Entry::new(Secret::new(token), now, None);
+    let entry = |token: String| Entry::new(Secret::new(token), &fixture.target.user, fixture.target.port, now, None);
     assert!(entry(token.clone()).is_some());
     for addition in [
         "&X=\n[client]\nhost=evil",

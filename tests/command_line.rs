@@ -432,7 +432,7 @@ fn hosts_that_accept_no_token_are_reported() {
         ("d.cluster-abc123.eu-west-1.docdb.amazonaws.com", "DocumentDB"),
         ("n.cluster-abc123.eu-west-1.neptune.amazonaws.com", "Neptune"),
         ("search-s-abc123.eu-west-1.es.amazonaws.com", "OpenSearch"),
-        ("abc123.dsql.eu-west-1.on.aws", "Aurora DSQL"),
+        ("dsql.eu-west-1.api.aws", "Aurora DSQL"),
         ("nlb-abc123.elb.eu-west-1.amazonaws.com", "a load balancer"),
         ("sqs.eu-west-1.amazonaws.com", "an AWS service other than RDS"),
     ] {

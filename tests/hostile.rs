@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use rds_token::testing::{
-    Choice, Engine, Env, Identity, Key, ProfileFiles, Region, Secret, Shell, Target, TargetSpec, Url, render_passfile,
+    Choice, Engine, Env, Identity, Key, LIFETIME, ProfileFiles, Region, Secret, Shell, Target, TargetSpec, Url,
+    render_passfile,
 };
 
 use crate::clients::odd_text;
@@ -447,7 +448,7 @@ fn every_part_of_the_identity_changes_the_cache_key() {
         let region = if target.starts_with("r@") { "us-east-1" } else { "eu-west-1" };
         let spec = TargetSpec::parse(target.trim_start_matches("r@")).unwrap();
         let target = spec.validate(Some(Region::of_flag(region)), || Ok(None)).unwrap().0;
-        Key::of(&env, &target, identity.fingerprint()).as_str().to_owned()
+        Key::of(&env, &target, LIFETIME, identity.fingerprint()).as_str().to_owned()
     };
     let keys =
         |id: &str, secret: &str| vec![("AWS_ACCESS_KEY_ID", id.into()), ("AWS_SECRET_ACCESS_KEY", secret.into())];

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rds_token::testing::{AccessKeys, Target, sign};
+use rds_token::testing::{AccessKeys, LIFETIME, Target, sign};
 use time::OffsetDateTime;
 
 use crate::harness::{Sandbox, texts};
@@ -65,7 +65,7 @@ fn wrong_tokens_are_refused() {
             .unwrap()
     };
     let now = OffsetDateTime::now_utc();
-    let token = |target: &Target, key: &Key, at| sign(target, &keys(key), at).unwrap().expose().clone();
+    let token = |target: &Target, key: &Key, at| sign(target, &keys(key), LIFETIME, at).unwrap().expose().clone();
     for engine in [Mariadb, Postgres] {
         let target = lab.target(engine, user);
         let valid = token(&target, &fixed, now);

@@ -11,9 +11,9 @@ use std::time::Duration;
 
 use percent_encoding::percent_decode_str;
 use rds_token::testing::{
-    Access, AccessKeys, Choice, Config, DatabaseUser, Engine, Entry, Env, Error, Flavor, Identity, Key, Layer,
-    OptionFile, PasswordIn, PasswordKind, ProfileFiles, Region, Secret, Shell, Target, TargetSpec, Timestamp,
-    TokenFields, TokenSource, Url, Via, encode, read_heading, render_json, render_passfile, sign,
+    Access, AccessKeys, Choice, Config, DatabaseUser, Engine, Entry, Env, Error, Flavor, Identity, Key, LIFETIME,
+    Layer, Login, OptionFile, PasswordIn, PasswordKind, ProfileFiles, Region, Secret, Shell, Target, TargetSpec,
+    Timestamp, TokenFields, TokenSource, Url, Via, encode, read_heading, render_json, render_passfile, sign,
 };
 use time::OffsetDateTime;
 
@@ -78,7 +78,7 @@ static KEY: LazyLock<Key> = LazyLock::new(|| {
     let vars = [("AWS_ACCESS_KEY_ID", "AKID"), ("AWS_SECRET_ACCESS_KEY", CANARY)];
     let env = Env::with_vars(vars.map(|(name, value)| (name.into(), value.into())).into());
     let identity = Identity::find(&env, &ProfileFiles::new(env.deadline(Duration::ZERO)), Choice::default()).unwrap();
-    Key::of(&env, &sample("u", "", Engine::Mysql).unwrap(), identity.fingerprint())
+    Key::of(&env, &sample("u", "", Engine::Mysql).unwrap(), LIFETIME, identity.fingerprint())
 });
 
 /// Token, time since boot, expiry of the credentials; then the position and the text of a change to the stored entry.
@@ -88,9 +88,14 @@ fn entry(data: &[u8]) {
     let boot = Duration::from_millis(boot.parse().unwrap_or(1));
     let expiry = expiry.parse().ok().and_then(|expiry| OffsetDateTime::from_unix_timestamp(expiry).ok());
     let signed = Timestamp { wall: OffsetDateTime::UNIX_EPOCH, boot };
-    let Some(entry) = Entry::new(Secret::new(token), signed, expiry) else { return };
+    let (user, port) = match TokenFields::parse(&token).map(|fields| fields.login) {
+        Some(Login::Rds { user, port }) => (user, port),
+        _ => ("u".to_owned(), 5432),
+    };
+    let Some(entry) = Entry::new(Secret::new(token), &user, port, signed, expiry) else { return };
     let assert_same = |read: &Entry| {
         assert_eq!((&read.token, &read.fields), (&entry.token, &entry.fields));
+        assert_eq!((&read.user, read.port), (&entry.user, entry.port));
         assert_eq!((read.signed_at_boot, read.credentials_expire_at), (boot, expiry));
     };
     let stored = entry.encode(&KEY);
@@ -110,7 +115,8 @@ fn entry(data: &[u8]) {
     for wall in [entry.fields.signed_at, OffsetDateTime::UNIX_EPOCH, entry.expires_at()] {
         for boot in [Duration::ZERO, boot, Duration::MAX] {
             let left = entry.remaining(Timestamp { wall, boot }).unwrap_or_default();
-            assert!(left <= Duration::from_secs(905), "{left:?}");
+            let tolerance = Duration::from_secs(5);
+            assert!(left <= entry.fields.lifetime + tolerance, "{left:?}");
         }
     }
 }
@@ -118,8 +124,9 @@ fn entry(data: &[u8]) {
 /// A text that may be a token; then the target, the keys and the time of a new token.
 fn token(data: &[u8]) {
     let [text, user, host, port, region, id, session, date] = fields(data);
-    if let Some(TokenFields { host, port, .. }) = TokenFields::parse(&text) {
-        assert!(text.starts_with(&format!("{host}:{port}/?")), "{host}:{port}");
+    if let Some(TokenFields { host, login, .. }) = TokenFields::parse(&text) {
+        let port = if let Login::Rds { port, .. } = login { format!(":{port}") } else { String::new() };
+        assert!(text.starts_with(&format!("{host}{port}/?")), "{host}{port}");
     }
     let [host, port, user] = [host, port, user].map(|text| non_empty(&text));
     let spec = TargetSpec { host, port, user, ..TargetSpec::default() };
@@ -128,7 +135,7 @@ fn token(data: &[u8]) {
     let session = non_empty(&session);
     let Ok(keys) = AccessKeys::new(id.clone(), CANARY.to_owned(), session.clone(), None) else { return };
     let now = OffsetDateTime::from_unix_timestamp(date.parse::<u32>().unwrap_or(0).into()).unwrap();
-    let token = sign(&target, &keys, now).expect("a valid target is signed");
+    let token = sign(&target, &keys, LIFETIME, now).expect("a valid target is signed");
     let token = token.expose();
     let fields = TokenFields::parse(token).expect("a signed token is parsed");
     assert!(fields.is_for(&target) && fields.signed_at == now, "{fields:?}");
@@ -148,7 +155,12 @@ fn token(data: &[u8]) {
     // The user name adds no parameter.
     let session = ["X-Amz-Security-Token"].iter().filter(|_| keys.session_token.is_some());
     let amz = ["Algorithm", "Credential", "Date", "Expires", "SignedHeaders"].map(|name| format!("X-Amz-{name}"));
-    let expected = ["Action", "DBUser"].into_iter().chain(amz.iter().map(String::as_str)).chain(session.copied());
+    let user = if matches!(fields.login, Login::Rds { .. }) { &["DBUser"][..] } else { &[] };
+    let expected = ["Action"]
+        .into_iter()
+        .chain(user.iter().copied())
+        .chain(amz.iter().map(String::as_str))
+        .chain(session.copied());
     assert_eq!(names, expected.chain(["X-Amz-Signature"]).collect::<Vec<_>>());
     assert!(!token.contains(CANARY));
 }

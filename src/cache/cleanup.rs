@@ -5,10 +5,13 @@ use std::time::Duration;
 
 use super::client_files::OPTION_FILE;
 use super::directory::{CLIENT_FILES, CacheDirectory, LOCKS, LOOKUP, TOKEN, has_extension};
+use super::entry::Entry;
 use crate::os::env::Timestamp;
 use crate::os::private_file::{Directory, is_temporary};
-use crate::token::LIFETIME;
+use crate::token::{LIFETIME, TokenFields};
 
+/// Upper limit for a token or a client file, in bytes.
+const MAX_FILE: u64 = 64 << 10;
 const SWEEP_INTERVAL: Duration = Duration::from_secs(30 * 60);
 /// Maximum age of a file that clients read. It is longer than a token's lifetime, because another process may be
 /// rewriting the file when its token expires.
@@ -51,6 +54,8 @@ impl CacheDirectory {
         };
         let mut old = old_files(&[TOKEN], LIFETIME);
         old.extend(old_files(&CLIENT_FILES, MAX_CLIENT_FILE_AGE));
+        // A token of Aurora DSQL may have a longer lifetime.
+        old.retain(|name| !self.has_valid_token(directory, name, now));
         old.extend(old_files(&[LOOKUP], MAX_LOOKUP_AGE));
         for name in old {
             let _ = directory.remove(&name);
@@ -59,6 +64,21 @@ impl CacheDirectory {
         directory.remove_old_temporaries(now.wall.into());
         old_files(&LOCKS, MAX_LOCK_AGE).iter().for_each(|name| directory.remove_unlocked(name));
         true
+    }
+
+    /// Whether a token or a passfile is older than a token of RDS can be, but has not expired.
+    fn has_valid_token(&self, directory: &Directory, name: &str, now: Timestamp) -> bool {
+        let read = || String::from_utf8(directory.read(name, MAX_FILE).ok()?).ok();
+        let Some(text) = read() else { return false };
+        if has_extension(name, &[TOKEN]) {
+            let key = name.split('.').next().unwrap_or_default();
+            let entry = Entry::decode(text.as_bytes(), key);
+            return entry.is_some_and(|entry| entry.fields.lifetime > LIFETIME && entry.remaining(now).is_some());
+        }
+        // A token of Aurora DSQL has no character that a passfile escapes.
+        let is_valid =
+            |fields: TokenFields| fields.lifetime > LIFETIME && now.wall < fields.signed_at + fields.lifetime;
+        text.lines().filter_map(|line| TokenFields::parse(line.rsplit_once(':')?.1)).any(is_valid)
     }
 
     fn sweep_mysql_homes(&self, directory: &Directory, now: Timestamp) {

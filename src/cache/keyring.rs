@@ -75,7 +75,7 @@ impl Keyring {
     pub(crate) fn load(&self, key: &Key, target: &Target) -> Option<Entry> {
         let name = key.as_str().to_owned();
         let bytes = self.with_backend(move |backend| backend.read(&name)).ok()??;
-        Entry::decode(&bytes, key.as_str()).filter(|entry| entry.fields.is_for(target))
+        Entry::decode(&bytes, key.as_str()).filter(|entry| entry.is_for(target))
     }
 
     /// Fails with the reason if an earlier call of this run failed.

@@ -96,7 +96,7 @@ impl CacheDirectory {
     /// The entry under `key`. `None` if it does not exist, is damaged, can't be trusted, or is for another target.
     pub fn load(&self, key: &Key, target: &Target) -> Option<Entry> {
         let bytes = self.open().ok()?.read(&token_file(key), MAX_ENTRY).ok()?;
-        Entry::decode(&bytes, key.as_str()).filter(|entry| entry.fields.is_for(target))
+        Entry::decode(&bytes, key.as_str()).filter(|entry| entry.is_for(target))
     }
 
     /// Stores `entry` under `key`, and replaces an older entry.

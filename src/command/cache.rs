@@ -16,7 +16,7 @@ use crate::rfc3339;
 use crate::settings::Settings;
 use crate::settings::inputs::{Inputs, with_examples};
 use crate::target::endpoint::{Endpoint, classify};
-use crate::target::{Region, Target, TargetSpec};
+use crate::target::{Region, Service, Target, TargetSpec};
 
 /// The deadline of the keyring. The time budget of the keyring itself is shorter.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -82,8 +82,8 @@ fn list(env: &Env, entries: impl Iterator<Item = Entry>) -> Result<(), Error> {
     let line = |(entry, seconds): &(Entry, u64)| {
         let fields = &entry.fields;
         let expires = rfc3339::format(entry.expires_at());
-        let user = escape_for_terminal(&fields.user);
-        format!("{user}@{}:{}\t{}\t{expires}\t{seconds}s\n", fields.host, fields.port, fields.region)
+        let user = escape_for_terminal(&entry.user);
+        format!("{user}@{}:{}\t{}\t{expires}\t{seconds}s\n", fields.host, entry.port, fields.region)
     };
     output::result(&live.iter().map(line).collect::<String>())
 }
@@ -192,7 +192,8 @@ impl TokenFilter {
         }
         let any_region = || Ok(Some(Region::of_flag("any")));
         let (target, _) = with_examples(spec.clone()).validate(region.as_deref().map(Region::of_flag), any_region)?;
-        let has_port = spec.port.is_some() || spec.engine.is_some();
+        // A token of Aurora DSQL is for any port.
+        let has_port = target.service() == Service::Rds && (spec.port.is_some() || spec.engine.is_some());
         Ok(Self([spec.user, spec.host.map(|_| target.host), has_port.then(|| target.port.to_string()), region]))
     }
 
@@ -200,8 +201,8 @@ impl TokenFilter {
         self.0.iter().zip(token).all(|(filter, part)| filter.as_ref().is_none_or(|filter| filter == part))
     }
 
-    fn matches_entry(&self, Entry { fields, .. }: &Entry) -> bool {
-        self.matches([&fields.user, &fields.host, &fields.port.to_string(), &fields.region])
+    fn matches_entry(&self, Entry { fields, user, port, .. }: &Entry) -> bool {
+        self.matches([user, &fields.host, &port.to_string(), &fields.region])
     }
 
     fn matches_file(&self, text: &str) -> bool {

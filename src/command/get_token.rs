@@ -9,8 +9,9 @@ use crate::os::single_flight::{Outcome, join};
 use crate::output::Report;
 use crate::rfc3339;
 use crate::settings::Settings;
+use crate::target::Service;
 use crate::target::endpoint::{Endpoint, classify};
-use crate::token::{TokenSource, sign};
+use crate::token::{LIFETIME, TokenSource, dsql_action, sign};
 
 /// A token, where it comes from, and the identity that signed it.
 pub(super) struct IssuedToken<'a> {
@@ -22,7 +23,7 @@ pub(super) struct IssuedToken<'a> {
 /// Returns a token from the cache, or signs one and stores it. The exit code of an error is 2 if the request is wrong,
 /// 3 if there are no usable credentials, 4 if AWS can't be reached or the time limit has passed.
 pub(super) fn get_token<'a>(env: &'a Env, settings: &'a Settings) -> Result<IssuedToken<'a>, Error> {
-    let Settings { report, target, .. } = settings;
+    let Settings { report, target, lifetime, .. } = settings;
     let account = settings.account(env);
     let identity = account.identity()?;
     if account.mfa_code.is_some() && !identity.needs_code() {
@@ -30,11 +31,14 @@ pub(super) fn get_token<'a>(env: &'a Env, settings: &'a Settings) -> Result<Issu
         let remedy = "omit --mfa-code, use --mfa-serial, or name a profile with mfa_serial";
         return Err(Error::usage(format!("--mfa-code: {why}; {remedy}")));
     }
+    if target.service() == Service::Dsql {
+        report.note(&format!("service: Aurora DSQL, action {}", dsql_action(&target.user)));
+    }
     report.note(&format!("credentials: {}", identity.describe()));
     identity.shadowed().iter().for_each(|shadowed| report.note(&format!("credentials: {shadowed}")));
     let request = TokenRequest { env, settings, identity, fetched: account.resolved.fetched.get() };
     let (entry, source) = match open_cache(env, settings, &account)? {
-        Some(cache) => request.load_or_sign(&cache, &Key::of(env, target, identity.fingerprint()))?,
+        Some(cache) => request.load_or_sign(&cache, &Key::of(env, target, *lifetime, identity.fingerprint()))?,
         None => (request.sign_new(None, None)?, TokenSource::Signed),
     };
     request.report_source(&entry, source);
@@ -145,9 +149,10 @@ impl TokenRequest<'_> {
                 shadowed.unwrap_or_default()
             )));
         }
-        let token = sign(&self.settings.target, credentials, now.wall)
+        let Settings { target, lifetime, .. } = self.settings;
+        let token = sign(target, credentials, *lifetime, now.wall)
             .map_err(|why| Error::other(format!("could not sign the token: {why}")))?;
-        Entry::new(token, now, credentials.expires_at)
+        Entry::new(token, &target.user, target.port, now, credentials.expires_at)
             .ok_or_else(|| Error::other("token: could not parse the signed token; please report this"))
     }
 
@@ -186,7 +191,7 @@ impl TokenRequest<'_> {
 
     /// Reports where the token comes from, and warns if it expires early.
     fn report_source(&self, entry: &Entry, source: TokenSource) {
-        let Settings { cache, refresh, report, min_ttl, .. } = self.settings;
+        let Settings { cache, refresh, report, min_ttl, lifetime, .. } = self.settings;
         let remaining = entry.remaining(self.env.now()).unwrap_or_default();
         let origin = match (source, cache, refresh) {
             (TokenSource::Cache, _, _) => "the cache (hit)",
@@ -194,12 +199,17 @@ impl TokenRequest<'_> {
             (TokenSource::Signed, _, true) => "a new signature (refresh)",
             (TokenSource::Signed, _, false) => "a new signature (cache miss)",
         };
-        if remaining >= *min_ttl && !report.verbose {
+        // The caller requested a long lifetime, but the credentials expire earlier.
+        let is_shortened = source == TokenSource::Signed
+            && *lifetime > LIFETIME
+            && entry.credentials_expire_at.is_some_and(|expiry| expiry < entry.fields.signed_at + *lifetime);
+        let is_early = remaining < *min_ttl || is_shortened;
+        if !is_early && !report.verbose {
             return;
         }
         let (expires, seconds) = (rfc3339::format(entry.expires_at()), remaining.as_secs());
         report.note(&format!("token: from {origin}, expires {expires}, in {seconds}s"));
-        if remaining < *min_ttl {
+        if is_early {
             report.warn(&format!("the token expires in {seconds}s, at {expires}, because the AWS credentials do"));
         }
     }

@@ -114,14 +114,6 @@ fn resolve_users(args: &PolicyArgs, inputs: &Inputs) -> Result<Vec<String>, Erro
 fn resolve_region(env: &Env, inputs: &Inputs, host: Option<&str>, account: &AccountSettings) -> Result<String, Error> {
     let explicit = explicit_region(inputs);
     let default = || account.default_region(env, inputs);
-    if let Some((_, in_host)) = host.and_then(endpoint::dsql) {
-        return match explicit.filter(|region| region.name != in_host) {
-            Some(Region { name, origin }) => {
-                Err(Error::usage(format!("policy: {origin} is {name}, but the host is in {in_host}; remove {origin}")))
-            }
-            None => Ok(in_host.to_owned()),
-        };
-    }
     if let Some(host) = host {
         let spec = TargetSpec { host: Some(host.to_owned()), ..TargetSpec::default() };
         let (target, _) = with_examples(spec).validate(explicit, default).map_err(|error| inputs.add_origin(error))?;

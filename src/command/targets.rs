@@ -33,7 +33,7 @@ fn describe(name: &str, table: &Layer, defaults: &Layer) -> String {
         with_examples(table.layer.spec()).validate(None, any_region).map(|_| table)
     });
     let layer = match checked {
-        Ok(table) => table.layer.with_default_port(),
+        Ok(table) => table.layer.with_defaults(),
         Err(error) => return format!("{name}\tinvalid: {error}\n"),
     };
     let part = |key: &str| layer.text(key).or_else(|| defaults.text(key)).unwrap_or("-");

@@ -35,7 +35,7 @@ pub(crate) fn find_cname(account: &Account<'_>, host: &str, stored_lookups: Stor
 /// an endpoint. Fails with the reason if no DNS server answers.
 pub(crate) fn query_cname(host: &str, deadline: &Deadline) -> Result<Option<String>, String> {
     let limit = Deadline::new(deadline.at().min(Instant::now() + TIMEOUT));
-    let is_endpoint = |name: &str| matches!(classify(name), Endpoint::Rds(_));
+    let is_endpoint = |name: &str| matches!(classify(name), Endpoint::Rds(_) | Endpoint::Dsql(_));
     // An RDS endpoint is itself a CNAME of a name of EC2, so the chain ends at the first endpoint.
     let mut chain = follow_cnames(host, &limit, is_endpoint)?;
     Ok(chain.pop().filter(|last| is_endpoint(last)))

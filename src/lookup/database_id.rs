@@ -2,6 +2,7 @@
 
 use crate::aws::api::{DatabaseKind, Filter};
 use crate::error::Error;
+use crate::target::Service;
 
 /// Maximum length of an identifier in RDS, in characters. Resource IDs are shorter.
 const MAX_LENGTH: usize = 63;
@@ -22,6 +23,13 @@ impl DatabaseId {
             let forms = "use ID, instance:ID, cluster:ID or proxy:ID";
             Error::usage(format!("id: '{text}' {why}; {forms}")).about("id")
         };
+        if Service::of(text) == Service::Dsql {
+            return Err(Error::usage(format!(
+                "id: '{text}' is the host name of a cluster of Aurora DSQL, which RDS does not know; use it as TARGET or \
+                 --host, as in `rds-token connect USER@{text}`"
+            ))
+            .about("id"));
+        }
         let (kind, id) = match text.split_once(':') {
             None => (None, text),
             Some((name, id)) => {

@@ -3,6 +3,7 @@
 use super::resource_id::{AccountId, ResourceId};
 use crate::aws::api::Partition;
 use crate::error::Error;
+use crate::target::DSQL_ADMIN;
 
 /// The database that a policy allows logins to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,9 +13,6 @@ pub(crate) enum PolicyDatabase {
     /// A cluster of Aurora DSQL, by its ID. `None` for all clusters of the account and the region.
     Dsql(Option<String>),
 }
-
-/// The user that each cluster of Aurora DSQL has. Its logins require a separate action.
-const DSQL_ADMIN: &str = "admin";
 
 /// The least-privilege policy for logins.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,17 +42,18 @@ impl Policy {
             }
             PolicyDatabase::Dsql(id) => {
                 let id = id.as_deref().unwrap_or("*");
-                let action = |user: &String| match user.as_str() {
-                    DSQL_ADMIN => "dsql:DbConnectAdmin",
-                    _ => "dsql:DbConnect",
-                };
                 Self {
-                    actions: without_duplicates(users.iter().map(action)),
+                    actions: without_duplicates(users.iter().map(|user| dsql_permission(user))),
                     resources: vec![format!("arn:{partition}:dsql:{region}:{account}:cluster/{id}")],
                 }
             }
         })
     }
+}
+
+/// Returns the action that allows the logins of a user of Aurora DSQL.
+pub(crate) fn dsql_permission(user: &str) -> &'static str {
+    if user == DSQL_ADMIN { "dsql:DbConnectAdmin" } else { "dsql:DbConnect" }
 }
 
 fn without_duplicates<T: PartialEq>(items: impl Iterator<Item = T>) -> Vec<T> {

@@ -167,7 +167,7 @@ fn check_role_arn(arn: &str) -> Result<(), Error> {
     Err(Error::usage(format!("role: '{arn}' is not the ARN of a role, such as arn:aws:iam::123456789012:role/NAME")))
 }
 
-fn check_duration(
+pub(super) fn check_duration(
     inputs: &Inputs,
     key: &str,
     parse: fn(&str) -> Result<Duration, String>,

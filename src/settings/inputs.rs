@@ -55,9 +55,8 @@ impl Inputs {
     /// or the `url` of its table can't be parsed (exit 2).
     pub(crate) fn of_request(env: &Env, config: Config, args: &TargetArgs, flags: &Layer) -> Result<Self, Error> {
         let mut inputs = Self::of_target(env, config, args, flags)?;
-        inputs.merged = std::mem::take(&mut inputs.merged)
-            .or(&environment_layer(env).with_default_port())
-            .or(&inputs.config.defaults);
+        inputs.merged =
+            std::mem::take(&mut inputs.merged).or(&environment_layer(env).with_defaults()).or(&inputs.config.defaults);
         Ok(inputs)
     }
 
@@ -83,7 +82,7 @@ impl Inputs {
             merged = merged.or(&named.layer);
         }
         let warning = password_warning(text, merged.text("url"));
-        Ok(Self { merged: merged.with_default_port(), named, config, warning, name })
+        Ok(Self { merged: merged.with_defaults(), named, config, warning, name })
     }
 
     /// Returns the value of a boolean setting. It defaults to false.
@@ -200,10 +199,11 @@ fn password_warning(target: Option<&str>, url: Option<&str>) -> Option<&'static 
 
 /// Fills the missing parts of a target with valid examples, so that the other parts can be validated.
 pub(crate) fn with_examples(spec: TargetSpec) -> TargetSpec {
+    let spec = spec.with_defaults();
     let engine = spec.engine.or_else(|| spec.port.is_none().then(|| "mysql".to_owned()));
     let host = spec.host.or_else(|| Some("host".to_owned()));
     let user = spec.user.or_else(|| Some("user".to_owned()));
-    TargetSpec { host, user, engine, ..spec }.with_default_port()
+    TargetSpec { host, user, engine, ..spec }.with_defaults()
 }
 
 /// Returns the error for a TARGET that can only be the name of a configured target, and is not.

@@ -1,7 +1,8 @@
 //! The AWS service and region in a host name.
 //!
 //! Source of the forms: the endpoint pages of the Amazon RDS and Aurora user guides, the host patterns of AWS's JDBC
-//! wrapper (`RdsUtils.java`), and `partitions.json` in botocore.
+//! wrapper (`RdsUtils.java`), `partitions.json` in botocore, and "Managing and connecting to Amazon Aurora DSQL clusters
+//! using AWS PrivateLink" in the Aurora DSQL user guide.
 
 /// The domains of RDS endpoints, one for each partition.
 const DOMAINS: [&str; 9] = [
@@ -16,6 +17,9 @@ const DOMAINS: [&str; 9] = [
     "csp.hci.ic.gov",
 ];
 
+/// The domain of Aurora DSQL, with its dot.
+const DSQL_DOMAIN: &str = ".on.aws";
+
 const OTHER_DOMAINS: [&str; 3] = ["on.aws", "api.aws", "api.amazonwebservices.com.cn"];
 
 /// The labels of RDS in a host name. One of them is next to the region.
@@ -26,6 +30,8 @@ const RDS_LABELS: [&str; 2] = ["rds", "rds-fips"];
 pub(crate) enum Endpoint<'a> {
     /// RDS, Aurora or RDS Proxy, in this region.
     Rds(&'a str),
+    /// A cluster of Aurora DSQL, in this region.
+    Dsql(&'a str),
     /// An Aurora global database, whose name has no region.
     Global,
     /// A host name of RDS in an unknown form.
@@ -45,7 +51,10 @@ pub(crate) fn classify(host: &str) -> Endpoint<'_> {
     let without_domain = |domain: &&str| host.strip_suffix(domain).and_then(|rest| rest.strip_suffix('.'));
     let Some(name) = DOMAINS.iter().find_map(without_domain) else {
         return match OTHER_DOMAINS.iter().find_map(without_domain) {
-            Some(name) => Endpoint::OtherService(other_service(name)),
+            Some(name) => match dsql(host) {
+                Some((_, region)) => Endpoint::Dsql(region),
+                None => Endpoint::OtherService(other_service(name)),
+            },
             None => Endpoint::Foreign,
         };
     };
@@ -67,10 +76,16 @@ pub(crate) fn is_proxy(host: &str) -> bool {
 /// Returns the cluster's id and the region in a host name of Aurora DSQL, in lower case: `ID.dsql.REGION.on.aws`, or
 /// `ID.dsql-SUFFIX.REGION.on.aws` for a VPC endpoint. `None` for other names.
 pub(crate) fn dsql(host: &str) -> Option<(&str, &str)> {
-    let labels: Vec<&str> = host.strip_suffix(".on.aws")?.split('.').collect();
+    let labels: Vec<&str> = host.strip_suffix(DSQL_DOMAIN)?.split('.').collect();
     let [id, service, region] = labels[..] else { return None };
     let is_dsql = service == "dsql" || service.strip_prefix("dsql-").is_some_and(|suffix| !suffix.is_empty());
     (is_dsql && !id.is_empty() && is_region(region)).then_some((id, region))
+}
+
+/// Whether a host name, in any case, is in the domain of Aurora DSQL.
+pub(super) fn has_dsql_domain(host: &str) -> bool {
+    let start = host.len().saturating_sub(DSQL_DOMAIN.len());
+    host.as_bytes()[start..].eq_ignore_ascii_case(DSQL_DOMAIN.as_bytes())
 }
 
 /// The region in the part of a host name before the domain, or `global`. `None` if it is not the name of a database.
@@ -237,8 +252,10 @@ mod tests {
             ("n.cluster-abc123.neptune.cn-north-1.amazonaws.com.cn", OtherService(Some("Neptune"))),
             ("search-s-abc123.eu-west-1.es.amazonaws.com", OtherService(Some("OpenSearch"))),
             ("search-s-abc123.aos.eu-west-1.on.aws", OtherService(Some("OpenSearch"))),
-            ("abc123.dsql.eu-west-1.on.aws", OtherService(Some("Aurora DSQL"))),
-            ("abc123.dsql-fnh4.us-east-1.on.aws", OtherService(Some("Aurora DSQL"))),
+            ("abc123.dsql.eu-west-1.on.aws", Endpoint::Dsql("eu-west-1")),
+            ("abc123.dsql-fnh4.us-east-1.on.aws", Endpoint::Dsql("us-east-1")),
+            ("abc123.dsql.nowhere.on.aws", OtherService(Some("Aurora DSQL"))),
+            ("dsql.eu-west-1.api.aws", OtherService(Some("Aurora DSQL"))),
             ("nlb-abc123.elb.eu-west-1.amazonaws.com", OtherService(Some("a load balancer"))),
             ("ec2-1-2-3-4.eu-west-1.compute.amazonaws.com", OtherService(Some("EC2"))),
             ("sts.eu-west-1.amazonaws.com", OtherService(None)),

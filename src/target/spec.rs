@@ -1,6 +1,10 @@
 //! The parts of a target before validation.
 
 use super::engine::Engine;
+use super::service::Service;
+
+/// The only database of a cluster of Aurora DSQL.
+const DSQL_DATABASE: &str = "postgres";
 
 /// A region before validation.
 #[derive(Clone, Debug)]
@@ -46,13 +50,27 @@ impl TargetSpec {
         self.engine.as_deref().map_or_else(from_port, Engine::from_name)
     }
 
-    /// Adds the engine's default port, if there is an engine and no port. This port then overrides a port of lower
-    /// precedence, which belongs to another engine.
+    /// Adds the engine's default port, if there is an engine and no port. For a host of Aurora DSQL, also adds its
+    /// engine and its database. These parts then override parts of lower precedence, which belong to another database.
     #[must_use]
-    pub(crate) fn with_default_port(self) -> Self {
+    pub(crate) fn with_defaults(self) -> Self {
+        if self.host.as_deref().is_some_and(|host| Service::of(host) == Service::Dsql) {
+            return self.with_dsql_defaults();
+        }
         let engine = self.engine.as_deref().and_then(Engine::from_name);
         let port = self.port.or_else(|| engine.map(|engine| engine.default_port().to_string()));
         Self { port, ..self }
+    }
+
+    /// Adds the only engine and database of Aurora DSQL, and its port, if there are none.
+    fn with_dsql_defaults(self) -> Self {
+        let engine = Engine::Postgres;
+        Self {
+            engine: self.engine.or_else(|| Some(engine.name().to_owned())),
+            port: self.port.or_else(|| Some(engine.default_port().to_string())),
+            database: self.database.or_else(|| Some(DSQL_DATABASE.to_owned())),
+            ..self
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use crate::target::{Engine, Region, Target, TargetSpec};
 const HOST: &str = "db.abc123.eu-west-1.rds.amazonaws.com";
 
 fn validate(text: &str) -> Result<Target, Error> {
-    Ok(TargetSpec::parse(text)?.with_default_port().validate(None, || Ok(None))?.0)
+    Ok(TargetSpec::parse(text)?.with_defaults().validate(None, || Ok(None))?.0)
 }
 
 fn message(text: &str) -> String {

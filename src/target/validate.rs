@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::endpoint::{self, Endpoint};
 use super::engine::Engine;
+use super::service::Service;
 use super::spec::{Region, TargetSpec};
 use crate::error::Error;
 use crate::escape::without_userinfo;
@@ -38,6 +39,13 @@ pub struct Target {
     pub region: String,
 }
 
+impl Target {
+    /// The service of the database.
+    pub(crate) fn service(&self) -> Service {
+        Service::of(&self.host)
+    }
+}
+
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}@{}:{}", self.user, self.host, self.port)
@@ -54,17 +62,19 @@ impl TargetSpec {
         region: Option<Region>,
         default_region: impl FnOnce() -> Result<Option<Region>, Error>,
     ) -> Result<(Target, String), Error> {
-        let host = check_host(&required(self.host, "host", "use TARGET or --host")?)?;
-        let user = required(self.user, "user", "use USER@HOST or --user")?;
-        let engine = self.engine.as_deref().map(check_engine).transpose()?;
-        let port = match (&self.port, engine) {
+        let spec = self.with_defaults();
+        let host = check_host(&required(spec.host, "host", "use TARGET or --host")?)?;
+        let user = required(spec.user, "user", "use USER@HOST or --user")?;
+        let engine = spec.engine.as_deref().map(check_engine).transpose()?;
+        check_service(&host, engine)?;
+        let port = match (&spec.port, engine) {
             (Some(port), _) => check_port(port)?,
             (None, Some(engine)) => engine.default_port(),
             (None, None) => return Err(no_port(&host, &user)),
         };
         let engine = engine.or_else(|| Engine::from_port(port));
         check_name("user", &user, engine, MAX_MYSQL_USER)?;
-        if let Some(database) = &self.database {
+        if let Some(database) = &spec.database {
             check_name("database", database, engine, MAX_MYSQL_DATABASE)?;
             // Some of PostgreSQL's programs read such a name as connection settings, including host and TLS mode
             // (libpq, `recognized_connection_string`).
@@ -74,7 +84,7 @@ impl TargetSpec {
             }
         }
         let Region { name: region, origin } = check_region(&host, region, default_region)?;
-        Ok((Target { host, port, user, database: self.database, engine, region }, origin))
+        Ok((Target { host, port, user, database: spec.database, engine, region }, origin))
     }
 }
 
@@ -96,7 +106,7 @@ fn check_region(
     default: impl FnOnce() -> Result<Option<Region>, Error>,
 ) -> Result<Region, Error> {
     let in_host = match endpoint::classify(host) {
-        Endpoint::Rds(region) => Some(region),
+        Endpoint::Rds(region) | Endpoint::Dsql(region) => Some(region),
         Endpoint::OtherService(service) => return Err(refuse("host", host, &wrong_service(service))),
         Endpoint::Global | Endpoint::UnknownRds | Endpoint::Foreign => None,
     };
@@ -144,8 +154,8 @@ fn wrong_service(service: Option<&str>) -> String {
     let remedy =
         "use the endpoint of the RDS database as --host, and --via for a load balancer or a tunnel in front of it";
     match service {
-        Some("Aurora DSQL") => "belongs to Aurora DSQL, which accepts only another kind of token; use `aws dsql \
-             generate-db-connect-auth-token`"
+        Some("Aurora DSQL") => "belongs to Aurora DSQL, but is not the endpoint of a cluster; use \
+             ID.dsql.REGION.on.aws, as the console of Aurora DSQL shows it"
             .to_owned(),
         Some(service) => format!("belongs to {service}, which does not accept RDS tokens; {remedy}"),
         None => format!("belongs to an AWS service other than RDS; {remedy}"),
@@ -214,6 +224,18 @@ pub(super) fn check_port(port: &str) -> Result<u16, Error> {
 
 fn check_engine(name: &str) -> Result<Engine, Error> {
     Engine::from_name(name).ok_or_else(|| refuse("engine", name, "is not mysql, mariadb or postgres"))
+}
+
+/// Checks that the engine is that of the host's service.
+fn check_service(host: &str, engine: Option<Engine>) -> Result<(), Error> {
+    match engine {
+        Some(engine @ (Engine::Mysql | Engine::Mariadb)) if Service::of(host) == Service::Dsql => {
+            let why = "is not that of Aurora DSQL, which only clients of PostgreSQL can use; use postgres, or a URL with \
+                       postgres://";
+            Err(refuse("engine", engine.name(), why))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Checks the name of a user or database. `max_mysql` is the longest name in MySQL and MariaDB, in characters.

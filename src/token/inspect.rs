@@ -19,21 +19,22 @@ use std::time::Duration;
 use time::OffsetDateTime;
 
 use crate::escape::quote_argument;
-use crate::target::{Engine, parse_port};
+use crate::target::{DSQL_ADMIN, Engine, Service, parse_port};
+use crate::token::format::{ADMIN_ACTION, required};
 use answer::{ServerKind, predict_answer};
 use endpoint::Address;
 use envelope::{ConnectionUrl, Opened};
+use kind::service_of;
 use parameters::Parameters;
 use signature::Scope;
 
 pub(crate) use finding::{Finding, Severity};
-pub(crate) use kind::TokenKind;
 
 /// The fields and the problems of a token. A field is `None` if it is missing or invalid.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Inspection {
     /// The service that accepts the token.
-    pub(crate) kind: TokenKind,
+    pub(crate) kind: Service,
     /// Host name of the endpoint, as written.
     pub(crate) host: Option<String>,
     /// Its port.
@@ -65,19 +66,21 @@ impl Inspection {
         self.findings.iter().all(|finding| finding.severity != Severity::Error)
     }
 
-    /// Returns a command that signs a new token for the same endpoint and user.
-    fn sign_command(&self) -> String {
+    /// Returns a command that signs a new token for the same endpoint and user. Of Aurora DSQL, only the token of the
+    /// administrator shows its user.
+    fn sign_command(&self, action: Option<&str>) -> String {
         let host = self.host.as_deref().map(str::to_ascii_lowercase);
-        match (self.kind, host, &self.region) {
-            (TokenKind::Dsql, Some(host), Some(region)) => {
-                format!("`aws dsql generate-db-connect-auth-token --hostname {host} --region {region}`")
+        match (self.kind, host) {
+            (Service::Dsql, Some(host)) => {
+                let user = if action == Some(ADMIN_ACTION) { DSQL_ADMIN } else { "USER" };
+                format!("`rds-token {}`", quote_argument(&format!("{user}@{host}")))
             }
-            (TokenKind::Dsql, ..) => "`aws dsql generate-db-connect-auth-token`".to_owned(),
-            (TokenKind::Rds, Some(host), _) if self.port.is_some() && self.user.is_some() => {
+            (Service::Dsql, None) => "`rds-token USER@ENDPOINT`".to_owned(),
+            (Service::Rds, Some(host)) if self.port.is_some() && self.user.is_some() => {
                 let (port, user) = (self.port.unwrap_or_default(), self.user.as_deref().unwrap_or_default());
                 format!("`rds-token {}`", quote_argument(&format!("{user}@{host}:{port}")))
             }
-            (TokenKind::Rds, ..) => "`rds-token USER@ENDPOINT:PORT`".to_owned(),
+            (Service::Rds, _) => "`rds-token USER@ENDPOINT:PORT`".to_owned(),
         }
     }
 }
@@ -91,7 +94,8 @@ pub(crate) fn inspect(text: &str, now: OffsetDateTime) -> Option<Inspection> {
     let scope = Scope::parse(&parameters);
     let service = scope.as_ref().map(|scope| scope.service.as_str());
     let host = parameters.endpoint.split(['/', ':']).next().unwrap_or_default();
-    let kind = TokenKind::of(host, service, parameters.value("Action").as_deref());
+    let action = parameters.value("Action");
+    let kind = service_of(host, service, action.as_deref());
     let address = endpoint::parse(parameters.endpoint, kind);
     let mut inspection = Inspection {
         kind,
@@ -105,7 +109,8 @@ pub(crate) fn inspect(text: &str, now: OffsetDateTime) -> Option<Inspection> {
         has_session_token: parameters.has_session_token(),
         findings,
     };
-    let validity = signature::check_dates(&parameters, scope.as_ref(), kind, now, &inspection.sign_command());
+    let validity =
+        signature::check_dates(&parameters, scope.as_ref(), kind, now, &inspection.sign_command(action.as_deref()));
     (inspection.signed_at, inspection.lifetime) = (validity.signed_at, validity.lifetime);
     inspection.findings.extend(validity.findings);
     inspection.findings.extend(check(&parameters, scope.as_ref(), kind, address));
@@ -116,14 +121,14 @@ pub(crate) fn inspect(text: &str, now: OffsetDateTime) -> Option<Inspection> {
 }
 
 /// Checks the parameters and the endpoint, except the dates.
-fn check(parameters: &Parameters<'_>, scope: Option<&Scope>, kind: TokenKind, address: Address) -> Vec<Finding> {
+fn check(parameters: &Parameters<'_>, scope: Option<&Scope>, kind: Service, address: Address) -> Vec<Finding> {
     let host = address.host.map(|host| host.to_ascii_lowercase());
     let region = scope.map(|scope| scope.region.as_str());
     let server = ServerKind::new(kind, host.as_deref(), None);
     let mut findings = address.findings;
     findings.extend(host.as_deref().and_then(|host| endpoint::check_host(host, kind, region)));
     findings.extend(endpoint::check_user(parameters.raw("DBUser"), parameters.value("DBUser").as_deref(), kind));
-    findings.extend(parameters.check(&kind.parameters()));
+    findings.extend(parameters.check(&required(kind)));
     findings.extend(signature::check(parameters, scope, kind));
     findings.extend(signature::check_keys(parameters, scope, server));
     findings
@@ -140,7 +145,7 @@ fn check_url(url: &ConnectionUrl, parameters: &Parameters<'_>, inspection: &Insp
     let is_same_port = url.port.as_deref().is_none_or(|port| parse_port(port) == inspection.port);
     let problem = "the URL connects to another address than the token is signed for";
     let remedy = "check that the address of the URL is a tunnel or a CNAME that leads to the endpoint of the token";
-    (!url.host.is_empty() && !(is_same_host && (is_same_port || inspection.kind == TokenKind::Dsql)))
+    (!url.host.is_empty() && !(is_same_host && (is_same_port || inspection.kind == Service::Dsql)))
         .then(|| Finding::warning("url_host", problem, remedy))
 }
 

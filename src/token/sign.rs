@@ -1,6 +1,6 @@
 //! Signs tokens.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use aws_sigv4::http_request::{
     SignableBody, SignableRequest, SignatureLocation, SigningSettings, sign as sign_request,
@@ -8,32 +8,32 @@ use aws_sigv4::http_request::{
 use aws_sigv4::sign::v4;
 use time::OffsetDateTime;
 
-use super::format::{LIFETIME, PARAMETERS, SERVICE};
+use super::format::{PARAMETERS, RDS_ACTION, dsql_action, scope_name};
 use crate::aws::AccessKeys;
 use crate::percent::encode;
 use crate::secret::Secret;
-use crate::target::Target;
+use crate::target::{Service, Target};
 
 /// A signed token.
 pub(crate) type Token = Secret<String>;
 
-/// Signs a token for `target`, dated `now`. Sends no request, so invalid keys are not detected. Fails with the reason
-/// if the keys can't sign.
-pub fn sign(target: &Target, keys: &AccessKeys, now: OffsetDateTime) -> Result<Token, String> {
+/// Signs a token for `target`, dated `now`, that expires after `lifetime`. Sends no request, so invalid keys are not
+/// detected. Fails with the reason if the keys can't sign.
+pub fn sign(target: &Target, keys: &AccessKeys, lifetime: Duration, now: OffsetDateTime) -> Result<Token, String> {
     let identity = keys.to_sdk().into();
     let mut settings = SigningSettings::default();
     settings.signature_location = SignatureLocation::QueryParams;
-    settings.expires_in = Some(LIFETIME);
+    settings.expires_in = Some(lifetime);
     let signing_params = v4::SigningParams::builder()
         .identity(&identity)
         .region(&target.region)
-        .name(SERVICE)
+        .name(scope_name(target.service()))
         .time(SystemTime::from(now))
         .settings(settings)
         .build()
         .map_err(|error| error.to_string())?
         .into();
-    let start = format!("{}:{}/?Action=connect&DBUser={}", target.host, target.port, encode(&target.user));
+    let start = unsigned(target);
     let url = format!("https://{start}");
     let request = SignableRequest::new("GET", &url, std::iter::empty(), SignableBody::Bytes(&[]))
         .map_err(|error| error.to_string())?;
@@ -48,4 +48,12 @@ pub fn sign(target: &Target, keys: &AccessKeys, now: OffsetDateTime) -> Result<T
         }
     }
     Ok(Secret::new(token))
+}
+
+/// The token up to the parameters of the signature. A token of Aurora DSQL contains neither the port nor the user.
+fn unsigned(Target { host, port, user, .. }: &Target) -> String {
+    match Service::of(host) {
+        Service::Rds => format!("{host}:{port}/?Action={RDS_ACTION}&DBUser={}", encode(user)),
+        Service::Dsql => format!("{host}/?Action={}", dsql_action(user)),
+    }
 }

@@ -5,7 +5,8 @@ use time::OffsetDateTime;
 
 use crate::escape::escape_for_terminal;
 use crate::rfc3339::{self, format_span};
-use crate::token::{Inspection, Severity, TokenKind};
+use crate::target::Service;
+use crate::token::{Inspection, Severity};
 
 /// Returns one line for each field, then a paragraph for each finding.
 pub(super) fn render_text(inspection: &Inspection, now: OffsetDateTime) -> String {
@@ -44,7 +45,7 @@ fn fields(inspection: &Inspection, now: OffsetDateTime) -> Vec<(&'static str, St
         None => "unknown",
     };
     let mut fields = vec![("endpoint", endpoint)];
-    if inspection.kind == TokenKind::Rds {
+    if inspection.kind == Service::Rds {
         fields.push(("user", user.clone().unwrap_or_else(unknown)));
     }
     fields.extend([
@@ -68,7 +69,7 @@ fn describe_expiry(expiry: OffsetDateTime, now: OffsetDateTime) -> String {
 #[derive(Serialize)]
 struct Report<'a> {
     version: &'a str,
-    kind: TokenKind,
+    kind: Service,
     host: Option<&'a str>,
     port: Option<u16>,
     user: Option<&'a str>,

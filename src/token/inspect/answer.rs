@@ -4,9 +4,8 @@
 //! (aws-cli issue 6091), and the clients themselves.
 
 use super::finding::Outcome;
-use super::kind::TokenKind;
-use crate::target::Engine;
 use crate::target::endpoint::is_proxy;
+use crate::target::{Engine, Service};
 
 /// The kind of server that a token is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,11 +27,11 @@ const URL: &str = "the client does not connect: `invalid URI query parameter: \"
 
 impl ServerKind {
     /// Returns the kind of server that a token with `host`, in lower case, is for.
-    pub(super) fn new(kind: TokenKind, host: Option<&str>, engine: Option<Engine>) -> Self {
+    pub(super) fn new(kind: Service, host: Option<&str>, engine: Option<Engine>) -> Self {
         match kind {
-            TokenKind::Dsql => Self::Dsql,
-            TokenKind::Rds if host.is_some_and(is_proxy) => Self::Proxy,
-            TokenKind::Rds => Self::Rds(engine),
+            Service::Dsql => Self::Dsql,
+            Service::Rds if host.is_some_and(is_proxy) => Self::Proxy,
+            Service::Rds => Self::Rds(engine),
         }
     }
 }

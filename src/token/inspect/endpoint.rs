@@ -1,9 +1,8 @@
 //! The endpoint and the user of a token.
 
 use super::finding::Finding;
-use super::kind::TokenKind;
 use crate::target::endpoint::{self, Endpoint};
-use crate::target::{is_valid_host, parse_port};
+use crate::target::{Service, is_valid_host, parse_port};
 
 /// The valid parts of the endpoint in a token.
 #[derive(Default)]
@@ -19,7 +18,7 @@ const SIGN_FOR_ENDPOINT: &str = "sign the token for the database's endpoint, and
      `rds-token connect --host ENDPOINT --via HOST:PORT`";
 
 /// Parses the text before the `?`.
-pub(super) fn parse(text: &str, kind: TokenKind) -> Address {
+pub(super) fn parse(text: &str, kind: Service) -> Address {
     let mut address = Address::default();
     let (authority, path) = text.split_at(text.find('/').unwrap_or(text.len()));
     if !matches!(path, "" | "/") {
@@ -39,21 +38,21 @@ pub(super) fn parse(text: &str, kind: TokenKind) -> Address {
     address
 }
 
-fn check_port(text: Option<&str>, port: Option<u16>, kind: TokenKind) -> Option<Finding> {
+fn check_port(text: Option<&str>, port: Option<u16>, kind: Service) -> Option<Finding> {
     match (kind, text, port) {
-        (TokenKind::Dsql, Some(_), _) => {
+        (Service::Dsql, Some(_), _) => {
             let problem = "the token has a port, but tokens of Aurora DSQL are signed for the host name alone";
             Some(Finding::error("port", problem, "sign the token without a port"))
         }
-        (TokenKind::Rds, None, _) => {
+        (Service::Rds, None, _) => {
             let problem = "the token has no port, and the server expects one in the signature";
             Some(Finding::error("port", problem, "sign the token with the port of the database, such as 3306 or 5432"))
         }
-        (TokenKind::Rds, Some(_), None) => {
+        (Service::Rds, Some(_), None) => {
             let problem = "the port of the token is not a number from 1 to 65535";
             Some(Finding::error("port", problem, "sign the token with the port of the database, such as 3306 or 5432"))
         }
-        (TokenKind::Rds, Some(_), Some(443)) => {
+        (Service::Rds, Some(_), Some(443)) => {
             let problem = "the port is 443, which the AWS SDKs omit from the signature, so the server may refuse it";
             Some(Finding::warning("endpoint", problem, "use another port for the database"))
         }
@@ -68,10 +67,10 @@ fn check_host_case(host: &str) -> Option<Finding> {
 }
 
 /// Checks that `host`, in lower case, is an endpoint of the service and in the region of the signature.
-pub(super) fn check_host(host: &str, kind: TokenKind, region: Option<&str>) -> Option<Finding> {
+pub(super) fn check_host(host: &str, kind: Service, region: Option<&str>) -> Option<Finding> {
     let in_host = match kind {
-        TokenKind::Dsql => endpoint::dsql(host).map(|(_, region)| region).ok_or_else(not_dsql),
-        TokenKind::Rds => rds_region(host),
+        Service::Dsql => endpoint::dsql(host).map(|(_, region)| region).ok_or_else(not_dsql),
+        Service::Rds => rds_region(host),
     };
     match (in_host, region) {
         (Err(finding), _) => Some(finding),
@@ -103,6 +102,11 @@ fn rds_region(host: &str) -> Result<&str, Finding> {
             let problem = "the host name is not in a known form of RDS endpoints";
             Finding::warning("endpoint", problem, "compare it with the endpoint that the RDS console shows")
         }
+        Endpoint::Dsql(_) => {
+            let problem = "the host belongs to Aurora DSQL, which does not accept tokens of RDS";
+            let remedy = format!("sign a token for Aurora DSQL: `rds-token USER@{host}`");
+            Finding::error("wrong_host", problem, &remedy)
+        }
         Endpoint::OtherService(service) => {
             let service = service.unwrap_or("an AWS service other than RDS");
             let problem = format!("the host belongs to {service}, which does not accept tokens of RDS");
@@ -124,14 +128,14 @@ fn is_address(host: &str) -> bool {
 }
 
 /// Checks the user. `raw` is the percent-encoded value. `user` is the decoded one, or `None` if it can't be decoded.
-pub(super) fn check_user(raw: Option<&str>, user: Option<&str>, kind: TokenKind) -> Option<Finding> {
+pub(super) fn check_user(raw: Option<&str>, user: Option<&str>, kind: Service) -> Option<Finding> {
     let remedy = "sign a new token for the database user";
     let problem = match (kind, raw, user) {
-        (TokenKind::Rds, Some(""), _) => "the user (DBUser) is empty",
-        (TokenKind::Rds, _, Some(user)) if user.contains(char::is_control) => {
+        (Service::Rds, Some(""), _) => "the user (DBUser) is empty",
+        (Service::Rds, _, Some(user)) if user.contains(char::is_control) => {
             "the user (DBUser) contains a control character, which user names can't contain"
         }
-        (TokenKind::Dsql, Some(_), _) => {
+        (Service::Dsql, Some(_), _) => {
             let problem = "the token has a user (DBUser), which tokens of Aurora DSQL do not have";
             return Some(Finding::warning("unknown_parameter", problem, "sign a token for Aurora DSQL"));
         }

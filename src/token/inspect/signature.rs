@@ -8,13 +8,11 @@ use time::{OffsetDateTime, PrimitiveDateTime};
 
 use super::answer::ServerKind;
 use super::finding::{Finding, Outcome};
-use super::kind::TokenKind;
 use super::parameters::Parameters;
 use crate::rfc3339::format_span;
-use crate::token::format::{LIFETIME, SERVICE, SESSION_TOKEN};
+use crate::target::Service;
+use crate::token::format::{ADMIN_ACTION, CONNECT_ACTION, RDS_ACTION, SESSION_TOKEN, max_lifetime, scope_name};
 
-/// Maximum lifetime of a token of Aurora DSQL.
-const DSQL_LIFETIME: Duration = Duration::from_secs(604_800);
 /// Maximum clock skew. AWS rejects a signature that is dated further in the future. Some services reject it above 5
 /// minutes.
 const MAX_SKEW: time::Duration = time::Duration::minutes(15);
@@ -54,7 +52,7 @@ impl Scope {
 }
 
 /// Checks the parameters that select the algorithm, the service and the action.
-pub(super) fn check(parameters: &Parameters<'_>, scope: Option<&Scope>, kind: TokenKind) -> Vec<Finding> {
+pub(super) fn check(parameters: &Parameters<'_>, scope: Option<&Scope>, kind: Service) -> Vec<Finding> {
     let remedy = "sign a new token, for example with `rds-token`";
     let is_other =
         |name: &str, expected: &[&str]| parameters.value(name).is_some_and(|value| !expected.contains(&value.as_str()));
@@ -75,10 +73,10 @@ pub(super) fn check(parameters: &Parameters<'_>, scope: Option<&Scope>, kind: To
     findings
 }
 
-fn check_service(scope: &Scope, kind: TokenKind) -> Option<Finding> {
+fn check_service(scope: &Scope, kind: Service) -> Option<Finding> {
     let (expected, name) = match kind {
-        TokenKind::Rds => (SERVICE, "RDS"),
-        TokenKind::Dsql => ("dsql", "Aurora DSQL"),
+        Service::Rds => (scope_name(kind), "RDS"),
+        Service::Dsql => (scope_name(kind), "Aurora DSQL"),
     };
     let found = &scope.service;
     let problem = format!("the token is signed for the service {found}, but {name} requires {expected}");
@@ -86,13 +84,11 @@ fn check_service(scope: &Scope, kind: TokenKind) -> Option<Finding> {
     (found != expected).then(|| Finding::error("wrong_service", problem, remedy))
 }
 
-fn check_action(parameters: &Parameters<'_>, kind: TokenKind) -> Option<Finding> {
+fn check_action(parameters: &Parameters<'_>, kind: Service) -> Option<Finding> {
     let action = parameters.value("Action")?;
     let (is_valid, expected) = match kind {
-        TokenKind::Rds => (action == "connect", "`connect`"),
-        TokenKind::Dsql => {
-            (["DbConnect", "DbConnectAdmin"].contains(&action.as_str()), "`DbConnect` or `DbConnectAdmin`")
-        }
+        Service::Rds => (action == RDS_ACTION, "`connect`"),
+        Service::Dsql => ([CONNECT_ACTION, ADMIN_ACTION].contains(&action.as_str()), "`DbConnect` or `DbConnectAdmin`"),
     };
     let problem = format!("the action of the token is not {expected}; the name is case-sensitive");
     let finding = || Finding::error("action", problem, "sign a new token").with_outcome(Outcome::WrongAction);
@@ -152,12 +148,12 @@ pub(super) struct Validity {
 pub(super) fn check_dates(
     parameters: &Parameters<'_>,
     scope: Option<&Scope>,
-    kind: TokenKind,
+    kind: Service,
     now: OffsetDateTime,
     new_token: &str,
 ) -> Validity {
     let mut validity = Validity::default();
-    let max = if kind == TokenKind::Dsql { DSQL_LIFETIME } else { LIFETIME };
+    let max = max_lifetime(kind);
     if let Some(text) = parameters.raw("X-Amz-Expires") {
         let seconds = text.parse::<u32>().ok().filter(|_| text.bytes().all(|b| b.is_ascii_digit()));
         let lifetime = seconds.map(|seconds| Duration::from_secs(seconds.into()));

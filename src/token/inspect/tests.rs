@@ -62,7 +62,19 @@ fn the_fields_of_a_valid_token_are_read() {
     let inspection = inspect(&valid_temporary(), NOW).unwrap();
     assert_eq!((inspection.user.as_deref(), inspection.has_session_token), (Some("app"), Some(true)));
     let inspection = inspect(&valid_dsql(), NOW).unwrap();
-    assert_eq!((inspection.kind, inspection.port, inspection.user), (TokenKind::Dsql, None, None));
+    assert_eq!((inspection.kind, inspection.port, inspection.user), (Service::Dsql, None, None));
+    assert_eq!(inspection.findings, []);
+}
+
+#[test]
+fn the_command_that_signs_a_token_of_dsql_names_the_user_if_it_is_known() {
+    let later = NOW + time::Duration::days(30);
+    for (action, command) in
+        [("DbConnect", "rds-token USER@abc123.dsql"), ("DbConnectAdmin", "rds-token admin@abc123.dsql")]
+    {
+        let inspection = inspect(&valid_dsql().replace("DbConnect", action), later).unwrap();
+        assert!(inspection.findings[0].remedy.contains(command), "{inspection:?}");
+    }
 }
 
 #[test]
