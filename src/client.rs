@@ -1,6 +1,7 @@
 //! Database clients: the programs, and the files, variables and URLs that they read.
 
 pub(crate) mod ca;
+pub(crate) mod dsql;
 pub(crate) mod environment;
 pub(crate) mod heading;
 pub(crate) mod json;

@@ -23,7 +23,7 @@ use crate::settings::inputs::Inputs;
 use crate::target::{Engine, Region, Target, TargetSpec, Via};
 
 use account::duration_text;
-pub(crate) use account::{AccountSettings, explicit_region, identity_flags};
+pub(crate) use account::{AccountSettings, check_role_arn, explicit_region, identity_flags};
 pub(crate) use endpoint::resolve_endpoint;
 use lifetime::{resolve_lifetime, resolve_min_ttl};
 

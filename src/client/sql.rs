@@ -157,12 +157,12 @@ fn escape_wildcards(database: &str) -> String {
     database.replace('\\', "\\\\").replace('_', "\\_").replace('%', "\\%")
 }
 
-fn quote_postgres_identifier(name: &str) -> String {
+pub(super) fn quote_postgres_identifier(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
 /// Quotes a string. Its value does not depend on `standard_conforming_strings`.
-fn quote_postgres_string(text: &str) -> String {
+pub(super) fn quote_postgres_string(text: &str) -> String {
     let quoted = format!("'{}'", text.replace('\\', "\\\\").replace('\'', "''"));
     if text.contains('\\') { format!("E{quoted}") } else { quoted }
 }

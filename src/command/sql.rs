@@ -6,6 +6,7 @@ use std::borrow::Cow;
 
 use crate::aws::api::MasterSecret;
 use crate::cli::{RequestArgs, SqlArgs};
+use crate::client::dsql;
 use crate::client::sql::{Access, DatabaseUser};
 use crate::command::apply_sql::MasterClient;
 use crate::command::master_password::{MasterPassword, managed_secret};
@@ -16,9 +17,9 @@ use crate::layer::Layer;
 use crate::os::env::Env;
 use crate::output::{self, Report};
 use crate::settings::inputs::Inputs;
-use crate::settings::{Settings, target_without_region};
+use crate::settings::{Settings, check_role_arn, identity_flags, target_without_region};
 use crate::target::endpoint::is_proxy;
-use crate::target::{Engine, Target, TargetSpec};
+use crate::target::{DSQL_ADMIN, Engine, Service, Target, TargetSpec};
 
 pub(super) fn run(env: &Env, args: &SqlArgs) -> Result<(), Error> {
     let report = Report::new(env, args.common.quiet, args.common.verbose);
@@ -27,7 +28,10 @@ pub(super) fn run(env: &Env, args: &SqlArgs) -> Result<(), Error> {
         return apply(env, config, args);
     }
     refuse_options_of_apply(args)?;
-    let target = target_to_print(env, config, args, &report)?;
+    let target = target_to_print(env, config.clone(), args, &report)?;
+    if target.service() == Service::Dsql {
+        return output::result(&dsql_statements(env, config, args, &target, &report)?);
+    }
     let sql = render(&target, args)?;
     match is_proxy(&target.host) {
         true => warn_about_proxy(&target, &report),
@@ -48,6 +52,13 @@ pub(super) fn apply(env: &Env, config: Config, args: &SqlArgs) -> Result<(), Err
     let settings = Settings::resolve_without_region(env, config, &request(args))?;
     let Target { user, host, port, .. } = &settings.target;
     let engine = require_engine(&settings.target)?;
+    if settings.target.service() == Service::Dsql {
+        return Err(Error::usage(format!(
+            "sql: --apply is not available for Aurora DSQL, where admin logs in with a token; run the statements with \
+             `rds-token sql {user}@{host} | rds-token connect admin@{host} -- -v ON_ERROR_STOP=1`",
+            user = escape_for_terminal(user)
+        )));
+    }
     if is_proxy(host) {
         return Err(Error::usage(format!(
             "sql: '{host}' is a proxy, and --apply would change the user that the proxy logs in with; use --host or --id with \
@@ -146,6 +157,34 @@ fn render(target: &Target, args: &SqlArgs) -> Result<String, Error> {
     }
     let access = if args.read_only { Access::ReadOnly } else { Access::ReadWrite };
     DatabaseUser { name: &target.user, database: target.database.as_deref(), access }.render(engine)
+}
+
+/// Returns the statements for a user of Aurora DSQL. They grant the user to the role of the request, if it has one. Fails
+/// for the user `admin`, which exists in each cluster (exit 2).
+fn dsql_statements(
+    env: &Env,
+    config: Config,
+    args: &SqlArgs,
+    target: &Target,
+    report: &Report,
+) -> Result<String, Error> {
+    if target.user == DSQL_ADMIN {
+        return Err(Error::usage(
+            "sql: 'admin' exists in each cluster of Aurora DSQL, and needs no statements; use another user, or \
+             `rds-token policy` for the policy of admin",
+        ));
+    }
+    let inputs = Inputs::of_request(env, config, &args.target, &identity_flags(&args.identity))?;
+    let role = inputs.merged.get("role_arn");
+    role.map(|role| role.check(check_role_arn)).transpose()?;
+    if role.is_none() {
+        report.warn(
+            "sql: replace ACCOUNT and NAME in the statements with those of the AWS identity that logs in, or use \
+             --role-arn with its role",
+        );
+    }
+    let access = if args.read_only { Access::ReadOnly } else { Access::ReadWrite };
+    Ok(dsql::render(&target.user, role.map(|role| role.text.as_str()), access))
 }
 
 fn warn_about_proxy(Target { user, host, .. }: &Target, report: &Report) {

@@ -160,7 +160,8 @@ fn identity_layer(env: &Env, inputs: &Inputs, report: &Report) -> Result<Layer, 
     Ok(layer)
 }
 
-fn check_role_arn(arn: &str) -> Result<(), Error> {
+/// Checks the form of the ARN of a role. Fails if it has another form (exit 2).
+pub(crate) fn check_role_arn(arn: &str) -> Result<(), Error> {
     if arn.starts_with("arn:") && arn.contains(":role/") && arn.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Ok(());
     }
