@@ -9,4 +9,4 @@ mod statement;
 
 pub(crate) use render::Format;
 pub(crate) use resource_id::{AccountId, ResourceId};
-pub(crate) use statement::{Policy, PolicyDatabase};
+pub(crate) use statement::{Policy, PolicyDatabase, dsql_permission};

@@ -577,6 +577,44 @@ fn a_database_that_does_not_exist_is_named() {
     }
 }
 
+#[test]
+#[ignore = "needs database servers"]
+fn a_cluster_of_aurora_dsql_is_checked_without_rds() {
+    let test = "a_cluster_of_aurora_dsql_is_checked_without_rds";
+    let Some(lab) = lab(test) else { return };
+    if !can_mount() {
+        return skip(test, "needs mount namespaces");
+    }
+    let setup = |user: &str, allowed: &'static str| {
+        let mut setup = Setup::new(&lab, Postgres);
+        (setup.host, setup.user) = (lab.dsql_host.clone(), user.to_owned());
+        setup.aws.allowed = Some(allowed);
+        setup
+    };
+    for user in [lab.user.as_str(), "admin"] {
+        let (report, code) = setup(user, "cluster/abc123").run();
+        let finding = |name: &str| {
+            let checks = report["checks"].as_array().unwrap();
+            let check = checks.iter().find(|check| check["check"] == name).unwrap();
+            format!("{} {}", check["status"].as_str().unwrap(), check["finding"].as_str().unwrap())
+        };
+        assert_eq!(code, 0, "{report:#}");
+        assert!(finding("target").starts_with("ok ") && finding("target").contains("Aurora DSQL"), "{report:#}");
+        assert!(finding("database").starts_with("skip not looked up"), "{report:#}");
+        assert!(finding("iam").starts_with("skip not needed"), "{report:#}");
+        let resource = format!("arn:aws:dsql:eu-west-1:{ACCOUNT}:cluster/abc123");
+        assert!(finding("policy").starts_with("ok ") && finding("policy").ends_with(&resource), "{report:#}");
+        assert!(finding("tls").starts_with("ok ") && finding("login").starts_with("ok "), "{report:#}");
+        assert!(finding("user").starts_with("ok the server accepts"), "{report:#}");
+    }
+    let mut setup = setup("admin", "cluster/other");
+    use_unknown_keys(&mut setup);
+    let (report, code) = setup.run();
+    let text = report.to_string();
+    assert_eq!(code, 1, "{report:#}");
+    assert!(text.contains("allows dsql:DbConnectAdmin") && text.contains("not read for Aurora DSQL"), "{report:#}");
+}
+
 /// An instance, an Aurora cluster with an instance, and a proxy in moto.
 const DATABASES: &str = "
 rds = client('rds')

@@ -39,7 +39,7 @@ pub enum FailedPart {
 }
 
 /// The known errors. The first match is used, so specific messages come first.
-pub const LOGIN_ERRORS: [LoginError; 32] = [
+pub const LOGIN_ERRORS: [LoginError; 36] = [
     LoginError {
         message: "`This RDS proxy has no credentials for the role …`",
         patterns: &[&["rds proxy has no credentials"]],
@@ -82,6 +82,37 @@ pub const LOGIN_ERRORS: [LoginError; 32] = [
         cause: "the token contains an empty session token",
         remedy: "unset AWS_SESSION_TOKEN, and sign again: `rds-token --refresh TARGET`",
         part: FailedPart::Token,
+    },
+    // Aurora DSQL.
+    LoginError {
+        message: "`unable to accept connection, access denied` with `Signature expired`",
+        patterns: &[&["access denied", "signature expired"]],
+        cause: "the token has expired",
+        remedy: "get a new token: `rds-token --refresh TARGET`",
+        part: FailedPart::Token,
+    },
+    LoginError {
+        message: "`unable to accept connection, access denied` with `Wrong user to action mapping`",
+        patterns: &[&["access denied", "wrong user to action mapping"]],
+        cause: "the token is for admin and the user is another one, or the reverse",
+        remedy: "use the same user for the token and for the connection, as `rds-token connect TARGET` does",
+        part: FailedPart::Token,
+    },
+    LoginError {
+        message: "`unable to accept connection, access denied`",
+        patterns: &[&["unable to accept connection", "access denied"]],
+        cause: "the permission dsql:DbConnect (for admin: dsql:DbConnectAdmin) is missing, the user does not exist, or \
+                it is not granted to the AWS identity",
+        remedy: "compare the policy with `rds-token policy TARGET`, and run the statements of `rds-token sql TARGET` as \
+                 admin",
+        part: FailedPart::Token,
+    },
+    LoginError {
+        message: "`unable to accept connection, sni was not received` or `unrecognized SSL error code: 6`",
+        patterns: &[&["sni was not received"], &["ssl error code: 6"]],
+        cause: "the client does not send the name of the server (SNI), which Aurora DSQL requires",
+        remedy: "use psql 14 or later",
+        part: FailedPart::Client,
     },
     // The client.
     LoginError {

@@ -1,11 +1,14 @@
-//! The permission `rds-db:connect` in the policies of a caller.
+//! The permission to log in, in the policies of a caller: `rds-db:connect`, or that of Aurora DSQL.
 
 use crate::aws::api::{Api, ApiError, Caller, Database, Decision, Partition};
+use crate::policy::dsql_permission;
 
-/// The action that allows a login.
-pub(super) const ACTION: &str = "rds-db:connect";
+/// The action that allows a login to a database of RDS.
+const RDS_ACTION: &str = "rds-db:connect";
 /// A resource ID that does not exist. Only a policy for all databases allows it.
 const NO_DATABASE: &str = "db-RDSTOKENDOCTORNODATABASE00";
+/// An ID that no cluster of Aurora DSQL has.
+const NO_CLUSTER: &str = "rdstokendoctornocluster000";
 
 /// The decision of the policies on a login.
 #[derive(Debug, PartialEq, Eq)]
@@ -23,8 +26,10 @@ pub(super) enum Permission {
     Unknown,
 }
 
-/// The resources of a simulation.
+/// The action and the resources of a simulation.
 pub(super) struct Resources {
+    /// The action that allows the login.
+    pub(super) action: &'static str,
     /// The resource that the login needs.
     pub(super) right: String,
     /// Resources that a wrong policy may contain, each with a description.
@@ -48,7 +53,14 @@ impl Resources {
         if lower != user {
             wrong.push((arn_of(resource_id, &lower), "the user in lower case"));
         }
-        Self { right: arn(resource_id), wrong, any: arn(NO_DATABASE) }
+        Self { action: RDS_ACTION, right: arn(resource_id), wrong, any: arn(NO_DATABASE) }
+    }
+
+    /// Returns the cluster of Aurora DSQL with this ID, and the action for `user`.
+    pub(super) fn of_dsql(caller: &Caller, id: &str, region: &str, user: &str) -> Self {
+        let partition = Partition::of(region).name;
+        let arn = |id: &str| format!("arn:{partition}:dsql:{region}:{}:cluster/{id}", caller.account);
+        Self { action: dsql_permission(user), right: arn(id), wrong: Vec::new(), any: arn(NO_CLUSTER) }
     }
 
     fn all(&self) -> Vec<&str> {
@@ -58,7 +70,7 @@ impl Resources {
 
     /// Simulates the policies of the user or role `principal`.
     pub(super) fn simulate(&self, api: &Api<'_>, principal: &str) -> Result<Permission, ApiError> {
-        let decisions = api.simulate(principal, ACTION, &self.all())?;
+        let decisions = api.simulate(principal, self.action, &self.all())?;
         Ok(self.evaluate(|arn| decisions.iter().find(|(name, _)| name == arn).map(|(_, decision)| decision.clone())))
     }
 
@@ -84,7 +96,7 @@ mod tests {
     #[test]
     fn mistakes_in_a_policy_are_found() {
         let wrong = vec![("name".to_owned(), "the name"), ("instance".to_owned(), "the instance")];
-        let resources = Resources { right: "right".to_owned(), wrong, any: "any".to_owned() };
+        let resources = Resources { action: RDS_ACTION, right: "right".to_owned(), wrong, any: "any".to_owned() };
         let not_allowed = |mistake| Permission::NotAllowed { mistake };
         for (allowed, expected) in [
             (&["right"][..], Permission::Allowed),

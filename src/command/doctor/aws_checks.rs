@@ -10,6 +10,7 @@ use crate::command::get_token::IssuedToken;
 use crate::error::Error;
 use crate::os::env::Env;
 use crate::settings::Settings;
+use crate::target::Service;
 
 /// The checks that call AWS, in order.
 const CHECKS: [&str; 5] = ["clock", "identity", "database", "iam", "policy"];
@@ -49,6 +50,7 @@ impl<'a> AwsChecks<'a> {
     pub(super) fn check_server_log(&self, settings: &Settings, start: OffsetDateTime) -> Check {
         match &self.database {
             Some((api, database)) => server_log::check(api, database, start - CLOCK_TOLERANCE, &settings.deadline),
+            None if settings.target.service() == Service::Dsql => Check::skip("server log", "not read for Aurora DSQL"),
             None => Check::skip("server log", "not read, because the database is unknown"),
         }
     }

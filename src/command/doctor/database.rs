@@ -5,7 +5,7 @@ use crate::aws::api::{Api, ApiError, Database, DatabaseKind, Filter};
 use crate::lookup::{engine_of, find_by_host};
 use crate::settings::Settings;
 use crate::target::endpoint::{Endpoint, classify};
-use crate::target::{Engine, Target};
+use crate::target::{Engine, Service, Target};
 
 /// The regions to search for a database: those that are enabled in every account.
 ///
@@ -33,6 +33,10 @@ const REGIONS: [&str; 17] = [
 /// Checks the database of the target. Also returns the database if it was found.
 pub(super) fn check(api: &Api, settings: &Settings, account: &str) -> (Vec<Check>, Option<Database>) {
     let target = &settings.target;
+    if target.service() == Service::Dsql {
+        let database = Check::skip("database", "not looked up, because Aurora DSQL is not a part of RDS");
+        return (vec![database, Check::skip("iam", "not needed, because Aurora DSQL accepts only IAM tokens")], None);
+    }
     if !matches!(classify(&target.host), Endpoint::Rds(_)) {
         return (vec![search(api, target)], None);
     }

@@ -9,7 +9,7 @@ use super::server::{self, Server};
 use super::user;
 use crate::os::dns::lookup_until;
 use crate::settings::Settings;
-use crate::target::Engine;
+use crate::target::{Engine, Service};
 
 /// The checks in this file, in order.
 const CHECKS: [&str; 4] = ["dns", "tcp", "tls", "user"];
@@ -72,6 +72,9 @@ fn find_addresses(settings: &Settings) -> Result<(Check, Vec<IpAddr>), Check> {
     let addresses = lookup_until(host, &settings.deadline).map_err(|why| {
         let remedy = match settings.via {
             Some(_) => "check the host in --via",
+            None if settings.target.service() == Service::Dsql => {
+                "check the spelling of the endpoint, which the console of Aurora DSQL shows, the VPN and the DNS server"
+            }
             None => {
                 "check the spelling of the endpoint (`aws rds describe-db-instances --query \
                  'DBInstances[].Endpoint'`), the VPN and the DNS server"
@@ -133,6 +136,10 @@ fn explain(settings: &Settings, address: SocketAddr, error: &std::io::Error) -> 
         ErrorKind::ConnectionRefused if is_via => {
             (format!("{address} refuses the connection"), "start the tunnel, or check --via".to_owned())
         }
+        ErrorKind::ConnectionRefused if settings.target.service() == Service::Dsql => (
+            format!("{address} refuses the connection: no database listens on port {port}"),
+            "use port 5432, the port of Aurora DSQL".to_owned(),
+        ),
         ErrorKind::ConnectionRefused => (
             format!("{address} refuses the connection: no database listens on port {port}"),
             "use the port of the database: `aws rds describe-db-instances --query 'DBInstances[].Endpoint'`".to_owned(),

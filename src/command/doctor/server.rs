@@ -12,7 +12,7 @@ use crate::client::login_errors;
 use crate::command::ca;
 use crate::os::private_file;
 use crate::settings::Settings;
-use crate::target::Engine;
+use crate::target::{Engine, Service};
 
 /// Maximum size of a CA file, in bytes.
 const MAX_CA_FILE: u64 = 4 << 20;
@@ -144,6 +144,7 @@ fn explain_failure(server: &Server, failure: Failure) -> Check {
             let region = &target.region;
             let remedy = match server.settings.ca {
                 Some(_) => "remove --ca (or RDS_TOKEN_CA) to use the built-in RDS bundle".to_owned(),
+                None if target.service() == Service::Dsql => "for a private CA, use --ca FILE".to_owned(),
                 None => format!(
                     "for a new region, China or GovCloud, use the region's bundle: `curl -O \
                      https://truststore.pki.rds.amazonaws.com/{region}/{region}-bundle.pem`, then --ca \

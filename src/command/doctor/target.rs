@@ -9,7 +9,7 @@ use crate::lookup::query_cname;
 use crate::percent::encode;
 use crate::settings::Settings;
 use crate::target::endpoint::{Endpoint, classify};
-use crate::target::{Engine, Target};
+use crate::target::{Engine, Service, Target};
 
 pub(super) fn check(settings: &Settings, engine: Result<Engine, String>) -> Check {
     let Settings { target, via, cname, region_origin, .. } = settings;
@@ -20,7 +20,11 @@ pub(super) fn check(settings: &Settings, engine: Result<Engine, String>) -> Chec
     let via = via.as_ref().map(|via| format!(" via {}:{}", via.host, via.port)).unwrap_or_default();
     let Target { host, region, .. } = target;
     let cname = cname.as_ref().map(|cname| format!("; {cname} is a CNAME of it")).unwrap_or_default();
-    let finding = format!("{target}{via}, {}{cname}; region {region}, from {region_origin}", product_name(engine));
+    let product = match target.service() {
+        Service::Rds => product_name(engine),
+        Service::Dsql => "Aurora DSQL",
+    };
+    let finding = format!("{target}{via}, {product}{cname}; region {region}, from {region_origin}");
     match classify(host) {
         Endpoint::Global if region_origin != "--region" && !region_origin.contains("[target.") => {
             let finding = format!("{finding}; the endpoint of a global database needs the region of its writer");

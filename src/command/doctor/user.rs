@@ -10,7 +10,7 @@ use super::target::format_argument;
 use super::{mysql, postgres};
 use crate::client::login_errors::{self, FailedPart};
 use crate::escape::quote_argument;
-use crate::target::{Engine, endpoint};
+use crate::target::{Engine, Service, Target, endpoint};
 
 /// The client's plugin for a user with `AWSAuthenticationPlugin`.
 const CLEARTEXT_PLUGIN: &str = "mysql_clear_password";
@@ -26,7 +26,10 @@ enum Method {
 
 /// Checks the user. `version` is the server's version, if the server names it.
 pub(super) fn check(server: &Server, version: Option<&str>) -> Check {
-    let user = &server.settings.target.user;
+    let Target { user, .. } = &server.settings.target;
+    if server.settings.target.service() == Service::Dsql {
+        return Check::skip("user", "not checked for Aurora DSQL before the login");
+    }
     let is_mariadb = version.is_some_and(|version| version.contains("MariaDB"));
     match query(server, user) {
         Ok(Method::Iam) if is_mariadb => explain_mariadb(user),
