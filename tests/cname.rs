@@ -12,6 +12,7 @@ use crate::harness::{KEYS, NO_FILE, PROGRAM, Run, Sandbox, can_mount, has, is_ro
 use crate::hit::{assert_no_network, assert_opens};
 use crate::servers::lab;
 
+const CLUSTER: &str = "abc123.dsql.eu-west-1.on.aws";
 const ENDPOINT: &str = "prod.abc123.eu-west-1.rds.amazonaws.com";
 const WRITER: &str = "writer.cluster-abc123.us-west-2.rds.amazonaws.com";
 const GLOBAL: &str = "world.global-abc123.global.rds.amazonaws.com";
@@ -39,6 +40,7 @@ const RECORDS: &[(&str, &str)] = &[
     ("evil3.corp.test", "prod.abc123.eu-west-1.evil-rds.amazonaws.com"),
     ("evil4.corp.test", "prod.abc123.eu-west-1.rds.evilamazonaws.com"),
     ("listed.corp.test", ENDPOINT),
+    ("dsql.corp.test", CLUSTER),
     ("deep1.corp.test", "deep2.corp.test"),
     ("deep2.corp.test", "deep3.corp.test"),
     ("deep3.corp.test", "deep4.corp.test"),
@@ -167,6 +169,8 @@ fn a_token_is_signed_for_the_endpoint_behind_a_cname() {
         let (host, signed_for, messages) = dns.sign(name, &[]);
         assert_eq!((host.as_str(), signed_for.as_str(), messages.as_str()), (endpoint, region, ""), "{name}");
     }
+    let token = dns.rds_token(&["app@dsql.corp.test:5432"]).succeeds();
+    assert!(token.starts_with(&format!("{CLUSTER}/?Action=DbConnect&")), "{token}");
     let (_, _, messages) = dns.sign("db.corp.test", &["-v", "--refresh"]);
     let note = format!("host: db.corp.test is a CNAME of {ENDPOINT}; the token is signed for {ENDPOINT}\n");
     assert!(messages.contains(&note), "{messages}");

@@ -16,6 +16,7 @@ mod credentials;
 mod docs;
 mod doctor;
 mod drivers;
+mod dsql;
 mod fail_closed;
 mod faults;
 mod fuzzed;
