@@ -1,126 +1,29 @@
-//! The command line, as clap's structs.
+//! The command line, as clap's structs, one for each command.
 //!
 //! Structs of arguments have ordinary comments, because a doc comment would replace the help text of the command. They
 //! are not groups (`skip`), and no argument has a `default_value`, because both slow down every run.
 
-use std::ffi::OsString;
-use std::path::PathBuf;
-use std::time::Duration;
+mod request;
+mod texts;
+mod values;
 
-use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use std::ffi::OsString;
+
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 
-use crate::aws::is_code;
 use crate::cache::CacheKind;
-use crate::client::option_file::Flavor;
 use crate::client::shell::Shell;
 use crate::similar::nearest;
-use crate::token::MAX_DSQL_LIFETIME;
+pub(crate) use request::{ADVANCED, CommonArgs, IdentityArgs, RequestArgs, TargetArgs};
+use texts::{ABOUT, COMMANDS, EXAMPLES};
+use values::{CACHES, FLAVORS, SCRIPT_SHELLS, SHELLS, one_of};
+pub(crate) use values::{FlavorArg, duration, lifetime, min_ttl};
 
 /// The name of the program in its help.
 pub(crate) const NAME: &str = "rds-token";
 
-const ABOUT: &str = "Print an IAM authentication token for Amazon RDS or Aurora; cached until it expires";
-const EXAMPLES: &str = "\
-Examples:
-  rds-token connect mysql://app@HOST/ExampleDB     start mysql or mariadb, logged in
-  rds-token connect prod mysqldump ExampleDB       run any program; prod is a configured target
-  mysql --defaults-file=\"$(rds-token cnf prod)\"
-
-Exit codes:
-  0 success, 1 other failure, 2 usage or configuration, 3 no AWS credentials, 4 network or timeout
-  connect: that of the program; 126 cannot be run, 127 not found, 128+N killed by signal N";
-
-/// The description of each command, and its examples, in the order of `Command`. They are not doc comments there,
-/// because clap would copy them on each run.
-const COMMANDS: &str = r#"connect: Run the engine's client, or any program, logged in
-  rds-token connect mysql://app@HOST/ExampleDB   the engine's client
-  rds-token connect prod -- -e 'SELECT 1'        arguments for it (psql: -c)
-  rds-token connect prod mysqldump ExampleDB     another program
-  rds-token connect eve@prod/OtherDB ./test.sh   other user, other database
-
-cnf: Write an option file for MySQL and MariaDB clients; prints its path
-  mysql --defaults-file="$(rds-token cnf mysql://app@HOST/ExampleDB)"
-  mysqldump --defaults-file="$(rds-token cnf prod)" ExampleDB
-  mysql --defaults-file=<(rds-token cnf prod --stdout)
-
-pgpass: Write a passfile for PostgreSQL clients; prints its path
-  export PGSSLMODE=verify-full PGGSSENCMODE=disable
-  export PGSSLROOTCERT="$(rds-token ca)"
-  PGPASSFILE="$(rds-token pgpass postgres://app@HOST)" psql -h HOST -U app
-  PGPASSFILE="$(rds-token pgpass pg)" pg_dump -h HOST -U app ExampleDB
-
-env: Print export lines that log in the programs of the shell
-  rds-env postgres://app@HOST/ExampleDB && psql    rds-env is defined by init
-  vars=$(rds-token env prod --no-secret) && eval "$vars"
-  eval "$(rds-token env --unset)"
-
-sql: Print the SQL that creates the database user; --apply runs it
-  rds-token sql mysql://app@HOST/ExampleDB
-  rds-token sql postgres://app@HOST/ExampleDB --read-only
-  rds-token sql prod --apply                     prompts for the master user's password
-  rds-token sql prod --apply --password-fd 0 < FILE
-
-doctor: Find the cause of a failed login; checks each part, and logs in
-  rds-token doctor mysql://app@HOST/ExampleDB
-  rds-token doctor prod --client mariadb
-  rds-token doctor prod --output json
-
-setup: Set up the login of a database user, step by step; prints the policy and the SQL
-  rds-token setup
-  rds-token setup --region eu-west-1 --id mydb --user app --name prod
-  rds-token setup --id mydb --user app --apply --yes
-
-targets: List the configured targets; -v adds endpoint, user and engine
-  rds-token targets
-  rds-token targets -v
-
-inspect: Show the fields of a token, and why a server rejects it; never shows its secrets
-  rds-token prod | rds-token inspect
-  printf %s "$PGPASSWORD" | rds-token inspect --output json
-  rds-token inspect < token.txt
-
-policy: Print the IAM policy that allows users to log in to a database, and nothing else
-  rds-token policy prod
-  rds-token policy prod -u app -u eve --output terraform
-  rds-token policy prod --account 123456789012 --resource-id db-ABCDEFGHIJKLMNOPQRSTUVWXYZ
-  aws iam create-policy --policy-name app-login --policy-document "$(rds-token policy …)"
-
-cache: List or clear the cached tokens
-  rds-token cache list
-  rds-token cache clear mysql://app@HOST
-  rds-token cache clear prod
-
-init: Print the shell integration; it defines rds, rds-env, rds-ttl and completion
-  eval "$(rds-token init bash)"                 in ~/.bashrc; zsh: in ~/.zshrc
-  rds-token init fish | source                  in ~/.config/fish/config.fish
-  rds-token init powershell | Out-String | Invoke-Expression    in $PROFILE
-
-token: Print a token (the default command)
-  rds-token token mysql://app@HOST
-  rds-token token prod --output json
-  rds-token generate-db-auth-token --hostname HOST --port 3306 --username app
-
-ca: Print the path of the RDS CA bundle
-  psql "host=HOST sslmode=verify-full sslrootcert=$(rds-token ca)"
-  mysql -h HOST --ssl-mode=VERIFY_IDENTITY --ssl-ca="$(rds-token ca)"
-
-completions: Print the completion script of a shell, for packagers
-  rds-token completions bash > /usr/share/bash-completion/completions/rds-token
-  rds-token completions zsh > /usr/share/zsh/site-functions/_rds-token
-  rds-token completions fish > ~/.config/fish/completions/rds-token.fish
-
-man: Print the manual page, for packagers
-  rds-token man > /usr/share/man/man1/rds-token.1
-  rds-token man | man -l -"#;
-
-/// Heading of the rarely used options. The help of `-h` omits them.
-pub(crate) const ADVANCED: &str = "Advanced";
-
 /// Display order of the commands that `-h` omits.
 pub(crate) const RARE: usize = 100;
-/// Display order of the options that every command has. They come last.
-const LAST: usize = 900;
 
 // The command line. Its help is in `command`.
 #[derive(Debug, Parser)]
@@ -272,22 +175,6 @@ pub(crate) struct CnfArgs {
     #[arg(long)]
     pub(crate) stdout: bool,
 }
-
-/// A value of `--flavor`. `None` detects the flavor.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct FlavorArg(pub(crate) Option<Flavor>);
-
-const FLAVORS: [(FlavorArg, &str, &str); 4] = [
-    (FlavorArg(None), "auto", "The flavor of the mysql or mariadb on PATH (cnf), or of the program that connect runs"),
-    (FlavorArg(Some(Flavor::Mysql)), "mysql", "MySQL clients"),
-    (FlavorArg(Some(Flavor::Mariadb)), "mariadb", "MariaDB clients"),
-    (
-        FlavorArg(Some(Flavor::Library)),
-        "library",
-        "Drivers on libmariadb, PyMySQL 1.2 or later, mysql-connector-python; not libmysqlclient, which does not read \
-         TLS verification from a file",
-    ),
-];
 
 #[derive(Debug, Args)]
 pub(crate) struct EnvArgs {
@@ -483,119 +370,6 @@ pub(crate) struct ScriptArgs {
     pub(crate) shell: Shell,
 }
 
-// The arguments of every command that needs a token.
-#[derive(Debug, Default, Args)]
-#[group(skip)]
-pub(crate) struct RequestArgs {
-    #[command(flatten)]
-    pub(crate) target: TargetArgs,
-    #[command(flatten)]
-    pub(crate) identity: IdentityArgs,
-    #[command(flatten)]
-    pub(crate) cache: CacheArgs,
-    #[command(flatten)]
-    pub(crate) common: CommonArgs,
-}
-
-#[derive(Clone, Debug, Default, PartialEq, Eq, Args)]
-#[group(skip)]
-pub(crate) struct TargetArgs {
-    #[arg(
-        value_name = "TARGET",
-        help = "mysql://USER@HOST/DATABASE, USER@HOST:PORT, or a configured target",
-        long_help = "mysql://USER@HOST/DATABASE, also mariadb:// and postgres://\nUSER@HOST:PORT/DATABASE\n\
-            NAME of a target in ~/.config/rds-token/config.toml, also USER@NAME and NAME/DATABASE"
-    )]
-    pub(crate) target: Option<String>,
-    /// RDS endpoint; also -h HOST [env: RDS_TOKEN_HOST]
-    #[arg(long, visible_alias = "hostname")]
-    pub(crate) host: Option<String>,
-    /// Port [default: the engine's] [env: RDS_TOKEN_PORT]
-    #[arg(short = 'P', long)]
-    pub(crate) port: Option<String>,
-    /// Database user [env: RDS_TOKEN_USER]
-    #[arg(short, visible_short_alias = 'U', long, visible_alias = "username")]
-    pub(crate) user: Option<String>,
-    /// Database that clients open [env: RDS_TOKEN_DATABASE]
-    #[arg(short = 'D', visible_short_alias = 'd', long, visible_alias = "dbname", value_name = "NAME")]
-    pub(crate) database: Option<String>,
-    /// mysql, mariadb or postgres [default: by URL or port] [env: RDS_TOKEN_ENGINE]
-    #[arg(long, hide_short_help = true)]
-    pub(crate) engine: Option<String>,
-    /// AWS region [default: from host name, AWS_REGION or profile]
-    #[arg(long, hide_short_help = true)]
-    pub(crate) region: Option<String>,
-    /// Database identifier instead of a host; also KIND:ID
-    #[arg(long, value_name = "ID", conflicts_with = "host", hide_short_help = true)]
-    pub(crate) id: Option<String>,
-    /// With --id, connect to the reader endpoint of a cluster
-    #[arg(long, help_heading = ADVANCED)]
-    pub(crate) reader: bool,
-    /// Do not look up whether the host is a CNAME of an RDS endpoint
-    #[arg(long, help_heading = ADVANCED)]
-    pub(crate) no_resolve: bool,
-    /// Address that clients connect to instead of --host, such as a tunnel
-    #[arg(long, value_name = "HOST:PORT", help_heading = ADVANCED)]
-    pub(crate) via: Option<String>,
-    /// CA file for clients [default: the RDS bundle] [env: RDS_TOKEN_CA]
-    #[arg(long, value_name = "FILE", help_heading = ADVANCED)]
-    pub(crate) ca: Option<PathBuf>,
-}
-
-#[derive(Clone, Debug, Default, Args)]
-#[group(skip)]
-pub(crate) struct IdentityArgs {
-    /// AWS profile; unlike AWS_PROFILE, it overrides access keys in the environment
-    #[arg(long, value_name = "NAME")]
-    pub(crate) profile: Option<String>,
-    /// Role to assume [default: the profile's role_arn]
-    #[arg(long, value_name = "ARN", help_heading = ADVANCED)]
-    pub(crate) role_arn: Option<String>,
-    /// MFA device, by serial number or ARN [default: the profile's mfa_serial]
-    #[arg(long, value_name = "SERIAL", help_heading = ADVANCED)]
-    pub(crate) mfa_serial: Option<String>,
-    /// MFA code [default: from the profile's mfa_process, else a prompt]
-    #[arg(long, value_name = "CODE", value_parser = mfa_code, help_heading = ADVANCED)]
-    pub(crate) mfa_code: Option<String>,
-    /// Time limit of the whole run, without MFA prompts [default: 25s]
-    #[arg(long, value_name = "DURATION", value_parser = duration, help_heading = ADVANCED)]
-    pub(crate) timeout: Option<Duration>,
-}
-
-#[derive(Clone, Debug, Default, Args)]
-#[command(next_help_heading = ADVANCED)]
-#[group(skip)]
-pub(crate) struct CacheArgs {
-    /// Token cache [default: file] [env: RDS_TOKEN_CACHE]
-    #[arg(long, value_parser = one_of(CACHES), value_name = "KIND")]
-    pub(crate) cache: Option<CacheKind>,
-    /// Do not use the cache; the same as --cache off
-    #[arg(long, conflicts_with_all = ["cache", "refresh"])]
-    pub(crate) no_cache: bool,
-    /// Sign a new token and cache it
-    #[arg(long)]
-    pub(crate) refresh: bool,
-    /// Minimum remaining lifetime of the token, 30s to 14m [default: 5m]
-    #[arg(long, value_name = "DURATION", value_parser = min_ttl)]
-    pub(crate) min_ttl: Option<Duration>,
-    /// Aurora DSQL: lifetime of a new token, at most 7d [default: 15m]
-    #[arg(long, value_name = "DURATION", value_parser = lifetime)]
-    pub(crate) expires_in: Option<Duration>,
-}
-
-// The options of every command.
-#[derive(Clone, Copy, Debug, Default, Args)]
-#[command(next_help_heading = None)]
-#[group(skip)]
-pub(crate) struct CommonArgs {
-    /// Print no warnings
-    #[arg(short, long, display_order = LAST, hide_short_help = true)]
-    pub(crate) quiet: bool,
-    /// Print where the region, credentials and token come from; never a secret
-    #[arg(short, long, conflicts_with = "quiet", display_order = LAST)]
-    pub(crate) verbose: bool,
-}
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Output {
     /// The token
@@ -604,74 +378,4 @@ pub(crate) enum Output {
     Json,
     /// A connection URL for libpq that contains the token; PostgreSQL only
     Url,
-}
-
-// The values of arguments, their names and their meanings.
-
-const CACHES: [(CacheKind, &str, &str); 3] = [
-    (CacheKind::File, CacheKind::File.name(), "Private files"),
-    (CacheKind::Keyring, CacheKind::Keyring.name(), "The keyring of the system"),
-    (CacheKind::Off, CacheKind::Off.name(), "No cache"),
-];
-
-const SHELLS: [(Shell, &str, &str); 10] = [
-    (Shell::Sh, "sh", "POSIX shells"),
-    (Shell::Bash, "bash", "bash"),
-    (Shell::Zsh, "zsh", "zsh"),
-    (Shell::Fish, "fish", "fish"),
-    (Shell::Powershell, "powershell", "PowerShell"),
-    (Shell::Nushell, "nushell", "Nushell"),
-    (Shell::Cmd, "cmd", "cmd.exe, in a batch file"),
-    (Shell::Dotenv, "dotenv", "NAME=value lines, for docker --env-file, systemd and dotenv"),
-    (Shell::Github, "github", "GitHub Actions, appended to the file in GITHUB_ENV"),
-    (Shell::Gitlab, "gitlab", "GitLab CI, as a dotenv report"),
-];
-const SCRIPT_SHELLS: [(Shell, &str, &str); 4] = [SHELLS[1], SHELLS[2], SHELLS[3], SHELLS[4]];
-
-/// Returns a parser that accepts one of these names.
-fn one_of<T, const N: usize>(values: [(T, &'static str, &'static str); N]) -> impl TypedValueParser<Value = T>
-where
-    T: Copy + Send + Sync + 'static,
-{
-    let names = values.map(|(_, name, meaning)| PossibleValue::new(name).help(meaning));
-    let find = move |name: String| values.iter().find(|(_, known, _)| *known == name).map(|(value, ..)| *value);
-    PossibleValuesParser::new(names).try_map(move |name| find(name).ok_or("not one of the values"))
-}
-
-fn mfa_code(text: &str) -> Result<String, String> {
-    if is_code(text) { Ok(text.to_owned()) } else { Err("a code has 6 digits".to_owned()) }
-}
-
-/// Seconds, or a number with a unit: `25`, `25s`, `1m 30s`.
-pub(crate) fn duration(text: &str) -> Result<Duration, String> {
-    let duration = parse_duration(text)?;
-    let day = Duration::from_secs(86_400);
-    if duration.is_zero() || duration > day {
-        return Err("it must be longer than 0s and at most 24h".to_owned());
-    }
-    Ok(duration)
-}
-
-/// The lifetime of a token of Aurora DSQL, in whole seconds.
-pub(crate) fn lifetime(text: &str) -> Result<Duration, String> {
-    let lifetime = parse_duration(text)?;
-    if lifetime.is_zero() || lifetime > MAX_DSQL_LIFETIME || lifetime.subsec_nanos() != 0 {
-        return Err("it must be from 1s to 7d (604800s), in whole seconds".to_owned());
-    }
-    Ok(lifetime)
-}
-
-fn parse_duration(text: &str) -> Result<Duration, String> {
-    match text.parse::<u32>() {
-        Ok(seconds) => Ok(Duration::from_secs(seconds.into())),
-        Err(_) => humantime::parse_duration(text).map_err(|_| "write it as 90s, 2m or 1m30s".to_owned()),
-    }
-}
-
-pub(crate) fn min_ttl(text: &str) -> Result<Duration, String> {
-    let duration = duration(text)?;
-    if !(30..=14 * 60).contains(&duration.as_secs()) {
-        return Err("it must be from 30s to 14m, because a token is valid for 15 minutes".to_owned());
-    }
-    Ok(duration)
 }
