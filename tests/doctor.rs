@@ -11,7 +11,9 @@ use rds_token::testing::LOGIN_ERRORS;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use crate::harness::{KEYS, PROGRAM, Sandbox, Server, TARGET, can_mount, print_uncaptured, skip, sts_answer, texts};
+use crate::harness::{
+    KEYS, PROGRAM, Sandbox, Server, TARGET, can_mount, print_uncaptured, simulation_answer, skip, sts_answer, texts,
+};
 use crate::moto::moto;
 use crate::rogue::Rogue;
 use crate::servers::{self, Lab, lab};
@@ -104,22 +106,7 @@ impl Aws {
         };
         assert_eq!(parameters["PolicySourceArn"], format!("arn:aws:iam::{ACCOUNT}:role/app"));
         let resources = parameters.iter().filter(|(name, _)| name.starts_with("ResourceArns."));
-        let results: String = resources
-            .map(|(_, arn)| {
-                let decision = if arn.contains(allowed) { "allowed" } else { "implicitDeny" };
-                format!(
-                    "<member><EvalActionName>rds-db:connect</EvalActionName><EvalDecision>{decision}</EvalDecision>\
-                     <EvalResourceName>{arn}</EvalResourceName></member>"
-                )
-            })
-            .collect();
-        (
-            200,
-            format!(
-                "<SimulatePrincipalPolicyResponse><SimulatePrincipalPolicyResult><EvaluationResults>{results}\
-                 </EvaluationResults></SimulatePrincipalPolicyResult></SimulatePrincipalPolicyResponse>"
-            ),
-        )
+        (200, simulation_answer(resources.map(|(_, arn)| arn.as_str()), allowed))
     }
 }
 

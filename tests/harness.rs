@@ -298,6 +298,22 @@ pub(crate) fn sts_answer(request: &str, lifetime: i64) -> String {
     )
 }
 
+/// Returns the answer to `SimulatePrincipalPolicy`: the ARNs that contain `allowed` are allowed.
+pub(crate) fn simulation_answer<'a>(arns: impl Iterator<Item = &'a str>, allowed: &str) -> String {
+    let result = |arn: &str| {
+        let decision = if arn.contains(allowed) { "allowed" } else { "implicitDeny" };
+        format!(
+            "<member><EvalActionName>rds-db:connect</EvalActionName><EvalDecision>{decision}</EvalDecision>\
+             <EvalResourceName>{arn}</EvalResourceName></member>"
+        )
+    };
+    format!(
+        "<SimulatePrincipalPolicyResponse><SimulatePrincipalPolicyResult><EvaluationResults>{}</EvaluationResults>\
+         </SimulatePrincipalPolicyResult></SimulatePrincipalPolicyResponse>",
+        arns.map(result).collect::<String>()
+    )
+}
+
 fn read_request(stream: &TcpStream) -> Option<(String, String)> {
     let mut reader = BufReader::new(stream);
     let mut head = String::new();

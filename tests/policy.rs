@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-use crate::harness::{Answer, HOST, KEYS, Sandbox, Server, has, skip};
+use crate::harness::{Answer, HOST, KEYS, Sandbox, Server, has, simulation_answer, skip};
 use crate::moto::moto;
 
 const ACCOUNT: &str = "123456789012";
@@ -324,22 +324,7 @@ fn mistakes_of_the_callers_own_policy_are_warnings() {
         let iam = Server::start(move |_, body| {
             let body = percent_encoding::percent_decode_str(body).decode_utf8_lossy().into_owned();
             let arns = body.split('&').filter_map(|pair| pair.strip_prefix("ResourceArns.")?.split_once('='));
-            let results: String = arns
-                .map(|(_, arn)| {
-                    let decision = if arn.contains(allowed) { "allowed" } else { "implicitDeny" };
-                    format!(
-                        "<member><EvalActionName>rds-db:connect</EvalActionName><EvalDecision>{decision}</EvalDecision>\
-                         <EvalResourceName>{arn}</EvalResourceName></member>"
-                    )
-                })
-                .collect();
-            (
-                200,
-                format!(
-                    "<SimulatePrincipalPolicyResponse><SimulatePrincipalPolicyResult><EvaluationResults>{results}\
-                     </EvaluationResults></SimulatePrincipalPolicyResult></SimulatePrincipalPolicyResponse>"
-                ),
-            )
+            (200, simulation_answer(arns.map(|(_, arn)| arn), allowed))
         });
         let sandbox = Sandbox::new();
         let run = sandbox.rds_token(["policy", &format!("app@{HOST}")]).env("AWS_ENDPOINT_URL", &server.url);
